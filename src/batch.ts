@@ -1,0 +1,59 @@
+/**
+ * What travels from the proxying thread to the recorder thread: one message every few milliseconds, however many requests there were.
+ * Bodies travel as one transferred block of bytes, so that no socket buffer is cloned; a `Slice` says which part is whose.
+ */
+import type { Ending, Opening } from './exchange.ts'
+
+/** Offset and length in `Packed.bytes`. */
+export type Slice = readonly [offset: number, length: number]
+
+export interface Packed {
+  /** Opened in this batch and not yet ended. */
+  readonly opened: readonly Opening[]
+  /** Request bodies that became complete, for requests still open. */
+  readonly requests: readonly { readonly id: string; readonly body: Slice }[]
+  readonly ended: readonly {
+    /** Present when the request was opened in this same batch; else it was in an earlier batch's `opened`. */
+    readonly opening?: Opening | undefined
+    readonly ending: Ending
+    /** Present when it was not in an earlier batch's `requests`. As sent: still content-encoded. */
+    readonly requestBody?: Slice | undefined
+    /** A whole (not streamed) response body that the recorder is to read. As received: still content-encoded. */
+    readonly responseBody?: Slice | undefined
+  }[]
+  readonly bytes: Uint8Array
+}
+
+/** Counters that the proxying thread raises and the recorder reports. Indices into one shared Int32Array; see `Gauge`. */
+export const Gauge = {
+  /** Requests open now. */
+  open: 0,
+  /** Requests that were no HTTP (answered 400/431 before they became a request). */
+  malformed: 1,
+  /** Observers that threw and were switched off for their exchange. */
+  observerFailed: 2,
+  /** Exchanges dropped because the recorder was too far behind. */
+  dropped: 3,
+  /** Set to 1 while the proxy port listens. */
+  listening: 4,
+  /** Seconds since process start of the proxying thread's last sign of life. */
+  heartbeat: 5,
+  /** First cell of the chunk-overhead histogram: one cell per bucket of `catalog.overheadBuckets`, and one more for +Inf. */
+  chunkOverhead: 16,
+} as const
+
+/** Cells in the shared array. */
+export const gaugeCells = 64
+
+export type ToRecorder =
+  | { readonly kind: 'batch'; readonly batch: Packed }
+  /** Write and export everything within `deadlineMs`, then answer `closed`. */
+  | { readonly kind: 'close'; readonly deadlineMs: number }
+
+export type FromRecorder =
+  | { readonly kind: 'ready'; readonly adminPort: number }
+  /** Could not start, or lost something for good: the sentence says what to mend. `fatal` means the recorder gives up. */
+  | { readonly kind: 'problem'; readonly message: string; readonly fatal: boolean }
+  /** A batch has been handed to every sink: that many exchanges are no longer in flight. */
+  | { readonly kind: 'recorded'; readonly ended: number }
+  | { readonly kind: 'closed' }

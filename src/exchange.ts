@@ -1,0 +1,180 @@
+/**
+ * The noun of the project: one proxied request and everything known about it when it ended.
+ * Types only. Every view (span, metric, log line, ledger row) derives from `Exchange`.
+ *
+ * A field that is absent or `undefined` was not reported. It is never turned into zero.
+ */
+
+/**
+ * Token counts as the provider reported them, in tokens.
+ * `inputTokens` includes cached tokens; `outputTokens` includes reasoning tokens (the GenAI conventions' reading).
+ */
+export interface Usage {
+  readonly inputTokens?: number | undefined
+  readonly outputTokens?: number | undefined
+  readonly cacheReadTokens?: number | undefined
+  readonly cacheWriteTokens?: number | undefined
+  readonly reasoningTokens?: number | undefined
+  /** The provider's own total, where it gives one. */
+  readonly totalTokens?: number | undefined
+}
+
+/** What a request body (and path) says, as far as telemetry names it. */
+export interface RequestFacts {
+  /** `gen_ai.operation.name`: chat, text_completion, embeddings, generate_content, or a name of ours (rerank, count_tokens, …). */
+  readonly operation: string
+  /** False when an answer to this request never carries billable usage (count_tokens, models, a stored response read back). */
+  readonly usageExpected: boolean
+  readonly model?: string | undefined
+  readonly stream?: boolean | undefined
+  /** The client itself asked for usage in the stream (OpenAI `stream_options.include_usage`). */
+  readonly usageRequested?: boolean | undefined
+  readonly maxTokens?: number | undefined
+  readonly temperature?: number | undefined
+  readonly topP?: number | undefined
+  readonly topK?: number | undefined
+  readonly frequencyPenalty?: number | undefined
+  readonly presencePenalty?: number | undefined
+  readonly seed?: number | undefined
+  readonly stopSequences?: readonly string[] | undefined
+  readonly choiceCount?: number | undefined
+  /** `gen_ai.output.type`: text, json, image, speech. */
+  readonly outputType?: string | undefined
+  readonly conversationId?: string | undefined
+  readonly serviceTier?: string | undefined
+  /** `openai.api.type`: chat_completions or responses. */
+  readonly openaiApiType?: string | undefined
+}
+
+/** What the messages of a response taught, folded one by one by a wire format. */
+export interface ResponseFacts {
+  readonly id?: string | undefined
+  readonly model?: string | undefined
+  /** The provider's own spelling, one per choice. */
+  readonly finishReasons?: readonly string[] | undefined
+  readonly usage?: Usage | undefined
+  /** A second defensible reading that differs from `usage` (Anthropic compaction: the sum of `usage.iterations`). */
+  readonly usageOfIterations?: Usage | undefined
+  /** The terminal event of the wire format was seen: the answer is whole. */
+  readonly finished?: boolean | undefined
+  /** An error reported inside a body, also in a stream that began with 200. */
+  readonly error?: { readonly type: string; readonly message?: string | undefined } | undefined
+  readonly serviceTier?: string | undefined
+  readonly systemFingerprint?: string | undefined
+  /** The upstream provider, where the body itself names it (OpenRouter `provider`). */
+  readonly provider?: string | undefined
+  /** A usage object was present, but not one of its counts could be read. */
+  readonly usageNotUnderstood?: boolean | undefined
+}
+
+/** Why an upstream gave no response head. */
+export type UnreachableReason = 'dns' | 'connect' | 'tls' | 'timeout' | 'closed' | 'protocol'
+
+/** How the exchange ended, seen by the proxy path. */
+export type Outcome =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'unreachable'; readonly reason: UnreachableReason; readonly message?: string | undefined }
+  | { readonly kind: 'upstream-aborted'; readonly message?: string | undefined }
+  | { readonly kind: 'client-aborted' }
+  | { readonly kind: 'sidecar-stopped' }
+
+/** `tokenweir.end_reason`. A client that closes after the terminal event has had its whole answer: `completed`. */
+export type EndReason = 'completed' | 'refused' | 'unreachable' | 'upstream-aborted' | 'client-aborted' | 'sidecar-stopped'
+
+/** `tokenweir.usage.outcome` of an answered inference request. */
+export type UsageOutcome = 'reported' | 'zero' | 'partial' | 'missing' | 'undecodable'
+
+/** `tokenweir.usage.reason`: why the outcome is not `reported`. */
+export type UsageReason =
+  | 'not_requested'
+  | 'upstream_omitted'
+  | 'client_left'
+  | 'upstream_cut'
+  | 'sidecar_stopped'
+  | 'parse_error'
+  | 'unsupported_encoding'
+  | 'limit_hit'
+  | 'unknown_format'
+
+/** What is known when a request arrives. Enough for a ledger row that a crash leaves open. Structured-cloneable. */
+export interface Opening {
+  /** Our own id, UUIDv7: sorts by time, never collides with a provider's. */
+  readonly id: string
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId?: string | undefined
+  /** The caller's W3C trace flags (0 to 255); 1 when the caller sent none. */
+  readonly traceFlags: number
+  readonly traceState?: string | undefined
+  /** Milliseconds since the epoch, with fraction. */
+  readonly startedAt: number
+  readonly method: string
+  /** The path as the client sent it, without the query. */
+  readonly path: string
+  /** Name of the configured route, a bounded set: safe as a metric label. */
+  readonly route: string
+  /** The upstream's. */
+  readonly serverAddress: string
+  readonly serverPort: number
+  /** Provider set explicitly on the route, if any. */
+  readonly routeProvider?: string | undefined
+  /** Request headers that attribution reads, lower-case names, no secrets. */
+  readonly requestHeaders: Readonly<Record<string, string>>
+}
+
+/** How the response was framed; `none` when there was no body to frame. */
+export type Framing = 'sse' | 'ndjson' | 'json-array' | 'eventstream' | 'whole' | 'none'
+
+/** What the proxying thread knows when a request has ended. Structured-cloneable. */
+export interface Ending {
+  readonly id: string
+  readonly outcome: Outcome
+  /** Status sent to the client; undefined when none was sent. */
+  readonly status?: number | undefined
+  /** Response headers that attribution and formats read, lower-case names, no secrets. */
+  readonly responseHeaders: Readonly<Record<string, string>>
+  /** The answer came as a sequence of messages (SSE, NDJSON, JSON array of a streaming method, event-stream). */
+  readonly streamed: boolean
+  readonly framing: Framing
+  readonly contentEncoding?: string | undefined
+  readonly requestBytes: number
+  readonly responseBytes: number
+  /** Milliseconds after `startedAt`. */
+  readonly requestSentMs?: number | undefined
+  readonly responseHeadMs?: number | undefined
+  readonly firstChunkMs?: number | undefined
+  readonly lastChunkMs?: number | undefined
+  readonly endMs: number
+  /** Chunks of the response body as read from the upstream. */
+  readonly chunkCount: number
+  /** Time between receiving the first bytes of the answer and having handed them to the client's socket, in milliseconds. */
+  readonly firstByteOverheadMs?: number | undefined
+  /** Name of the format that folded the stream; for a whole body the recorder chooses it. */
+  readonly format?: string | undefined
+  /** Facts folded from the stream so far; undefined when the body is still to be read (see `Unread`). */
+  readonly response?: ResponseFacts | undefined
+  /** What observation could not do: `limit_hit`, `parse_error`, `unsupported_encoding`, `observer_failed`. */
+  readonly notes: readonly string[]
+}
+
+/** One finished request, concluded: the record that every sink receives. */
+export interface Exchange {
+  readonly opening: Opening
+  readonly ending: Ending
+  readonly endReason: EndReason
+  /** Name of the wire format, where one was recognised. */
+  readonly format?: string | undefined
+  /** The wire format was recognised, or the answer was a stream to a POST: metrics of GenAI operations apply. */
+  readonly inference: boolean
+  /** Operation and provider are present whenever `inference` is true. */
+  readonly operation?: string | undefined
+  readonly provider?: string | undefined
+  readonly request?: RequestFacts | undefined
+  readonly response?: ResponseFacts | undefined
+  readonly usageOutcome?: UsageOutcome | undefined
+  readonly usageReason?: UsageReason | undefined
+  /** `error.type`: an HTTP status as text, an unreachable reason, or the error reported inside a stream. */
+  readonly errorType?: string | undefined
+  readonly notes: readonly string[]
+}

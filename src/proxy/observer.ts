@@ -1,0 +1,20 @@
+/** What the proxy path tells whoever watches. Every call comes after the corresponding write to the peer. */
+import type { Outcome } from '../exchange.ts'
+
+export interface ResponseHead {
+  readonly status: number
+  /** Flat list as received: name, value, name, value, … */
+  readonly rawHeaders: readonly string[]
+}
+
+export interface Observer {
+  /** `chunk` must not be kept beyond the end of the exchange, and never changed. */
+  requestData(chunk: Uint8Array): void
+  /** The whole request has been handed to the upstream connection. */
+  requestEnd(): void
+  /** `receivedAt` as given by the clock of the proxy path, in milliseconds (monotonic). */
+  responseStart(head: ResponseHead, receivedAt: number): void
+  responseData(chunk: Uint8Array, receivedAt: number): void
+  /** Exactly once, whatever happens. `statusSent` is the status the client got, also for answers that the sidecar made itself. */
+  end(outcome: Outcome, statusSent: number | undefined): void
+}
