@@ -1,0 +1,28 @@
+/** Time, handed to whoever needs it. Durations come from a monotonic clock, dates from the wall clock. */
+
+export interface Clock {
+  /** Milliseconds, monotonic, with fraction; the origin is arbitrary. */
+  now(): number
+  /** The wall-clock time, in milliseconds since the epoch with fraction, at a moment that `now` gave. */
+  epochAt(moment: number): number
+}
+
+/** The wall clock may be this far from its extrapolation before it is read afresh: NTP slews stay unseen, jumps do not. */
+const driftMsMax = 20
+
+export function createClock(): Clock {
+  const now = performance.now.bind(performance)
+  let offset = performance.timeOrigin
+  let checkedAt = 0
+  return {
+    now,
+    epochAt(moment) {
+      if (moment - checkedAt > 1000) {
+        checkedAt = moment
+        const measured = Date.now() - now()
+        if (Math.abs(measured - offset) > driftMsMax) offset = measured
+      }
+      return offset + moment
+    },
+  }
+}

@@ -1,0 +1,43 @@
+/** Random identifiers. Random bytes are drawn in blocks, because a system call for each request costs more than the request's parsing. */
+import { randomFillSync } from 'node:crypto'
+
+export interface Ids {
+  /** W3C trace id: 32 lower-case hex digits, never all zero. */
+  traceId(): string
+  /** W3C span id: 16 lower-case hex digits, never all zero. */
+  spanId(): string
+  /** UUIDv7 (RFC 9562) of that wall-clock time in milliseconds. */
+  exchangeId(epochMs: number): string
+}
+
+const blockBytes = 4096
+
+export function createIds(): Ids {
+  const block = Buffer.allocUnsafe(blockBytes)
+  let at = blockBytes
+  const hex = (bytes: number): string => {
+    if (at + bytes > blockBytes) {
+      randomFillSync(block)
+      at = 0
+    }
+    at += bytes
+    return block.toString('hex', at - bytes, at)
+  }
+  const nonZero = (bytes: number): string => {
+    for (;;) {
+      const id = hex(bytes)
+      if (id.charCodeAt(0) !== 0x30 || !/^0+$/.test(id)) return id
+    }
+  }
+  return {
+    traceId: () => nonZero(16),
+    spanId: () => nonZero(8),
+    exchangeId(epochMs) {
+      const time = Math.floor(epochMs).toString(16).padStart(12, '0')
+      const random = hex(10)
+      // 0x8…0xb carries the RFC variant in the two top bits.
+      const variant = ((Number.parseInt(random.charAt(3), 16) & 0x3) | 0x8).toString(16)
+      return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`
+    },
+  }
+}

@@ -1,0 +1,109 @@
+/** The composition root: the only file that knows all the others. */
+import { Worker } from 'node:worker_threads'
+import { Gauge, gaugeCells } from './batch.ts'
+import { createClock } from './clock.ts'
+import type { Config, Route } from './config.ts'
+import { createIds } from './ids.ts'
+import { createObserve } from './observe.ts'
+import { attributionRequestHeaders, attributionResponseHeaders } from './providers.ts'
+import { createForwarder, type Forwarder } from './proxy/forward.ts'
+import { type Listener, listen } from './proxy/listener.ts'
+import { createUpstream, type Upstream } from './proxy/upstream.ts'
+import { cloneableConfig } from './recorder-data.ts'
+import { createRecorderLink, type RecorderLink } from './recorder-link.ts'
+import { overheadBucketsMicros } from './telemetry/catalog.ts'
+
+export interface Running {
+  /** Ports really bound: of use when 0 was asked for. */
+  readonly port: number
+  readonly adminPort: number
+  /** Stops accepting, lets open exchanges finish within the grace, then ends them; resolves when every record is written. Called again, it ends them at once. */
+  stop(): Promise<void>
+}
+
+/** Starts the sidecar. Rejects with the sentence that mends it: a port in use, a ledger that cannot be written. `report` gets the operator's sentences. */
+export async function start(config: Config, report: (message: string) => void): Promise<Running> {
+  const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * Int32Array.BYTES_PER_ELEMENT))
+  const recorder = createRecorderLink({ start: () => startRecorder(config, gauges), gauges, report })
+  const upstreams = new Map<string, Upstream>()
+  const forwarder = createForwarding(config, gauges, recorder, upstreams)
+  try {
+    const listener = await listen({ address: config.listen, forwarder, gauges, headerBytesMax: config.limits.headerBytes })
+    const { adminPort } = await recorder.ready.catch((error) => {
+      listener.destroyConnections()
+      throw error
+    })
+    const heart = beat(gauges)
+    Atomics.store(gauges, Gauge.listening, 1)
+    const stop = stopper(config, gauges, listener, forwarder, async () => {
+      await recorder.close(config.timeouts.flushMs)
+      await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.destroy()))
+      clearInterval(heart)
+    })
+    return { port: listener.port, adminPort, stop }
+  } catch (error) {
+    await recorder.close(0)
+    throw error
+  }
+}
+
+function startRecorder(config: Config, gauges: Int32Array): Worker {
+  const file = import.meta.url.endsWith('.ts') ? './recorder.ts' : './recorder.js'
+  return new Worker(new URL(file, import.meta.url), { workerData: { config: cloneableConfig(config), gauges: gauges.buffer } })
+}
+
+function createForwarding(config: Config, gauges: Int32Array, records: RecorderLink, upstreams: Map<string, Upstream>): Forwarder {
+  const clock = createClock()
+  const observe = createObserve({
+    records,
+    clock,
+    gauges,
+    overheadBucketsMicros,
+    observedHeaders: new Set(attributionResponseHeaders),
+    bodyBytesMax: config.limits.bodyBytes,
+    messageBytesMax: config.limits.messageBytes,
+  })
+  const upstreamOf = (route: Route): Upstream => {
+    const { connectMs, headMs, idleMs } = config.timeouts
+    const { origin } = route.upstream
+    const upstream = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: config.limits.headerBytes })
+    upstreams.set(origin, upstream)
+    return upstream
+  }
+  const observedHeaders = new Set(attributionRequestHeaders)
+  return createForwarder({ routes: config.routes, upstreamOf, observe, clock, ids: createIds(), gauges, observedHeaders })
+}
+
+/** Shows the recorder, once a second, that this thread is alive: `/livez` looks at it. */
+function beat(gauges: Int32Array): NodeJS.Timeout {
+  const show = () => Atomics.store(gauges, Gauge.heartbeat, Math.floor(process.uptime()))
+  show()
+  return setInterval(show, 1000).unref()
+}
+
+/** The order that loses nothing: stop accepting → finish within the grace → cut what is left, with records → write and export. */
+function stopper(
+  config: Config,
+  gauges: Int32Array,
+  listener: Listener,
+  forwarder: Forwarder,
+  finish: () => Promise<void>,
+): () => Promise<void> {
+  let hurry: () => void = () => undefined
+  const hurried = new Promise<void>((resolve) => {
+    hurry = resolve
+  })
+  let stopping: Promise<void> | undefined
+  const stop = async () => {
+    Atomics.store(gauges, Gauge.listening, 0)
+    await Promise.race([listener.close(), hurried, new Promise((resolve) => setTimeout(resolve, config.timeouts.graceMs).unref())])
+    forwarder.cutAll()
+    listener.destroyConnections()
+    await finish()
+  }
+  return () => {
+    if (stopping !== undefined) hurry()
+    stopping ??= stop()
+    return stopping
+  }
+}

@@ -1,0 +1,75 @@
+/** Errors of the upstream side as outcomes, and the answers that the sidecar has to invent for them. */
+import type { ServerResponse } from 'node:http'
+import type { UnreachableReason } from '../exchange.ts'
+
+/** Names this program on every answer that it made itself; the value is the error's code. */
+export const errorHeader = 'x-tokenweir-error'
+
+const reasonByCode: Readonly<Record<string, UnreachableReason>> = {
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_FAIL: 'dns',
+  EAI_NODATA: 'dns',
+  ECONNREFUSED: 'connect',
+  EHOSTUNREACH: 'connect',
+  ENETUNREACH: 'connect',
+  EADDRNOTAVAIL: 'connect',
+  EMFILE: 'connect',
+  ENFILE: 'connect',
+  ETIMEDOUT: 'timeout',
+  UND_ERR_CONNECT_TIMEOUT: 'timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'timeout',
+  UND_ERR_BODY_TIMEOUT: 'timeout',
+  ECONNRESET: 'closed',
+  EPIPE: 'closed',
+  EPROTO: 'tls',
+  UND_ERR_HEADERS_OVERFLOW: 'protocol',
+}
+
+/** Why no response head came, from undici's or the system's error code. */
+export function unreachableReason(error: Error): UnreachableReason {
+  const code = errorCode(error)
+  const known = reasonByCode[code]
+  if (known !== undefined) return known
+  if (code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.startsWith('CERT_') || /CERT|SIGNATURE|SELF_SIGNED/.test(code))
+    return 'tls'
+  // undici's SocketError covers both a peer that closed and a head it cannot accept ("bad response", "bad upgrade").
+  if (code === 'UND_ERR_SOCKET') return error.message.startsWith('bad ') ? 'protocol' : 'closed'
+  return 'protocol'
+}
+
+/** The code of an error, or of the first error inside an `AggregateError` (Happy Eyeballs tries several addresses). */
+export function errorCode(error: Error): string {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code !== undefined) return code
+  const [first] = (error as AggregateError).errors ?? []
+  return first instanceof Error ? errorCode(first) : error.name
+}
+
+const sentences: Readonly<Record<UnreachableReason, string>> = {
+  dns: 'The name of the upstream could not be resolved.',
+  connect: 'The upstream refused the connection or cannot be reached.',
+  tls: 'No secure connection to the upstream could be made.',
+  timeout: 'The upstream did not answer in time.',
+  closed: 'The upstream closed the connection without an answer.',
+  protocol: 'The upstream answered with something that is not HTTP/1.1.',
+}
+
+/** 504 for an upstream that was too slow, 502 for every other failure (RFC 9110 §15.6). */
+export function sendUnreachable(response: ServerResponse, reason: UnreachableReason): number {
+  return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentences[reason])
+}
+
+/** Answers with a JSON body `{error: {type, message}}`, the shape that most LLM clients show. Returns the status. */
+export function sendError(response: ServerResponse, status: number, code: string, message: string): number {
+  const body = JSON.stringify({ error: { type: `tokenweir_${code}`, message: `tokenweir: ${message}` } })
+  response.shouldKeepAlive = false
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    [errorHeader]: code,
+    connection: 'close',
+  })
+  response.end(body)
+  return status
+}

@@ -1,0 +1,155 @@
+/** The proxy path alone, between real sockets: a raw upstream, the real listener and forwarder, and an observer that writes down what it is told. */
+import net from 'node:net'
+import { onTestFinished } from 'vitest'
+import { gaugeCells } from '../../src/batch.ts'
+import { createClock } from '../../src/clock.ts'
+import type { Route } from '../../src/config.ts'
+import type { Opening, Outcome } from '../../src/exchange.ts'
+import { createIds } from '../../src/ids.ts'
+import { createForwarder } from '../../src/proxy/forward.ts'
+import { listen } from '../../src/proxy/listener.ts'
+import type { Observer, ResponseHead } from '../../src/proxy/observer.ts'
+import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
+
+export interface Seen {
+  readonly opening: Opening
+  requestBytes: string
+  head: ResponseHead | undefined
+  responseBytes: string
+  ends: { outcome: Outcome; status: number | undefined }[]
+}
+
+export interface ProxyOptions {
+  readonly route?: Partial<Route>
+  readonly routes?: readonly Route[]
+  readonly headMs?: number
+  readonly idleMs?: number
+  readonly connectMs?: number
+  readonly observe?: (opening: Opening, record: (opening: Opening) => Observer) => Observer
+}
+
+export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}) {
+  const seen: Seen[] = []
+  const record = (opening: Opening): Observer => {
+    const mine: Seen = { opening, requestBytes: '', head: undefined, responseBytes: '', ends: [] }
+    seen.push(mine)
+    return {
+      requestData: (chunk) => void (mine.requestBytes += Buffer.from(chunk).toString('latin1')),
+      requestEnd: () => undefined,
+      responseStart: (head) => void (mine.head = head),
+      responseData: (chunk) => void (mine.responseBytes += Buffer.from(chunk).toString('latin1')),
+      end: (outcome, status) => void mine.ends.push({ outcome, status }),
+    }
+  }
+  const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * 4))
+  const clock = createClock()
+  const upstreams = new Map<string, Upstream>()
+  const forwarder = createForwarder({
+    routes: options.routes ?? [
+      {
+        name: 'default',
+        prefix: '/',
+        stripPrefix: false,
+        upstream: new URL(upstreamUrl),
+        provider: undefined,
+        host: 'upstream',
+        ...options.route,
+      },
+    ],
+    upstreamOf: ({ upstream: { origin } }) => {
+      const { connectMs = 2000, headMs = 2000, idleMs = 2000 } = options
+      const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })
+      upstreams.set(origin, made)
+      return made
+    },
+    observe: (opening) => (options.observe === undefined ? record(opening) : options.observe(opening, record)),
+    clock,
+    ids: createIds(),
+    gauges,
+    observedHeaders: new Set(['content-type']),
+  })
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, gauges, headerBytesMax: 16384 })
+  onTestFinished(async () => {
+    listener.destroyConnections()
+    await listener.close()
+    await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.destroy()))
+  })
+  const ended = async (count = 1): Promise<Seen> => {
+    await until(() => seen.length >= count && seen.slice(0, count).every((one) => one.ends.length > 0))
+    return seen[count - 1] as Seen
+  }
+  return { port: listener.port, seen, ended, forwarder, gauges, listener }
+}
+
+/** A TCP server that hands each connection's bytes to the test. */
+export async function rawUpstream(
+  onData: (text: string, socket: net.Socket, all: string) => void,
+): Promise<{ url: string; port: number; connections: net.Socket[] }> {
+  const connections: net.Socket[] = []
+  const server = net.createServer((socket) => {
+    connections.push(socket)
+    let all = ''
+    socket.on('error', () => undefined)
+    socket.on('data', (data) => {
+      all += data.toString('latin1')
+      onData(data.toString('latin1'), socket, all)
+    })
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  onTestFinished(async () => {
+    for (const socket of connections) socket.destroy()
+    await new Promise((done) => server.close(done))
+  })
+  const port = (server.address() as net.AddressInfo).port
+  return { url: `http://127.0.0.1:${port}`, port, connections }
+}
+
+export interface RawClient {
+  readonly socket: net.Socket
+  received(): string
+  /** Resolves with everything received once `test` holds for it, or once the connection is closed. */
+  until(test: (received: string) => boolean): Promise<string>
+  closed(): Promise<string>
+}
+
+export function rawClient(port: number, text?: string): RawClient {
+  const socket = net.connect(port, '127.0.0.1')
+  let received = ''
+  let isClosed = false
+  socket.on('data', (data) => {
+    received += data.toString('latin1')
+  })
+  socket.on('error', () => undefined)
+  socket.on('close', () => {
+    isClosed = true
+  })
+  if (text !== undefined) socket.write(Buffer.from(text, 'latin1'))
+  onTestFinished(() => void socket.destroy())
+  return {
+    socket,
+    received: () => received,
+    async until(test) {
+      await until(() => isClosed || test(received))
+      return received
+    },
+    async closed() {
+      await until(() => isClosed)
+      return received
+    },
+  }
+}
+
+/** Waits until `condition` holds; a test that waits in vain fails after eight seconds. */
+export async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + 8000
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`waited in vain for: ${condition}`)
+    await new Promise((done) => setTimeout(done, 2))
+  }
+}
+
+/** Head and body of a raw HTTP message. */
+export function split(message: string): { readonly head: string; readonly body: string } {
+  const at = message.indexOf('\r\n\r\n')
+  return { head: message.slice(0, at), body: message.slice(at + 4) }
+}
