@@ -176,7 +176,7 @@ describe('an answer', () => {
     const proxy = await startProxy(upstream.url, {
       observe: (opening, record) => {
         const inner = record(opening)
-        return { ...inner, responseData: (chunk, at) => (order.push('observed'), inner.responseData(chunk, at)) }
+        return { ...inner, responseData: () => void order.push('observed') }
       },
     })
     const original = http.ServerResponse.prototype.write
