@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import { Gauge, gaugeCells } from './batch.ts'
 import { createClock } from './clock.ts'
-import type { Config, Route } from './config.ts'
+import type { Config } from './config.ts'
 import { createIds } from './ids.ts'
 import { createObserve } from './observe.ts'
 import { attributionRequestHeaders, attributionResponseHeaders } from './providers.ts'
@@ -63,9 +63,8 @@ function createForwarding(config: Config, gauges: Int32Array, records: RecorderL
     bodyBytesMax: config.limits.bodyBytes,
     messageBytesMax: config.limits.messageBytes,
   })
-  const upstreamOf = (route: Route): Upstream => {
+  const upstreamOf = (origin: string): Upstream => {
     const { connectMs, headMs, idleMs } = config.timeouts
-    const { origin } = route.upstream
     const upstream = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: config.limits.headerBytes })
     upstreams.set(origin, upstream)
     return upstream

@@ -7,14 +7,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { Gauge } from '../batch.ts'
-import type { Clock } from '../clock.ts'
 import type { Route } from '../config.ts'
 import type { Opening, Outcome } from '../exchange.ts'
-import type { Ids } from '../ids.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
-import { parseTraceparent, pickHeaders, requestHeaders, responseHeaders } from './headers.ts'
+import { requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
-import { createRouter } from './routes.ts'
+import { type OpeningOptions, openingOf, originForm } from './opening.ts'
+import { createRouter, type Destination } from './routes.ts'
 import type { Upstream } from './upstream.ts'
 
 /** Request bodies of a known length up to this many bytes are read before dispatch: an upstream connection is not held for a slow client. */
@@ -23,16 +22,13 @@ const bufferedBodyBytesMax = 64 * 1024
 /** A client that takes nothing more off its socket gets this long to receive what an aborted upstream had sent. */
 const cutFlushMsMax = 30_000
 
-export interface ForwardOptions {
+export interface ForwardOptions extends OpeningOptions {
   readonly routes: readonly Route[]
-  readonly upstreamOf: (route: Route) => Upstream
+  /** The upstream of an origin. */
+  readonly upstreamOf: (origin: string) => Upstream
   readonly observe: (opening: Opening) => Observer
-  readonly clock: Clock
-  readonly ids: Ids
   /** Shared counters, see `Gauge`. */
   readonly gauges: Int32Array
-  /** Request headers copied into the opening, lower-case. */
-  readonly observedHeaders: ReadonlySet<string>
 }
 
 export interface Forwarder {
@@ -56,8 +52,9 @@ export function createForwarder(options: ForwardOptions): Forwarder {
   return {
     handle(request, response) {
       if (closing) response.shouldKeepAlive = false
-      const target = route(originForm(request.url ?? '/'))
-      const opening = openingOf(request, target?.route, options)
+      const target = originForm(request.url ?? '/')
+      const match = route(target)
+      const opening = openingOf(request, target, match?.destination, options)
       const { socket } = request // node:http takes it off the request when it is destroyed
       const forwarding = new Forwarding(request, response, opening, options, () => {
         open.delete(forwarding)
@@ -67,8 +64,8 @@ export function createForwarder(options: ForwardOptions): Forwarder {
       open.add(forwarding)
       count(socket, 1)
       Atomics.add(options.gauges, Gauge.open, 1)
-      if (target === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
-      else forwarding.begin(target.route, target.path)
+      if (match === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
+      else forwarding.begin(match.destination, match.path)
     },
     openCount: () => open.size,
     isAnswering: (socket) => (answering.get(socket) ?? 0) > 0,
@@ -78,40 +75,6 @@ export function createForwarder(options: ForwardOptions): Forwarder {
     cutAll() {
       for (const forwarding of open) forwarding.cut()
     },
-  }
-}
-
-/** A request target in absolute form (RFC 9112 §3.2.2) is turned into origin form; the route decides the upstream, not the client. */
-function originForm(target: string): string {
-  if (target.startsWith('/')) return target
-  const absolute = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*(.*)$/i.exec(target)
-  const rest = absolute?.[1]
-  if (rest === undefined) return target
-  return rest.startsWith('/') ? rest : `/${rest}`
-}
-
-function openingOf(request: IncomingMessage, route: Route | undefined, options: ForwardOptions): Opening {
-  const { clock, ids } = options
-  const parent = parseTraceparent(request.headers['traceparent'] as string | undefined)
-  const startedAt = clock.epochAt(clock.now())
-  const target = originForm(request.url ?? '/')
-  const query = target.indexOf('?')
-  const upstream = route?.upstream
-  return {
-    id: ids.exchangeId(startedAt),
-    traceId: parent?.traceId ?? ids.traceId(),
-    spanId: ids.spanId(),
-    parentSpanId: parent?.parentSpanId,
-    traceFlags: parent?.flags ?? 1,
-    traceState: parent === undefined ? undefined : (request.headers['tracestate'] as string | undefined),
-    startedAt,
-    method: request.method ?? 'GET',
-    path: query < 0 ? target : target.slice(0, query),
-    route: route?.name ?? 'none',
-    serverAddress: upstream === undefined ? '' : upstream.hostname.replace(/^\[|\]$/g, ''),
-    serverPort: upstream === undefined ? 0 : Number(upstream.port || (upstream.protocol === 'https:' ? 443 : 80)),
-    routeProvider: route?.provider,
-    requestHeaders: pickHeaders(request.rawHeaders, options.observedHeaders),
   }
 }
 
@@ -163,7 +126,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
     this.#settle({ kind: 'refused', reason: code })
   }
 
-  begin(route: Route, path: string): void {
+  begin(destination: Destination, path: string): void {
     const request = this.#request
     if (!path.startsWith('/') || request.url === '*') {
       this.refuse(400, 'bad_target', 'The request target must be a path.')
@@ -172,28 +135,23 @@ class Forwarding implements Dispatcher.DispatchHandler {
     const length = Number(request.headers['content-length'] ?? Number.NaN)
     const chunked = request.headers['transfer-encoding'] !== undefined
     if (!chunked && !(length > 0)) {
-      this.#dispatch(route, path, null)
+      this.#dispatch(destination, path, null)
     } else if (!chunked && length <= bufferedBodyBytesMax) {
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
-      request.on('end', () => this.#dispatch(route, path, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
+      request.on('end', () => this.#dispatch(destination, path, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
     } else {
-      this.#dispatch(route, path, request)
+      this.#dispatch(destination, path, request)
     }
   }
 
-  #dispatch(route: Route, path: string, body: Buffer | IncomingMessage | null): void {
+  #dispatch(destination: Destination, path: string, body: Buffer | IncomingMessage | null): void {
     if (this.#settled) return
     const request = this.#request
     const opening = this.#opening
     const flags = opening.traceFlags.toString(16).padStart(2, '0')
     const headers = requestHeaders(request.rawHeaders, {
-      host:
-        route.host === 'upstream'
-          ? route.upstream.host
-          : route.host === 'client'
-            ? (request.headers.host ?? route.upstream.host)
-            : route.host.literal,
+      host: hostFor(destination, request.headers.host),
       traceparent: `00-${opening.traceId}-${opening.spanId}-${flags}`,
       tracestate: opening.traceState,
       clientAddress: request.socket.remoteAddress ?? 'unknown',
@@ -201,7 +159,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
       clientScheme: 'http',
     })
     const method = (request.method ?? 'GET') as Dispatcher.HttpMethod
-    this.#release = this.#options.upstreamOf(route).dispatch({ path, method, headers, body }, this)
+    this.#release = this.#options.upstreamOf(destination.origin).dispatch({ path, method, headers, body }, this)
     if (this.#upstreamDone) this.#release()
   }
 
@@ -316,6 +274,11 @@ class Forwarding implements Dispatcher.DispatchHandler {
       Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
     }
   }
+}
+
+function hostFor({ route, host }: Destination, sent: string | undefined): string {
+  if (route.host === 'upstream') return host
+  return route.host === 'client' ? (sent ?? host) : route.host.literal
 }
 
 function flushHead(response: ServerResponse): void {

@@ -56,7 +56,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
         ...options.route,
       },
     ],
-    upstreamOf: ({ upstream: { origin } }) => {
+    upstreamOf: (origin) => {
       const { connectMs = 2000, headMs = 2000, idleMs = 2000 } = options
       const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })
       upstreams.set(origin, made)

@@ -12,7 +12,7 @@ const find = createRouter([
 ])
 const found = (path: string) => {
   const target = find(path)
-  return target === undefined ? undefined : [target.route.name, target.path]
+  return target === undefined ? undefined : [target.destination.route.name, target.path]
 }
 
 it.each([
