@@ -4,9 +4,11 @@ import { Gauge, gaugeCells } from './batch.ts'
 import { createClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createIds } from './ids.ts'
+import { createCapabilities } from './inject/capabilities.ts'
+import { createUsageInjector } from './inject/editor.ts'
 import { createObserve } from './observe.ts'
 import { attributionRequestHeaders, attributionResponseHeaders } from './providers.ts'
-import { createForwarder, type Forwarder } from './proxy/forward.ts'
+import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
 import { type Listener, listen } from './proxy/listener.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
 import { cloneableConfig } from './recorder-data.ts'
@@ -70,7 +72,8 @@ function createForwarding(config: Config, gauges: Int32Array, records: RecorderL
     return upstream
   }
   const observedHeaders = new Set(attributionRequestHeaders)
-  return createForwarder({ routes: config.routes, upstreamOf, observe, clock, ids: createIds(), gauges, observedHeaders })
+  const editor = config.capture === 'inject' ? createUsageInjector(createCapabilities(clock.now)) : undefined
+  return createForwarder(config.routes, { upstreamOf, observe, editor, clock, ids: createIds(), gauges, observedHeaders })
 }
 
 /** Shows the recorder, once a second, that this thread is alive: `/livez` looks at it. */

@@ -61,7 +61,7 @@ class ExchangeObserver implements Observer {
   readonly #opening: Opening
   readonly #options: ObserveOptions
   readonly #startedAt: number
-  readonly #requestBody: Collected
+  #requestBody: Collected
   readonly #notes = new Set<string>()
   #requestHandedOver = false
   #requestSentAt: number | undefined
@@ -89,6 +89,15 @@ class ExchangeObserver implements Observer {
   requestEnd(): void {
     this.#requestSentAt = this.#options.clock.now()
     this.#handOverRequest()
+  }
+
+  requestAgain(): void {
+    this.#requestBody = new Collected(this.#options.bodyBytesMax)
+    this.#requestHandedOver = false
+  }
+
+  note(text: string): void {
+    this.#notes.add(text)
   }
 
   responseStart(head: ResponseHead, receivedAt: number): void {

@@ -7,79 +7,31 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { Gauge } from '../batch.ts'
-import type { Route } from '../config.ts'
 import type { Opening, Outcome } from '../exchange.ts'
+import { type Body, readBody } from './body.ts'
+import type { AnswerFilter, Edit, Editor, RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
-import { type OpeningOptions, openingOf, originForm } from './opening.ts'
-import { createRouter, type Destination } from './routes.ts'
+import type { OpeningOptions } from './opening.ts'
+import type { Destination } from './routes.ts'
 import type { Upstream } from './upstream.ts'
-
-/** Request bodies of a known length up to this many bytes are read before dispatch: an upstream connection is not held for a slow client. */
-const bufferedBodyBytesMax = 64 * 1024
 
 /** A client that takes nothing more off its socket gets this long to receive what an aborted upstream had sent. */
 const cutFlushMsMax = 30_000
 
 export interface ForwardOptions extends OpeningOptions {
-  readonly routes: readonly Route[]
   /** The upstream of an origin. */
   readonly upstreamOf: (origin: string) => Upstream
   readonly observe: (opening: Opening) => Observer
+  /** Absent when not one byte may change. */
+  readonly editor?: Editor | undefined
   /** Shared counters, see `Gauge`. */
   readonly gauges: Int32Array
 }
 
-export interface Forwarder {
-  handle(request: IncomingMessage, response: ServerResponse): void
-  /** Requests that have not ended. */
-  openCount(): number
-  /** Whether an answer is under way on that socket. */
-  isAnswering(socket: object): boolean
-  /** New answers ask their clients to close the connection. */
-  closeConnections(): void
-  /** Ends every open request as `sidecar-stopped`. */
-  cutAll(): void
-}
-
-export function createForwarder(options: ForwardOptions): Forwarder {
-  const route = createRouter(options.routes)
-  const open = new Set<Forwarding>()
-  const answering = new WeakMap<object, number>()
-  let closing = false
-  const count = (socket: object, by: number) => answering.set(socket, (answering.get(socket) ?? 0) + by)
-  return {
-    handle(request, response) {
-      if (closing) response.shouldKeepAlive = false
-      const target = originForm(request.url ?? '/')
-      const match = route(target)
-      const opening = openingOf(request, target, match?.destination, options)
-      const { socket } = request // node:http takes it off the request when it is destroyed
-      const forwarding = new Forwarding(request, response, opening, options, () => {
-        open.delete(forwarding)
-        count(socket, -1)
-        Atomics.sub(options.gauges, Gauge.open, 1)
-      })
-      open.add(forwarding)
-      count(socket, 1)
-      Atomics.add(options.gauges, Gauge.open, 1)
-      if (match === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
-      else forwarding.begin(match.destination, match.path)
-    },
-    openCount: () => open.size,
-    isAnswering: (socket) => (answering.get(socket) ?? 0) > 0,
-    closeConnections() {
-      closing = true
-    },
-    cutAll() {
-      for (const forwarding of open) forwarding.cut()
-    },
-  }
-}
-
 /** undici calls this object for the upstream's side, node:http's events for the client's. Whoever is first to end it, ends it once. */
-class Forwarding implements Dispatcher.DispatchHandler {
+export class Forwarding implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #opening: Opening
@@ -94,6 +46,13 @@ class Forwarding implements Dispatcher.DispatchHandler {
   #headSent = false
   #cutting = false
   #observerFailed = false
+  /** Sends the request: the edited bytes, or the client's own. */
+  #send: (own: boolean) => void = () => undefined
+  #edit: Edit | undefined
+  #filter: AnswerFilter | undefined
+  /** The answer under way is one to an edit that was refused: it is read to its end and not seen. */
+  #again = false
+  #sentAgain = false
 
   constructor(request: IncomingMessage, response: ServerResponse, opening: Opening, options: ForwardOptions, onSettled: () => void) {
     this.#request = request
@@ -132,20 +91,24 @@ class Forwarding implements Dispatcher.DispatchHandler {
       this.refuse(400, 'bad_target', 'The request target must be a path.')
       return
     }
-    const length = Number(request.headers['content-length'] ?? Number.NaN)
-    const chunked = request.headers['transfer-encoding'] !== undefined
-    if (!chunked && !(length > 0)) {
-      this.#dispatch(destination, path, null)
-    } else if (!chunked && length <= bufferedBodyBytesMax) {
-      const chunks: Buffer[] = []
-      request.on('data', (chunk: Buffer) => chunks.push(chunk))
-      request.on('end', () => this.#dispatch(destination, path, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
-    } else {
-      this.#dispatch(destination, path, request)
+    const head: RequestHead = {
+      origin: destination.origin,
+      method: this.#opening.method,
+      path: this.#opening.path,
+      contentType: request.headers['content-type'],
+      contentEncoding: request.headers['content-encoding'],
     }
+    const { editor } = this.#options
+    const wanted = editor?.wants(head) === true
+    readBody(request, wanted, (body) => {
+      if (wanted && Buffer.isBuffer(body)) this.#edit = editor?.edit(head, body)
+      this.#send = (own) =>
+        this.#dispatch(destination, path, own || this.#edit === undefined ? body : this.#edit.body, !own && this.#edit !== undefined)
+      this.#send(false)
+    })
   }
 
-  #dispatch(destination: Destination, path: string, body: Buffer | IncomingMessage | null): void {
+  #dispatch(destination: Destination, path: string, body: Body, edited: boolean): void {
     if (this.#settled) return
     const request = this.#request
     const opening = this.#opening
@@ -157,8 +120,10 @@ class Forwarding implements Dispatcher.DispatchHandler {
       clientAddress: request.socket.remoteAddress ?? 'unknown',
       clientHost: request.headers.host,
       clientScheme: 'http',
+      edited,
     })
     const method = (request.method ?? 'GET') as Dispatcher.HttpMethod
+    this.#upstreamDone = false
     this.#release = this.#options.upstreamOf(destination.origin).dispatch({ path, method, headers, body }, this)
     if (this.#upstreamDone) this.#release()
   }
@@ -185,7 +150,9 @@ class Forwarding implements Dispatcher.DispatchHandler {
       if (this.#request.httpVersionMinor > 0) response.writeInformation(status, responseHeaders(raw))
       return
     }
-    response.writeHead(status, statusText ?? '', responseHeaders(raw))
+    if (this.#judge(status) === 'again') return
+    this.#filter = this.#edit?.filter(raw)
+    response.writeHead(status, statusText ?? '', responseHeaders(raw, this.#filter !== undefined))
     this.#headSent = true
     // The head travels with the first bytes of the body where they came in the same read, and at once where they did not.
     process.nextTick(flushHead, response)
@@ -193,8 +160,9 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#again) return
     const receivedAt = this.#options.clock.now()
-    if (!this.#response.write(chunk) && !this.#settled) {
+    if (!this.#write(chunk) && !this.#settled) {
       controller.pause()
       this.#response.once('drain', () => controller.resume())
     }
@@ -203,6 +171,11 @@ class Forwarding implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#endUpstream()
+    if (this.#again) {
+      this.#sendAgain()
+      return
+    }
+    this.#writeRest()
     const trailers = controller.rawTrailers === null || controller.rawTrailers === undefined ? [] : latin1(controller.rawTrailers)
     if (trailers.length > 0) this.#response.addTrailers(pairs(responseHeaders(trailers)))
     this.#response.end()
@@ -211,7 +184,12 @@ class Forwarding implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     this.#endUpstream()
     if (this.#settled) return
+    if (this.#again) {
+      this.#sendAgain()
+      return
+    }
     if (this.#headSent) {
+      this.#writeRest()
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
       this.#cutClient()
       return
@@ -225,10 +203,10 @@ class Forwarding implements Dispatcher.DispatchHandler {
   /** Grace is over: the client's answer ends here. */
   cut(): void {
     this.#cutting = true
+    if (!this.#headSent) sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
     this.#settle({ kind: 'sidecar-stopped' })
     this.#controller?.abort(new Error('tokenweir is stopping'))
     if (this.#headSent) this.#cutClient()
-    else sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
   }
 
   #onClientClosed(): void {
@@ -250,6 +228,40 @@ class Forwarding implements Dispatcher.DispatchHandler {
     }
     socket.setTimeout(cutFlushMsMax, () => socket.destroy())
     socket.destroySoon()
+  }
+
+  /** Whether the answer with this status is the client's, or the request is to be sent again as the client wrote it. */
+  #judge(status: number): 'go on' | 'again' {
+    if (this.#edit === undefined) return 'go on'
+    if (this.#sentAgain) {
+      this.#edit.judgedAgain(status)
+      this.#edit = undefined
+      this.#guardedObserver((observer) => observer.note('usage_injection_refused'))
+      return 'go on'
+    }
+    const verdict = this.#edit.judge(status)
+    if (verdict === 'again') this.#again = true
+    else this.#guardedObserver((observer) => observer.note('usage_injected'))
+    return verdict
+  }
+
+  #sendAgain(): void {
+    this.#again = false
+    this.#sentAgain = true
+    this.#guardedObserver((observer) => observer.requestAgain())
+    this.#send(true)
+  }
+
+  /** False when the client's socket takes no more for now. */
+  #write(chunk: Buffer): boolean {
+    if (this.#filter === undefined) return this.#response.write(chunk)
+    let more = true
+    for (const part of this.#filter.push(chunk)) more = this.#response.write(part)
+    return more
+  }
+
+  #writeRest(): void {
+    for (const part of this.#filter?.end() ?? []) this.#response.write(part)
   }
 
   #endUpstream(): void {

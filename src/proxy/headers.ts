@@ -60,6 +60,8 @@ export interface RequestRewrite {
   /** `Host` as the client sent it. */
   readonly clientHost: string | undefined
   readonly clientScheme: 'http' | 'https'
+  /** The body is not the client's own: its length is another, and its answer must come uncompressed, or nothing can be taken out of it. */
+  readonly edited: boolean
 }
 
 /** An address as a `Forwarded` node (RFC 7239 §6): IPv6 in brackets and quotes. */
@@ -98,6 +100,10 @@ export function requestHeaders(rawHeaders: readonly string[], rewrite: RequestRe
         if (!traceDone) out.push(name, rewrite.traceparent)
         traceDone = true
         continue
+      case 'content-length':
+      case 'accept-encoding':
+        if (rewrite.edited) continue
+        break
       case 'tracestate':
         if (rewrite.tracestate === undefined) continue
         break
@@ -116,6 +122,7 @@ export function requestHeaders(rawHeaders: readonly string[], rewrite: RequestRe
     }
     out.push(name, value)
   }
+  if (rewrite.edited) out.push('accept-encoding', 'identity')
   if (!traceDone) out.push('traceparent', rewrite.traceparent)
   if (forwardedFor > 0) out[forwardedFor] = `${out[forwardedFor]}, ${rewrite.clientAddress}`
   else out.push('x-forwarded-for', rewrite.clientAddress)
@@ -129,14 +136,14 @@ export function requestHeaders(rawHeaders: readonly string[], rewrite: RequestRe
   return out
 }
 
-/** Header fields for the client, as a flat list. */
-export function responseHeaders(rawHeaders: readonly string[]): string[] {
+/** Header fields for the client, as a flat list. Where the body is `filtered`, the upstream's word on its length does not hold. */
+export function responseHeaders(rawHeaders: readonly string[], filtered = false): string[] {
   const named = namedByConnection(rawHeaders)
   const out: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     const lower = name.toLowerCase()
-    if (hopByHop.has(lower) || named?.has(lower)) continue
+    if (hopByHop.has(lower) || named?.has(lower) || (filtered && lower === 'content-length')) continue
     out.push(name, rawHeaders[i + 1] as string)
   }
   return out

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { Gauge } from '../batch.ts'
 import type { Address } from '../config.ts'
 import { errorHeader } from './failures.ts'
-import type { Forwarder } from './forward.ts'
+import type { Forwarder } from './forwarder.ts'
 
 export interface ListenerOptions {
   readonly address: Address

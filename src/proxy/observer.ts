@@ -12,6 +12,10 @@ export interface Observer {
   requestData(chunk: Uint8Array): void
   /** The whole request has been handed to the upstream connection. */
   requestEnd(): void
+  /** The upstream refused what was sent; the client's own bytes follow, as a request anew. */
+  requestAgain(): void
+  /** A remark for the record: `usage_injected`, `usage_injection_refused`. */
+  note(text: string): void
   /** `receivedAt` as given by the clock of the proxy path, in milliseconds (monotonic). */
   responseStart(head: ResponseHead, receivedAt: number): void
   responseData(chunk: Uint8Array, receivedAt: number): void

@@ -6,7 +6,8 @@ import { createClock } from '../../src/clock.ts'
 import type { Route } from '../../src/config.ts'
 import type { Opening, Outcome } from '../../src/exchange.ts'
 import { createIds } from '../../src/ids.ts'
-import { createForwarder } from '../../src/proxy/forward.ts'
+import type { Editor } from '../../src/proxy/edit.ts'
+import { createForwarder } from '../../src/proxy/forwarder.ts'
 import { listen } from '../../src/proxy/listener.ts'
 import type { Observer, ResponseHead } from '../../src/proxy/observer.ts'
 import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
@@ -16,12 +17,13 @@ export interface Seen {
   requestBytes: string
   head: ResponseHead | undefined
   responseBytes: string
+  notes: string[]
   ends: { outcome: Outcome; status: number | undefined }[]
 }
 
 export interface ProxyOptions {
   readonly route?: Partial<Route>
-  readonly routes?: readonly Route[]
+  readonly editor?: Editor
   readonly headMs?: number
   readonly idleMs?: number
   readonly connectMs?: number
@@ -31,11 +33,13 @@ export interface ProxyOptions {
 export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}) {
   const seen: Seen[] = []
   const record = (opening: Opening): Observer => {
-    const mine: Seen = { opening, requestBytes: '', head: undefined, responseBytes: '', ends: [] }
+    const mine: Seen = { opening, requestBytes: '', head: undefined, responseBytes: '', notes: [], ends: [] }
     seen.push(mine)
     return {
       requestData: (chunk) => void (mine.requestBytes += Buffer.from(chunk).toString('latin1')),
       requestEnd: () => undefined,
+      requestAgain: () => void (mine.requestBytes = ''),
+      note: (text) => void mine.notes.push(text),
       responseStart: (head) => void (mine.head = head),
       responseData: (chunk) => void (mine.responseBytes += Buffer.from(chunk).toString('latin1')),
       end: (outcome, status) => void mine.ends.push({ outcome, status }),
@@ -44,18 +48,19 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
   const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * 4))
   const clock = createClock()
   const upstreams = new Map<string, Upstream>()
-  const forwarder = createForwarder({
-    routes: options.routes ?? [
-      {
-        name: 'default',
-        prefix: '/',
-        stripPrefix: false,
-        upstream: new URL(upstreamUrl),
-        provider: undefined,
-        host: 'upstream',
-        ...options.route,
-      },
-    ],
+  const routes: readonly Route[] = [
+    {
+      name: 'default',
+      prefix: '/',
+      stripPrefix: false,
+      upstream: new URL(upstreamUrl),
+      provider: undefined,
+      host: 'upstream',
+      ...options.route,
+    },
+  ]
+  const forwarder = createForwarder(routes, {
+    editor: options.editor,
     upstreamOf: (origin) => {
       const { connectMs = 2000, headMs = 2000, idleMs = 2000 } = options
       const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })

@@ -8,6 +8,7 @@ const rewrite = {
   clientAddress: '127.0.0.1',
   clientHost: 'localhost:4141',
   clientScheme: 'http',
+  edited: false,
 } as const
 
 describe('request headers', () => {

@@ -207,8 +207,24 @@ describe('observation', () => {
 
   it('on, off and throwing give the client identical bytes', async () => {
     const on = await received()
-    const off = await received(() => ({ requestData() {}, requestEnd() {}, responseStart() {}, responseData() {}, end() {} }))
-    const throwing = await received(() => ({ requestData: fail, requestEnd: fail, responseStart: fail, responseData: fail, end: fail }))
+    const off = await received(() => ({
+      requestData() {},
+      requestEnd() {},
+      requestAgain() {},
+      note() {},
+      responseStart() {},
+      responseData() {},
+      end() {},
+    }))
+    const throwing = await received(() => ({
+      requestData: fail,
+      requestEnd: fail,
+      requestAgain: fail,
+      note: fail,
+      responseStart: fail,
+      responseData: fail,
+      end: fail,
+    }))
     const failing = await received(fail)
     expect(split(on).body).toBe(body)
     expect([off, throwing, failing]).toEqual([on, on, on])

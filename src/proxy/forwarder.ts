@@ -1,0 +1,54 @@
+/** Every request that is open, and how all of them end when the sidecar does. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Gauge } from '../batch.ts'
+import type { Route } from '../config.ts'
+import { Forwarding, type ForwardOptions } from './forward.ts'
+import { openingOf, originForm } from './opening.ts'
+import { createRouter } from './routes.ts'
+
+export interface Forwarder {
+  handle(request: IncomingMessage, response: ServerResponse): void
+  /** Requests that have not ended. */
+  openCount(): number
+  /** Whether an answer is under way on that socket. */
+  isAnswering(socket: object): boolean
+  /** New answers ask their clients to close the connection. */
+  closeConnections(): void
+  /** Ends every open request as `sidecar-stopped`. */
+  cutAll(): void
+}
+
+export function createForwarder(routes: readonly Route[], options: ForwardOptions): Forwarder {
+  const route = createRouter(routes)
+  const open = new Set<Forwarding>()
+  const answering = new WeakMap<object, number>()
+  let closing = false
+  const count = (socket: object, by: number) => answering.set(socket, (answering.get(socket) ?? 0) + by)
+  return {
+    handle(request, response) {
+      if (closing) response.shouldKeepAlive = false
+      const target = originForm(request.url ?? '/')
+      const match = route(target)
+      const opening = openingOf(request, target, match?.destination, options)
+      const { socket } = request // node:http takes it off the request when it is destroyed
+      const forwarding = new Forwarding(request, response, opening, options, () => {
+        open.delete(forwarding)
+        count(socket, -1)
+        Atomics.sub(options.gauges, Gauge.open, 1)
+      })
+      open.add(forwarding)
+      count(socket, 1)
+      Atomics.add(options.gauges, Gauge.open, 1)
+      if (match === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
+      else forwarding.begin(match.destination, match.path)
+    },
+    openCount: () => open.size,
+    isAnswering: (socket) => (answering.get(socket) ?? 0) > 0,
+    closeConnections() {
+      closing = true
+    },
+    cutAll() {
+      for (const forwarding of open) forwarding.cut()
+    },
+  }
+}

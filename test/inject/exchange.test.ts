@@ -1,0 +1,140 @@
+/** Injection over real sockets: what the upstream is asked, what the client sees, and what is remembered (PAINS T6). */
+import { describe, expect, it } from 'vitest'
+import { createCapabilities } from '../../src/inject/capabilities.ts'
+import { createUsageInjector } from '../../src/inject/editor.ts'
+import { rawClient, rawUpstream, split, startProxy } from '../proxy/harness.ts'
+
+const event = (data: string) => `data: ${data}\n\n`
+const content = event('{"id":"c1","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}')
+const usage = event('{"id":"c1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}')
+const done = event('[DONE]')
+const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
+const sse = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
+const stream = `${sse}${chunk(content)}${chunk(usage)}${chunk(done)}0\r\n\r\n`
+
+/** The bodies of a raw chunked message, joined. */
+const unchunked = (body: string) => body.replace(/[0-9a-f]+\r\n([\s\S]*?)\r\n(?=[0-9a-f]+\r\n)/g, '$1').replace(/0\r\n\r\n$/, '')
+
+const post = (path: string, body: string, headers = '') =>
+  `POST ${path} HTTP/1.1\r\nHost: me\r\nContent-Type: application/json\r\nAccept-Encoding: gzip, br\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`
+
+async function scene(answer: (body: string, head: string) => string = () => stream) {
+  const arrived: { head: string; body: string }[] = []
+  const upstream = await rawUpstream((text, socket) => {
+    const { head, body } = split(text)
+    arrived.push({ head, body })
+    socket.write(answer(body, head))
+  })
+  let now = 0
+  const proxy = await startProxy(upstream.url, { editor: createUsageInjector(createCapabilities(() => now)) })
+  const client = rawClient(proxy.port)
+  let sent = 0
+  return {
+    arrived,
+    proxy,
+    pass: (ms: number) => void (now += ms),
+    /** Sends one request on the one connection, and gives what the client and the record see of it. */
+    async send(request: string) {
+      const before = client.received().length
+      client.socket.write(request)
+      sent++
+      const seen = await proxy.ended(sent)
+      await client.until((text) => text.length > before && /(0\r\n\r\n|\})$/.test(text))
+      const received = split(client.received().slice(before))
+      return { status: received.head.split(' ')[1], head: received.head, body: unchunked(received.body), notes: seen.notes, seen }
+    },
+  }
+}
+
+const asking = '"stream_options":{"include_usage":true}'
+
+describe('a stream that did not ask for usage', () => {
+  it.each([
+    ['without options', '/v1/chat/completions', '{"stream":true}', `{${asking},"stream":true}`],
+    ['with empty options', '/v1/chat/completions', '{"stream":true,"stream_options":{}}', `{"stream":true,${asking}}`],
+    ['that said false', '/x/chat/completions', '{"stream":true,"stream_options":{"include_usage":false}}', `{"stream":true,${asking}}`],
+    ['of legacy completions', '/v1/completions', '{"stream":true}', `{${asking},"stream":true}`],
+  ])('%s is asked for it, and the client sees nothing of that', async (_, path, body, expected) => {
+    const { send, arrived } = await scene()
+    const result = await send(post(path, body))
+    expect(arrived.map((one) => one.body)).toEqual([expected])
+    expect(arrived[0]?.head.toLowerCase()).toContain('accept-encoding: identity')
+    expect(arrived[0]?.head).toContain(`content-length: ${expected.length}`)
+    expect([result.status, result.body, result.notes]).toEqual(['200', content + done, ['usage_injected']])
+    expect(result.seen.responseBytes).toBe(content + usage + done)
+  })
+
+  it('in a chunked body is asked for it too', async () => {
+    const { send, arrived } = await scene()
+    const result = await send(
+      'POST /v1/chat/completions HTTP/1.1\r\nHost: me\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nf\r\n{"stream":true}\r\n0\r\n\r\n',
+    )
+    expect(arrived[0]?.body).toBe(`{${asking},"stream":true}`)
+    expect(result.body).toBe(content + done)
+  })
+})
+
+describe('every other request', () => {
+  it.each([
+    ['that asked itself', '/v1/chat/completions', `{"stream":true,${asking}}`, ''],
+    ['that does not stream', '/v1/chat/completions', '{"model":"m"}', ''],
+    ['of the Responses API', '/v1/responses', '{"stream":true}', ''],
+    ['of Anthropic', '/v1/messages', '{"stream":true}', ''],
+    ['that is compressed', '/v1/chat/completions', '{"stream":true}', 'Content-Encoding: gzip\r\n'],
+  ])('%s crosses untouched, both ways', async (_, path, body, headers) => {
+    const { send, arrived } = await scene()
+    const result = await send(post(path, body, headers))
+    expect(arrived[0]?.body).toBe(body)
+    expect(arrived[0]?.head).toContain('Accept-Encoding: gzip, br')
+    expect([result.body, result.notes]).toEqual([content + usage + done, []])
+  })
+})
+
+describe('an upstream that refuses to be asked', () => {
+  const error = '{"error":{"message":"Unknown field: stream_options"}}'
+  const refusal = (status: number) =>
+    `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${error.length}\r\n\r\n${error}`
+
+  it.each([400, 422])('with %i gets the client’s own bytes, once, and is remembered', async (status) => {
+    const { send, arrived, pass } = await scene((body) =>
+      body.includes('stream_options') ? refusal(status) : `${sse}${chunk(content)}${chunk(done)}0\r\n\r\n`,
+    )
+    const request = post('/v1/chat/completions', '{"model":"m","stream":true}')
+    const first = await send(request)
+    expect([first.status, first.body, first.notes, first.seen.requestBytes]).toEqual([
+      ...['200', content + done, ['usage_injection_refused'], '{"model":"m","stream":true}'],
+    ])
+    expect(arrived.map((one) => one.body)).toEqual([`{${asking},"model":"m","stream":true}`, '{"model":"m","stream":true}'])
+    expect(arrived[1]?.head).toContain('Accept-Encoding: gzip, br')
+    const second = await send(request)
+    expect([second.notes, arrived.length]).toEqual([[], 3])
+    await send(post('/v1/chat/completions', '{"model":"other","stream":true}'))
+    expect(arrived.length).toBe(5)
+    pass(61 * 60 * 1000)
+    await send(request)
+    expect(arrived.length).toBe(7)
+  })
+
+  it('for a reason of the client’s own answers the client, and is not remembered for it', async () => {
+    const { send, arrived } = await scene(() => refusal(400))
+    const first = await send(post('/v1/chat/completions', '{"stream":true}'))
+    expect([first.status, first.body, arrived.length]).toEqual(['400', error, 2])
+    await send(post('/v1/chat/completions', '{"stream":true}'))
+    expect(arrived.length).toBe(4)
+  })
+
+  it('after it accepted it before is believed at once', async () => {
+    let refuse = false
+    const { send, arrived } = await scene(() => (refuse ? refusal(400) : stream))
+    await send(post('/v1/chat/completions', '{"stream":true}'))
+    refuse = true
+    const second = await send(post('/v1/chat/completions', '{"stream":true}'))
+    expect([second.status, arrived.length]).toEqual(['400', 2])
+  })
+})
+
+it('a compressed answer, sent though none was asked for, crosses untouched', async () => {
+  const body = 'not really gzip: "choices":[] "usage"'
+  const { send } = await scene(() => `${sse.replace('\r\n\r\n', '\r\nContent-Encoding: gzip\r\n\r\n')}${chunk(body)}0\r\n\r\n`)
+  expect((await send(post('/v1/chat/completions', '{"stream":true}'))).body).toBe(body)
+})
