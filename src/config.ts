@@ -1,4 +1,11 @@
-/** The configuration as the rest of the program sees it. Reading and validating it is this file's job; see `docs/configuration.md`. */
+/**
+ * The configuration as the rest of the program sees it, and its reading: flag over variable over file over default.
+ * `config/schema.ts` has every setting with its default; `config/values.ts` reads the single values.
+ */
+
+import { readSettings, type Settings, settings } from './config/schema.ts'
+import { nearest } from './config/values.ts'
+import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './config-file.ts'
 
 export interface Address {
   readonly host: string
@@ -50,4 +57,198 @@ export interface Config {
     /** Distinct values of a metric label such as the model; more become `other`. */
     readonly labelValues: number
   }
+}
+
+/** Where values come from. Nothing else is looked at, so a result depends on these alone. */
+export interface Sources {
+  /** Text by setting: `{ listen: '0.0.0.0:4141', config: 'tokenweir.yaml' }`. */
+  readonly flags: Readonly<Record<string, string | undefined>>
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The text of a file; throws as `fs.readFileSync` does. */
+  readonly readFile: (path: string) => string
+}
+
+export type { ConfigError }
+
+export type Loaded =
+  /** `origins`: by setting, the flag, variable or file that gave its value; one that is not in it has its default. */
+  { readonly config: Config; readonly origins: ReadonlyMap<string, string> } | { readonly errors: readonly ConfigError[] }
+
+/** Reads, validates and joins everything; either a configuration that can be started, or everything that is wrong with it. */
+export async function loadConfig({ flags, env, readFile }: Sources): Promise<Loaded> {
+  const errors: ConfigError[] = misspeltVariables(env)
+  const given = givenText(flags, env)
+  const named = given.get('config')
+  const read = named === undefined ? undefined : await readConfigFile(named.text, named.where, readFile)
+  const file = read !== undefined && 'place' in read ? read : undefined
+  if (read !== undefined && !('place' in read)) errors.push(...read)
+
+  const tree: Record<string, unknown> = { ...file?.data }
+  for (const [key, { text }] of given) if (key !== 'config') tree[key] = text
+  const whereOf = (path: KeyPath, which: 'key' | 'value' = 'value') => {
+    const key = String(path[0])
+    return (key === 'config' ? undefined : given.get(key)?.where) ?? file?.place(path, which)
+  }
+
+  const { output, faults } = readSettings(tree)
+  for (const { path, message, unknownKey } of faults) {
+    errors.push({ key: dotted(path), where: whereOf(path, unknownKey ? 'key' : 'value'), message })
+  }
+  const draft = output as Draft
+  for (const { path, message } of contradictions(draft)) errors.push({ key: dotted(path), where: whereOf(path), message })
+  const aimless =
+    tree['upstream'] === undefined && (tree['routes'] === undefined || (Array.isArray(tree['routes']) && tree['routes'].length === 0))
+  if (aimless && (read === undefined || file !== undefined)) errors.push(noUpstream)
+  if (errors.length > 0) return { errors }
+  return { config: assemble(output as Settings), origins: originsOf(given, file) }
+}
+
+const noUpstream: ConfigError = {
+  key: 'upstream',
+  where: undefined,
+  message:
+    'Nothing says where requests go. Start with the address of your gateway, for example: tokenweir --upstream http://127.0.0.1:8000 ' +
+    '(or set TOKENWEIR_UPSTREAM, or write routes in a file and name it with --config).',
+}
+
+interface Given {
+  readonly text: string
+  readonly where: string
+}
+
+/** What flags and variables say, flags first. An empty variable counts as one that is not set, as OpenTelemetry has it. */
+function givenText(flags: Sources['flags'], env: Sources['env']): ReadonlyMap<string, Given> {
+  const given = new Map<string, Given>()
+  for (const { key, flag, env: variable } of settings) {
+    const fromFlag = flag === undefined ? undefined : flags[key]
+    const fromEnv = variable === undefined ? undefined : env[variable]
+    if (flag !== undefined && fromFlag !== undefined) given.set(key, { text: fromFlag, where: flag })
+    else if (variable !== undefined && fromEnv !== undefined && fromEnv !== '') given.set(key, { text: fromEnv, where: variable })
+  }
+  return given
+}
+
+/** Only near misses: Kubernetes itself sets variables such as TOKENWEIR_SERVICE_HOST beside a service of that name. */
+function misspeltVariables(env: Sources['env']): ConfigError[] {
+  const known = settings.flatMap((setting) => setting.env ?? [])
+  return Object.keys(env).flatMap((name) => {
+    if (!name.startsWith('TOKENWEIR_') || known.includes(name)) return []
+    const meant = nearest(name, known)
+    return meant === undefined ? [] : [{ key: name, where: name, message: `There is no such variable. Did you mean ${meant}?` }]
+  })
+}
+
+function dotted(path: KeyPath): string {
+  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
+}
+
+/** Settings of which some may not have been readable: those are still what the file has in their place. */
+interface Draft {
+  readonly listen?: unknown
+  readonly admin?: unknown
+  readonly upstream?: unknown
+  readonly routes?: unknown
+}
+
+interface DraftRoute {
+  readonly path: KeyPath
+  readonly prefix: string
+  readonly name: string | undefined
+  readonly upstream: unknown
+}
+
+function draftRoutes(draft: Draft): DraftRoute[] {
+  const own = draft.upstream === undefined ? [] : [{ path: ['upstream'], prefix: '/', name: 'default', upstream: draft.upstream }]
+  const listed = Array.isArray(draft.routes) ? draft.routes : []
+  return [
+    ...own,
+    ...listed.flatMap((route: Partial<Settings['routes'][number]> | null, index): DraftRoute[] => {
+      if (typeof route?.prefix !== 'string') return []
+      return [{ path: ['routes', index], prefix: route.prefix, name: route.name ?? nameOf(route.prefix), upstream: route.upstream }]
+    }),
+  ]
+}
+
+/** The route that the proxy records for a request with no route. */
+const noRoute = 'none'
+
+/** What no value shows alone: the same prefix or name twice, two listeners on one port, an upstream that is the sidecar itself. */
+function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
+  const found: { path: KeyPath; message: string }[] = []
+  const routes = draftRoutes(draft)
+  routes.forEach((route, index) => {
+    const before = routes.slice(0, index)
+    const samePrefix = before.find((other) => other.prefix === route.prefix)
+    const sameName = before.find((other) => other.name === route.name)
+    if (samePrefix !== undefined) {
+      const message = `${JSON.stringify(route.prefix)} is already the prefix of ${dotted(samePrefix.path)}. Give each its own, or take one away.`
+      found.push({ path: [...route.path, 'prefix'], message })
+    } else if (sameName !== undefined) {
+      const message = `${JSON.stringify(route.name)} is already the name of ${dotted(sameName.path)}. Give each its own.`
+      found.push({ path: [...route.path, 'name'], message })
+    }
+    if (route.name === noRoute) {
+      found.push({ path: [...route.path, 'name'], message: `"${noRoute}" stands for requests that no route takes. Write another name.` })
+    }
+    for (const key of ['listen', 'admin'] as const) {
+      const own = draft[key]
+      if (!isAddress(own) || !(route.upstream instanceof URL) || !reaches(route.upstream, own)) continue
+      const message = `${route.upstream.host} is the sidecar's own ${key} address: requests would go round for ever. Write the address of your gateway.`
+      found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
+    }
+  })
+  const { listen, admin } = draft
+  if (isAddress(listen) && isAddress(admin) && listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
+    found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
+  }
+  return found
+}
+
+function isAddress(value: unknown): value is Address {
+  return typeof value === 'object' && value !== null && 'port' in value && typeof value.port === 'number' && 'host' in value
+}
+
+function reaches(upstream: URL, own: Address): boolean {
+  const port = Number(upstream.port || (upstream.protocol === 'https:' ? 443 : 80))
+  return own.port === port && overlap(own.host, upstream.hostname.replace(/^\[|\]$/g, ''))
+}
+
+const everywhere = new Set(['0.0.0.0', '::'])
+const thisMachine = new Set(['127.0.0.1', '::1', 'localhost', ...everywhere])
+
+/** Whether two hosts can be one listener: the same text, or both this machine and one of them a name for more than one address. */
+function overlap(a: string, b: string): boolean {
+  if (a === b) return true
+  return thisMachine.has(a) && thisMachine.has(b) && [a, b].some((host) => everywhere.has(host) || host === 'localhost')
+}
+
+/** `/openai/v1` → `openai/v1`, `/` → `default`. */
+function nameOf(prefix: string): string {
+  const name = prefix.slice(1, 65).replace(/[^\w./-]/g, '-')
+  return name === '' ? 'default' : name
+}
+
+function assemble({ upstream, routes, ...rest }: Settings): Config {
+  const fallback: Route[] =
+    upstream === undefined ? [] : [{ name: 'default', prefix: '/', stripPrefix: false, upstream, provider: undefined, host: 'upstream' }]
+  const listed = routes.map((route) => ({ ...route, name: route.name ?? nameOf(route.prefix), provider: route.provider }))
+  return { ...rest, routes: [...fallback, ...listed] }
+}
+
+/** The flag, variable or place in the file of every setting that has one. */
+function originsOf(given: ReadonlyMap<string, Given>, file: ConfigFile | undefined): ReadonlyMap<string, string> {
+  const origins = new Map<string, string>()
+  for (const { key } of settings) {
+    const path = key.split('.')
+    const inFile = path.reduce<unknown>((value, step) => (value as Record<string, unknown> | undefined)?.[step], file?.data)
+    const origin = given.get(key)?.where ?? (inFile === undefined ? undefined : file?.place(path, 'value'))
+    if (origin !== undefined) origins.set(key, origin)
+  }
+  return origins
+}
+
+/** One line for a person: `tokenweir.yaml:3:14: timeouts.connectMs: "fast" is not a duration. Write …`. */
+export function describeError(error: ConfigError): string {
+  const given = error.where === undefined || error.where.includes(':') ? error.key : ''
+  return [error.where, given, error.message].filter((part) => part !== undefined && part !== '').join(': ')
 }

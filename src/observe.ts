@@ -6,7 +6,7 @@ import { Gauge } from './batch.ts'
 import type { Clock } from './clock.ts'
 import { createDecoder, type Decoder } from './decode.ts'
 import type { Ending, Framing, Opening, Outcome, ResponseFacts } from './exchange.ts'
-import { createFold, type Fold } from './fold.ts'
+import { createFold, type Fold, streamsArrays } from './fold.ts'
 import { chooseFraming, createFramer } from './frames/choose.ts'
 import type { Framer } from './frames/framer.ts'
 import { pickHeaders } from './proxy/headers.ts'
@@ -186,10 +186,13 @@ function isCompressed(encoding: string | undefined): encoding is string {
 class ResponseReader {
   framing: Framing = 'none'
   readonly encoding: string | undefined
-  readonly #fold: Fold
+  readonly #opening: Opening
+  readonly #headers: Readonly<Record<string, string>>
   readonly #options: ObserveOptions
   readonly #notes: Set<string>
   readonly #contentType: string | undefined
+  /** Made for a stream only: whole bodies are read by the recorder. */
+  #fold: Fold | undefined
   #framer: Framer | undefined
   #decoder: Decoder | undefined
   #whole: Collected | undefined
@@ -201,7 +204,8 @@ class ResponseReader {
     this.#notes = notes
     this.#contentType = headers['content-type']
     this.encoding = headers['content-encoding']
-    this.#fold = createFold(opening.method, opening.path, headers)
+    this.#opening = opening
+    this.#headers = headers
     // A stream is a stream from its head on, also when the client leaves before its first byte.
     const framing = this.#chooseFraming(new Uint8Array(0))
     if (framing !== 'whole') this.framing = framing
@@ -212,11 +216,11 @@ class ResponseReader {
   }
 
   format(): string | undefined {
-    return this.#fold.format
+    return this.#fold?.format
   }
 
   facts(): ResponseFacts | undefined {
-    return this.streamed ? this.#fold.facts() : undefined
+    return this.#fold?.facts()
   }
 
   /** The body as it came, when it is the recorder's to read. */
@@ -244,7 +248,8 @@ class ResponseReader {
   }
 
   #chooseFraming(firstBytes: Uint8Array): Framing {
-    return chooseFraming({ contentType: this.#contentType, arrayStream: this.#fold.arrayStream, firstBytes })
+    const arrayStream = streamsArrays(this.#opening.method, this.#opening.path)
+    return chooseFraming({ contentType: this.#contentType, arrayStream, firstBytes })
   }
 
   #begin(first: Uint8Array): void {
@@ -258,11 +263,13 @@ class ResponseReader {
       return
     }
     const note = (text: string) => this.#notes.add(text)
+    const fold = createFold(this.#opening.method, this.#opening.path, this.#headers)
+    this.#fold = fold
     this.#framer = createFramer(framing, {
-      onMessage: (message) => this.#fold.message(message.event, message.data),
+      onMessage: (message) => fold.message(message.event, message.data),
       onNote: note,
       messageBytesMax: this.#options.messageBytesMax,
-      wantedKeys: () => this.#fold.wantedKeys(),
+      wantedKeys: fold.wantedKeys,
     })
     if (!compressed) return
     this.#decoder = createDecoder(this.encoding as string, {
@@ -291,6 +298,6 @@ class ResponseReader {
     } catch {
       this.#notes.add('observer_failed')
     }
-    for (const note of this.#fold.notes) this.#notes.add(note)
+    for (const note of this.#fold?.notes ?? []) this.#notes.add(note)
   }
 }

@@ -43,8 +43,18 @@ export function listen(options: ListenerOptions): Promise<Listener> {
     highWaterMark: 64 * 1024,
   })
   server.maxHeadersCount = 0 // the size limit bounds them; a silent cut at 2,000 would lose fields
-  server.on('request', forwarder.handle)
+  // Client pools open connections ahead of need; Node counts them among neither the idle nor the answering ones when it closes.
+  const unused = new Set<Socket>()
+  server.on('connection', (socket) => {
+    unused.add(socket)
+    socket.once('close', () => unused.delete(socket))
+  })
+  server.on('request', (request, response) => {
+    unused.delete(request.socket)
+    forwarder.handle(request, response)
+  })
   server.on('checkContinue', (request, response) => {
+    unused.delete(request.socket)
     response.writeContinue()
     forwarder.handle(request, response)
   })
@@ -78,6 +88,7 @@ export function listen(options: ListenerOptions): Promise<Listener> {
               done()
             })
             server.closeIdleConnections()
+            for (const socket of unused) socket.destroy()
           }),
         destroyConnections: () => server.closeAllConnections(),
       })

@@ -1,0 +1,152 @@
+/**
+ * From what the proxying thread saw to the one record that every sink receives. Runs on the recorder thread: whole bodies are decoded,
+ * parsed and folded here; streams arrive folded.
+ */
+
+import { type RequestReading, readRequest } from './conclude/request-reading.ts'
+import { isAnswered, isCut, verdictOf } from './conclude/usage-verdict.ts'
+import { decodeWhole } from './decode.ts'
+import type { Ending, EndReason, Exchange, Opening, RequestFacts, ResponseFacts } from './exchange.ts'
+import type { Format } from './formats/format.ts'
+import { formatNamed, formats, formatsFor } from './formats/index.ts'
+import { present } from './formats/learn.ts'
+import { type Json, parseJson } from './json.ts'
+import { attribute } from './providers.ts'
+
+export { type RequestReading, readRequest }
+
+interface ConcludeLimits {
+  /** Bytes of a whole response body, decoded. */
+  readonly bodyBytes: number
+}
+
+/** What was read of the answer. */
+interface Answer {
+  readonly format: Format | undefined
+  readonly facts: ResponseFacts | undefined
+  readonly notes: readonly string[]
+}
+
+/** The record of one ended exchange. Never throws: what cannot be read is noted. */
+export function conclude(
+  opening: Opening,
+  ending: Ending,
+  reading: RequestReading | undefined,
+  responseBody: Uint8Array | undefined,
+  limits: ConcludeLimits,
+): Exchange {
+  const answer = ending.streamed ? streamedAnswer(opening, ending) : wholeAnswer(opening, ending, responseBody, limits)
+  const { format, notes } = answer
+  const request = format?.readRequest(reading?.outline, opening.path)
+  const response = settled(answer.facts, ending, request)
+  const inference = format !== undefined || (ending.streamed && opening.method === 'POST' && isAnswered(ending))
+  const provider = inference ? providerOf(opening, ending, format, request, response) : undefined
+  const verdict = inference ? verdictOf({ ending, format: format?.name, request, response, notes }) : undefined
+  return {
+    opening,
+    ending,
+    endReason: endReasonOf(ending, response),
+    format: format?.name,
+    inference,
+    operation: inference ? (request?.operation ?? 'unknown') : undefined,
+    provider,
+    request,
+    response,
+    usageOutcome: verdict?.outcome,
+    usageReason: verdict?.reason,
+    errorType: errorTypeOf(ending, response),
+    notes,
+  }
+}
+
+/** Facts come from the proxying thread; without a message the path says what it would have been. */
+function streamedAnswer(opening: Opening, ending: Ending): Answer {
+  const format = formatNamed(ending.format) ?? formatsFor(opening.method, opening.path)[0]
+  return { format, facts: ending.response, notes: ending.notes }
+}
+
+function wholeAnswer(opening: Opening, ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Answer {
+  const candidates = formatsFor(opening.method, opening.path)
+  if (candidates.length === 0 && opening.method !== 'POST') return { format: undefined, facts: undefined, notes: ending.notes }
+  const { json, note } = readBody(ending, body, limits)
+  const notes = note === undefined || ending.notes.includes(note) ? ending.notes : [...ending.notes, note]
+  const recognised = (of: readonly Format[]) => (json === undefined ? undefined : of.find((format) => format.recognises(json, undefined)))
+  const format =
+    candidates.length === 0 ? recognised(formats) : ((candidates.length > 1 ? recognised(candidates) : undefined) ?? candidates[0])
+  if (format === undefined) return { format, facts: undefined, notes: ending.notes }
+  const head = format.readHead?.({}, ending.responseHeaders) ?? {}
+  if (json === undefined) return { format, facts: note === undefined && head.usage === undefined ? undefined : head, notes }
+  const facts = format.readResponse(head, json, undefined)
+  // A body that is JSON to its last brace is whole, also when the connection broke right after.
+  return { format, facts: facts.finished === undefined ? { ...facts, finished: true } : facts, notes }
+}
+
+/** The body as JSON. A note only where it should have been one: audio, and subtitles as plain text, are no broken JSON. */
+function readBody(ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): { json?: Json | undefined; note?: string } {
+  if (ending.framing !== 'whole') return {}
+  if (body === undefined || body.length === 0) return ending.responseBytes > 0 && body === undefined ? { note: 'limit_hit' } : {}
+  const decoded = decodeWhole(ending.contentEncoding, body, limits.bodyBytes)
+  if (typeof decoded === 'string') return { note: decoded }
+  const text = Buffer.from(decoded.buffer, decoded.byteOffset, decoded.byteLength).toString('utf8')
+  const json = parseJson(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text)
+  return json === undefined && !isCut(ending) && /^\s*[[{]/.test(text) ? { note: 'parse_error' } : { json }
+}
+
+/** Facts as they stand in the record: no usage of a refused request, and finish reasons that say when one was due and never came. */
+function settled(facts: ResponseFacts | undefined, ending: Ending, request: RequestFacts | undefined): ResponseFacts | undefined {
+  if (facts === undefined) return undefined
+  const { usage, usageOfIterations, finishReasons, ...rest } = facts
+  if (!isAnswered(ending)) return present({ ...rest, finishReasons })
+  const reasons = ending.streamed ? settledReasons(finishReasons, isBroken(facts, ending)) : finishReasons
+  const due = reasons === undefined && isBroken(facts, ending) && request !== undefined && finishing.has(request.operation)
+  return present({ ...rest, usage, usageOfIterations, finishReasons: due ? ['error'] : reasons })
+}
+
+/** Operations whose answers end with a reason. */
+const finishing: ReadonlySet<string> = new Set(['chat', 'text_completion', 'generate_content', 'invoke_agent'])
+
+/** A choice that had not finished stands as an empty text. */
+function settledReasons(reasons: readonly string[] | undefined, broken: boolean): readonly string[] | undefined {
+  if (reasons === undefined || !reasons.includes('')) return reasons
+  return broken ? reasons.map((reason) => reason || 'error') : reasons.filter((reason) => reason !== '')
+}
+
+/** The answer ended in an error or was cut by the upstream's side; a client that leaves is no error. */
+function isBroken(facts: ResponseFacts, ending: Ending): boolean {
+  if (facts.error !== undefined) return true
+  return isCut(ending) && ending.outcome.kind !== 'client-aborted' && facts.finished !== true
+}
+
+function providerOf(
+  opening: Opening,
+  ending: Ending,
+  format: Format | undefined,
+  request: RequestFacts | undefined,
+  response: ResponseFacts | undefined,
+): string {
+  return attribute({
+    routeProvider: opening.routeProvider,
+    format: format?.name,
+    requestModel: request?.model,
+    responseModel: response?.model,
+    bodyProvider: response?.provider,
+    requestHeaders: opening.requestHeaders,
+    responseHeaders: ending.responseHeaders,
+    host: opening.serverAddress,
+    path: opening.path,
+  }).provider
+}
+
+/** A client that closes after the terminal event has had its whole answer. */
+function endReasonOf(ending: Ending, response: ResponseFacts | undefined): EndReason {
+  const { kind } = ending.outcome
+  if (kind === 'answered') return 'completed'
+  return kind === 'client-aborted' && response?.finished === true ? 'completed' : kind
+}
+
+function errorTypeOf(ending: Ending, response: ResponseFacts | undefined): string | undefined {
+  if (ending.outcome.kind === 'unreachable') return ending.outcome.reason
+  if (ending.status !== undefined && ending.status >= 400) return String(ending.status)
+  if (response?.error !== undefined) return response.error.type
+  return ending.outcome.kind === 'upstream-aborted' ? 'upstream_aborted' : undefined
+}

@@ -1,0 +1,76 @@
+/** Whether an answered inference request reported its usage, and if not, why. Pure. */
+import type { Ending, RequestFacts, ResponseFacts, Usage, UsageOutcome, UsageReason } from '../exchange.ts'
+
+interface Verdict {
+  readonly outcome: UsageOutcome
+  readonly reason?: UsageReason | undefined
+}
+
+interface VerdictInput {
+  readonly ending: Ending
+  /** Name of the wire format; undefined when none recognised the answer. */
+  readonly format: string | undefined
+  readonly request: RequestFacts | undefined
+  readonly response: ResponseFacts | undefined
+  readonly notes: readonly string[]
+}
+
+/** The upstream accepted the request: 2xx, or a WebSocket. */
+export function isAnswered(ending: Ending): boolean {
+  return ending.status !== undefined && ((ending.status >= 200 && ending.status < 300) || ending.status === 101)
+}
+
+/** The answer ended before the upstream had ended it. */
+export function isCut(ending: Ending): boolean {
+  return cutReasons[ending.outcome.kind] !== undefined
+}
+
+const cutReasons: Readonly<Partial<Record<Ending['outcome']['kind'], UsageReason>>> = {
+  'client-aborted': 'client_left',
+  'upstream-aborted': 'upstream_cut',
+  'sidecar-stopped': 'sidecar_stopped',
+}
+
+/** Undefined for requests that were not answered, and for those whose answers never carry usage (unless this one did). */
+export function verdictOf(input: VerdictInput): Verdict | undefined {
+  const { ending, request, response } = input
+  if (!isAnswered(ending)) return undefined
+  const usage = response?.usage
+  if (usage === undefined && request?.usageExpected === false) return undefined
+  if (input.format === undefined) return { outcome: 'undecodable', reason: 'unknown_format' }
+  const cut = cutReason(ending, response)
+  if (usage !== undefined) {
+    if (cut !== undefined) return { outcome: 'partial', reason: cut }
+    return { outcome: isZero(usage) ? 'zero' : 'reported' }
+  }
+  const unread = unreadReason(input, cut !== undefined)
+  if (unread !== undefined) return { outcome: 'undecodable', reason: unread }
+  return { outcome: 'missing', reason: cut ?? (wasNotRequested(input) ? 'not_requested' : 'upstream_omitted') }
+}
+
+/** Why the end is missing; undefined when the terminal event was seen, whoever closed the connection after it. */
+function cutReason(ending: Ending, response: ResponseFacts | undefined): UsageReason | undefined {
+  if (response?.finished === true) return undefined
+  // An error event in the middle of a stream ends it, however politely the connection is closed.
+  return cutReasons[ending.outcome.kind] ?? (ending.streamed && response?.error !== undefined ? 'upstream_cut' : undefined)
+}
+
+/** The provider said 0, for all that it counted. */
+function isZero(usage: Usage): boolean {
+  const counted = [usage.inputTokens, usage.outputTokens, usage.totalTokens].filter((count) => count !== undefined)
+  return counted.length > 0 && counted.every((count) => count === 0)
+}
+
+/** What stood between the answer and its usage. A message that was cut in the middle is no JSON, but that is the cut's doing. */
+function unreadReason({ notes, response }: VerdictInput, isCutShort: boolean): UsageReason | undefined {
+  if (notes.includes('unsupported_encoding')) return 'unsupported_encoding'
+  if (notes.includes('limit_hit')) return 'limit_hit'
+  if (response?.usageNotUnderstood === true) return 'parse_error'
+  return !isCutShort && (notes.includes('parse_error') || notes.includes('observer_failed')) ? 'parse_error' : undefined
+}
+
+/** OpenAI's chat and legacy completions report usage in a stream only when asked; `usage_injected` says that the sidecar asked. */
+function wasNotRequested({ ending, format, request, notes }: VerdictInput): boolean {
+  const asks = format === 'openai-chat' || format === 'openai-completions'
+  return asks && ending.streamed && request?.usageRequested !== true && !notes.includes('usage_injected')
+}

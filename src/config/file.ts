@@ -1,0 +1,85 @@
+/** A YAML or JSON file with the place of everything in it, so that an error can say where. JSON is read as the YAML it is. */
+import type { Document, LineCounter } from 'yaml'
+
+export type KeyPath = readonly (string | number)[]
+
+export interface ConfigError {
+  /** Dotted: `routes[1].prefix`; '' when it is the file as a whole. */
+  readonly key: string
+  /** Where it was given: `--listen`, `TOKENWEIR_LISTEN` or `tokenweir.yaml:3:14`; `undefined` when it was not given at all. */
+  readonly where: string | undefined
+  /** What is wrong and how to mend it. Never holds a credential. */
+  readonly message: string
+}
+
+export interface ConfigFile {
+  readonly data: Readonly<Record<string, unknown>>
+  /** `file:line:column` of the value at the path, of its key when `which` is `key`, or of the nearest thing around it that is there. */
+  place(path: KeyPath, which: 'key' | 'value'): string
+}
+
+/** An alias may be used this often: a file of a kilobyte cannot unfold into gigabytes. */
+const aliasMax = 100
+
+const systemErrors: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  EACCES: 'may not be read by this user',
+  EISDIR: 'is a folder',
+}
+
+/** Reads and parses `name`. `where` is the flag or variable that named it, for the error when it cannot be read. */
+export async function readConfigFile(
+  name: string,
+  where: string,
+  readFile: (path: string) => string,
+): Promise<ConfigFile | readonly ConfigError[]> {
+  const refuse = (place: string, message: string): ConfigError => ({ key: '', where: place, message })
+  let text: string
+  try {
+    text = readFile(name)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return [refuse(where, `The file ${JSON.stringify(name)} ${systemErrors[code ?? ''] ?? `could not be read: ${message}`}.`)]
+  }
+  const { isMap, isScalar, LineCounter, parseDocument } = await import('yaml') // 35 ms, so only when there is a file
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const at = (offset: number) => `${name}:${position(lines, offset)}`
+  const faults = [...document.errors, ...document.warnings]
+  if (faults.length > 0) return faults.map((fault) => refuse(at(fault.pos[0]), `This is no valid YAML or JSON: ${fault.message}.`))
+
+  let data: unknown
+  try {
+    data = document.toJS({ maxAliasCount: aliasMax }) ?? {}
+  } catch (error) {
+    return [refuse(name, `The file could not be unfolded: ${(error as Error).message}.`)]
+  }
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) {
+    return [refuse(at(0), 'The file holds no mapping of settings. Write lines such as "upstream: http://127.0.0.1:8000".')]
+  }
+  const keyOffset = (path: KeyPath): number | undefined => {
+    const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true)
+    const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === String(path.at(-1))) : undefined
+    return isScalar(pair?.key) ? pair.key.range?.[0] : undefined
+  }
+  return {
+    data: data as Record<string, unknown>,
+    place(path, which) {
+      for (let known = path; known.length > 0; known = known.slice(0, -1)) {
+        const offset = which === 'value' ? valueOffset(document, known) : keyOffset(known)
+        if (offset !== undefined) return at(offset)
+      }
+      return name
+    },
+  }
+}
+
+function valueOffset(document: Document.Parsed, path: KeyPath): number | undefined {
+  const node = document.getIn(path, true)
+  return typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range) ? (node.range[0] as number) : undefined
+}
+
+function position(lines: LineCounter, offset: number): string {
+  const { line, col } = lines.linePos(offset)
+  return `${line}:${col}`
+}

@@ -1,0 +1,61 @@
+/** The configuration in effect as YAML that can be read back, with where each value comes from as comments. */
+import type { Address, Config, Route } from '../config.ts'
+
+/** A setting as one line: its dotted key, its indent, its text. */
+interface Line {
+  readonly key: string
+  readonly text: string
+}
+
+/** `dim` paints the comments; plain text where there are no colours. */
+export function describeConfig(
+  config: Config,
+  origins: ReadonlyMap<string, string>,
+  paint: { readonly dim: (text: string) => string },
+): string {
+  const simple: Line[] = [
+    { key: 'listen', text: `listen: ${address(config.listen)}` },
+    { key: 'admin', text: `admin: ${address(config.admin)}` },
+    { key: 'ledger', text: `ledger: ${scalar(config.ledger)}` },
+    { key: 'capture', text: `capture: ${config.capture}` },
+    { key: 'semconv', text: `semconv: ${scalar(config.semconv)}` },
+  ]
+  const lines: Line[] = [
+    ...simple,
+    ...routeLines(config.routes),
+    ...sectionLines('timeouts', config.timeouts),
+    ...sectionLines('limits', config.limits),
+  ]
+  const width = Math.max(...lines.map(({ key, text }) => (key === '' ? 0 : text.length)))
+  return lines
+    .map(({ key, text }) => (key === '' ? text : `${text.padEnd(width)}  ${paint.dim(`# ${origins.get(key) ?? 'default'}`)}`))
+    .map((line) => `${line}\n`)
+    .join('')
+}
+
+function routeLines(routes: readonly Route[]): Line[] {
+  const texts = routes.flatMap((route) => [
+    `  - name: ${scalar(route.name)}`,
+    `    prefix: ${scalar(route.prefix)}`,
+    `    stripPrefix: ${route.stripPrefix}`,
+    `    upstream: ${scalar(route.upstream.href)}`,
+    ...(route.provider === undefined ? [] : [`    provider: ${scalar(route.provider)}`]),
+    `    host: ${scalar(typeof route.host === 'string' ? route.host : route.host.literal)}`,
+  ])
+  return ['routes:', ...texts].map((text) => ({ key: '', text }))
+}
+
+function sectionLines(name: string, section: Readonly<Record<string, number>>): Line[] {
+  const inner = Object.entries(section).map(([key, value]) => ({ key: `${name}.${key}`, text: `  ${key}: ${value}` }))
+  return [{ key: '', text: `${name}:` }, ...inner]
+}
+
+function address({ host, port }: Address): string {
+  return scalar(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
+}
+
+/** Plain where every YAML, 1.1 too (`yes` is true there), reads it back as the same text; quoted otherwise. */
+function scalar(text: string): string {
+  const plain = /^[a-z/.][\w./-]*(:\/\/[\w./:-]+)?$/i.test(text) || /^\d+\.\d+\.\d+\.\d+:\d+$/.test(text)
+  return plain && !/^(true|false|null|y|n|yes|no|on|off|\.(nan|inf))$/i.test(text) ? text : JSON.stringify(text)
+}

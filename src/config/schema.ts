@@ -1,0 +1,214 @@
+/** The settings, each stated once: key, flag, variable, default, meaning. Validation, `--help` and the documents all derive from this. */
+import * as v from 'valibot'
+import * as values from './config-values.ts'
+
+/** One row of the table of settings. */
+export interface Setting {
+  /** Dotted key in the configuration file; `routes[].name` is a key of each route. */
+  readonly key: string
+  /** What kind of value it takes, in words. */
+  readonly type: string
+  /** As one would write it; `undefined` when there is none. */
+  readonly default: string | undefined
+  readonly env: string | undefined
+  readonly flag: string | undefined
+  readonly description: string
+}
+
+interface Leaf {
+  readonly type: string
+  readonly flag?: string
+  readonly env?: string
+}
+
+/** A schema for one value, with what the table says of it. */
+const leaf = <T>(read: (value: unknown) => T, about: Leaf, description: string) =>
+  v.pipe(
+    v.unknown(),
+    v.description(description),
+    v.metadata({ ...about }),
+    v.rawTransform<unknown, T>(({ dataset, addIssue, NEVER }) => {
+      try {
+        return read(dataset.value)
+      } catch (error) {
+        if (!(error instanceof values.ValueError)) throw error
+        addIssue({ message: error.message })
+        return NEVER
+      }
+    }),
+  )
+
+/** A mapping that refuses keys it does not know, all of them at once (`strictObject` stops at the first). */
+const section = <E extends v.ObjectEntries>(entries: E) => v.objectWithRest(entries, v.never())
+
+const duration = (description: string) => leaf(values.duration, { type: 'duration' }, description)
+const size = (min: number, max: number, description: string) => leaf(values.size(min, max), { type: 'size' }, description)
+
+const route = section({
+  name: v.optional(leaf(values.label, { type: 'name' }, "Metric label and ledger value; by default the prefix without its first '/'.")),
+  prefix: v.optional(leaf(values.prefix, { type: 'path prefix' }, "Matched at a '/' boundary; the longest prefix wins."), '/'),
+  stripPrefix: v.optional(
+    leaf(values.flag, { type: 'true or false' }, "Take the prefix away before the upstream's base path is put in front."),
+    false,
+  ),
+  upstream: leaf(values.upstream, { type: 'URL' }, 'Where requests of this route go.'),
+  provider: v.optional(
+    leaf(values.label, { type: 'name' }, 'The provider to record, whatever the request looks like; found out by itself otherwise.'),
+  ),
+  host: v.optional(
+    leaf(
+      values.hostHeader,
+      { type: 'upstream, client or a host' },
+      "The Host header sent on: the upstream's own, the client's, or this text.",
+    ),
+    'upstream',
+  ),
+})
+
+const MiB = 2 ** 20
+
+/** The whole configuration as flags, variables and file give it. Output has addresses, URLs, milliseconds and bytes in place of text. */
+const schema = section({
+  upstream: v.optional(
+    leaf(values.upstream, { type: 'URL', flag: '--upstream', env: 'TOKENWEIR_UPSTREAM' }, 'Where every path goes that no route takes.'),
+  ),
+  listen: v.optional(
+    leaf(values.address, { type: 'address', flag: '--listen', env: 'TOKENWEIR_LISTEN' }, 'Where clients connect.'),
+    '127.0.0.1:4141',
+  ),
+  admin: v.optional(
+    leaf(values.address, { type: 'address', flag: '--admin', env: 'TOKENWEIR_ADMIN' }, 'Health, metrics and the live page.'),
+    '127.0.0.1:4142',
+  ),
+  ledger: v.optional(
+    leaf(values.path, { type: 'path', flag: '--ledger', env: 'TOKENWEIR_LEDGER' }, 'The SQLite file with one row per request.'),
+    'tokenweir.db',
+  ),
+  capture: v.optional(
+    leaf(
+      values.choice('inject', 'observe'),
+      { type: 'inject or observe', flag: '--capture', env: 'TOKENWEIR_CAPTURE' },
+      'inject asks OpenAI-style streams for their usage; observe changes no byte.',
+    ),
+    'inject',
+  ),
+  semconv: v.optional(
+    leaf(
+      values.choice('1.41', 'genai'),
+      { type: '1.41 or genai', env: 'TOKENWEIR_SEMCONV' },
+      'Generation of the OpenTelemetry GenAI names.',
+    ),
+    '1.41',
+  ),
+  routes: v.optional(v.array(route), []),
+  timeouts: v.optional(
+    section({
+      connectMs: v.optional(duration('To connect to an upstream.'), 10_000),
+      headMs: v.optional(duration('From the request sent to the head of the answer.'), 900_000),
+      idleMs: v.optional(duration("Between two chunks of an answer's body."), 900_000),
+      graceMs: v.optional(
+        duration('At a stop: how long open requests may go on. With flushMs, keep it under the 30s Kubernetes gives.'),
+        20_000,
+      ),
+      flushMs: v.optional(duration('After the grace: how long writing and exporting may take.'), 5000),
+    }),
+    {},
+  ),
+  limits: v.optional(
+    section({
+      bodyBytes: v.optional(size(1024, 1024 * MiB, 'Of one body, what is kept to be read; longer ones are noted limit_hit.'), 16 * MiB),
+      messageBytes: v.optional(size(1024, 256 * MiB, 'Of one streamed message, what is kept to be read.'), 4 * MiB),
+      headerBytes: v.optional(size(1024, 16 * MiB, "A request's header section; more is answered 431."), 64 * 1024),
+      labelValues: v.optional(
+        leaf(values.integer(1, 100_000), { type: 'number' }, 'Distinct values of a metric label such as the model; more become other.'),
+        1000,
+      ),
+    }),
+    {},
+  ),
+})
+
+export type Settings = v.InferOutput<typeof schema>
+
+/** One thing that is wrong, at a path of keys. */
+export interface Fault {
+  readonly path: readonly (string | number)[]
+  readonly message: string
+  /** The path names a key that should not be there. */
+  readonly unknownKey: boolean
+}
+
+/** Reads a whole tree of settings. With faults, `output` still has every part that could be read, and the rest as it was. */
+export function readSettings(tree: unknown): { readonly output: unknown; readonly faults: readonly Fault[] } {
+  const result = v.safeParse(schema, tree)
+  return { output: result.output, faults: (result.issues ?? []).map(faultOf) }
+}
+
+function faultOf(issue: v.BaseIssue<unknown>): Fault {
+  const steps = issue.path ?? []
+  const path = steps.map((step) => step.key as string | number)
+  const last = steps.at(-1)
+  const fault = (message: string, unknownKey = false): Fault => ({ path, message, unknownKey })
+  if (issue.type === 'never') {
+    if (Array.isArray(last?.input)) return { path: path.slice(0, -1), message: 'A list is no mapping of settings.', unknownKey: false }
+    const parent = path
+      .slice(0, -1)
+      .map((step) => (typeof step === 'number' ? '[]' : step))
+      .join('.')
+      .replaceAll('.[]', '[]')
+    const meant = values.nearest(String(last?.key), keysOf(parent))
+    return fault(
+      meant === undefined
+        ? `There is no such key. The keys here are ${keysOf(parent).join(', ')}.`
+        : `There is no such key. Did you mean ${meant}?`,
+      true,
+    )
+  }
+  if (issue.type === 'array')
+    return fault(`${values.shown(issue.input)} is not a list. Write the routes as a list, each line beginning with "- ".`)
+  if (issue.type !== 'object_with_rest') return fault(issue.message)
+  return last?.origin === 'key'
+    ? fault('This key is needed here and missing.')
+    : fault(`${values.shown(issue.input)} is not a mapping of settings.`)
+}
+
+/** The keys that may stand under a dotted parent, '' for the file itself. */
+function keysOf(parent: string): string[] {
+  const start = parent === '' ? '' : `${parent}.`
+  const inside = settings.filter(({ key }) => key.startsWith(start) && key !== configFile.key)
+  return [...new Set(inside.map(({ key }) => key.slice(start.length).replace(/[.[].*/, '')))]
+}
+
+/** Which file the configuration is read from is itself no key of that file. */
+const configFile: Setting = {
+  key: 'config',
+  type: 'path',
+  default: undefined,
+  env: 'TOKENWEIR_CONFIG',
+  flag: '--config',
+  description: 'A YAML or JSON file with these settings; flags and variables win over it.',
+}
+
+type Entry = v.ObjectEntries[string]
+
+/** A default as one would write it in the file. */
+function written(type: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (type === 'size') return values.formatSize(Number(value))
+  return type === 'duration' && Number(value) % 1000 === 0 ? `${Number(value) / 1000}s` : String(value)
+}
+
+function walk(prefix: string, entries: v.ObjectEntries): Setting[] {
+  return Object.entries(entries).flatMap(([name, entry]): Setting[] => {
+    const key = `${prefix}${name}`
+    const inner = 'wrapped' in entry ? (entry.wrapped as Entry) : entry
+    if ('item' in inner) return walk(`${key}[].`, (inner.item as typeof route).entries)
+    if ('entries' in inner) return walk(`${key}.`, inner.entries as v.ObjectEntries)
+    const about = v.getMetadata(inner) as unknown as Leaf
+    const fallback = written(about.type, 'default' in entry ? entry.default : undefined)
+    return [{ key, type: about.type, default: fallback, env: about.env, flag: about.flag, description: v.getDescription(inner) ?? '' }]
+  })
+}
+
+/** Every setting, in the order of the file. */
+export const settings: readonly Setting[] = [configFile, ...walk('', schema.entries)]

@@ -1,0 +1,184 @@
+/** Readers of single configuration values: from what a flag, a variable or a file gave, to the value, or to the sentence that mends it. */
+
+/** Thrown by a reader: what is wrong with the value, and what to write instead. */
+export class ValueError extends Error {}
+
+type Read<T> = (value: unknown) => T
+
+const textMax = 80
+
+/** A value as a message may quote it: cut at 80 characters, without anything that could be a credential. */
+export function shown(value: unknown): string {
+  if (value === undefined || value === null || value === '') return 'an empty value'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a mapping'
+  if (typeof value !== 'string') return String(value)
+  const safe = value
+    .replace(/^([a-z][a-z\d+.-]*:\/\/)?.*@/is, '$1***@')
+    .replace(/[?#].+$/s, (rest) => `${rest[0]}***`)
+    .replace(/\b(sk|pk|rk|gsk|xai|hf|ghp|AIza|Bearer )[\w-]{8,}/g, '***')
+    .replace(/(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{32,}/gi, '***')
+  return JSON.stringify(safe.length > textMax ? `${safe.slice(0, textMax)}…` : safe)
+}
+
+function fail(value: unknown, wrong: string, mend: string): never {
+  throw new ValueError(`${shown(value)} ${wrong}. ${mend}`)
+}
+
+const addressMend = 'Write host:port (127.0.0.1:4141), [ipv6]:port, :port for every interface, or a port alone for 127.0.0.1.'
+
+/** `host:port`, `[ipv6]:port`, `:port` (every interface) or a bare port (loopback). Port 0 lets the system choose. */
+export const address: Read<{ readonly host: string; readonly port: number }> = (value) => {
+  const text = typeof value === 'number' ? String(value) : typeof value === 'string' ? value.trim() : ''
+  const found = /^(?:(?:\[([\da-f:.%\w]+)\]|([\w.-]*)):)?(\d{1,5})$/i.exec(text)
+  if (found === null) return fail(value, 'is not an address', addressMend)
+  const port = Number(found[3])
+  if (port > 65_535) return fail(value, 'has a port above 65535', addressMend)
+  const named = found[1] ?? found[2]
+  return { host: named === undefined ? '127.0.0.1' : named === '' ? '0.0.0.0' : named, port }
+}
+
+const upstreamMend = 'Write http:// or https://, the host, and where needed a port and a base path: https://api.openai.com'
+
+/** An http or https URL with an optional base path; no credentials, query or fragment. */
+export const upstream: Read<URL> = (value) => {
+  if (typeof value !== 'string' || value.trim() === '') return fail(value, 'is not a URL', upstreamMend)
+  if (!/^https?:\/\//i.test(value.trim())) return fail(value, 'does not begin with http:// or https://', upstreamMend)
+  const url = URL.parse(value)
+  if (url === null) return fail(value, 'is not a URL', upstreamMend)
+  if (url.username !== '' || url.password !== '') {
+    return fail(value, 'holds credentials', 'Take them out: clients send their own, in a header, and the sidecar passes them on.')
+  }
+  if (url.href.includes('?')) return fail(value, 'has a query', 'Take it away: each request brings its own.')
+  if (url.href.includes('#')) return fail(value, 'has a fragment', 'Take it away: it is never sent.')
+  return url
+}
+
+/** The path of a file on disk. */
+export const path: Read<string> = (value) => {
+  if (typeof value !== 'string' || value.trim() === '')
+    return fail(value, 'is not a path', 'Write the path of a file, such as ./tokenweir.db')
+  if (value === ':memory:' || value.includes('\0')) return fail(value, 'is not a file on disk', 'Write a path, such as ./tokenweir.db')
+  return value
+}
+
+/** One of a few words. A number counts as its text: YAML reads 1.41 as a number. */
+export function choice<T extends string>(...words: readonly T[]): Read<T> {
+  return (value) => {
+    const text = typeof value === 'number' ? String(value) : value
+    return words.find((word) => word === text) ?? fail(value, 'is not one of the choices', `Write ${words.join(' or ')}.`)
+  }
+}
+
+/** Node's timers hold no more than 2³¹ − 1 ms, about 24 days. */
+const durationMaxMs = 2 ** 31 - 1
+const durationMend = 'Write milliseconds (10000) or a number with ms, s, m or h (30s); 0 means without limit.'
+const msPer: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Milliseconds, or text with a unit. 0 means without limit. */
+export const duration: Read<number> = (value) => {
+  const found = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|)$/.exec(
+    String(typeof value === 'number' ? value : typeof value === 'string' ? value.trim() : ''),
+  )
+  const ms = found === null ? Number.NaN : Number(found[1]) * (msPer[found[2] ?? ''] ?? Number.NaN)
+  if (!Number.isInteger(ms)) return fail(value, 'is not a duration', durationMend)
+  if (ms > durationMaxMs) return fail(value, 'is longer than 24 days', durationMend)
+  return ms
+}
+
+const bytesPer: Readonly<Record<string, number>> = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 }
+
+/** Bytes, or text with a unit (KiB, MiB, GiB; KB, MB, GB), within bounds. */
+export function size(min: number, max: number): Read<number> {
+  const mend = `Write bytes or a number with KiB, MiB or GiB, from ${formatSize(min)} to ${formatSize(max)}.`
+  return (value) => {
+    const found = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b|)$/i.exec(
+      String(typeof value === 'number' ? value : typeof value === 'string' ? value.trim() : ''),
+    )
+    const bytes = found === null ? Number.NaN : Number(found[1]) * (bytesPer[found[2]?.toLowerCase() ?? ''] ?? Number.NaN)
+    if (!Number.isInteger(bytes)) return fail(value, 'is not a size', mend)
+    return bytes < min || bytes > max ? fail(value, 'is out of bounds', mend) : bytes
+  }
+}
+
+/** Bytes as a person would write them: 16777216 → 16MiB. */
+export function formatSize(bytes: number): string {
+  for (const [unit, per] of [
+    ['GiB', 2 ** 30],
+    ['MiB', 2 ** 20],
+    ['KiB', 2 ** 10],
+  ] as const) {
+    if (bytes >= per && bytes % per === 0) return `${bytes / per}${unit}`
+  }
+  return `${bytes}B`
+}
+
+/** A whole number within bounds. */
+export function integer(min: number, max: number): Read<number> {
+  return (value) =>
+    typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+      ? value
+      : fail(value, 'is not a number within bounds', `Write a whole number from ${min} to ${max}.`)
+}
+
+export const flag: Read<boolean> = (value) =>
+  typeof value === 'boolean' ? value : fail(value, 'is neither true nor false', 'Write true or false.')
+
+/** A path prefix, without a `/` at its end (but for `/` itself). It is compared with the path as sent, so it may hold only what a path may. */
+export const prefix: Read<string> = (value) => {
+  if (typeof value !== 'string' || !value.startsWith('/'))
+    return fail(value, "does not begin with '/'", 'Write a path such as /openai, or / for every path.')
+  if (!/^[\w\-.~!$&'()*+,;=:@%/]*$/.test(value) || /\/\/|\/\.{1,2}(\/|$)/.test(value)) {
+    return fail(value, 'is no path prefix', 'Write whole path segments in URL spelling, such as /openai, without a query.')
+  }
+  return value.length > 1 && value.endsWith('/') ? value.slice(0, -1) : value
+}
+
+/** A metric label: letters, digits and `. _ - /`, at most 64 characters. */
+export const label: Read<string> = (value) =>
+  typeof value === 'string' && /^[a-z\d][\w./-]{0,63}$/i.test(value)
+    ? value
+    : fail(value, 'is no name', 'Write up to 64 letters, digits or . _ - / such as openai or aws.bedrock.')
+
+/** What the upstream sees as `Host`. */
+export const hostHeader: Read<'upstream' | 'client' | { readonly literal: string }> = (value) => {
+  if (value === 'upstream' || value === 'client') return value
+  if (typeof value === 'string' && /^(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?$/i.test(value)) return { literal: value }
+  return fail(
+    value,
+    'is no Host header',
+    "Write upstream (the upstream's host), client (what the client sent), or a host such as api.example.com:8443.",
+  )
+}
+
+/** Characters to insert, drop, change or swap to make one word of the other. */
+function distance(from: string, to: string): number {
+  let before: number[] = []
+  let previous = Array.from({ length: to.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= from.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= to.length; j++) {
+      const same = from[i - 1] === to[j - 1]
+      let cost = Math.min((row[j - 1] ?? 0) + 1, (previous[j] ?? 0) + 1, (previous[j - 1] ?? 0) + (same ? 0 : 1))
+      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]) cost = Math.min(cost, (before[j - 2] ?? 0) + 1)
+      row.push(cost)
+    }
+    before = previous
+    previous = row
+  }
+  return previous[to.length] ?? 0
+}
+
+/**
+ * The candidate that was probably meant: the word begins it (`idle`, `idleMs`), or they are spelt alike but for case, `-`, `_` and at most
+ * two characters in six.
+ */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const plain = (text: string) => text.toLowerCase().replace(/[-_]/g, '')
+  const asked = plain(word)
+  const begun = candidates.filter((candidate) => asked.length > 2 && plain(candidate).startsWith(asked))
+  if (begun.length === 1) return begun[0]
+  const ranked = candidates.map((candidate) => ({ candidate, apart: distance(asked, plain(candidate)) }))
+  const best = ranked.sort((a, b) => a.apart - b.apart)[0]
+  return best !== undefined && best.apart <= Math.min(2, Math.floor(asked.length / 3)) ? best.candidate : undefined
+}

@@ -1,0 +1,109 @@
+/**
+ * messages → facts, for one streamed response: chooses the wire format among those spoken at the path, hands it message after message, and
+ * can be read at any moment. A message that cannot be read is noted; nothing here throws.
+ */
+import type { ResponseFacts } from './exchange.ts'
+import type { Format, Headers } from './formats/format.ts'
+import { formats, formatsFor } from './formats/index.ts'
+import { type Json, parseJson } from './json.ts'
+
+export interface Fold {
+  /** Name of the wire format, as soon as it is known. */
+  readonly format: string | undefined
+  /** What is known so far; undefined while no format has been recognised. */
+  facts(): ResponseFacts | undefined
+  /** `data` is only read during the call. */
+  message(event: string | undefined, data: Uint8Array): void
+  /** JSON keys of which one stands in each message that can still teach something; undefined while every message is wanted. */
+  wantedKeys(): readonly string[] | undefined
+  /** `parse_error` when a message looked like JSON and was none. */
+  readonly notes: readonly string[]
+}
+
+/** Id and model come in the first messages or never. After this many the rest is skimmed, whatever is missing. */
+const messagesBeforeSkimming = 16
+/** A stream at an unknown path that none of so many messages gave away is not looked at any more. */
+const messagesToRecognise = 64
+
+interface Candidate {
+  readonly format: Format
+  facts: ResponseFacts
+}
+
+/** Whether an answer in `application/json` at this path is a JSON array sent element by element. */
+export function streamsArrays(method: string, path: string): boolean {
+  return formatsFor(method, path).some((format) => format.arrayStream?.(path) === true)
+}
+
+export function createFold(method: string, path: string, responseHeaders: Headers): Fold {
+  const claimed = formatsFor(method, path)
+  let candidates: readonly Candidate[] = claimed.map((format) => ({ format, facts: format.readHead?.({}, responseHeaders) ?? {} }))
+  let chosen = candidates.length === 1 ? candidates[0] : undefined
+  const byShape = candidates.length === 0 && method === 'POST'
+  let done = false
+  let messages = 0
+  const notes: string[] = []
+
+  /** While several formats are possible each folds for itself, so that the one that turns out right has missed nothing. */
+  function choose(message: Json, event: string | undefined): void {
+    if (byShape) {
+      const format = formats.find((one) => one.recognises(message, event))
+      if (format !== undefined) chosen = { format, facts: {} }
+    } else {
+      chosen = candidates.find((candidate) => candidate.format.recognises(message, event))
+    }
+    if (chosen !== undefined) candidates = [chosen]
+  }
+
+  function learnFrom(message: Json, event: string | undefined): void {
+    if (chosen === undefined) choose(message, event)
+    for (const candidate of chosen === undefined ? candidates : [chosen]) {
+      candidate.facts = candidate.format.readResponse(candidate.facts, message, event)
+    }
+  }
+
+  return {
+    get format() {
+      return (chosen ?? candidates[0])?.format.name
+    },
+    notes,
+    facts() {
+      const facts = (chosen ?? candidates[0])?.facts
+      return facts === undefined || !done || facts.finished === true ? facts : { ...facts, finished: true }
+    },
+    message(event, data) {
+      messages++
+      if (chosen === undefined && (byShape ? messages > messagesToRecognise : candidates.length === 0)) return
+      if (isDone(data)) {
+        done = true
+        return
+      }
+      const message = read(data)
+      if (message !== undefined) learnFrom(message, event)
+      else if (!byShape && isBroken(event, data) && notes.length === 0) notes.push('parse_error')
+    },
+    wantedKeys() {
+      if (chosen === undefined) return undefined
+      const known = chosen.facts.id !== undefined && chosen.facts.model !== undefined
+      return known || messages >= messagesBeforeSkimming ? chosen.format.wantedKeys : undefined
+    },
+  }
+}
+
+function read(data: Uint8Array): Json | undefined {
+  return parseJson(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8'))
+}
+
+const doneText = '[DONE]'
+
+/** OpenAI's end of a stream, also sent by many others. */
+function isDone(data: Uint8Array): boolean {
+  if (data.length < doneText.length || data.length > doneText.length + 2) return false
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1').trim() === doneText
+}
+
+/** Some streams send plain text under an event name (Replicate's `output`): only what begins like JSON, or has no name, is broken. */
+function isBroken(event: string | undefined, data: Uint8Array): boolean {
+  const first = data.find((byte) => byte > 0x20)
+  return first !== undefined && (event === undefined || first === 0x7b || first === 0x5b)
+}

@@ -1,0 +1,141 @@
+/** Building facts: what every format shares, so that "nothing learnt" is the same object and "not reported" is no key at all. */
+import type { ResponseFacts, Usage } from '../exchange.ts'
+import { at, count, type Json, type JsonObject, object, text } from '../json.ts'
+
+/** Identity of a response: the first value seen stands, so that skipping later messages loses nothing. */
+const keepFirst: ReadonlySet<string> = new Set(['id', 'model', 'provider', 'systemFingerprint', 'error'])
+
+/** Adds what `lesson` says (undefined says nothing). Returns `facts` itself when it says nothing new. */
+export function learn(facts: ResponseFacts, lesson: ResponseFacts): ResponseFacts {
+  let learnt: Record<string, unknown> | undefined
+  for (const key in lesson) {
+    const value = lesson[key as keyof ResponseFacts]
+    if (value === undefined) continue
+    const known = facts[key as keyof ResponseFacts]
+    if (known === value || (known !== undefined && (keepFirst.has(key) || same(known, value)))) continue
+    learnt ??= { ...facts }
+    learnt[key] = value
+  }
+  return learnt ?? facts
+}
+
+/** Equality of the flat lists and objects that facts are made of. */
+function same(one: unknown, other: unknown): boolean {
+  if (Array.isArray(one) && Array.isArray(other)) return one.length === other.length && one.every((item, index) => item === other[index])
+  if (typeof one !== 'object' || typeof other !== 'object') return false
+  const [known, now] = [one as Usage, other as Usage]
+  return (
+    known.inputTokens === now.inputTokens &&
+    known.outputTokens === now.outputTokens &&
+    known.cacheReadTokens === now.cacheReadTokens &&
+    known.cacheWriteTokens === now.cacheWriteTokens &&
+    known.reasoningTokens === now.reasoningTokens &&
+    known.totalTokens === now.totalTokens
+  )
+}
+
+/** The object without its undefined keys. */
+export function present<T extends object>(fields: T): T {
+  const kept: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(fields)) if (value !== undefined) kept[key] = value
+  return kept as T
+}
+
+/** Usage from counts of which some may be undefined; undefined when not one of them is known. A total alone says nothing of what was used. */
+export function usageOf(counts: Usage): Usage | undefined {
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens, totalTokens } = counts
+  const usage: { -readonly [K in keyof Usage]: Usage[K] } = {}
+  if (inputTokens !== undefined) usage.inputTokens = inputTokens
+  if (outputTokens !== undefined) usage.outputTokens = outputTokens
+  if (cacheReadTokens !== undefined) usage.cacheReadTokens = cacheReadTokens
+  if (cacheWriteTokens !== undefined) usage.cacheWriteTokens = cacheWriteTokens
+  if (reasoningTokens !== undefined) usage.reasoningTokens = reasoningTokens
+  let isKnown = false
+  for (const _ in usage) isKnown = true
+  if (!isKnown) return undefined
+  if (totalTokens !== undefined) usage.totalTokens = totalTokens
+  return usage
+}
+
+/** The sum of the known numbers; undefined when none is known. Absent is not zero. */
+export function sumOfKnown(...counts: readonly (number | undefined)[]): number | undefined {
+  let sum: number | undefined
+  for (const one of counts) if (one !== undefined) sum = (sum ?? 0) + one
+  return sum
+}
+
+/** Keys that stand in usage objects which bill by something other than tokens (seconds, searches, money). */
+const nonTokenKeys: ReadonlySet<string> = new Set([
+  'type',
+  'seconds',
+  'duration',
+  'cost',
+  'cost_details',
+  'cost_in_usd_ticks',
+  'is_byok',
+  'search_units',
+  'images',
+  'image_count',
+  'characters',
+  'input_characters',
+  'pages_processed',
+  'doc_size_bytes',
+  'num_sources_used',
+  'service_tier',
+  'trafficType',
+  'serviceTier',
+])
+
+/** Whether a usage object holds something that should have been a count and could not be read as one. */
+export function notUnderstood(usage: Json | undefined): true | undefined {
+  if (usage === undefined || usage === null) return undefined
+  const fields = object(usage)
+  if (fields === undefined) return true
+  return Object.entries(fields).some(([key, value]) => value !== null && value !== undefined && !nonTokenKeys.has(key)) || undefined
+}
+
+/** Usage and, when there was an object of which no count could be read, the fact that it was not understood. */
+export function usageLesson(usage: Usage | undefined, raw: Json | undefined): ResponseFacts {
+  return usage === undefined ? { usageNotUnderstood: notUnderstood(raw) } : { usage }
+}
+
+/** An id: text, or a number as AI21 sends it. */
+export function idText(value: Json | undefined): string | undefined {
+  const digits = count(value)
+  return digits === undefined ? text(value) : String(digits)
+}
+
+const errorTypeLengthMax = 100
+
+/**
+ * The error of a body: `{error: {type|code|status, message}}`, `{error: "text"}`, or flat beside `object: "error"` (vLLM, Mistral);
+ * undefined when there is none. The type is the most telling short name that the provider gives.
+ */
+export function errorOf(message: JsonObject): ResponseFacts['error'] {
+  const error = message['object'] === 'error' ? message : message['error']
+  if (error === undefined || error === null || error === false || error === '') return undefined
+  const fields = object(error)
+  if (fields === undefined) return namedError('error', text(error))
+  const name = text(fields['type']) ?? idText(fields['code']) ?? text(fields['status'])
+  return namedError(name ?? 'error', text(fields['message']) ?? text(at(fields, 'metadata', 'raw')))
+}
+
+export function namedError(type: string, message: string | undefined): ResponseFacts['error'] {
+  return present({ type: type.slice(0, errorTypeLengthMax), message })
+}
+
+/** More choices than this in one answer are not told apart. */
+const choicesMax = 128
+
+/**
+ * Finish reasons with one more known, in choice order. A choice that has not finished yet stands as an empty text, so that the place of
+ * a later one is right; the conclusion turns what is left empty into an error or drops it.
+ */
+export function withFinish(reasons: readonly string[] | undefined, index: number, reason: string): readonly string[] {
+  if (index >= choicesMax) return reasons ?? [reason]
+  if (reasons?.[index] === reason) return reasons
+  const next = [...(reasons ?? [])]
+  while (next.length < index) next.push('')
+  next[index] = reason
+  return next
+}

@@ -1,0 +1,265 @@
+/** Attribution, row by row: each row decides where nothing above it does, and is decided over by what stands above. */
+import { describe, expect, it } from 'vitest'
+import { rules } from '../../src/provider-rules.ts'
+import { attribute, attributionRequestHeaders, attributionResponseHeaders, type Evidence, providerNamed } from '../../src/providers.ts'
+
+const nothing: Evidence = {
+  requestHeaders: {},
+  responseHeaders: {},
+  host: 'gateway.internal',
+  path: '/v1/chat/completions',
+  format: 'openai-chat',
+}
+const by = (evidence: Partial<Evidence>) => attribute({ ...nothing, ...evidence })
+
+const table: readonly (readonly [title: string, evidence: Partial<Evidence>, provider: string, rule: string])[] = [
+  ['a route setting above everything', { routeProvider: 'my.own', host: 'api.openai.com', bodyProvider: 'Azure' }, 'my.own', 'route'],
+  [
+    'Portkey\u2019s answer',
+    { responseHeaders: { 'x-portkey-provider': 'vertex-ai' }, host: 'api.openai.com' },
+    'gcp.vertex_ai',
+    'response-header:x-portkey-provider',
+  ],
+  ['Bifrost\u2019s answer', { responseHeaders: { 'x-bifrost-provider': 'mistral' } }, 'mistral_ai', 'response-header:x-bifrost-provider'],
+  [
+    'LiteLLM\u2019s base URL',
+    { responseHeaders: { 'x-litellm-model-api-base': 'https://weir.openai.azure.com/openai/' }, requestModel: 'gpt-4o' },
+    'azure.ai.openai',
+    'response-header:x-litellm-model-api-base',
+  ],
+  [
+    'LiteLLM\u2019s base URL of a host of one\u2019s own, passed over',
+    { responseHeaders: { 'x-litellm-model-api-base': 'http://10.0.0.1:8000' }, requestModel: 'groq/llama' },
+    'groq',
+    'prefix:groq',
+  ],
+  ['Kong\u2019s model', { responseHeaders: { 'x-kong-llm-model': 'bedrock/nova' } }, 'aws.bedrock', 'response-header:x-kong-llm-model'],
+  ['Kong\u2019s model without a provider, passed over', { responseHeaders: { 'x-kong-llm-model': 'nova' } }, 'openai', 'default'],
+  ['ngrok\u2019s model', { responseHeaders: { 'ngrok-aig-model': 'anthropic/claude' } }, 'anthropic', 'response-header:ngrok-aig-model'],
+  [
+    'OpenRouter\u2019s head',
+    { responseHeaders: { 'x-provider-name': 'Google' }, host: 'openrouter.ai' },
+    'gcp.vertex_ai',
+    'response-header:x-provider-name',
+  ],
+  [
+    'OpenRouter\u2019s body',
+    { bodyProvider: 'Amazon Bedrock', host: 'openrouter.ai', requestModel: 'anthropic/claude-weir' },
+    'aws.bedrock',
+    'body:provider',
+  ],
+  ['a name in a body that nobody knows', { bodyProvider: 'Weir Cloud' }, 'weir_cloud', 'body:provider'],
+  ['a body whose provider cannot be a name, passed over', { bodyProvider: '<script>' }, 'openai', 'default'],
+  [
+    'what the client told Portkey',
+    { requestHeaders: { 'x-portkey-provider': 'azure-openai' } },
+    'azure.ai.openai',
+    'request-header:x-portkey-provider',
+  ],
+  ['a slug of one\u2019s own at Portkey, passed over', { requestHeaders: { 'x-portkey-provider': '@team-keys' } }, 'openai', 'default'],
+  [
+    'what the client told Helicone',
+    { requestHeaders: { 'helicone-target-url': 'https://api.groq.com' } },
+    'groq',
+    'request-header:helicone-target-url',
+  ],
+  [
+    'Azure behind Helicone',
+    { requestHeaders: { 'helicone-openai-api-base': 'https://weir.openai.azure.com' } },
+    'azure.ai.openai',
+    'request-header:helicone-openai-api-base',
+  ],
+  [
+    'Azure by host, whatever the model',
+    { host: 'weir.openai.azure.com', requestModel: 'gpt-4o' },
+    'azure.ai.openai',
+    'host:.openai.azure.com',
+  ],
+  ['Azure by host in capitals', { host: 'WEIR.OpenAI.Azure.COM' }, 'azure.ai.openai', 'host:.openai.azure.com'],
+  [
+    'Azure Foundry on OpenAI\u2019s path',
+    { host: 'weir.services.ai.azure.com', path: '/openai/v1/responses' },
+    'azure.ai.openai',
+    'host:.services.ai.azure.com',
+  ],
+  [
+    'Azure Foundry on its own path',
+    { host: 'weir.services.ai.azure.com', path: '/models/chat/completions' },
+    'azure.ai.inference',
+    'host:.services.ai.azure.com',
+  ],
+  [
+    'Groq by host, though the model begins with another vendor',
+    { host: 'api.groq.com', requestModel: 'openai/gpt-oss-120b' },
+    'groq',
+    'host:api.groq.com',
+  ],
+  [
+    'Bedrock by a host with a region',
+    { host: 'bedrock-runtime.eu-west-1.amazonaws.com', format: 'anthropic-messages' },
+    'aws.bedrock',
+    'host:bedrock-runtime.*.amazonaws.com',
+  ],
+  [
+    'Vertex by a host with a region',
+    { host: 'europe-west4-aiplatform.googleapis.com', format: 'gemini' },
+    'gcp.vertex_ai',
+    'host:*-aiplatform.googleapis.com',
+  ],
+  [
+    'DeepSeek by host in Anthropic\u2019s format',
+    { host: 'api.deepseek.com', format: 'anthropic-messages' },
+    'deepseek',
+    'host:api.deepseek.com',
+  ],
+  ['a host that only contains another\u2019s name', { host: 'api.openai.com.evil.test' }, 'openai', 'default'],
+  [
+    'a host that ends in another\u2019s name without a dot',
+    { host: 'notapi.anthropic.com', requestModel: 'grok-weir' },
+    'x_ai',
+    'model:^grok-',
+  ],
+  [
+    'an Azure deployment by path',
+    { path: '/openai/deployments/weir/chat/completions' },
+    'azure.ai.openai',
+    'path:\\/openai\\/deployments\\/[^/]+\\/',
+  ],
+  [
+    'Vertex by path',
+    { path: '/v1/projects/p/locations/l/publishers/anthropic/models/claude:rawPredict', format: 'anthropic-messages' },
+    'gcp.vertex_ai',
+    'path:\\/projects\\/[^/]+\\/locations\\/[^/]+\\/',
+  ],
+  ['Gemini\u2019s OpenAI path', { path: '/v1beta/openai/chat/completions' }, 'gcp.gemini', 'path:\\/v1beta\\/openai\\/'],
+  ['Bedrock by format', { format: 'bedrock-invoke', path: '/model/x/invoke' }, 'aws.bedrock', 'format:bedrock-converse'],
+  [
+    'Ollama by format, though the model has another\u2019s name',
+    { format: 'ollama', path: '/api/chat', requestModel: 'command-r:35b' },
+    'ollama',
+    'format:ollama',
+  ],
+  [
+    'Azure by head, though OpenAI\u2019s headers are there too',
+    { responseHeaders: { 'openai-version': '1', 'x-ms-region': 'East US' } },
+    'azure.ai.openai',
+    'sends:x-ms-region',
+  ],
+  ['OpenAI by head', { responseHeaders: { 'openai-version': '2020-10-01' }, requestModel: 'my-alias' }, 'openai', 'sends:openai-version'],
+  ['a head passed on by LiteLLM', { responseHeaders: { 'llm_provider-x-groq-region': 'x' } }, 'groq', 'sends:x-groq-region'],
+  [
+    'a gateway path',
+    { path: '/v1/acct/gw/google-ai-studio/v1/models/gemini-weir:generateContent', format: 'gemini' },
+    'gcp.gemini',
+    'segment:google-ai-studio',
+  ],
+  ['a gateway path to OpenAI', { path: '/router/v2/openai/v1/responses', format: 'openai-responses' }, 'openai', 'segment:openai'],
+  ['a segment that only contains a name', { path: '/my-groq-proxy/v1/chat/completions' }, 'openai', 'default'],
+  ['a routing prefix', { requestModel: 'bedrock/us.anthropic.claude-weir' }, 'aws.bedrock', 'prefix:bedrock'],
+  [
+    'a routing prefix in Anthropic\u2019s format',
+    { requestModel: 'vertex_ai/claude-weir', format: 'anthropic-messages' },
+    'gcp.vertex_ai',
+    'prefix:vertex_ai',
+  ],
+  ['a routing prefix as Portkey writes it', { requestModel: '@anthropic/claude-weir' }, 'anthropic', 'prefix:anthropic'],
+  ['an open model under a vendor\u2019s name, which is no routing', { requestModel: 'openai/gpt-oss-120b' }, 'openai', 'default'],
+  ['a vendor on a model hub, which is no routing', { requestModel: 'meta-llama/Llama-3.3-70B' }, 'openai', 'default'],
+  [
+    'Bedrock\u2019s ids',
+    { requestModel: 'us.anthropic.claude-weir-v1:0' },
+    'aws.bedrock',
+    'model:^((us|eu|apac|jp|au|ca|global)\\.)?(ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\\.[a-z]',
+  ],
+  ['a closed model', { requestModel: 'claude-weir' }, 'anthropic', 'model:^claude-'],
+  ['a closed model named by the answer alone', { responseModel: 'gemini-weir' }, 'gcp.gemini', 'model:^gemini-'],
+  ['the request\u2019s model over the answer\u2019s', { requestModel: 'grok-weir', responseModel: 'claude-weir' }, 'x_ai', 'model:^grok-'],
+  ['open weights, which say nothing', { requestModel: 'gpt-oss:20b' }, 'openai', 'default'],
+  [
+    'Anthropic by format',
+    { format: 'anthropic-messages', requestModel: 'my-alias', path: '/v1/messages' },
+    'anthropic',
+    'format:anthropic-messages',
+  ],
+  ['Gemini by format', { format: 'gemini', path: '/v1beta/models/alias:generateContent' }, 'gcp.gemini', 'format:gemini'],
+  ['Cohere by format', { format: 'rerank', path: '/v1/rerank' }, 'cohere', 'format:cohere-chat-v1'],
+  [
+    'a client of Anthropic that lists models',
+    { format: 'models', path: '/v1/models', requestHeaders: { 'anthropic-version': '2023-06-01' } },
+    'anthropic',
+    'client-sends:anthropic-version',
+  ],
+  ['OpenAI\u2019s format alone', {}, 'openai', 'default'],
+  ['a format that nobody knows', { format: undefined, path: '/stream' }, 'unknown', 'none'],
+]
+
+describe('attribution by', () => {
+  it.each(table)('%s', (_title, evidence, provider, rule) => {
+    expect(by(evidence)).toEqual({ provider, rule })
+  })
+})
+
+describe('the table', () => {
+  /** Evidence that fits this row and as little else as may be. */
+  function evidenceFor(rule: (typeof rules)[number]): Evidence | undefined {
+    const none: Evidence = { requestHeaders: {}, responseHeaders: {}, host: 'h', path: '/p' }
+    switch (rule.kind) {
+      case 'host':
+        return { ...none, host: rule.of.replace(/^\./, 'weir.').replace('*', 'weir'), path: rule.path === undefined ? '/p' : '/openai/v1' }
+      case 'format':
+        return { ...none, format: rule.of[0] }
+      case 'sends':
+        return { ...none, responseHeaders: { [rule.of]: 'x' } }
+      case 'client-sends':
+        return { ...none, requestHeaders: { [rule.of]: 'x' } }
+      case 'segment':
+        return { ...none, path: `/a/${rule.of}/b` }
+      case 'prefix':
+        return { ...none, requestModel: `${rule.of}/weir` }
+      default:
+        return undefined
+    }
+  }
+
+  it.each(
+    rules.flatMap((rule) => (evidenceFor(rule) === undefined || !('provider' in rule) ? [] : [[`${rule.kind} ${rule.of}`, rule] as const])),
+  )('gives the provider of the row %s', (_title, rule) => {
+    expect(attribute(evidenceFor(rule) as Evidence).provider).toBe((rule as { provider: string }).provider)
+  })
+
+  it('names every header that a row reads, once, in lower case', () => {
+    for (const names of [attributionRequestHeaders, attributionResponseHeaders]) {
+      expect([...new Set(names)]).toEqual(names)
+      expect(names.map((name) => name.toLowerCase())).toEqual(names)
+    }
+    expect(attributionResponseHeaders).toEqual(
+      expect.arrayContaining([
+        'content-type',
+        'content-encoding',
+        'x-portkey-provider',
+        'x-litellm-model-api-base',
+        'x-amzn-bedrock-input-token-count',
+      ]),
+    )
+    expect(attributionRequestHeaders).toEqual(expect.arrayContaining(['content-type', 'content-encoding', 'helicone-target-url']))
+  })
+
+  it('keeps no header that holds a secret', () => {
+    const secret = /authorization|api-key|cookie|token$|secret/
+    expect([...attributionRequestHeaders, ...attributionResponseHeaders].filter((name) => secret.test(name))).toEqual([])
+  })
+})
+
+describe('a name', () => {
+  it.each([
+    ['Azure-OpenAI', 'azure.ai.openai'],
+    ['google vertex', 'gcp.vertex_ai'],
+    ['Z.AI', 'z_ai'],
+    ['constructor', 'constructor'],
+    ['', undefined],
+    ['@mine', undefined],
+    ['x'.repeat(65), undefined],
+  ])('%j means %j', (name, provider) => {
+    expect(providerNamed(name)).toBe(provider)
+  })
+})
