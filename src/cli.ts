@@ -87,7 +87,7 @@ ${routes.join('')}  metrics and live page: ${at(config.admin.host, adminPort)}
 
 async function check(flags: Flags, env: Environment, io: Io): Promise<number> {
   const { loadConfig } = await import('./config.ts')
-  const { describeConfig } = await import('./config-print.ts')
+  const { describeConfig } = await import('./config/print.ts')
   const loaded = await loadConfig({ flags, env, readFile: io.readFile })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
   io.stdout.write(describeConfig(loaded.config, loaded.origins, painter(io.stdout, env)))

@@ -3,9 +3,9 @@
  * `config/schema.ts` has every setting with its default; `config/values.ts` reads the single values.
  */
 
+import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './config/file.ts'
 import { readSettings, type Settings, settings } from './config/schema.ts'
 import { nearest } from './config/values.ts'
-import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './config-file.ts'
 
 export interface Address {
   readonly host: string

@@ -9,10 +9,11 @@ import { createUsageInjector } from './inject/editor.ts'
 import { createObserve } from './observe.ts'
 import { attributionRequestHeaders, attributionResponseHeaders } from './providers.ts'
 import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
-import { type Listener, listen } from './proxy/listener.ts'
+import { listen } from './proxy/listener.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
 import { cloneableConfig } from './recorder-data.ts'
 import { createRecorderLink, type RecorderLink } from './recorder-link.ts'
+import { createShutdown } from './shutdown.ts'
 import { overheadBucketsMicros } from './telemetry/catalog.ts'
 
 export interface Running {
@@ -37,10 +38,21 @@ export async function start(config: Config, report: (message: string) => void): 
     })
     const heart = beat(gauges)
     Atomics.store(gauges, Gauge.listening, 1)
-    const stop = stopper(config, gauges, listener, forwarder, async () => {
-      await recorder.close(config.timeouts.flushMs)
-      await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.destroy()))
-      clearInterval(heart)
+    const stop = createShutdown({
+      stopAccepting: () => {
+        Atomics.store(gauges, Gauge.listening, 0)
+        return listener.close()
+      },
+      cut: () => {
+        forwarder.cutAll()
+        listener.destroyConnections()
+      },
+      finish: async () => {
+        await recorder.close(config.timeouts.flushMs)
+        await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.destroy()))
+        clearInterval(heart)
+      },
+      graceMs: config.timeouts.graceMs,
     })
     return { port: listener.port, adminPort, stop }
   } catch (error) {
@@ -81,31 +93,4 @@ function beat(gauges: Int32Array): NodeJS.Timeout {
   const show = () => Atomics.store(gauges, Gauge.heartbeat, Math.floor(process.uptime()))
   show()
   return setInterval(show, 1000).unref()
-}
-
-/** The order that loses nothing: stop accepting → finish within the grace → cut what is left, with records → write and export. */
-function stopper(
-  config: Config,
-  gauges: Int32Array,
-  listener: Listener,
-  forwarder: Forwarder,
-  finish: () => Promise<void>,
-): () => Promise<void> {
-  let hurry: () => void = () => undefined
-  const hurried = new Promise<void>((resolve) => {
-    hurry = resolve
-  })
-  let stopping: Promise<void> | undefined
-  const stop = async () => {
-    Atomics.store(gauges, Gauge.listening, 0)
-    await Promise.race([listener.close(), hurried, new Promise((resolve) => setTimeout(resolve, config.timeouts.graceMs).unref())])
-    forwarder.cutAll()
-    listener.destroyConnections()
-    await finish()
-  }
-  return () => {
-    if (stopping !== undefined) hurry()
-    stopping ??= stop()
-    return stopping
-  }
 }

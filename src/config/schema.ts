@@ -1,6 +1,6 @@
 /** The settings, each stated once: key, flag, variable, default, meaning. Validation, `--help` and the documents all derive from this. */
 import * as v from 'valibot'
-import * as values from './config-values.ts'
+import * as values from './values.ts'
 
 /** One row of the table of settings. */
 export interface Setting {

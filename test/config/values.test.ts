@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import * as values from '../../src/config-values.ts'
+import * as values from '../../src/config/values.ts'
 
 /** What a reader makes of a value: the value, or the sentence. */
 function read<T>(reader: (value: unknown) => T, value: unknown): T | string {
