@@ -6,6 +6,9 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 20_000,
     maxWorkers: 2,
-    reporters: process.env['TOKENWEIR_TEST_REPORT'] === undefined ? ['default'] : ['default', ['json', { outputFile: process.env['TOKENWEIR_TEST_REPORT'] }]],
+    reporters:
+      process.env['TOKENWEIR_TEST_REPORT'] === undefined
+        ? ['default']
+        : ['default', ['json', { outputFile: process.env['TOKENWEIR_TEST_REPORT'] }]],
   },
 })

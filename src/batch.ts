@@ -38,7 +38,7 @@ export const Gauge = {
   listening: 4,
   /** Seconds since process start of the proxying thread's last sign of life. */
   heartbeat: 5,
-  /** First cell of the chunk-overhead histogram: one cell per bucket of `catalog.overheadBuckets`, and one more for +Inf. */
+  /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
 } as const
 

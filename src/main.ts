@@ -11,8 +11,8 @@ import { attributionRequestHeaders, attributionResponseHeaders } from './provide
 import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
 import { listen } from './proxy/listener.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
-import { cloneableConfig } from './recorder-data.ts'
-import { createRecorderLink, type RecorderLink } from './recorder-link.ts'
+import { cloneableConfig } from './recorder/data.ts'
+import { createRecorderLink, type RecorderLink } from './recorder/link.ts'
 import { createShutdown } from './shutdown.ts'
 import { overheadBucketsMicros } from './telemetry/catalog.ts'
 

@@ -12,7 +12,7 @@ import type { Framer } from './frames/framer.ts'
 import { pickHeaders } from './proxy/headers.ts'
 import type { Observer, ResponseHead } from './proxy/observer.ts'
 
-/** Where openings, request bodies and endings go; see `recorder-link.ts`. Bodies are handed over, never kept by the observer. */
+/** Where openings, request bodies and endings go; see `recorder/link.ts`. Bodies are handed over, never kept by the observer. */
 export interface Records {
   opened(opening: Opening): void
   requestRead(id: string, body: readonly Uint8Array[]): void
@@ -103,7 +103,7 @@ class ExchangeObserver implements Observer {
   responseStart(head: ResponseHead, receivedAt: number): void {
     this.#headAt = receivedAt
     this.#responseHeaders = pickHeaders(head.rawHeaders, this.#options.observedHeaders)
-    this.#reader = new ResponseReader(this.#opening, this.#responseHeaders, this.#options, this.#notes)
+    this.#reader = new ResponseReader(this.#opening, head.status, this.#responseHeaders, this.#options, this.#notes)
   }
 
   responseData(chunk: Uint8Array, receivedAt: number): void {
@@ -191,6 +191,8 @@ class ResponseReader {
   readonly #options: ObserveOptions
   readonly #notes: Set<string>
   readonly #contentType: string | undefined
+  /** A JSON array is a stream here; an error's body is none. */
+  readonly #arrayStream: boolean
   /** Made for a stream only: whole bodies are read by the recorder. */
   #fold: Fold | undefined
   #framer: Framer | undefined
@@ -199,13 +201,14 @@ class ResponseReader {
   #begun = false
   #onEnd: (() => void) | undefined
 
-  constructor(opening: Opening, headers: Readonly<Record<string, string>>, options: ObserveOptions, notes: Set<string>) {
+  constructor(opening: Opening, status: number, headers: Readonly<Record<string, string>>, options: ObserveOptions, notes: Set<string>) {
     this.#options = options
     this.#notes = notes
     this.#contentType = headers['content-type']
     this.encoding = headers['content-encoding']
     this.#opening = opening
     this.#headers = headers
+    this.#arrayStream = status < 400 && streamsArrays(opening.method, opening.path)
     // A stream is a stream from its head on, also when the client leaves before its first byte.
     const framing = this.#chooseFraming(new Uint8Array(0))
     if (framing !== 'whole') this.framing = framing
@@ -248,8 +251,7 @@ class ResponseReader {
   }
 
   #chooseFraming(firstBytes: Uint8Array): Framing {
-    const arrayStream = streamsArrays(this.#opening.method, this.#opening.path)
-    return chooseFraming({ contentType: this.#contentType, arrayStream, firstBytes })
+    return chooseFraming({ contentType: this.#contentType, arrayStream: this.#arrayStream, firstBytes })
   }
 
   #begin(first: Uint8Array): void {

@@ -1,6 +1,6 @@
 /** What upstreams were seen to make of an injected `stream_options`: remembered, so that a refusal costs one request and not each. */
 
-export type Capability = 'accepted' | 'refused'
+type Capability = 'accepted' | 'refused'
 
 export interface Capabilities {
   /** `undefined` when it is not known, or known no longer. */

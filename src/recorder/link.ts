@@ -3,9 +3,9 @@
  * opens and ends between two messages costs one row and no second trip.
  */
 import type { Worker } from 'node:worker_threads'
-import { type FromRecorder, Gauge, type Packed, type Slice, type ToRecorder } from './batch.ts'
-import type { Ending, Opening } from './exchange.ts'
-import type { Records } from './observe.ts'
+import { type FromRecorder, Gauge, type Packed, type Slice, type ToRecorder } from '../batch.ts'
+import type { Ending, Opening } from '../exchange.ts'
+import type { Records } from '../observe.ts'
 
 export interface RecorderLink extends Records {
   /** Resolves when the recorder has its ledger and its admin port; rejects with the sentence that mends it. */

@@ -1,0 +1,124 @@
+/** The command line of the bench, and how much work each size of run is. */
+import { parseArgs } from 'node:util'
+import { kinds } from './targets.ts'
+
+export const scenarioNames = ['json', 'sse-paced', 'sse-unpaced', 'latency', 'memory'] as const
+export type ScenarioName = (typeof scenarioNames)[number]
+
+export interface Size {
+  readonly jsonSeconds: number
+  readonly jsonConcurrency: number
+  readonly pacedSeconds: number
+  readonly pacedStreams: number
+  readonly unpacedSeconds: number
+  readonly unpacedConcurrency: number
+  readonly unpacedEvents: number
+  readonly latencySeconds: number
+  readonly latencyStreams: number
+  readonly probesPerSecond: number
+  readonly intervalMs: number
+  /** One number of open streams per pass of the memory scenario. */
+  readonly memoryStreams: readonly number[]
+  readonly memoryIntervalMs: number
+  readonly memoryHoldSeconds: number
+}
+
+const normal: Size = {
+  jsonSeconds: 2.5,
+  jsonConcurrency: 32,
+  pacedSeconds: 4,
+  pacedStreams: 200,
+  unpacedSeconds: 1.5,
+  unpacedConcurrency: 8,
+  unpacedEvents: 20_000,
+  latencySeconds: 3,
+  latencyStreams: 40,
+  probesPerSecond: 200,
+  intervalMs: 40,
+  memoryStreams: [1_000],
+  memoryIntervalMs: 1_000,
+  memoryHoldSeconds: 2,
+}
+
+const quick: Size = {
+  ...normal,
+  jsonSeconds: 0.8,
+  pacedSeconds: 1.2,
+  unpacedSeconds: 0.4,
+  unpacedConcurrency: 4,
+  latencySeconds: 1,
+  memoryStreams: [300],
+  memoryIntervalMs: 500,
+  memoryHoldSeconds: 0.5,
+}
+
+export interface Options {
+  readonly rounds: number
+  readonly targets: readonly string[]
+  readonly scenarios: readonly ScenarioName[]
+  readonly size: Size
+  /** Nothing was left out: the result may stand in the documents. */
+  readonly whole: boolean
+  readonly json: string | undefined
+  /** Arguments of Node for tokenweir. */
+  readonly nodeArguments: readonly string[]
+  readonly keep: boolean
+  readonly selfCheck: boolean
+}
+
+export const help = `npm run bench -- [options]
+
+  --rounds N        rounds of every scenario (3); the targets take turns within a round
+  --only A,B        targets: ${Object.keys(kinds).join(', ')}
+  --scenario A,B    ${scenarioNames.join(', ')}
+  --quick           one short round, under a minute: to see that it runs, not to quote
+  --full            memory also with 5,000 and 9,500 open streams
+  --json FILE       write the results there too
+  --profile DIR     run tokenweir with --cpu-prof into DIR (read it with: node bench/profile.ts DIR)
+  --node-args='A B' run tokenweir with these arguments of Node
+  --keep            keep the temporary directory (logs, ledger)
+  --self-check      check the mock upstream, the load client and the sink against each other, and end
+  --help
+
+A whole run (no --quick, --only, --scenario, --profile, --node-args) also writes bench/results/ and the table in bench/README.md.
+`
+
+function chosen<Name extends string>(value: string | undefined, known: readonly Name[], flag: string): readonly Name[] {
+  if (value === undefined) return known
+  const names = value.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => !(known as readonly string[]).includes(name))
+  if (unknown !== undefined) throw new Error(`--${flag}: there is no ${unknown}; there are ${known.join(', ')}`)
+  return known.filter((name) => names.includes(name))
+}
+
+/** Undefined when only help was asked for. Throws with the sentence that mends it. */
+export function readOptions(args: readonly string[]): Options | undefined {
+  const flag = { type: 'boolean' } as const
+  const text = { type: 'string' } as const
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...{ rounds: text, only: text, scenario: text, json: text, profile: text, 'node-args': text },
+      ...{ quick: flag, full: flag, keep: flag, 'self-check': flag, help: flag },
+    },
+  })
+  if (values.help) return undefined
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
+  if (!Number.isSafeInteger(rounds) || rounds < 1 || rounds > 100) throw new Error('--rounds: give a whole number from 1 to 100')
+  const size = values.quick ? quick : normal
+  const partial = [values.only, values.scenario, values.profile, values['node-args']].some((value) => value !== undefined)
+  return {
+    rounds,
+    targets: chosen(values.only, Object.keys(kinds), 'only'),
+    scenarios: chosen(values.scenario, scenarioNames, 'scenario'),
+    size: values.full ? { ...size, memoryStreams: [...size.memoryStreams, 5_000, 9_500] } : size,
+    whole: !values.quick && !partial,
+    json: values.json,
+    nodeArguments: [
+      ...(values['node-args']?.split(' ') ?? []),
+      ...(values.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', values.profile]),
+    ],
+    keep: values.keep ?? false,
+    selfCheck: values['self-check'] ?? false,
+  }
+}

@@ -1,0 +1,169 @@
+/** What is measured: one entry per proxy, each in a process of its own on the proxy's core. Adding a peer is one entry. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { execPath } from 'node:process'
+import { type OtlpSink, startSink } from './aides.ts'
+import { descriptorsMax, proxyCores, type Started, start, until } from './processes.ts'
+
+export interface Target {
+  readonly name: string
+  readonly port: number
+  /** Absent for `direct`. */
+  readonly process?: Started
+  /** From the start of the process to its readiness. */
+  readonly readyMs?: number
+  /** Where tokenweir's records are. */
+  readonly records?: { readonly ledger: string; readonly log: string; readonly sink: OtlpSink }
+  /** Where tokenweir shows its metrics. */
+  readonly metricsUrl?: string
+}
+
+export interface Surroundings {
+  readonly upstreamPort: number
+  readonly directory: string
+  /** Arguments of Node before tokenweir's own. */
+  readonly nodeArguments: readonly string[]
+}
+
+interface Kind {
+  /** Why it cannot be measured here; undefined when it can. */
+  missing(): string | undefined
+  start(name: string, around: Surroundings): Promise<Target>
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.on('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
+    })
+  })
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => socket.destroy(resolve(true) as undefined))
+    socket.on('error', () => resolve(false))
+  })
+}
+
+const program = (name: string) => () =>
+  spawnSync('which', [name]).status === 0
+    ? undefined
+    : `${name} is not installed (apt-get install ${name === 'nginx' ? 'nginx-light' : name})`
+
+/** Starts `command` with `port` and waits until it accepts connections. */
+async function listening(name: string, port: number, command: readonly string[], around: Surroundings): Promise<Target> {
+  const began = performance.now()
+  const process = start({ name, command, cores: proxyCores, stderr: join(around.directory, `${name}-${port}.stderr`) })
+  await until(process, () => accepts(port))
+  return { name, port, process, readyMs: performance.now() - began }
+}
+
+/** Connections per side: two descriptors each, and some to spare. */
+const connectionsMax = () => Math.floor((descriptorsMax() - 200) / 2)
+
+function nginxConfiguration(port: number, upstreamPort: number): string {
+  return `worker_processes 1; daemon off; master_process off; pid nginx.pid; error_log stderr error;
+worker_rlimit_nofile ${descriptorsMax()};
+events { worker_connections ${connectionsMax() * 2}; }
+http {
+  access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+  tcp_nodelay on; keepalive_requests 100000000; keepalive_timeout 1h;
+  upstream mock { server 127.0.0.1:${upstreamPort}; keepalive 1024; keepalive_requests 100000000; keepalive_timeout 1h; }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / { proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 1h; }
+  }
+}
+`
+}
+
+function haproxyConfiguration(port: number, upstreamPort: number): string {
+  return `global
+  nbthread 1
+  maxconn ${connectionsMax()}
+defaults
+  mode http
+  option http-no-delay
+  http-reuse always
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+frontend in
+  bind 127.0.0.1:${port} backlog 4096
+  default_backend mock
+backend mock
+  server mock 127.0.0.1:${upstreamPort} pool-max-conn -1
+`
+}
+
+async function startNginx(name: string, around: Surroundings): Promise<Target> {
+  const port = await freePort()
+  const prefix = join(around.directory, `nginx-${port}`)
+  mkdirSync(prefix)
+  const file = join(prefix, 'nginx.conf')
+  writeFileSync(file, nginxConfiguration(port, around.upstreamPort))
+  return listening(name, port, ['nginx', '-p', prefix, '-c', file, '-e', 'stderr'], around)
+}
+
+async function startHaproxy(name: string, around: Surroundings): Promise<Target> {
+  const port = await freePort()
+  const file = join(around.directory, `haproxy-${port}.cfg`)
+  writeFileSync(file, haproxyConfiguration(port, around.upstreamPort))
+  return listening(name, port, ['haproxy', '-db', '-f', file], around)
+}
+
+const peer = (file: string): Kind => ({
+  missing: () => undefined,
+  async start(name, around) {
+    const port = await freePort()
+    const command = [execPath, join(import.meta.dirname, 'peers', file), String(port), `http://127.0.0.1:${around.upstreamPort}`]
+    return listening(name, port, command, around)
+  },
+})
+
+const productFile = join(import.meta.dirname, '..', 'src', 'tokenweir.ts')
+
+/** Recording everything: span, metrics and log with OTLP export on, and the ledger. */
+async function startTokenweir(name: string, around: Surroundings): Promise<Target> {
+  const [port, adminPort, sink] = await Promise.all([freePort(), freePort(), startSink(around.directory)])
+  const ledger = join(around.directory, `tokenweir-${port}.db`)
+  const log = join(around.directory, `tokenweir-${port}.log`)
+  const began = performance.now()
+  const process = start({
+    name,
+    command: [execPath, ...around.nodeArguments, productFile],
+    cores: proxyCores,
+    stdout: log,
+    stderr: join(around.directory, `tokenweir-${port}.stderr`),
+    env: {
+      TOKENWEIR_UPSTREAM: `http://127.0.0.1:${around.upstreamPort}`,
+      TOKENWEIR_LISTEN: `127.0.0.1:${port}`,
+      TOKENWEIR_ADMIN: `127.0.0.1:${adminPort}`,
+      TOKENWEIR_LEDGER: ledger,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${sink.port}`,
+    },
+  })
+  const admin = `http://127.0.0.1:${adminPort}`
+  await until(process, async () => (await fetch(`${admin}/readyz`)).status === 200)
+  const readyMs = performance.now() - began
+  return { name, port, process, readyMs, records: { ledger, log, sink }, metricsUrl: `${admin}/metrics` }
+}
+
+export const kinds: Readonly<Record<string, Kind>> = {
+  direct: { missing: () => undefined, start: async (name, around) => ({ name, port: around.upstreamPort }) },
+  nginx: { missing: program('nginx'), start: startNginx },
+  haproxy: { missing: program('haproxy'), start: startHaproxy },
+  'http-proxy': peer('http-proxy.ts'),
+  undici: peer('undici-dispatch.ts'),
+  tokenweir: {
+    missing: () => (existsSync(productFile) ? undefined : `${productFile} does not exist`),
+    start: startTokenweir,
+  },
+}

@@ -1,0 +1,136 @@
+/**
+ * The admin port: health, metrics, the page. Read-only, for people and machines of this network, so it answers GET and HEAD, sends nothing
+ * that a page elsewhere could use, and on a loopback address answers only to names of the loopback (DNS rebinding).
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Address } from '../config.ts'
+
+export interface AdminAnswer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string | Uint8Array
+}
+
+/** One exact path. `/api/…`, the page's files and its event stream are further entries. */
+export interface AdminRoute {
+  readonly path: string
+  /** May reject: then the answer is 500 with the message on stderr only. A handler that writes to `response` itself gives `undefined`. */
+  readonly answer: (request: IncomingMessage, response: ServerResponse) => AdminAnswer | undefined | Promise<AdminAnswer | undefined>
+}
+
+export interface AdminOptions {
+  readonly address: Address
+  readonly routes: readonly AdminRoute[]
+  /** A line for stderr. */
+  readonly report: (line: string) => void
+}
+
+export interface AdminServer {
+  /** The port really bound: of use when 0 was asked for. */
+  readonly port: number
+  close(): Promise<void>
+}
+
+const headers: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'content-security-policy':
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+}
+
+class AdminError extends Error {
+  override readonly name = 'AdminError'
+}
+
+/** Rejects with `AdminError`, whose sentence says what to mend. */
+export async function startAdmin({ address, routes, report }: AdminOptions): Promise<AdminServer> {
+  const byPath = new Map(routes.map((route) => [route.path, route]))
+  const isAllowedHost = hostGuard(address.host)
+  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 }, (request, response) => {
+    const answer = async () => {
+      const given = isAllowedHost(request.headers.host)
+        ? await dispatch(byPath, request, response)
+        : refusal(421, 'This address answers only to its own name.')
+      if (given !== undefined) send(response, given, request.method)
+    }
+    answer().catch((error) => {
+      report(`The admin port failed on ${request.method} ${pathOf(request)}: ${error instanceof Error ? error.message : String(error)}`)
+      if (response.headersSent) response.destroy()
+      else send(response, refusal(500, 'This failed; see the log.'), request.method)
+    })
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(new AdminError(mend(address, error))))
+    server.listen(address.port, address.host, resolve)
+  })
+  server.on('error', (error) => report(`The admin port failed: ${error.message}`))
+  return {
+    port: (server.address() as AddressInfo).port,
+    close() {
+      return new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })
+    },
+  }
+}
+
+function dispatch(routes: ReadonlyMap<string, AdminRoute>, request: IncomingMessage, response: ServerResponse) {
+  const route = routes.get(pathOf(request))
+  if (route === undefined) return refusal(404, 'There is no such page.')
+  if (request.method === 'GET' || request.method === 'HEAD') return route.answer(request, response)
+  response.setHeader('allow', 'GET, HEAD')
+  return refusal(405, 'Only GET and HEAD are answered here.')
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0] as string
+}
+
+function send(response: ServerResponse, { status, contentType, body }: AdminAnswer, method: string | undefined): void {
+  response.writeHead(status, { ...headers, 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
+  response.end(method === 'HEAD' ? undefined : body)
+}
+
+export function jsonAnswer(status: number, value: unknown): AdminAnswer {
+  return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` }
+}
+
+function refusal(status: number, error: string): AdminAnswer {
+  return jsonAnswer(status, { error })
+}
+
+/** Only where the listener is on the loopback: elsewhere it is reached by names that it cannot know. */
+function hostGuard(listenHost: string): (header: string | undefined) => boolean {
+  if (!isLoopback(listenHost)) return () => true
+  return (header) => {
+    const host = header
+      ?.replace(/:\d*$/, '')
+      .replace(/^\[(.*)\]$/, '$1')
+      .toLowerCase()
+    return host === undefined || host === listenHost.toLowerCase() || isLoopback(host)
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+function mend({ host, port }: Address, error: NodeJS.ErrnoException): string {
+  const where = `${host}:${port}`
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `The admin port ${where} is in use. Stop what listens there, or choose another with --admin HOST:PORT.`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `The admin address ${where} is not one of this machine. Choose another with --admin HOST:PORT.`
+    case 'EACCES':
+      return `This user may not listen on the admin port ${where}. Choose one above 1023 with --admin HOST:PORT.`
+    default:
+      return `The admin port ${where} cannot be opened (${error.message}). Choose another with --admin HOST:PORT.`
+  }
+}

@@ -1,0 +1,22 @@
+/** What the proxying thread gives the recorder's thread at its start. A `URL` cannot be cloned, so upstreams travel as text. */
+import type { Config, Route } from '../config.ts'
+
+export type CloneableConfig = Omit<Config, 'routes'> & {
+  readonly routes: readonly (Omit<Route, 'upstream'> & { readonly upstream: string })[]
+}
+
+export interface RecorderData {
+  readonly config: CloneableConfig
+  /** Cells as in `Gauge`. */
+  readonly gauges: SharedArrayBuffer
+  /** Variables that take the place of the thread's own `OTEL_*` ones; for tests. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export function cloneableConfig(config: Config): CloneableConfig {
+  return { ...config, routes: config.routes.map((route) => ({ ...route, upstream: route.upstream.href })) }
+}
+
+export function revivedConfig(config: CloneableConfig): Config {
+  return { ...config, routes: config.routes.map((route) => ({ ...route, upstream: new URL(route.upstream) })) }
+}

@@ -1,0 +1,89 @@
+/** Readings that live elsewhere (the proxying thread's shared array, the process, the event loop) → metrics, before every collection. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Gauge } from '../batch.ts'
+import { type CounterName, overheadBucketsMicros } from '../telemetry/catalog.ts'
+import type { Meter } from '../telemetry/meter.ts'
+
+/** The array's cells are 32 bits wide and wrap around: they are read at least this often, at 5,000 chunks a second far before the wrap. */
+const pollMs = 60_000
+const resolutionMs = 20
+
+/** Returns what stops the readings. */
+export function recordGauges(meter: Meter, gauges: Int32Array): () => void {
+  recordShared(meter, gauges)
+  recordProcess(meter)
+  const stopDelay = recordLoopDelay(meter)
+  const timer = setInterval(meter.collect, pollMs).unref()
+  return () => {
+    clearInterval(timer)
+    stopDelay()
+  }
+}
+
+function recordShared(meter: Meter, gauges: Int32Array): void {
+  const open = meter.reading('tokenweir.exchanges.open', {})
+  meter.beforeCollect(() => open.set(Atomics.load(gauges, Gauge.open)))
+  const counters: readonly (readonly [CounterName, Record<string, string>, number])[] = [
+    ['tokenweir.requests.malformed', {}, Gauge.malformed],
+    ['tokenweir.observer.failures', {}, Gauge.observerFailed],
+    ['tokenweir.exchanges.dropped', { reason: 'recorder_behind' }, Gauge.dropped],
+  ]
+  for (const [name, labels, cell] of counters) {
+    const counter = meter.counter(name, labels)
+    const added = createIncrease(gauges, cell)
+    meter.beforeCollect(() => counter.add(added()))
+  }
+  const overhead = meter.histogram('tokenweir.overhead.chunk', {})
+  for (let bucket = 0; bucket <= overheadBucketsMicros.length; bucket++) {
+    const added = createIncrease(gauges, Gauge.chunkOverhead + bucket)
+    meter.beforeCollect(() => overhead.addToBucket(bucket, added()))
+  }
+}
+
+/** What a wrapping 32-bit counter grew by since the last call. The first call gives all of it: a recorder that replaced another loses nothing. */
+function createIncrease(gauges: Int32Array, cell: number): () => number {
+  let last = 0
+  return () => {
+    const value = Atomics.load(gauges, cell)
+    const increase = (value - last) >>> 0
+    last = value
+    return increase
+  }
+}
+
+function recordProcess(meter: Meter): void {
+  const memory = meter.reading('process.memory.usage', {})
+  const modes = (['user', 'system'] as const).map((mode) => ({
+    mode,
+    counter: meter.counter('process.cpu.time', { 'cpu.mode': mode }),
+    last: 0,
+  }))
+  meter.beforeCollect(() => {
+    memory.set(process.memoryUsage.rss())
+    const usage = process.cpuUsage()
+    for (const entry of modes) {
+      const total = usage[entry.mode] / 1e6
+      entry.counter.add(total - entry.last)
+      entry.last = total
+    }
+  })
+}
+
+/** Of the recorder's own loop: how far behind records can be. A delay of the proxying thread shows in `tokenweir.overhead.*`. */
+function recordLoopDelay(meter: Meter): () => void {
+  const labels = { 'thread.name': 'recorder' }
+  const p50 = meter.reading('nodejs.eventloop.delay.p50', labels)
+  const p99 = meter.reading('nodejs.eventloop.delay.p99', labels)
+  const max = meter.reading('nodejs.eventloop.delay.max', labels)
+  const delay = monitorEventLoopDelay({ resolution: resolutionMs })
+  delay.enable()
+  // The histogram holds the time between two firings of its own timer, so its interval is taken off again.
+  const seconds = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - resolutionMs / 1e3)
+  meter.beforeCollect(() => {
+    p50.set(seconds(delay.percentile(50)))
+    p99.set(seconds(delay.percentile(99)))
+    max.set(seconds(delay.max))
+    delay.reset()
+  })
+  return () => delay.disable()
+}

@@ -1,0 +1,90 @@
+/** What arrives from the proxying thread → a batch for the sinks. Remembers the requests that are open. */
+import type { Packed, Slice } from '../batch.ts'
+import type { Config } from '../config.ts'
+import type { Ending, Exchange, Opening, Outcome } from '../exchange.ts'
+import type { Batch } from '../sinks/sink.ts'
+
+/** `Reading` is what the request's body taught; this file hands it on and does not look inside. */
+interface Conclusion<Reading> {
+  readonly readRequest: (opening: Opening, body: Uint8Array | undefined) => Reading
+  readonly conclude: (
+    opening: Opening,
+    ending: Ending,
+    reading: Reading,
+    responseBody: Uint8Array | undefined,
+    limits: Config['limits'],
+  ) => Exchange
+}
+
+export interface UnpackOptions<Reading> extends Conclusion<Reading> {
+  readonly limits: Config['limits']
+  /** An ending came whose opening never did. Nothing can be recorded of it. */
+  readonly onUnknown: () => void
+  /** Reading an exchange threw; one minimal record was made of it. */
+  readonly onFailure: (error: unknown) => void
+}
+
+interface Open<Reading> {
+  readonly opening: Opening
+  reading: Reading | undefined
+}
+
+/** Every request that ended is one exchange in the batch, also when reading it throws. */
+export function createUnpacker<Reading>(options: UnpackOptions<Reading>): (packed: Packed) => Batch {
+  const { readRequest, conclude, limits, onUnknown, onFailure } = options
+  const open = new Map<string, Open<Reading>>()
+
+  function read(opening: Opening, body: Uint8Array | undefined): Reading | undefined {
+    try {
+      return readRequest(opening, body)
+    } catch (error) {
+      onFailure(error)
+      return undefined
+    }
+  }
+
+  function finish({ opening, reading }: Open<Reading>, ending: Ending, requestBody?: Uint8Array, responseBody?: Uint8Array): Exchange {
+    try {
+      return conclude(opening, ending, reading ?? readRequest(opening, requestBody), responseBody, limits)
+    } catch (error) {
+      onFailure(error)
+      return minimalExchange(opening, ending)
+    }
+  }
+
+  return ({ opened, requests, ended, bytes }) => {
+    const slice = (part: Slice | undefined) => (part === undefined ? undefined : bytes.subarray(part[0], part[0] + part[1]))
+    for (const opening of opened) open.set(opening.id, { opening, reading: undefined })
+    for (const { id, body } of requests) {
+      const known = open.get(id)
+      if (known !== undefined) known.reading = read(known.opening, slice(body))
+    }
+    const exchanges: Exchange[] = []
+    for (const { opening, ending, requestBody, responseBody } of ended) {
+      const known = open.get(ending.id) ?? (opening === undefined ? undefined : { opening, reading: undefined })
+      open.delete(ending.id)
+      if (known === undefined) onUnknown()
+      else exchanges.push(finish(known, ending, slice(requestBody), slice(responseBody)))
+    }
+    return { opened, ended: exchanges }
+  }
+}
+
+/** What is known without looking into any body. */
+function minimalExchange(opening: Opening, ending: Ending): Exchange {
+  const { outcome, status } = ending
+  return {
+    opening,
+    ending,
+    endReason: outcome.kind === 'answered' ? 'completed' : outcome.kind,
+    inference: false,
+    errorType: errorTypeOf(outcome, status),
+    notes: [...new Set([...ending.notes, 'observer_failed'])],
+  }
+}
+
+function errorTypeOf(outcome: Outcome, status: number | undefined): string | undefined {
+  if (outcome.kind === 'unreachable') return outcome.reason
+  if (status !== undefined && status >= 400) return String(status)
+  return outcome.kind === 'upstream-aborted' ? 'upstream_aborted' : undefined
+}

@@ -1,0 +1,212 @@
+/** exchange → metrics. Every instrument is in `telemetry/catalog.ts`; here is when each is recorded, and with which labels. */
+import type { Exchange, Usage } from '../exchange.ts'
+import type { Generation } from '../telemetry/catalog.ts'
+import type { Counter, Histogram, Labels, Meter } from '../telemetry/meter.ts'
+import { type GenerationNames, generations } from '../telemetry/names.ts'
+import { createLabelCap, type LabelCap, otherValue } from './label-cap.ts'
+import type { Sink } from './sink.ts'
+
+export interface MetricsOptions {
+  readonly meter: Meter
+  readonly generation: Generation
+  /** Distinct values of a label; see `config.limits.labelValues`. */
+  readonly labelValuesMax: number
+}
+
+/**
+ * Label sets of GenAI operations, for each value that a single label may have. Every label is bounded alone; this bounds what they multiply
+ * to. One set is up to 115 lines of a scrape, 25 KB.
+ */
+const operationsPerValue = 2
+
+export function createMetricsSink({ meter, generation, labelValuesMax }: MetricsOptions): Sink {
+  const cap = createLabelCap(labelValuesMax, meter)
+  const operations = createOperations(meter, cap, generations[generation], labelValuesMax * operationsPerValue)
+  const requests = createRequests(meter)
+  const firstByte = meter.histogram('tokenweir.overhead.first_byte', {})
+  return {
+    name: 'metrics',
+    record({ ended }) {
+      for (const exchange of ended) {
+        const provider = cap.value('gen_ai.provider.name', exchange.provider)
+        requests(exchange, provider)
+        if (exchange.inference) operations(exchange, provider)
+        const { firstByteOverheadMs } = exchange.ending
+        if (firstByteOverheadMs !== undefined) firstByte.record(firstByteOverheadMs / 1000)
+      }
+    },
+    async close() {},
+  }
+}
+
+type Recorder = (exchange: Exchange, cappedProvider: string | undefined) => void
+
+function createRequests(meter: Meter): Recorder {
+  const counters = new Map<string, Counter>()
+  const durations = new Map<string, Histogram>()
+  return ({ opening, ending, endReason, usageOutcome, usageReason }, provider) => {
+    const { method, route } = opening
+    const counterKey = `${provider}\n${route}\n${usageOutcome}\n${usageReason}\n${endReason}`
+    let counter = counters.get(counterKey)
+    if (counter === undefined) {
+      counter = meter.counter('tokenweir.requests', {
+        'gen_ai.provider.name': provider,
+        'http.route': route,
+        usage_outcome: usageOutcome,
+        reason: usageReason,
+        end_reason: endReason,
+      })
+      counters.set(counterKey, counter)
+    }
+    counter.add(1)
+
+    const durationKey = `${method}\n${ending.status}\n${route}`
+    let duration = durations.get(durationKey)
+    if (duration === undefined) {
+      duration = meter.histogram('http.server.request.duration', {
+        'http.request.method': method,
+        'url.scheme': 'http',
+        'http.response.status_code': ending.status,
+        'http.route': route,
+      })
+      durations.set(durationKey, duration)
+    }
+    duration.record(ending.endMs / 1000)
+  }
+}
+
+/** The cells of one label set, each made when it is first recorded. */
+interface Operation {
+  readonly labels: Labels
+  readonly duration: Histogram
+  timeToFirstChunk: Histogram | undefined
+  timePerOutputChunk: Histogram | undefined
+  streams: Streams | undefined
+  /** By the order of the generation's `tokenHistograms` and `tokenCounters`. */
+  readonly tokenHistograms: (Histogram | undefined)[]
+  readonly tokenCounters: (Counter | undefined)[]
+}
+
+interface Streams {
+  readonly completed: Counter
+  readonly zeroUsage: ReadonlyMap<string, Counter>
+}
+
+function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, operationsMax: number): Recorder {
+  const known = new Map<string, Operation>()
+  const overflow = meter.counter('tokenweir.label_overflow', { label: 'gen_ai.operation.name' })
+
+  function find(exchange: Exchange, provider: string | undefined): Operation {
+    const { opening, request, response } = exchange
+    const operation = cap.value('gen_ai.operation.name', exchange.operation)
+    const models = cap.models(request?.model, response?.model)
+    const errorType = cap.value('error.type', exchange.errorType)
+    const key = `${operation}\n${provider}\n${models.request}\n${models.response}\n${opening.serverAddress}\n${opening.serverPort}\n${errorType}`
+    let found = known.get(key)
+    if (found !== undefined) return found
+    const isOverflow = known.size >= operationsMax
+    if (isOverflow) overflow.add(1)
+    const labels = isOverflow
+      ? everyOther
+      : {
+          'gen_ai.operation.name': operation,
+          'gen_ai.provider.name': provider,
+          'gen_ai.request.model': models.request,
+          'gen_ai.response.model': models.response,
+          'server.address': opening.serverAddress,
+          'server.port': opening.serverPort,
+        }
+    found = newOperation(labels, meter.histogram(names.duration, { ...labels, 'error.type': isOverflow ? undefined : errorType }))
+    if (!isOverflow) known.set(key, found)
+    return found
+  }
+
+  return (exchange, provider) => {
+    const cells = find(exchange, provider)
+    cells.duration.record(exchange.ending.endMs / 1000)
+    const usage = exchange.response?.usage
+    if (usage !== undefined) recordTokens(meter, names, cells, usage)
+    if (exchange.ending.streamed) recordStream(meter, names, cells, exchange)
+  }
+}
+
+const everyOther: Labels = {
+  'gen_ai.operation.name': otherValue,
+  'gen_ai.provider.name': otherValue,
+  'gen_ai.request.model': otherValue,
+  'gen_ai.response.model': otherValue,
+  'server.address': otherValue,
+}
+
+function newOperation(labels: Labels, duration: Histogram): Operation {
+  const none = undefined
+  return { labels, duration, timeToFirstChunk: none, timePerOutputChunk: none, streams: none, tokenHistograms: [], tokenCounters: [] }
+}
+
+/** A count that was not reported is not recorded; a zero that was reported is. */
+function recordTokens(meter: Meter, names: GenerationNames, cells: Operation, usage: Usage): void {
+  names.tokenHistograms.forEach(({ count, metric, labels }, index) => {
+    const tokens = usage[count]
+    if (tokens === undefined) return
+    cells.tokenHistograms[index] ??= meter.histogram(metric, { ...cells.labels, ...labels })
+    cells.tokenHistograms[index].record(tokens)
+  })
+  names.tokenCounters.forEach(({ count, metric, labels }, index) => {
+    const tokens = usage[count]
+    if (tokens === undefined) return
+    cells.tokenCounters[index] ??= meter.counter(metric, { ...cells.labels, ...labels })
+    cells.tokenCounters[index].add(tokens)
+  })
+}
+
+function recordStream(meter: Meter, names: GenerationNames, cells: Operation, exchange: Exchange): void {
+  const { firstChunkMs, lastChunkMs, chunkCount } = exchange.ending
+  if (firstChunkMs !== undefined) {
+    cells.timeToFirstChunk ??= meter.histogram(names.timeToFirstChunk, cells.labels)
+    cells.timeToFirstChunk.record(firstChunkMs / 1000)
+  }
+  // The conventions record every chunk. That would be a clock reading and a message between threads for each; the mean of one stream tells
+  // a slow model from a fast one as well, and a stall shows in the duration.
+  if (firstChunkMs !== undefined && lastChunkMs !== undefined && chunkCount > 1) {
+    cells.timePerOutputChunk ??= meter.histogram(names.timePerOutputChunk, cells.labels)
+    cells.timePerOutputChunk.record((lastChunkMs - firstChunkMs) / 1000 / (chunkCount - 1))
+  }
+  if (!isCompletedStream(exchange)) return
+  cells.streams ??= createStreams(meter, cells.labels)
+  cells.streams.completed.add(1)
+  const reason = zeroUsageReason(exchange)
+  if (reason !== undefined) cells.streams.zeroUsage.get(reason)?.add(1)
+}
+
+function isCompletedStream({ ending, endReason, request }: Exchange): boolean {
+  const { streamed, status } = ending
+  return streamed && endReason === 'completed' && status !== undefined && status >= 200 && status < 300 && request?.usageExpected !== false
+}
+
+/** Why a completed stream can be without usage; `zero` is a provider that said 0. A client or upstream that left is no completed stream. */
+const zeroUsageReasons = [
+  'zero',
+  'not_requested',
+  'upstream_omitted',
+  'parse_error',
+  'unsupported_encoding',
+  'limit_hit',
+  'unknown_format',
+] as const
+
+function zeroUsageReason({ usageOutcome, usageReason }: Exchange): string | undefined {
+  if (usageOutcome === 'zero') return 'zero'
+  if (usageOutcome !== 'missing' && usageOutcome !== 'undecodable') return undefined
+  return zeroUsageReasons.find((reason) => reason === usageReason) ?? 'upstream_omitted'
+}
+
+/** Every series of the label set at once, at zero: `increase()` cannot see an event in a series that begins with it. */
+function createStreams(
+  meter: Meter,
+  { 'server.address': _address, 'server.port': _port, 'gen_ai.response.model': _model, ...labels }: Labels,
+): Streams {
+  const zeroUsage = new Map(
+    zeroUsageReasons.map((reason) => [reason, meter.counter('tokenweir.streams.zero_usage', { ...labels, reason })]),
+  )
+  return { completed: meter.counter('tokenweir.streams.completed', labels), zeroUsage }
+}

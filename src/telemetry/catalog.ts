@@ -1,0 +1,239 @@
+/**
+ * Every attribute, label and metric that tokenweir emits, once. Sinks take names from here by type, so a name that is not in the table
+ * does not compile; dashboards, alerts and docs are generated from it or checked against it.
+ * Names, units and buckets: the GenAI and HTTP semantic conventions for `gen_ai.*`, `http.*`, `process.*`, `nodejs.*`; ours are `tokenweir.*`.
+ */
+
+/** The generation of the GenAI conventions: `1.41` is what backends read today, `genai` the renames of the repository of that name. */
+export type Generation = '1.41' | 'genai'
+
+export interface AttributeEntry {
+  readonly type: 'string' | 'int' | 'double' | 'boolean' | 'string[]'
+  readonly description: string
+  /** Emitted by this generation only. */
+  readonly generation?: Generation
+}
+
+/** Span attributes and metric labels. */
+export const attributes = {
+  'http.request.method': { type: 'string', description: 'Method of the proxied request.' },
+  'http.response.status_code': { type: 'int', description: 'Status sent to the client; absent when none was sent.' },
+  'http.route': { type: 'string', description: 'Name of the configured route. A label only.' },
+  'url.path': { type: 'string', description: 'Path as the client sent it, without the query.' },
+  'url.scheme': { type: 'string', description: 'Scheme by which the client reached the sidecar. A label only.' },
+  'server.address': { type: 'string', description: 'Host of the upstream.' },
+  'server.port': { type: 'int', description: 'Port of the upstream.' },
+  'error.type': {
+    type: 'string',
+    description: 'HTTP status of 400 or more, why the upstream was unreachable, or the error reported inside a stream.',
+  },
+  'gen_ai.operation.name': { type: 'string', description: 'chat, generate_content, text_completion, embeddings, …' },
+  'gen_ai.provider.name': { type: 'string', description: 'openai, anthropic, aws.bedrock, gcp.vertex_ai, … or another string.' },
+  'gen_ai.request.model': { type: 'string', description: 'Model that the request asked for.' },
+  'gen_ai.request.stream': { type: 'boolean', description: 'True when the request asked for a stream, else absent.' },
+  'gen_ai.request.max_tokens': { type: 'int', description: 'Most tokens the answer may have.' },
+  'gen_ai.request.temperature': { type: 'double', description: 'Sampling temperature asked for.' },
+  'gen_ai.request.top_p': { type: 'double', description: 'Nucleus sampling mass asked for.' },
+  'gen_ai.request.top_k': { type: 'double', description: 'Top-k sampling asked for.' },
+  'gen_ai.request.frequency_penalty': { type: 'double', description: 'Frequency penalty asked for.' },
+  'gen_ai.request.presence_penalty': { type: 'double', description: 'Presence penalty asked for.' },
+  'gen_ai.request.seed': { type: 'int', description: 'Seed asked for.' },
+  'gen_ai.request.stop_sequences': { type: 'string[]', description: 'Stop sequences asked for.' },
+  'gen_ai.request.choice.count': { type: 'int', description: 'Candidates asked for, when not one.' },
+  'gen_ai.output.type': { type: 'string', description: 'text, json, image or speech, when the request says so.' },
+  'gen_ai.conversation.id': { type: 'string', description: 'Conversation named by the request; never invented.' },
+  'gen_ai.response.id': { type: 'string', description: "The provider's id of the answer." },
+  'gen_ai.response.model': { type: 'string', description: 'Model that answered.' },
+  'gen_ai.response.finish_reasons': {
+    type: 'string[]',
+    description: "One per choice, in the provider's spelling; `error` when one was due and never came.",
+  },
+  'gen_ai.response.time_to_first_chunk': { type: 'double', description: 'Seconds from the request to the first chunk of a stream.' },
+  'gen_ai.usage.input_tokens': { type: 'int', description: 'Input tokens as reported, cached ones included.' },
+  'gen_ai.usage.output_tokens': { type: 'int', description: 'Output tokens as reported, reasoning included.' },
+  'gen_ai.usage.cache_read.input_tokens': { type: 'int', description: 'Part of the input that was read from a cache.' },
+  'gen_ai.usage.cache_creation.input_tokens': {
+    type: 'int',
+    description: 'Part of the input that was written to a cache.',
+    generation: '1.41',
+  },
+  'gen_ai.usage.cache_write.input_tokens': {
+    type: 'int',
+    description: 'Part of the input that was written to a cache.',
+    generation: 'genai',
+  },
+  'gen_ai.usage.reasoning.output_tokens': { type: 'int', description: 'Part of the output that was reasoning.' },
+  'gen_ai.token.type': { type: 'string', description: 'input or output. A label only.', generation: '1.41' },
+  'openai.api.type': { type: 'string', description: 'chat_completions or responses.' },
+  'openai.request.service_tier': { type: 'string', description: 'Service tier asked for.' },
+  'openai.response.service_tier': { type: 'string', description: 'Service tier that answered.' },
+  'openai.response.system_fingerprint': { type: 'string', description: 'Fingerprint of the backend configuration.' },
+  'tokenweir.exchange.id': { type: 'string', description: "The sidecar's own id of the request, a UUIDv7; the ledger's primary key." },
+  'tokenweir.end_reason': { type: 'string', description: 'How the request ended: completed, client-aborted, upstream-aborted, …' },
+  'tokenweir.usage.outcome': { type: 'string', description: 'reported, zero, partial, missing or undecodable.' },
+  'tokenweir.usage.reason': { type: 'string', description: 'Why the outcome is not `reported`.' },
+  usage_outcome: { type: 'string', description: 'As `tokenweir.usage.outcome`; absent on requests that carry no usage. A label only.' },
+  reason: { type: 'string', description: 'As `tokenweir.usage.reason`, or why something was dropped. A label only.' },
+  end_reason: { type: 'string', description: 'As `tokenweir.end_reason`. A label only.' },
+  sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
+  label: { type: 'string', description: 'Name of the label whose value became `other`. A label only.' },
+  'thread.name': { type: 'string', description: 'recorder. A label only.' },
+  'cpu.mode': { type: 'string', description: 'user or system. A label only.' },
+} as const satisfies Record<string, AttributeEntry>
+
+export type AttributeName = keyof typeof attributes
+
+export interface MetricEntry {
+  /** `updown` is a sum that can fall; `gauge` a reading that cannot be summed. */
+  readonly kind: 'counter' | 'updown' | 'gauge' | 'histogram'
+  /** UCUM; `{…}` is an annotation and has no place in a Prometheus name. */
+  readonly unit: string
+  readonly description: string
+  readonly labels: readonly AttributeName[]
+  /** Upper bounds, inclusive, ascending, in `unit`. */
+  readonly buckets?: readonly number[]
+  readonly generation?: Generation
+}
+
+/** Seconds. The conventions end at 81.92; reasoning models run longer, so ours go on. */
+const durationBuckets = [
+  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36,
+] as const
+const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864] as const
+/** Seconds, as the HTTP conventions advise. */
+const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
+/**
+ * Microseconds, 10 µs to 1 s, dense where the target lies (p99 ≤ 0.5 ms). The proxying thread counts chunks into cells of a shared array by
+ * these bounds (`Gauge.chunkOverhead`), one cell per bound and one for what is above the last.
+ */
+export const overheadBucketsMicros = [
+  10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
+] as const
+const overheadBuckets = overheadBucketsMicros.map((micros) => micros / 1e6)
+
+const operationLabels = [
+  'gen_ai.operation.name',
+  'gen_ai.provider.name',
+  'gen_ai.request.model',
+  'gen_ai.response.model',
+  'server.address',
+  'server.port',
+] as const
+const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model'] as const
+
+type Label = AttributeName
+const counter = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'counter', unit, description, labels }) as const
+const updown = (unit: string, description: string) => ({ kind: 'updown', unit, description, labels: [] }) as const
+const gauge = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'gauge', unit, description, labels }) as const
+const histogram = (unit: string, buckets: readonly number[], description: string, ...labels: Label[]) =>
+  ({ kind: 'histogram', unit, buckets, description, labels }) as const
+const operation = (generation: Generation, unit: 's' | '{token}', description: string, ...labels: Label[]) => {
+  const buckets = unit === 's' ? durationBuckets : tokenBuckets
+  return { ...histogram(unit, buckets, description, ...operationLabels, ...labels), generation } as const
+}
+const usage = (description: string) => ({ ...counter('{token}', description, ...operationLabels), generation: 'genai' }) as const
+
+const toEnd = 'From the request to the end of the answer.'
+const toFirstChunk = 'From the request to the first chunk of a stream.'
+const betweenChunks = 'Mean time between the chunks of one stream; one record per stream.'
+
+export const metrics = {
+  'gen_ai.client.token.usage': operation(
+    '1.41',
+    '{token}',
+    'Tokens of one request, by type; only counts that were reported.',
+    'gen_ai.token.type',
+  ),
+  'gen_ai.client.operation.duration': operation('1.41', 's', toEnd, 'error.type'),
+  'gen_ai.client.operation.time_to_first_chunk': operation('1.41', 's', toFirstChunk),
+  'gen_ai.client.operation.time_per_output_chunk': operation('1.41', 's', betweenChunks),
+  'gen_ai.client.inference.usage.input_tokens': usage('Input tokens as reported, cached ones included.'),
+  'gen_ai.client.inference.usage.output_tokens': usage('Output tokens as reported, reasoning included.'),
+  'gen_ai.client.inference.usage.cache_read.input_tokens': usage('Input tokens read from a cache.'),
+  'gen_ai.client.inference.usage.cache_write.input_tokens': usage('Input tokens written to a cache.'),
+  'gen_ai.client.inference.usage.reasoning.output_tokens': usage('Output tokens that were reasoning.'),
+  'gen_ai.client.inference.operation.input_tokens': operation('genai', '{token}', 'Input tokens of one request, when reported.'),
+  'gen_ai.client.inference.operation.output_tokens': operation('genai', '{token}', 'Output tokens of one request, when reported.'),
+  'gen_ai.client.inference.duration': operation('genai', 's', toEnd, 'error.type'),
+  'gen_ai.client.inference.time_to_first_chunk': operation('genai', 's', toFirstChunk),
+  'gen_ai.client.inference.time_per_output_chunk': operation('genai', 's', betweenChunks),
+  'http.server.request.duration': histogram(
+    's',
+    httpBuckets,
+    'From the request to the end of the answer, for every proxied request.',
+    'http.request.method',
+    'url.scheme',
+    'http.response.status_code',
+    'http.route',
+  ),
+  'tokenweir.requests': counter(
+    '{request}',
+    'Proxied requests that ended, by what is known of their usage and how they ended.',
+    'gen_ai.provider.name',
+    'http.route',
+    'usage_outcome',
+    'reason',
+    'end_reason',
+  ),
+  'tokenweir.streams.completed': counter(
+    '{stream}',
+    'Streamed answers that came whole, with a status of 2xx, to requests whose answers carry usage.',
+    ...streamLabels,
+  ),
+  'tokenweir.streams.zero_usage': counter(
+    '{stream}',
+    'Completed streams with no usage, by reason; a client that left is not counted.',
+    ...streamLabels,
+    'reason',
+  ),
+  'tokenweir.overhead.first_byte': histogram(
+    's',
+    overheadBuckets,
+    'From the first bytes of an answer to their hand-over to the client, per request.',
+  ),
+  'tokenweir.overhead.chunk': histogram('s', overheadBuckets, 'From a chunk of an answer to its hand-over to the client. No sum is kept.'),
+  'tokenweir.exchanges.open': updown('{exchange}', 'Requests open now.'),
+  'tokenweir.exchanges.dropped': counter(
+    '{exchange}',
+    'Ended requests that were not recorded: the recorder was too far behind, or had never heard of them.',
+    'reason',
+  ),
+  'tokenweir.requests.malformed': counter('{request}', 'Connections that sent no HTTP and were refused before they became a request.'),
+  'tokenweir.observer.failures': counter('{exchange}', 'Exchanges whose observation failed; their bytes went through untouched.'),
+  'tokenweir.sink.failures': counter('{batch}', 'Batches that a sink threw on.', 'sink'),
+  'tokenweir.label_overflow': counter('{value}', 'Label values that became `other` because the label has too many.', 'label'),
+  'tokenweir.log.dropped': counter('{line}', 'Log lines dropped: standard output was closed or too slow.'),
+  'tokenweir.ledger.written': counter('{row}', 'Ledger rows opened or closed.'),
+  'tokenweir.ledger.failures': counter('{batch}', 'Writes to the ledger that failed and are tried again.'),
+  'tokenweir.ledger.dropped': counter('{row}', 'Rows given up because too many waited for the ledger.'),
+  'tokenweir.ledger.recovered': counter('{row}', 'Rows that a killed process had left open, closed at start-up.'),
+  'tokenweir.ledger.depth': updown('{row}', 'Rows that wait to be written.'),
+  'tokenweir.spans.exported': counter('{span}', 'Spans that the collector acknowledged.'),
+  'tokenweir.spans.dropped': counter('{span}', 'Spans given up: `queue_full`, or `export_failed` after every retry.', 'reason'),
+  'tokenweir.spans.depth': updown('{span}', 'Spans that wait for export.'),
+  'process.memory.usage': updown('By', 'Resident memory of the process.'),
+  'process.cpu.time': counter('s', 'CPU time of the process.', 'cpu.mode'),
+  'nodejs.eventloop.delay.p50': gauge('s', 'Median event-loop delay since the last reading.', 'thread.name'),
+  'nodejs.eventloop.delay.p99': gauge('s', '99th percentile of the event-loop delay since the last reading.', 'thread.name'),
+  'nodejs.eventloop.delay.max': gauge('s', 'Longest event-loop delay since the last reading.', 'thread.name'),
+} as const satisfies Record<string, MetricEntry>
+
+export type MetricName = keyof typeof metrics
+type OfKind<Kind extends MetricEntry['kind']> = {
+  [Name in MetricName]: (typeof metrics)[Name]['kind'] extends Kind ? Name : never
+}[MetricName]
+export type CounterName = OfKind<'counter'>
+export type HistogramName = OfKind<'histogram'>
+export type ReadingName = OfKind<'updown' | 'gauge'>
+
+/** Longer values of a label become `other`: a model name may be as long as a request body. */
+export const labelCharsMax = 200
+
+/** What the default translation adds to a name, by unit; annotations in braces add nothing. */
+const prometheusUnits: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' }
+
+/** The name that Prometheus shows under the default OTLP translation: `gen_ai_client_operation_duration_seconds`, `tokenweir_requests_total`. */
+export function prometheusName(name: MetricName): string {
+  const { unit, kind } = metrics[name]
+  return `${name.replaceAll('.', '_')}${prometheusUnits[unit] ?? ''}${kind === 'counter' ? '_total' : ''}`
+}

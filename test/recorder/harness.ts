@@ -1,0 +1,105 @@
+/** A recorder thread in a process of its own, with a ledger in a folder that goes away with the test. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { onTestFinished } from 'vitest'
+import { type FromRecorder, Gauge, gaugeCells, type Packed, type ToRecorder } from '../../src/batch.ts'
+import type { Config } from '../../src/config.ts'
+import { cloneableConfig } from '../../src/recorder/data.ts'
+import type { ToHost } from './host.ts'
+
+/** Each test starts a process of its own; without this each would strip and compile everything again. */
+const compileCache = join(tmpdir(), 'tokenweir-compile-cache')
+
+export interface Recorder {
+  readonly child: ChildProcess
+  /** The next message of that kind, also one that came before. */
+  next<Kind extends FromRecorder['kind']>(kind: Kind): Promise<Extract<FromRecorder, { kind: Kind }>>
+  post(message: ToRecorder): void
+  record(batch: Partial<Packed>): Promise<void>
+  /** Standard output so far, as lines. */
+  lines(): readonly string[]
+  errors(): string
+}
+
+export function temporaryLedger(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-recorder-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, 'ledger.db')
+}
+
+export function configOf(overrides: Partial<Config> = {}): Config {
+  const route = { name: 'default', prefix: '/', stripPrefix: false, upstream: new URL('http://127.0.0.1:9'), provider: undefined } as const
+  return {
+    listen: { host: '127.0.0.1', port: 0 },
+    admin: { host: '127.0.0.1', port: 0 },
+    ledger: ':memory:',
+    capture: 'inject',
+    semconv: '1.41',
+    routes: [{ ...route, host: 'upstream' }],
+    timeouts: { connectMs: 1000, headMs: 1000, idleMs: 1000, graceMs: 1000, flushMs: 1000 },
+    limits: { bodyBytes: 1 << 20, messageBytes: 1 << 20, headerBytes: 1 << 16, labelValues: 100 },
+    ...overrides,
+  }
+}
+
+export function startRecorder(config: Config, env: Record<string, string> = {}, options: { readStdout?: boolean } = {}): Recorder {
+  const child = fork(new URL('./host.ts', import.meta.url), {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    serialization: 'advanced',
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let stdout = ''
+  let stderr = ''
+  if (options.readStdout !== false) child.stdout?.setEncoding('utf8').on('data', (text) => (stdout += text))
+  child.stderr?.setEncoding('utf8').on('data', (text) => (stderr += text))
+  const came: FromRecorder[] = []
+  const waiting: (() => void)[] = []
+  child.on('message', (message) => {
+    came.push(message as FromRecorder)
+    for (const look of waiting) look()
+  })
+  const gauges = new Array(gaugeCells).fill(0)
+  gauges[Gauge.listening] = 1
+  const tell = (message: ToHost) => void child.send(message)
+  tell({ kind: 'start', data: { config: cloneableConfig(config), env }, gauges })
+
+  const recorder: Recorder = {
+    child,
+    next(kind) {
+      return new Promise((resolve, reject) => {
+        const look = () => {
+          const index = came.findIndex((message) => message.kind === kind)
+          if (index < 0) return
+          waiting.splice(waiting.indexOf(look), 1)
+          resolve(came.splice(index, 1)[0] as never)
+        }
+        waiting.push(look)
+        child.once('exit', () => reject(new Error(`The recorder's process is gone: ${stderr}`)))
+        look()
+      })
+    },
+    post: (message) => tell({ kind: 'post', message }),
+    async record(batch) {
+      tell({ kind: 'post', message: { kind: 'batch', batch: { opened: [], requests: [], ended: [], bytes: new Uint8Array(0), ...batch } } })
+      await recorder.next('recorded')
+    },
+    lines: () => stdout.split('\n').filter((line) => line !== ''),
+    errors: () => stderr,
+  }
+  return recorder
+}
+
+/** What another program reads from the ledger. */
+export function rows(path: string, query: string): Record<string, unknown>[] {
+  const database = new DatabaseSync(path, { readOnly: true })
+  const found = database
+    .prepare(query)
+    .all()
+    .map((row) => ({ ...row }))
+  database.close()
+  return found
+}

@@ -1,0 +1,179 @@
+import { writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import net from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type MetricEntry, type MetricName, metrics, prometheusName } from '../../src/telemetry/catalog.ts'
+import { endingOf, openingOf } from '../sinks/exchange-of.ts'
+import { plain, startCollector } from '../telemetry/collector.ts'
+import { configOf, rows, startRecorder, temporaryLedger } from './harness.ts'
+
+const id = (index: number) => `01993c5c-0000-7000-8000-${String(index).padStart(12, '0')}`
+
+const requestText = JSON.stringify({ model: 'gpt-4o', messages: [] })
+const responseText = JSON.stringify({
+  id: 'chatcmpl-9',
+  object: 'chat.completion',
+  model: 'gpt-4o-2024-08-06',
+  choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'x' } }],
+  usage: { prompt_tokens: 20, completion_tokens: 7, total_tokens: 27 },
+})
+const whole = endingOf({ id: id(1), streamed: false, framing: 'whole', format: undefined, responseBytes: responseText.length })
+
+describe('a recorded request', () => {
+  it('is one row, one log line, one span and its metrics, with the usage of its body', async () => {
+    const collector = await startCollector()
+    const ledger = temporaryLedger()
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }
+    const recorder = startRecorder(configOf({ ledger }), env)
+    const { adminPort } = await recorder.next('ready')
+
+    await recorder.record({ opened: [openingOf({ id: id(1) })] })
+    expect(rows(ledger, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: null }])
+    await recorder.record({ requests: [{ id: id(1), body: [0, requestText.length] }], bytes: Buffer.from(requestText) })
+    await recorder.record({ ended: [{ ending: whole, responseBody: [0, responseText.length] }], bytes: Buffer.from(responseText) })
+
+    const facts = {
+      request_model: 'gpt-4o',
+      response_model: 'gpt-4o-2024-08-06',
+      input_tokens: 20,
+      output_tokens: 7,
+      usage_outcome: 'reported',
+    }
+    expect(rows(ledger, `SELECT id, end_reason, ${Object.keys(facts).join(', ')} FROM exchanges`)).toEqual([
+      { id: id(1), end_reason: 'completed', ...facts },
+    ])
+    const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
+    expect(metrics).toMatch(/^gen_ai_client_token_usage_sum\{.*gen_ai_token_type="input"\} 20$/m)
+    expect(metrics).toMatch(/^tokenweir_requests_total\{.*usage_outcome="reported",end_reason="completed"\} 1$/m)
+    expect((await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status).toBe(200)
+
+    recorder.post({ kind: 'close', deadlineMs: 5000 })
+    await recorder.next('closed')
+    await expect.poll(() => recorder.lines().length).toBe(1)
+    expect(JSON.parse(recorder.lines()[0] as string)).toMatchObject({ msg: 'Request logged', exchange_id: id(1), ...facts })
+    const [traces] = collector.json('/v1/traces')
+    const [span] = traces.resourceSpans[0].scopeSpans[0].spans
+    expect([span.traceId, span.spanId, span.name]).toEqual(['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331', 'chat gpt-4o'])
+    expect(plain(span.attributes)).toMatchObject({
+      'tokenweir.exchange.id': id(1),
+      'gen_ai.usage.input_tokens': 20,
+      'gen_ai.usage.output_tokens': 7,
+    })
+    expect(collector.json('/v1/metrics')).toHaveLength(1)
+    expect(recorder.errors()).toBe('')
+  })
+
+  it('leaves no metric of the catalog unseen', async () => {
+    const collector = await startCollector()
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }
+    const recorder = startRecorder(configOf({ ledger: temporaryLedger() }), env)
+    const { adminPort } = await recorder.next('ready')
+    const response = { model: 'gpt-4o', usage: { inputTokens: 3, outputTokens: 4 }, finished: true }
+    await recorder.record({ ended: [{ opening: openingOf({ id: id(1) }), ending: endingOf({ id: id(1), response }) }] })
+    const names = Object.entries<MetricEntry>(metrics).filter(([, { generation }]) => generation !== 'genai')
+    const missing = async () => {
+      const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
+      return names.map(([name]) => prometheusName(name as MetricName)).filter((name) => !text.includes(`\n# TYPE ${name} `))
+    }
+    await expect.poll(missing, { timeout: 10_000 }).toEqual([])
+  })
+
+  it('that was streamed is logged as such', async () => {
+    const recorder = startRecorder(configOf({ ledger: temporaryLedger() }))
+    await recorder.next('ready')
+    const response = { id: 'chatcmpl-1', model: 'gpt-4o', usage: { inputTokens: 3, outputTokens: 4 }, finished: true }
+    await recorder.record({ ended: [{ opening: openingOf({ id: id(1) }), ending: endingOf({ id: id(1), response }) }] })
+    await expect.poll(() => recorder.lines().length).toBe(1)
+    expect(JSON.parse(recorder.lines()[0] as string)).toMatchObject({ msg: 'Streaming request logged', input_tokens: 3, output_tokens: 4 })
+  })
+})
+
+describe('a recorder that is killed', () => {
+  it('leaves a row that the next one closes as sidecar-stopped', async () => {
+    const ledger = temporaryLedger()
+    const first = startRecorder(configOf({ ledger }))
+    await first.next('ready')
+    await first.record({ opened: [openingOf({ id: id(1) })] })
+    const gone = new Promise((resolve) => first.child.once('exit', resolve))
+    first.child.kill('SIGKILL')
+    await gone
+    expect(rows(ledger, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: null }])
+
+    const second = startRecorder(configOf({ ledger }))
+    await second.next('ready')
+    expect(rows(ledger, 'SELECT id, end_reason, ended_at FROM exchanges')).toEqual([
+      { id: id(1), end_reason: 'sidecar-stopped', ended_at: null },
+    ])
+  })
+})
+
+describe('a recorder that is closed', () => {
+  it('keeps to its deadline while the collector is away, and has everything in the ledger', async () => {
+    const ledger = temporaryLedger()
+    const unused = net.createServer()
+    const port = await new Promise<number>((resolve) => {
+      unused.listen(0, '127.0.0.1', () => resolve((unused.address() as AddressInfo).port))
+    })
+    await new Promise((resolve) => unused.close(resolve))
+    const recorder = startRecorder(configOf({ ledger }), { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` })
+    await recorder.next('ready')
+    await recorder.record({ ended: [{ opening: openingOf({ id: id(1) }), ending: endingOf({ id: id(1) }) }] })
+    recorder.post({ kind: 'close', deadlineMs: 200 })
+    await recorder.next('closed')
+    expect(rows(ledger, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: 'completed' }])
+    await expect.poll(recorder.errors).toContain('The recorder gave up after 200 ms: what had not been exported by then is lost.')
+  })
+
+  it('is not held up by a log that nobody reads, nor were its other sinks', async () => {
+    const collector = await startCollector()
+    const ledger = temporaryLedger()
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_BSP_SCHEDULE_DELAY: '60000' }
+    const recorder = startRecorder(configOf({ ledger }), env, { readStdout: false })
+    const { adminPort } = await recorder.next('ready')
+    for (let batch = 0; batch < 5; batch++) {
+      const ended = Array.from({ length: 100 }, (_, index) => {
+        const mine = id(batch * 100 + index)
+        return { opening: openingOf({ id: mine, path: `/${'x'.repeat(4000)}` }), ending: endingOf({ id: mine }) }
+      })
+      await recorder.record({ ended })
+    }
+    expect(rows(ledger, 'SELECT count(*) AS count FROM exchanges')).toEqual([{ count: 500 }])
+    const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
+    expect(metrics).toMatch(/^tokenweir_requests_total\{.*\} 500$/m)
+    recorder.post({ kind: 'close', deadlineMs: 1000 })
+    await recorder.next('closed')
+    const sent = collector.json('/v1/traces').flatMap(({ resourceSpans }) => resourceSpans[0].scopeSpans[0].spans)
+    expect(sent).toHaveLength(500)
+  })
+})
+
+describe('a recorder that cannot start', () => {
+  const problemOf = async (recorder: ReturnType<typeof startRecorder>) => {
+    const { message, fatal } = await recorder.next('problem')
+    recorder.post({ kind: 'close', deadlineMs: 100 })
+    await recorder.next('closed')
+    return { message, fatal }
+  }
+
+  it('says that the admin port is in use', async () => {
+    const occupying = net.createServer()
+    const port = await new Promise<number>((resolve) => {
+      occupying.listen(0, '127.0.0.1', () => resolve((occupying.address() as AddressInfo).port))
+    })
+    onTestFinished(() => void occupying.close())
+    const recorder = startRecorder(configOf({ ledger: temporaryLedger(), admin: { host: '127.0.0.1', port } }))
+    expect(await problemOf(recorder)).toEqual({
+      message: `The admin port 127.0.0.1:${port} is in use. Stop what listens there, or choose another with --admin HOST:PORT.`,
+      fatal: true,
+    })
+  })
+
+  it('says what is wrong with the ledger', async () => {
+    const ledger = temporaryLedger()
+    writeFileSync(ledger, 'not a database, and long enough for its header to be looked at. '.repeat(20))
+    expect(await problemOf(startRecorder(configOf({ ledger })))).toEqual({
+      message: `The ledger ${ledger} is not an SQLite file. Move it away, or choose another file with --ledger FILE.`,
+      fatal: true,
+    })
+  })
+})

@@ -1,0 +1,328 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Ledger, openLedger } from '../../src/sinks/ledger.ts'
+import { columns } from '../../src/sinks/ledger-columns.ts'
+import { createMeter, type Meter } from '../../src/telemetry/meter.ts'
+import { exchangeOf, failedExchangeOf, openingOf, startedAt } from './exchange-of.ts'
+import { samples } from './scrape.ts'
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'tokenweir-ledger-'))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+interface Opened {
+  readonly path: string
+  readonly ledger: Ledger
+  readonly meter: Meter
+  readonly lines: readonly string[]
+}
+
+function open(path = join(folder(), 'ledger.db'), options: { rowsWaitingMax?: number; retryMs?: number } = {}): Opened {
+  const meter = createMeter(Date.now)
+  const lines: string[] = []
+  const ledger = openLedger({ path, meter, report: (line) => lines.push(line), ...options })
+  return { path, ledger, meter, lines }
+}
+
+/** What another program reads from the file while the ledger is open. */
+function rows(path: string, query = 'SELECT * FROM exchanges ORDER BY id'): Record<string, unknown>[] {
+  const database = new DatabaseSync(path, { readOnly: true })
+  const found = database
+    .prepare(query)
+    .all()
+    .map((row) => ({ ...row }))
+  database.close()
+  return found
+}
+
+const id = (index: number) => `01993c5c-0000-7000-8000-${String(index).padStart(12, '0')}`
+const startColumnsOnly = { trace_id: '0af7651916cd43dd8448eb211c80319c', span_id: 'b7ad6b7169203331', parent_span_id: null }
+
+describe('a row', () => {
+  it('has every fact of an ended request, and NULL for what was not reported', async () => {
+    const { path, ledger } = open()
+    const exchange = exchangeOf({
+      opening: { parentSpanId: 'aaaaaaaaaaaaaaaa' },
+      ending: { contentEncoding: 'gzip' },
+      response: {
+        id: 'chatcmpl-1',
+        model: 'gpt-4o-2024-08-06',
+        finishReasons: ['stop', 'length'],
+        usage: { inputTokens: 20, outputTokens: 0, cacheReadTokens: 5 },
+        usageOfIterations: { inputTokens: 60, outputTokens: 3 },
+      },
+      notes: ['limit_hit'],
+    })
+    ledger.record({ opened: [], ended: [exchange] })
+    expect(rows(path)).toEqual([
+      {
+        ...startColumnsOnly,
+        id: id(1),
+        started_at: startedAt,
+        parent_span_id: 'aaaaaaaaaaaaaaaa',
+        method: 'POST',
+        path: '/v1/chat/completions',
+        route: 'default',
+        server_address: 'api.example.com',
+        server_port: 443,
+        ended_at: startedAt + 260.5,
+        end_reason: 'completed',
+        status: 200,
+        streamed: 1,
+        framing: 'sse',
+        format: 'openai-chat',
+        operation: 'chat',
+        provider: 'openai',
+        request_model: 'gpt-4o',
+        response_model: 'gpt-4o-2024-08-06',
+        response_id: 'chatcmpl-1',
+        finish_reasons: '["stop","length"]',
+        input_tokens: 20,
+        output_tokens: 0,
+        cache_read_tokens: 5,
+        cache_write_tokens: null,
+        reasoning_tokens: null,
+        total_tokens: null,
+        iterations_input_tokens: 60,
+        iterations_output_tokens: 3,
+        iterations_cache_read_tokens: null,
+        iterations_cache_write_tokens: null,
+        usage_outcome: 'reported',
+        usage_reason: null,
+        error_type: null,
+        request_bytes: 120,
+        response_bytes: 4096,
+        time_to_first_chunk_ms: 50,
+        duration_ms: 260.5,
+        content_encoding: 'gzip',
+        notes: '["limit_hit"]',
+        caller: null,
+        cost: null,
+      },
+    ])
+    await ledger.close()
+  })
+
+  it('is opened when the request starts and closed when it ends', async () => {
+    const { path, ledger, meter } = open()
+    ledger.record({ opened: [openingOf({ id: id(1) })], ended: [] })
+    expect(rows(path, 'SELECT id, started_at, ended_at, end_reason, status FROM exchanges')).toEqual([
+      { id: id(1), started_at: startedAt, ended_at: null, end_reason: null, status: null },
+    ])
+    ledger.record({ opened: [], ended: [failedExchangeOf(429, { opening: { id: id(1) } })] })
+    expect(rows(path, 'SELECT id, ended_at, end_reason, status, error_type FROM exchanges')).toEqual([
+      { id: id(1), ended_at: startedAt + 260.5, end_reason: 'completed', status: 429, error_type: '429' },
+    ])
+    expect(meter.total('tokenweir.ledger.written')).toBe(2)
+    await ledger.close()
+  })
+
+  it('is written once when the request starts and ends in one batch', async () => {
+    const { path, ledger, meter } = open()
+    ledger.record({ opened: [openingOf({ id: id(1) })], ended: [exchangeOf({ opening: { id: id(1) } })] })
+    expect(rows(path, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: 'completed' }])
+    expect(meter.total('tokenweir.ledger.written')).toBe(1)
+    await ledger.close()
+  })
+
+  it('does not wait any more once it is written', async () => {
+    const { ledger, meter } = open()
+    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(1) } })] })
+    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(2) } })] })
+    expect(samples(meter, 'tokenweir_ledger')).toEqual({
+      tokenweir_ledger_written_total: 2,
+      tokenweir_ledger_failures_total: 0,
+      tokenweir_ledger_dropped_total: 0,
+      tokenweir_ledger_recovered_total: 0,
+      tokenweir_ledger_depth: 0,
+    })
+    await ledger.close()
+  })
+
+  it('never fails its batch, whatever was read from a body', async () => {
+    const { path, ledger } = open()
+    const model = { not: 'a string' } as unknown as string
+    ledger.record({ opened: [], ended: [exchangeOf({ request: { operation: 'chat', usageExpected: true, model } })] })
+    expect(rows(path, 'SELECT id, request_model FROM exchanges')).toEqual([{ id: id(1), request_model: null }])
+    await ledger.close()
+  })
+})
+
+describe('the file', () => {
+  it('has the documented columns, its schema version and a mark of its own', async () => {
+    const { path, ledger } = open()
+    expect(rows(path, "SELECT name, type FROM pragma_table_info('exchanges')")).toEqual(columns.map(({ name, type }) => ({ name, type })))
+    expect(rows(path, 'PRAGMA user_version')).toEqual([{ user_version: 1 }])
+    expect(rows(path, 'PRAGMA application_id')).toEqual([{ application_id: 0x74776572 }])
+    expect(rows(path, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
+    expect(columns.filter(({ description }) => !description.endsWith('.'))).toEqual([])
+    await ledger.close()
+  })
+
+  it('is made in a folder that does not exist yet, and keeps its rows when it is opened again', async () => {
+    const first = open(join(folder(), 'a', 'b', 'ledger.db'))
+    first.ledger.record({ opened: [], ended: [exchangeOf()] })
+    await first.ledger.close()
+    const second = open(first.path)
+    expect(rows(first.path, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: 'completed' }])
+    expect(second.meter.total('tokenweir.ledger.recovered')).toBe(0)
+    await second.ledger.close()
+  })
+
+  it('closes the rows that a killed process left open, and invents no end for them', async () => {
+    const first = open()
+    first.ledger.record({ opened: [openingOf({ id: id(1) })], ended: [exchangeOf({ opening: { id: id(2) } })] })
+    // No close: the process is gone, and its connection with it.
+    const second = open(first.path)
+    expect(rows(first.path, 'SELECT id, end_reason, ended_at, duration_ms FROM exchanges ORDER BY id')).toEqual([
+      { id: id(1), end_reason: 'sidecar-stopped', ended_at: null, duration_ms: null },
+      { id: id(2), end_reason: 'completed', ended_at: startedAt + 260.5, duration_ms: 260.5 },
+    ])
+    expect(second.meter.total('tokenweir.ledger.recovered')).toBe(1)
+    await second.ledger.close()
+    await first.ledger.close()
+  })
+
+  it('takes a request back that was thought to be over', async () => {
+    const first = open()
+    first.ledger.record({ opened: [openingOf({ id: id(1) })], ended: [] })
+    const second = open(first.path)
+    second.ledger.record({ opened: [openingOf({ id: id(1) })], ended: [] })
+    expect(rows(first.path, 'SELECT end_reason FROM exchanges')).toEqual([{ end_reason: null }])
+    await second.ledger.close()
+    await first.ledger.close()
+  })
+})
+
+describe('a file that cannot be the ledger', () => {
+  const refusal = (path: string): string => {
+    try {
+      open(path)
+    } catch (error) {
+      return (error as Error).message
+    }
+    return 'opened'
+  }
+
+  it('is refused when it is no SQLite file', () => {
+    const path = join(folder(), 'notes.txt')
+    writeFileSync(path, 'these are notes, of more than a hundred bytes, so that SQLite looks at a whole header. '.repeat(20))
+    expect(refusal(path)).toBe(`The ledger ${path} is not an SQLite file. Move it away, or choose another file with --ledger FILE.`)
+  })
+
+  it('is refused when it belongs to another program, and is not changed', () => {
+    const path = join(folder(), 'other.db')
+    const other = new DatabaseSync(path)
+    other.exec('CREATE TABLE things (a)')
+    other.close()
+    expect(refusal(path)).toBe(`The ledger ${path} is an SQLite file of another program. Choose another file with --ledger FILE.`)
+    expect(rows(path, 'SELECT name FROM sqlite_schema')).toEqual([{ name: 'things' }])
+    expect(rows(path, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'delete' }])
+  })
+
+  it('is refused when a newer version wrote it', async () => {
+    const { path, ledger } = open()
+    await ledger.close()
+    const newer = new DatabaseSync(path)
+    newer.exec('PRAGMA user_version = 2')
+    newer.close()
+    expect(refusal(path)).toBe(
+      `The ledger ${path} was written by a newer tokenweir (schema version 2; this one knows 1). ` +
+        'Start that version, or choose another file with --ledger FILE.',
+    )
+  })
+
+  it('is refused when it is damaged', async () => {
+    const { path, ledger } = open()
+    for (let index = 0; index < 100; index++) ledger.record({ opened: [openingOf({ id: id(index) })], ended: [] })
+    await ledger.close()
+    const garbage = Buffer.alloc(4096, 0xff)
+    const database = new DatabaseSync(path)
+    const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count'])
+    database.close()
+    const { openSync, writeSync, closeSync } = await import('node:fs')
+    const file = openSync(path, 'r+')
+    for (let page = 1; page < pages; page++) writeSync(file, garbage, 0, garbage.length, page * 4096)
+    closeSync(file)
+    expect(refusal(path)).toBe(
+      `The ledger ${path} is damaged (database disk image is malformed). Move it away, and a new one is made; "sqlite3 ${path} .recover" saves what can be read.`,
+    )
+  })
+
+  it('is refused when its folder cannot be made', () => {
+    const blocking = join(folder(), 'file')
+    writeFileSync(blocking, '')
+    const path = join(blocking, 'ledger.db')
+    expect(refusal(path)).toBe(
+      `The ledger ${path} cannot be written (EEXIST: file already exists, mkdir '${blocking}'). ` +
+        `Give this user write access to ${blocking}, or choose another file with --ledger FILE.`,
+    )
+  })
+
+  it('is refused when it is a folder', () => {
+    const path = join(folder(), 'ledger')
+    mkdirSync(path)
+    expect(refusal(path)).toContain(`The ledger ${path} cannot be written (unable to open database file).`)
+  })
+})
+
+describe('a ledger that cannot be written', () => {
+  /** Another program holds the write lock until the test lets go. */
+  function lock(path: string): () => void {
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    return () => {
+      other.exec('ROLLBACK')
+      other.close()
+    }
+  }
+
+  it('keeps its rows, says so once, and writes them when it can again', async () => {
+    const { path, ledger, meter, lines } = open(undefined, { retryMs: 10 })
+    const release = lock(path)
+    ledger.record({ opened: [openingOf({ id: id(1) })], ended: [] })
+    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(1) } }), exchangeOf({ opening: { id: id(2) } })] })
+    expect([ledger.isWritable(), meter.total('tokenweir.ledger.written')]).toEqual([false, 0])
+    expect(meter.total('tokenweir.ledger.failures')).toBeGreaterThan(0)
+    release()
+    await expect.poll(() => ledger.isWritable()).toBe(true)
+    expect(rows(path, 'SELECT id, end_reason FROM exchanges ORDER BY id')).toEqual([
+      { id: id(1), end_reason: 'completed' },
+      { id: id(2), end_reason: 'completed' },
+    ])
+    expect([meter.total('tokenweir.ledger.written'), meter.total('tokenweir.ledger.dropped')]).toEqual([2, 0])
+    expect(lines).toEqual([
+      `The ledger ${path} cannot be written: database is locked. Rows wait, and are tried again.`,
+      `The ledger ${path} can be written again.`,
+    ])
+    await ledger.close()
+  })
+
+  it('drops and counts the rows beyond its limit, but never the end of a request whose start waits', async () => {
+    const { path, ledger, meter } = open(undefined, { rowsWaitingMax: 2, retryMs: 60_000 })
+    const release = lock(path)
+    ledger.record({ opened: [openingOf({ id: id(1) }), openingOf({ id: id(2) }), openingOf({ id: id(3) })], ended: [] })
+    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(2) } })] })
+    expect(meter.total('tokenweir.ledger.dropped')).toBe(1)
+    release()
+    await ledger.close()
+    expect(rows(path, 'SELECT id, end_reason FROM exchanges ORDER BY id')).toEqual([
+      { id: id(1), end_reason: null },
+      { id: id(2), end_reason: 'completed' },
+    ])
+  })
+
+  it('says how many rows are lost when it has to close', async () => {
+    const { path, ledger, lines } = open(undefined, { retryMs: 60_000 })
+    const release = lock(path)
+    ledger.record({ opened: [], ended: [exchangeOf()] })
+    await ledger.close()
+    release()
+    expect(lines.at(-1)).toBe(`The ledger ${path} could not be written: 1 rows are lost.`)
+  })
+})

@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest'
+import { createLogSink, logLine, type Write } from '../../src/sinks/log.ts'
+import { createMeter } from '../../src/telemetry/meter.ts'
+import { exchangeOf, failedExchangeOf, otherExchangeOf } from './exchange-of.ts'
+
+describe('the line of a streamed answer', () => {
+  it('has every known fact, and no other', () => {
+    expect(JSON.parse(logLine(exchangeOf({ ending: { firstChunkMs: 50.12345 } })))).toEqual({
+      time: '2026-09-21T14:13:20.260Z',
+      level: 'info',
+      msg: 'Streaming request logged',
+      trace_id: '0af7651916cd43dd8448eb211c80319c',
+      span_id: 'b7ad6b7169203331',
+      exchange_id: '01993c5c-0000-7000-8000-000000000001',
+      method: 'POST',
+      path: '/v1/chat/completions',
+      route: 'default',
+      status: 200,
+      end_reason: 'completed',
+      operation: 'chat',
+      provider: 'openai',
+      request_model: 'gpt-4o',
+      response_model: 'gpt-4o-2024-08-06',
+      response_id: 'chatcmpl-1',
+      input_tokens: 20,
+      output_tokens: 7,
+      usage_outcome: 'reported',
+      time_to_first_chunk_ms: 50.123,
+      duration_ms: 260.5,
+      request_bytes: 120,
+      response_bytes: 4096,
+    })
+  })
+
+  it.each(['completed', 'client-aborted', 'upstream-aborted', 'sidecar-stopped'] as const)(
+    'says so whatever way it ended: %s',
+    (endReason) => {
+      expect(JSON.parse(logLine(exchangeOf({ endReason }))).msg).toBe('Streaming request logged')
+    },
+  )
+})
+
+describe('the line of another request', () => {
+  it('says that a request was logged', () => {
+    const lines = [
+      otherExchangeOf(),
+      failedExchangeOf(400, { ending: { streamed: true } }),
+      otherExchangeOf({ ending: { status: undefined } }),
+    ]
+    expect(lines.map((exchange) => JSON.parse(logLine(exchange)).msg)).toEqual(['Request logged', 'Request logged', 'Request logged'])
+  })
+
+  it('is a warning when the caller was at fault, an error when the upstream was', () => {
+    const exchanges = [failedExchangeOf(429), failedExchangeOf(502), exchangeOf({ errorType: 'upstream_aborted' }), exchangeOf()]
+    expect(exchanges.map((exchange) => JSON.parse(logLine(exchange)).level)).toEqual(['warn', 'error', 'error', 'info'])
+  })
+})
+
+/** A standard output that the test drives: each write waits until it is answered. */
+function driven(waitingBytesMax?: number) {
+  const asked: { bytes: string; done: Parameters<Write>[1] }[] = []
+  const meter = createMeter(Date.now)
+  const write: Write = (bytes, done) => asked.push({ bytes: Buffer.from(bytes).toString(), done })
+  const sink = createLogSink({ meter, write, ...(waitingBytesMax === undefined ? {} : { waitingBytesMax }) })
+  const record = (...ids: string[]) => sink.record({ opened: [], ended: ids.map((id) => exchangeOf({ opening: { id } })) })
+  const idsOf = (text: string | undefined) => [...(text ?? '').matchAll(/"exchange_id":"([^"]+)"/g)].map((match) => match[1])
+  const dropped = () => meter.total('tokenweir.log.dropped')
+  const failure = (code: string) => Object.assign(new Error(code), { code })
+  return { asked, sink, record, idsOf, dropped, failure }
+}
+
+describe('writing', () => {
+  it('puts a batch into one write, and what comes meanwhile into the next', () => {
+    const { asked, record, idsOf } = driven()
+    record('a', 'b')
+    record('c')
+    record('d')
+    expect(asked.map(({ bytes }) => idsOf(bytes))).toEqual([['a', 'b']])
+    asked[0]?.done(null, Buffer.byteLength(asked[0].bytes))
+    expect(asked.map(({ bytes }) => idsOf(bytes))).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ])
+    expect(asked[1]?.bytes.split('\n')).toHaveLength(3)
+  })
+
+  it('goes on after a part was written', () => {
+    const { asked, record } = driven()
+    record('a')
+    const whole = asked[0]?.bytes ?? ''
+    asked[0]?.done(null, 10)
+    expect(asked[1]?.bytes).toBe(whole.slice(10))
+  })
+
+  it('asks again when the pipe is full', async () => {
+    const { asked, record, failure, dropped } = driven()
+    record('a')
+    asked[0]?.done(failure('EAGAIN'), 0)
+    await expect.poll(() => asked.length).toBe(2)
+    expect([asked[1]?.bytes === asked[0]?.bytes, dropped()]).toEqual([true, 0])
+  })
+
+  it('drops and counts what a slow reader leaves no room for', () => {
+    const { asked, record, idsOf, dropped } = driven(1500)
+    record('a')
+    record('b')
+    record('c', 'd')
+    asked[0]?.done(null, Buffer.byteLength(asked[0].bytes))
+    expect([idsOf(asked[1]?.bytes), dropped()]).toEqual([['b'], 2])
+  })
+
+  it('gives up for good when nobody reads any more, and still closes', async () => {
+    const { asked, sink, record, failure, dropped } = driven()
+    record('a')
+    record('b', 'c')
+    asked[0]?.done(failure('EPIPE'), 0)
+    record('d')
+    await sink.close()
+    expect([asked.length, dropped()]).toEqual([1, 4])
+  })
+
+  it('loses only one chunk to an error that passes', () => {
+    const { asked, record, idsOf, failure, dropped } = driven()
+    record('a')
+    record('b')
+    asked[0]?.done(failure('ENOSPC'), 0)
+    expect([idsOf(asked[1]?.bytes), dropped()]).toEqual([['b'], 1])
+  })
+
+  it('closes when everything is written', async () => {
+    const { asked, sink, record } = driven()
+    record('a')
+    let closed = false
+    const closing = sink.close().then(() => (closed = true))
+    await Promise.resolve()
+    expect(closed).toBe(false)
+    asked[0]?.done(null, Buffer.byteLength(asked[0].bytes))
+    await closing
+    expect(closed).toBe(true)
+  })
+})
