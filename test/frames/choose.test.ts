@@ -70,9 +70,13 @@ describe('the framing of a body', () => {
       'json-array',
       'json-array',
     ])
-    expect(['', '{', '\n'].map((firstBytes) => choose('application/json; charset=UTF-8', firstBytes, true))).toEqual([
+    expect(['', '[', '\n'].map((firstBytes) => choose('application/json; charset=UTF-8', firstBytes, true))).toEqual([
       ...['json-array', 'json-array', 'json-array'],
     ])
     expect(choose('text/event-stream', 'data: 1', true)).toBe('sse')
+  })
+
+  it('is whole where such a path answers with one object, as for an error', () => {
+    expect(choose('application/json', '{"error":{}}', true)).toBe('whole')
   })
 })
