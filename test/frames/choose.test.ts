@@ -8,7 +8,7 @@ function choose(contentType: string | undefined, firstBytes: string, arrayStream
 describe('the framing of a body', () => {
   it.each([
     ['text/event-stream', '', 'sse'],
-    ['Text/Event-Stream;charset=UTF-8', 'data: {', 'sse'],
+    [' Text/Event-Stream ;charset=UTF-8', '', 'sse'],
     ['text/event-stream', '\n\n', 'sse'],
     ['text/event-stream', 'nonsense', 'sse'],
     ['application/x-ndjson', '{"a":1}', 'ndjson'],

@@ -195,6 +195,29 @@ describe('a decoder', () => {
     expect((await decode('gzip', [encoded, Buffer.alloc(1)], few)).notes).toEqual(['limit_hit'])
   })
 
+  it('may be given more than that limit in the course of time', async () => {
+    const event = () => zstdCompressSync(Buffer.from('data: 1\n\n'))
+    const seen: string[] = []
+    let arrived = () => {}
+    const callbacks = {
+      onData: (chunk: Buffer) => {
+        seen.push(chunk.toString())
+        arrived()
+      },
+      onNote: (note: string) => seen.push(note),
+      onEnd: () => {},
+    }
+    const decoder = createDecoder('zstd', callbacks, { queuedBytesMax: event().length * 2 })
+    for (let turn = 0; turn < 5; turn++) {
+      const next = new Promise<void>((resolve) => {
+        arrived = () => setImmediate(resolve)
+      })
+      decoder.push(event())
+      await next
+    }
+    expect(seen).toEqual(Array(5).fill('data: 1\n\n'))
+  })
+
   it('waits for its end to be told before it says that it has ended', async () => {
     let ended = false
     const decoder = createDecoder('gzip', { onData: () => {}, onNote: () => {}, onEnd: () => (ended = true) })
