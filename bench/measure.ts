@@ -89,12 +89,10 @@ export async function measure(stage: Stage, target: Target, scenario: Timed, rou
   return { ...sample, cpu: { ...cpu, ...perUnit }, rssKiB: rssKiB(pid), ownChunkP99Us }
 }
 
-const warmRequests = 6_000
-const warmSecondsMax = 4
-
 /** Brings compilers and connection pools to their steady state: so many requests, or what a slow machine does in so many seconds. */
 export async function warmUp(stage: Stage, target: Target): Promise<void> {
   const { port } = target
+  const { warmRequests, warmSecondsMax } = stage.size
   const began = stage.load.sent(port)
   const run = async (job: Job) => demandNoFailure(target.name, 'warm-up', await stage.load.run(job))
   for (let seconds = 0; seconds < warmSecondsMax && stage.load.sent(port) - began < warmRequests; seconds += 0.5) {

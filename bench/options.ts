@@ -6,6 +6,9 @@ export const scenarioNames = ['json', 'sse-paced', 'sse-unpaced', 'latency', 'me
 export type ScenarioName = (typeof scenarioNames)[number]
 
 export interface Size {
+  /** Requests before anything is timed, or so many seconds of them: two threads' code is compiled on the way. */
+  readonly warmRequests: number
+  readonly warmSecondsMax: number
   readonly jsonSeconds: number
   readonly jsonConcurrency: number
   readonly pacedSeconds: number
@@ -24,6 +27,8 @@ export interface Size {
 }
 
 const normal: Size = {
+  warmRequests: 20_000,
+  warmSecondsMax: 8,
   jsonSeconds: 2.5,
   jsonConcurrency: 32,
   pacedSeconds: 4,
@@ -42,6 +47,7 @@ const normal: Size = {
 
 const quick: Size = {
   ...normal,
+  warmSecondsMax: 1.5,
   jsonSeconds: 0.8,
   pacedSeconds: 1.2,
   unpacedSeconds: 0.4,

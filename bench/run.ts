@@ -29,6 +29,13 @@ function packageVersion(name: string): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
+function commitOf(): string {
+  const git = (...args: string[]) => spawnSync('git', ['--no-optional-locks', ...args], { cwd: import.meta.dirname, encoding: 'utf8' })
+  const head = git('rev-parse', '--short', 'HEAD')
+  if (head.status !== 0) return 'unknown'
+  return head.stdout.trim() + (git('status', '--porcelain', '--', '../src').stdout === '' ? '' : ' with changes')
+}
+
 function machineOf(targets: readonly string[]): Machine {
   const versions: Record<string, () => string> = {
     nginx: () => output('nginx', '-v').replace('nginx version: nginx/', ''),
@@ -36,14 +43,13 @@ function machineOf(targets: readonly string[]): Machine {
     'http-proxy': () => packageVersion('http-proxy'),
     undici: () => packageVersion('undici'),
   }
-  const dirty = output('git', 'status', '--porcelain', '--', '../src') === '' ? '' : ' with changes'
   return {
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
     cpu: cpus()[0]?.model ?? 'unknown CPU',
     cores: cpus().length,
     kernel: release(),
     node: process.version,
-    commit: output('git', 'rev-parse', '--short', 'HEAD') + dirty,
+    commit: commitOf(),
     pinned: proxyCores !== undefined,
     versions: Object.fromEntries(targets.flatMap((name) => (versions[name] ? [[name, versions[name]()]] : []))),
   }

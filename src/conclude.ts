@@ -141,7 +141,7 @@ function providerOf(
 function endReasonOf(ending: Ending, response: ResponseFacts | undefined): EndReason {
   const { kind } = ending.outcome
   if (kind === 'answered') return 'completed'
-  return kind === 'client-aborted' && response?.finished === true ? 'completed' : kind
+  return kind === 'client-aborted' && response?.finished === true && ending.drained === undefined ? 'completed' : kind
 }
 
 function errorTypeOf(ending: Ending, response: ResponseFacts | undefined): string | undefined {

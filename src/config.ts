@@ -25,6 +25,8 @@ export interface Route {
   readonly provider: string | undefined
   /** `upstream`: the upstream's host and port (default). `client`: what the client sent. Otherwise that text. */
   readonly host: 'upstream' | 'client' | { readonly literal: string }
+  /** A client that leaves: `cancel` ends the upstream at once; `drain` reads on within `drainMs` and `drainBytes`, so that usage is seen. */
+  readonly disconnect: 'cancel' | 'drain'
 }
 
 export interface Config {
@@ -42,6 +44,8 @@ export interface Config {
     readonly headMs: number
     /** Between two chunks of a response body. */
     readonly idleMs: number
+    /** After a client has left, with `drain`. */
+    readonly drainMs: number
     /** SIGTERM: how long open exchanges may go on. */
     readonly graceMs: number
     /** After the grace: how long the recorder may take to write and export. */
@@ -52,6 +56,8 @@ export interface Config {
     readonly bodyBytes: number
     /** Bytes of one streamed message. */
     readonly messageBytes: number
+    /** Bytes read on after a client has left, with `drain`. */
+    readonly drainBytes: number
     /** Bytes of a request's header section; more is answered 431. */
     readonly headerBytes: number
     /** Distinct values of a metric label such as the model; more become `other`. */
@@ -228,10 +234,17 @@ function nameOf(prefix: string): string {
   return name === '' ? 'default' : name
 }
 
-function assemble({ upstream, routes, ...rest }: Settings): Config {
+function assemble({ upstream, routes, disconnect, ...rest }: Settings): Config {
   const fallback: Route[] =
-    upstream === undefined ? [] : [{ name: 'default', prefix: '/', stripPrefix: false, upstream, provider: undefined, host: 'upstream' }]
-  const listed = routes.map((route) => ({ ...route, name: route.name ?? nameOf(route.prefix), provider: route.provider }))
+    upstream === undefined
+      ? []
+      : [{ name: 'default', prefix: '/', stripPrefix: false, upstream, provider: undefined, host: 'upstream', disconnect }]
+  const listed = routes.map((route) => ({
+    ...route,
+    name: route.name ?? nameOf(route.prefix),
+    provider: route.provider,
+    disconnect: route.disconnect ?? disconnect,
+  }))
   return { ...rest, routes: [...fallback, ...listed] }
 }
 

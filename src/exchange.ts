@@ -130,7 +130,7 @@ export type Framing = 'sse' | 'ndjson' | 'json-array' | 'eventstream' | 'whole' 
 export interface Ending {
   readonly id: string
   readonly outcome: Outcome
-  /** Status sent to the client; undefined when none was sent. */
+  /** Status sent to the client, or meant for a client that had left by then; undefined when there was none. */
   readonly status?: number | undefined
   /** Response headers that attribution and formats read, lower-case names, no secrets. */
   readonly responseHeaders: Readonly<Record<string, string>>
@@ -146,6 +146,8 @@ export interface Ending {
   readonly firstChunkMs?: number | undefined
   readonly lastChunkMs?: number | undefined
   readonly endMs: number
+  /** Read on after the client had left (disconnect policy `drain`): how long, in milliseconds, and how many bytes. */
+  readonly drained?: { readonly ms: number; readonly bytes: number } | undefined
   /** Chunks of the response body as read from the upstream. */
   readonly chunkCount: number
   /** Time between receiving the first bytes of the answer and having handed them to the client's socket, in milliseconds. */

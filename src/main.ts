@@ -84,8 +84,9 @@ function createForwarding(config: Config, gauges: Int32Array, records: RecorderL
     return upstream
   }
   const observedHeaders = new Set(attributionRequestHeaders)
+  const drain = { msMax: config.timeouts.drainMs, bytesMax: config.limits.drainBytes }
   const editor = config.capture === 'inject' ? createUsageInjector(createCapabilities(clock.now)) : undefined
-  return createForwarder(config.routes, { upstreamOf, observe, editor, clock, ids: createIds(), gauges, observedHeaders })
+  return createForwarder(config.routes, { upstreamOf, observe, editor, drain, clock, ids: createIds(), gauges, observedHeaders })
 }
 
 /** Shows the recorder, once a second, that this thread is alive: `/livez` looks at it. */

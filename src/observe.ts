@@ -73,6 +73,8 @@ class ExchangeObserver implements Observer {
   #firstChunkAt: number | undefined
   #lastChunkAt: number | undefined
   #firstByteOverheadMs: number | undefined
+  #goneAt: number | undefined
+  #bytesWhenGone = 0
 
   constructor(opening: Opening, options: ObserveOptions) {
     this.#opening = opening
@@ -119,6 +121,11 @@ class ExchangeObserver implements Observer {
       this.#notes.add('observer_failed')
       Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
     }
+  }
+
+  clientGone(): void {
+    this.#goneAt = this.#options.clock.now()
+    this.#bytesWhenGone = this.#responseBytes
   }
 
   end(outcome: Outcome, statusSent: number | undefined): void {
@@ -168,6 +175,7 @@ class ExchangeObserver implements Observer {
       firstChunkMs: since(this.#firstChunkAt),
       lastChunkMs: since(this.#lastChunkAt),
       endMs: endedAt - this.#startedAt,
+      drained: this.#goneAt === undefined ? undefined : { ms: endedAt - this.#goneAt, bytes: this.#responseBytes - this.#bytesWhenGone },
       chunkCount: this.#chunkCount,
       firstByteOverheadMs: this.#firstByteOverheadMs,
       format: reader?.format(),

@@ -40,6 +40,7 @@ function routeLines(routes: readonly Route[]): Line[] {
     `    stripPrefix: ${route.stripPrefix}`,
     `    upstream: ${scalar(route.upstream.href)}`,
     ...(route.provider === undefined ? [] : [`    provider: ${scalar(route.provider)}`]),
+    `    disconnect: ${route.disconnect}`,
     `    host: ${scalar(typeof route.host === 'string' ? route.host : route.host.literal)}`,
   ])
   return ['routes:', ...texts].map((text) => ({ key: '', text }))

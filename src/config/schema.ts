@@ -63,6 +63,13 @@ const route = section({
     ),
     'upstream',
   ),
+  disconnect: v.optional(
+    leaf(
+      values.choice('cancel', 'drain'),
+      { type: 'cancel or drain' },
+      'What becomes of an answer whose client has left; as for all routes otherwise.',
+    ),
+  ),
 })
 
 const MiB = 2 ** 20
@@ -92,6 +99,14 @@ const schema = section({
     ),
     'inject',
   ),
+  disconnect: v.optional(
+    leaf(
+      values.choice('cancel', 'drain'),
+      { type: 'cancel or drain', env: 'TOKENWEIR_DISCONNECT' },
+      'When a client leaves: cancel, or drain to see usage.',
+    ),
+    'cancel',
+  ),
   semconv: v.optional(
     leaf(
       values.choice('1.41', 'genai'),
@@ -106,6 +121,7 @@ const schema = section({
       connectMs: v.optional(duration('To connect to an upstream.'), 10_000),
       headMs: v.optional(duration('From the request sent to the head of the answer.'), 900_000),
       idleMs: v.optional(duration("Between two chunks of an answer's body."), 900_000),
+      drainMs: v.optional(duration('disconnect drain: how long to read on after the client has left.'), 30_000),
       graceMs: v.optional(
         duration('At a stop: how long open requests may go on. With flushMs, keep it under the 30s Kubernetes gives.'),
         20_000,
@@ -118,6 +134,7 @@ const schema = section({
     section({
       bodyBytes: v.optional(size(1024, 1024 * MiB, 'Of one body, what is kept to be read; longer ones are noted limit_hit.'), 16 * MiB),
       messageBytes: v.optional(size(1024, 256 * MiB, 'Of one streamed message, what is kept to be read.'), 4 * MiB),
+      drainBytes: v.optional(size(1024, 1024 * MiB, 'disconnect drain: how much to read on after the client has left.'), 8 * MiB),
       headerBytes: v.optional(size(1024, 16 * MiB, "A request's header section; more is answered 431."), 64 * 1024),
       labelValues: v.optional(
         leaf(values.integer(1, 100_000), { type: 'number' }, 'Distinct values of a metric label such as the model; more become other.'),

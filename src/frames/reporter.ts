@@ -12,12 +12,14 @@ export interface Reporter {
 
 export function createReporter(options: FramerOptions): Reporter {
   const noted = new Set<FramerNote>()
+  let keys: readonly string[] | undefined
   let pattern: WantedPattern | undefined
 
   return {
     readWanted() {
-      const keys = options.wantedKeys?.()
-      pattern = keys === undefined ? undefined : wantedPattern(keys)
+      const wanted = options.wantedKeys?.()
+      if (wanted !== keys) pattern = wanted === undefined ? undefined : wantedPattern(wanted)
+      keys = wanted
       return pattern
     },
     message(event, data) {

@@ -24,6 +24,8 @@ export interface ForwardOptions extends OpeningOptions {
   /** The upstream of an origin. */
   readonly upstreamOf: (origin: string) => Upstream
   readonly observe: (opening: Opening) => Observer
+  /** How long and how much is read on for a client that has left, where the route says so. */
+  readonly drain: { readonly msMax: number; readonly bytesMax: number }
   /** Absent when not one byte may change. */
   readonly editor?: Editor | undefined
   /** Shared counters, see `Gauge`. */
@@ -44,6 +46,12 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   #upstreamDone = false
   #settled = false
   #headSent = false
+  /** Of the upstream's answer. */
+  #status: number | undefined
+  /** The client has left, and the answer is read on for its usage. */
+  #draining: NodeJS.Timeout | undefined
+  #drainedBytes = 0
+  #drains = false
   #cutting = false
   #observerFailed = false
   /** Sends the request: the edited bytes, or the client's own. */
@@ -100,6 +108,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     }
     const { editor } = this.#options
     const wanted = editor?.wants(head) === true
+    this.#drains = destination.route.disconnect === 'drain'
     readBody(request, wanted, (body) => {
       if (wanted && Buffer.isBuffer(body)) this.#edit = editor?.edit(head, body)
       this.#send = (own) =>
@@ -151,18 +160,24 @@ export class Forwarding implements Dispatcher.DispatchHandler {
       return
     }
     if (this.#judge(status) === 'again') return
-    this.#filter = this.#edit?.filter(raw)
-    response.writeHead(status, statusText ?? '', responseHeaders(raw, this.#filter !== undefined))
-    this.#headSent = true
-    // The head travels with the first bytes of the body where they came in the same read, and at once where they did not.
-    process.nextTick(flushHead, response)
+    this.#status = status
+    if (this.#draining === undefined) {
+      this.#filter = this.#edit?.filter(raw)
+      response.writeHead(status, statusText ?? '', responseHeaders(raw, this.#filter !== undefined))
+      this.#headSent = true
+      // The head travels with the first bytes of the body where they came in the same read, and at once where they did not.
+      process.nextTick(flushHead, response)
+    }
     this.#guardedObserver((observer) => observer.responseStart({ status, rawHeaders: raw }, receivedAt))
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#again) return
     const receivedAt = this.#options.clock.now()
-    if (!this.#write(chunk) && !this.#settled) {
+    if (this.#draining !== undefined) {
+      this.#drainedBytes += chunk.length
+      if (this.#drainedBytes > this.#options.drain.bytesMax) this.#endClient()
+    } else if (!this.#write(chunk) && !this.#settled) {
       controller.pause()
       this.#response.once('drain', () => controller.resume())
     }
@@ -173,6 +188,10 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     this.#endUpstream()
     if (this.#again) {
       this.#sendAgain()
+      return
+    }
+    if (this.#draining !== undefined) {
+      this.#endClient()
       return
     }
     this.#writeRest()
@@ -186,6 +205,10 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     if (this.#settled) return
     if (this.#again) {
       this.#sendAgain()
+      return
+    }
+    if (this.#draining !== undefined) {
+      this.#endClient()
       return
     }
     if (this.#headSent) {
@@ -202,6 +225,10 @@ export class Forwarding implements Dispatcher.DispatchHandler {
 
   /** Grace is over: the client's answer ends here. */
   cut(): void {
+    if (this.#draining !== undefined) {
+      this.#endClient()
+      return
+    }
     this.#cutting = true
     if (!this.#headSent) sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
     this.#settle({ kind: 'sidecar-stopped' })
@@ -215,8 +242,20 @@ export class Forwarding implements Dispatcher.DispatchHandler {
       this.#settle({ kind: 'answered' })
       return
     }
+    if (this.#drains && this.#release !== undefined && !this.#upstreamDone) this.#drain()
+    else this.#endClient()
+  }
+
+  #endClient(): void {
     this.#settle({ kind: 'client-aborted' })
-    this.#controller?.abort(new Error('the client is gone'))
+    if (!this.#upstreamDone) this.#controller?.abort(new Error('the client is gone'))
+  }
+
+  #drain(): void {
+    if (this.#draining !== undefined) return
+    this.#draining = setTimeout(() => this.#endClient(), this.#options.drain.msMax)
+    this.#guardedObserver((observer) => observer.clientGone())
+    this.#controller?.resume()
   }
 
   /** What the upstream sent before it broke still reaches the client; the missing end of the body tells it that the answer is cut. */
@@ -272,7 +311,8 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   #settle(outcome: Outcome): void {
     if (this.#settled) return
     this.#settled = true
-    const status = this.#response.headersSent ? this.#response.statusCode : undefined
+    clearTimeout(this.#draining)
+    const status = this.#response.headersSent ? this.#response.statusCode : this.#status
     this.#guarded(() => this.#observer?.end(outcome, status))
     this.#onSettled()
   }

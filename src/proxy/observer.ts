@@ -19,6 +19,8 @@ export interface Observer {
   /** `receivedAt` as given by the clock of the proxy path, in milliseconds (monotonic). */
   responseStart(head: ResponseHead, receivedAt: number): void
   responseData(chunk: Uint8Array, receivedAt: number): void
+  /** The client has left; what follows is read for its usage only. */
+  clientGone(): void
   /** Exactly once, whatever happens. `statusSent` is the status the client got, also for answers that the sidecar made itself. */
   end(outcome: Outcome, statusSent: number | undefined): void
 }

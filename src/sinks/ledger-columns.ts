@@ -161,6 +161,18 @@ export const endColumns: readonly EndColumn[] = [
     ofExchange: (e) => e.ending.contentEncoding,
   },
   {
+    name: 'drained_bytes',
+    type: 'INTEGER',
+    description: 'Bytes read on after the client had left (disconnect policy drain). NULL when nothing was drained.',
+    ofExchange: (e) => e.ending.drained?.bytes,
+  },
+  {
+    name: 'drained_ms',
+    type: 'REAL',
+    description: 'How long was read on after the client had left, in milliseconds. NULL when nothing was drained.',
+    ofExchange: (e) => e.ending.drained?.ms,
+  },
+  {
     name: 'notes',
     type: 'TEXT',
     description: 'JSON array of what observation could not do. NULL when there is nothing to note.',

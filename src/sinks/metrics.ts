@@ -1,5 +1,5 @@
 /** exchange → metrics. Every instrument is in `telemetry/catalog.ts`; here is when each is recorded, and with which labels. */
-import type { Exchange, Usage } from '../exchange.ts'
+import type { Ending, Exchange, Usage } from '../exchange.ts'
 import type { Generation } from '../telemetry/catalog.ts'
 import type { Counter, Histogram, Labels, Meter } from '../telemetry/meter.ts'
 import { type GenerationNames, generations } from '../telemetry/names.ts'
@@ -23,6 +23,7 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
   const cap = createLabelCap(labelValuesMax, meter)
   const operations = createOperations(meter, cap, generations[generation], labelValuesMax * operationsPerValue)
   const requests = createRequests(meter)
+  const capability = createCapability(meter)
   const firstByte = meter.histogram('tokenweir.overhead.first_byte', {})
   return {
     name: 'metrics',
@@ -30,6 +31,8 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
       for (const exchange of ended) {
         const provider = cap.value('gen_ai.provider.name', exchange.provider)
         requests(exchange, provider)
+        capability(exchange)
+        if (exchange.ending.drained !== undefined) recordDrained(meter, exchange.opening.route, exchange.ending.drained)
         if (exchange.inference) operations(exchange, provider)
         const { firstByteOverheadMs } = exchange.ending
         if (firstByteOverheadMs !== undefined) firstByte.record(firstByteOverheadMs / 1000)
@@ -72,6 +75,26 @@ function createRequests(meter: Meter): Recorder {
       durations.set(durationKey, duration)
     }
     duration.record(ending.endMs / 1000)
+  }
+}
+
+function recordDrained(meter: Meter, route: string, { bytes, ms }: NonNullable<Ending['drained']>): void {
+  meter.counter('tokenweir.drained', { 'http.route': route }).add(bytes)
+  meter.counter('tokenweir.drain.time', { 'http.route': route }).add(ms / 1000)
+}
+
+/** Notes of the proxying thread, and what they say of the upstream. */
+const capabilityNotes = { usage_injected: 'accepted', usage_injection_refused: 'refused' } as const
+
+/** Upstreams are the configured ones, so the series are few. */
+function createCapability(meter: Meter): (exchange: Exchange) => void {
+  return ({ opening, notes }) => {
+    const note = notes.find((one): one is keyof typeof capabilityNotes => one in capabilityNotes)
+    if (note === undefined) return
+    const labels = { upstream: `${opening.serverAddress}:${opening.serverPort}`, feature: 'stream_options' }
+    for (const state of Object.values(capabilityNotes)) {
+      meter.reading('tokenweir.capability', { ...labels, state }).set(state === capabilityNotes[note] ? 1 : 0)
+    }
   }
 }
 

@@ -48,10 +48,11 @@ describe('with nothing but an upstream', () => {
           upstream: new URL('http://127.0.0.1:8000'),
           provider: undefined,
           host: 'upstream',
+          disconnect: 'cancel',
         },
       ],
-      timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 900_000, graceMs: 20_000, flushMs: 5000 },
-      limits: { bodyBytes: 16_777_216, messageBytes: 4_194_304, headerBytes: 65_536, labelValues: 1000 },
+      timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 900_000, drainMs: 30_000, graceMs: 20_000, flushMs: 5000 },
+      limits: { bodyBytes: 16_777_216, messageBytes: 4_194_304, drainBytes: 8_388_608, headerBytes: 65_536, labelValues: 1000 },
     })
   })
 
@@ -126,6 +127,7 @@ limits: { bodyBytes: 1MiB }
           upstream: new URL('https://api.openai.com/v1'),
           provider: undefined,
           host: 'upstream',
+          disconnect: 'cancel',
         },
         {
           name: 'eu',
@@ -134,12 +136,21 @@ limits: { bodyBytes: 1MiB }
           upstream: new URL('http://[::1]:8000'),
           provider: 'azure.ai.openai',
           host: { literal: 'eu.example' },
+          disconnect: 'cancel',
         },
-        { name: 'default', prefix: '/', stripPrefix: false, upstream: new URL('http://gateway'), provider: undefined, host: 'client' },
+        {
+          name: 'default',
+          prefix: '/',
+          stripPrefix: false,
+          upstream: new URL('http://gateway'),
+          provider: undefined,
+          host: 'client',
+          disconnect: 'cancel',
+        },
       ],
       semconv: '1.41',
-      timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 0, graceMs: 60_000, flushMs: 5000 },
-      limits: { bodyBytes: 1_048_576, messageBytes: 4_194_304, headerBytes: 65_536, labelValues: 1000 },
+      timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 0, drainMs: 30_000, graceMs: 60_000, flushMs: 5000 },
+      limits: { bodyBytes: 1_048_576, messageBytes: 4_194_304, drainBytes: 8_388_608, headerBytes: 65_536, labelValues: 1000 },
     })
   })
 
@@ -204,14 +215,14 @@ colour: red
       'tokenweir.yaml:2:11: upstream: "http://***@gateway" holds credentials. Take them out: clients send their own, in a header, and the sidecar passes them on.',
       '--ledger: an empty value is not a path. Write the path of a file, such as ./tokenweir.db',
       'TOKENWEIR_CAPTURE: "always" is not one of the choices. Write inject or observe.',
-      'tokenweir.yaml:10:5: routes[0].apiKey: There is no such key. The keys here are name, prefix, stripPrefix, upstream, provider, host.',
+      'tokenweir.yaml:10:5: routes[0].apiKey: There is no such key. The keys here are name, prefix, stripPrefix, upstream, provider, host, disconnect.',
       'tokenweir.yaml:13:5: routes[2].upstream: This key is needed here and missing.',
       'tokenweir.yaml:14:5: routes[2].prefx: There is no such key. Did you mean prefix?',
       'tokenweir.yaml:3:23: timeouts.connectMs: "fast" is not a duration. Write milliseconds (10000) or a number with ms, s, m or h (30s); 0 means without limit.',
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, semconv, routes, timeouts, limits.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, routes, timeouts, limits.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",
@@ -324,16 +335,19 @@ routes:
     prefix: /
     stripPrefix: false
     upstream: http://127.0.0.1:8000/
+    disconnect: cancel
     host: upstream
 timeouts:
   connectMs: 10000       # default
   headMs: 900000         # default
   idleMs: 900000         # default
+  drainMs: 30000         # default
   graceMs: 20000         # default
   flushMs: 5000          # default
 limits:
   bodyBytes: 16777216    # default
   messageBytes: 4194304  # default
+  drainBytes: 8388608    # default
   headerBytes: 65536     # default
   labelValues: 1000      # default
 `)
@@ -350,6 +364,7 @@ describe('the table of settings', () => {
       ['admin', '--admin', 'TOKENWEIR_ADMIN', '127.0.0.1:4142'],
       ['ledger', '--ledger', 'TOKENWEIR_LEDGER', 'tokenweir.db'],
       ['capture', '--capture', 'TOKENWEIR_CAPTURE', 'inject'],
+      ['disconnect', undefined, 'TOKENWEIR_DISCONNECT', 'cancel'],
       ['semconv', undefined, 'TOKENWEIR_SEMCONV', '1.41'],
     ])
   })

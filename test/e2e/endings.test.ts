@@ -184,3 +184,19 @@ it('a whole stream leaves one record, and so does each of many at once', async (
   expect(spans.length).toBe(50)
   expect(scene.product.stdout().split('Streaming request logged').length - 1).toBe(50)
 })
+
+it('a client that leaves costs no usage where the answer is drained', async () => {
+  const scene = await play(
+    (socket) => {
+      socket.write(head + delta('Hello'))
+      setTimeout(() => socket.write(`${delta(undefined, 'stop') + usage + event('[DONE]')}0\r\n\r\n`), 400)
+    },
+    { TOKENWEIR_DISCONNECT: 'drain' },
+  )
+  await scene.client.until((text) => text.includes('Hello'))
+  scene.client.socket.destroy()
+  const [row] = await scene.product.closedRows(1)
+  expect([row?.['end_reason'], row?.['output_tokens'], row?.['usage_outcome'], Number(row?.['drained_bytes']) > 200]).toEqual([
+    ...['client-aborted', 7, 'reported', true],
+  ])
+})

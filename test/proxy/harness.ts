@@ -24,6 +24,7 @@ export interface Seen {
 export interface ProxyOptions {
   readonly route?: Partial<Route>
   readonly editor?: Editor
+  readonly drain?: { readonly msMax: number; readonly bytesMax: number }
   readonly headMs?: number
   readonly idleMs?: number
   readonly connectMs?: number
@@ -39,6 +40,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       requestData: (chunk) => void (mine.requestBytes += Buffer.from(chunk).toString('latin1')),
       requestEnd: () => undefined,
       requestAgain: () => void (mine.requestBytes = ''),
+      clientGone: () => void mine.notes.push('client gone'),
       note: (text) => void mine.notes.push(text),
       responseStart: (head) => void (mine.head = head),
       responseData: (chunk) => void (mine.responseBytes += Buffer.from(chunk).toString('latin1')),
@@ -56,11 +58,13 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       upstream: new URL(upstreamUrl),
       provider: undefined,
       host: 'upstream',
+      disconnect: 'cancel',
       ...options.route,
     },
   ]
   const forwarder = createForwarder(routes, {
     editor: options.editor,
+    drain: options.drain ?? { msMax: 5000, bytesMax: 1 << 20 },
     upstreamOf: (origin) => {
       const { connectMs = 2000, headMs = 2000, idleMs = 2000 } = options
       const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })

@@ -38,9 +38,9 @@ export function configOf(overrides: Partial<Config> = {}): Config {
     ledger: ':memory:',
     capture: 'inject',
     semconv: '1.41',
-    routes: [{ ...route, host: 'upstream' }],
-    timeouts: { connectMs: 1000, headMs: 1000, idleMs: 1000, graceMs: 1000, flushMs: 1000 },
-    limits: { bodyBytes: 1 << 20, messageBytes: 1 << 20, headerBytes: 1 << 16, labelValues: 100 },
+    routes: [{ ...route, host: 'upstream', disconnect: 'cancel' }],
+    timeouts: { connectMs: 1000, headMs: 1000, idleMs: 1000, drainMs: 1000, graceMs: 1000, flushMs: 1000 },
+    limits: { bodyBytes: 1 << 20, messageBytes: 1 << 20, drainBytes: 1 << 20, headerBytes: 1 << 16, labelValues: 100 },
     ...overrides,
   }
 }

@@ -100,6 +100,8 @@ describe('a row', () => {
         time_to_first_chunk_ms: 50,
         duration_ms: 260.5,
         content_encoding: 'gzip',
+        drained_bytes: null,
+        drained_ms: null,
         notes: '["limit_hit"]',
         caller: null,
         cost: null,
