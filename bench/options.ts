@@ -47,13 +47,13 @@ const normal: Size = {
 
 const quick: Size = {
   ...normal,
-  warmSecondsMax: 1.5,
+  warmSecondsMax: 1,
   jsonSeconds: 0.8,
-  pacedSeconds: 1.2,
+  pacedSeconds: 1,
   unpacedSeconds: 0.4,
   unpacedConcurrency: 4,
-  latencySeconds: 1,
-  memoryStreams: [300],
+  latencySeconds: 0.8,
+  memoryStreams: [200],
   memoryIntervalMs: 500,
   memoryHoldSeconds: 0.5,
 }
