@@ -47,12 +47,12 @@ const normal: Size = {
 
 const quick: Size = {
   ...normal,
-  warmSecondsMax: 1,
+  warmSecondsMax: 0.5,
   jsonSeconds: 0.8,
-  pacedSeconds: 1,
+  pacedSeconds: 0.8,
   unpacedSeconds: 0.4,
   unpacedConcurrency: 4,
-  latencySeconds: 0.8,
+  latencySeconds: 0.6,
   memoryStreams: [200],
   memoryIntervalMs: 500,
   memoryHoldSeconds: 0.5,

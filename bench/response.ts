@@ -37,70 +37,72 @@ function hexadecimal(bytes: Buffer, from: number, to: number): number {
   return value
 }
 
-export function createResponseReader(events: ResponseEvents): ResponseReader {
-  let state: State = 'head'
+interface Reading {
+  readonly events: ResponseEvents
+  state: State
   /** Bytes left of the body or of the chunk. */
-  let left = 0
+  left: number
+}
+
+function finish(reading: Reading): void {
+  reading.state = 'head'
+  reading.events.end()
+}
+
+/** Each step returns the offset after what it took: `from` when more bytes are needed. */
+function readHead(reading: Reading, bytes: Buffer, from: number): number {
+  const end = bytes.indexOf('\r\n\r\n', from, 'latin1')
+  if (end < 0) return from
+  const text = bytes.toString('latin1', from, end)
+  reading.events.head(Number(statusLine.exec(text)?.[1] ?? 0), typeHeader.exec(text)?.[1] ?? '')
+  const length = lengthHeader.exec(text)
+  if (length !== null) {
+    reading.left = Number(length[1])
+    reading.state = 'length'
+    if (reading.left === 0) finish(reading)
+  } else if (chunkedHeader.test(text)) reading.state = 'size'
+  else throw new Error(`no framing in: ${text}`)
+  return end + 4
+}
+
+function readData(reading: Reading, bytes: Buffer, from: number): number {
+  const to = Math.min(bytes.length, from + reading.left)
+  reading.left -= to - from
+  reading.events.body(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to))
+  if (reading.left > 0) return to
+  if (reading.state === 'length') finish(reading)
+  else reading.state = 'chunk-end'
+  return to
+}
+
+function readLine(reading: Reading, bytes: Buffer, from: number): number {
+  let at = from
+  while (at < bytes.length && bytes[at] !== carriageReturn) at += 1
+  if (at + 1 >= bytes.length) return from
+  if (reading.state === 'size') {
+    reading.left = hexadecimal(bytes, from, at)
+    reading.state = reading.left === 0 ? 'trailer' : 'chunk'
+  } else if (reading.state === 'chunk-end') reading.state = 'size'
+  else if (at === from) finish(reading)
+  return at + 2
+}
+
+function step(reading: Reading, bytes: Buffer, from: number): number {
+  if (reading.state === 'head') return readHead(reading, bytes, from)
+  if (reading.state === 'length' || reading.state === 'chunk') return readData(reading, bytes, from)
+  return readLine(reading, bytes, from)
+}
+
+export function createResponseReader(events: ResponseEvents): ResponseReader {
+  const reading: Reading = { events, state: 'head', left: 0 }
   let held: Buffer | undefined
-
-  function finish(): void {
-    state = 'head'
-    events.end()
-  }
-
-  function head(bytes: Buffer, from: number): number {
-    const end = bytes.indexOf('\r\n\r\n', from, 'latin1')
-    if (end < 0) return from
-    const text = bytes.toString('latin1', from, end)
-    const status = Number(statusLine.exec(text)?.[1] ?? 0)
-    events.head(status, typeHeader.exec(text)?.[1] ?? '')
-    const length = lengthHeader.exec(text)
-    if (length !== null) {
-      left = Number(length[1])
-      state = 'length'
-      if (left === 0) finish()
-    } else if (chunkedHeader.test(text)) state = 'size'
-    else throw new Error(`no framing in: ${text}`)
-    return end + 4
-  }
-
-  function data(bytes: Buffer, from: number): number {
-    const to = Math.min(bytes.length, from + left)
-    left -= to - from
-    events.body(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to))
-    if (left === 0) {
-      if (state === 'length') finish()
-      else state = 'chunk-end'
-    }
-    return to
-  }
-
-  /** A line up to CRLF; returns the offset after it, or `from` while it is not whole. */
-  function line(bytes: Buffer, from: number): number {
-    let at = from
-    while (at < bytes.length && bytes[at] !== carriageReturn) at += 1
-    if (at + 1 >= bytes.length) return from
-    if (state === 'size') {
-      left = hexadecimal(bytes, from, at)
-      state = left === 0 ? 'trailer' : 'chunk'
-    } else if (state === 'chunk-end') state = 'size'
-    else if (at === from) finish()
-    return at + 2
-  }
-
-  function step(bytes: Buffer, from: number): number {
-    if (state === 'head') return head(bytes, from)
-    if (state === 'length' || state === 'chunk') return data(bytes, from)
-    return line(bytes, from)
-  }
-
   return {
     push(chunk) {
       const bytes = held === undefined ? chunk : Buffer.concat([held, chunk])
       held = undefined
       let at = 0
       while (at < bytes.length) {
-        const next = step(bytes, at)
+        const next = step(reading, bytes, at)
         if (next === at) {
           held = bytes.subarray(at)
           return
@@ -109,7 +111,7 @@ export function createResponseReader(events: ResponseEvents): ResponseReader {
       }
     },
     get idle() {
-      return state === 'head' && held === undefined
+      return reading.state === 'head' && held === undefined
     },
   }
 }

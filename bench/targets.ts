@@ -68,10 +68,11 @@ async function listening(name: string, port: number, command: readonly string[],
 /** Connections per side: two descriptors each, and some to spare. */
 const connectionsMax = () => Math.floor((descriptorsMax() - 200) / 2)
 
+/** More `worker_connections` than descriptors: with less than a sixteenth of them free, nginx closes connections that have just come. */
 function nginxConfiguration(port: number, upstreamPort: number): string {
   return `worker_processes 1; daemon off; master_process off; pid nginx.pid; error_log stderr error;
 worker_rlimit_nofile ${descriptorsMax()};
-events { worker_connections ${connectionsMax() * 2}; }
+events { worker_connections ${connectionsMax() * 3}; }
 http {
   access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   tcp_nodelay on; keepalive_requests 100000000; keepalive_timeout 1h;
