@@ -129,7 +129,7 @@ const peer = (file: string): Kind => ({
   },
 })
 
-const productFile = join(import.meta.dirname, '..', 'src', 'tokenweir.ts')
+const productFile = join(import.meta.dirname, '..', 'bin', 'tokenweir.js')
 
 /** Recording everything: span, metrics and log with OTLP export on, and the ledger. */
 async function startTokenweir(name: string, around: Surroundings): Promise<Target> {

@@ -14,8 +14,12 @@ import type { Observer, ResponseHead } from './proxy/observer.ts'
 
 /** Where openings, request bodies and endings go; see `recorder/link.ts`. Bodies are handed over, never kept by the observer. */
 export interface Records {
-  opened(opening: Opening): void
-  requestRead(id: string, body: readonly Uint8Array[]): void
+  opened(opening: Opening): ExchangeRecord
+}
+
+/** One exchange's way to the recorder. */
+export interface ExchangeRecord {
+  requestRead(body: readonly Uint8Array[]): void
   ended(ending: Ending, responseBody: readonly Uint8Array[] | undefined): void
 }
 
@@ -62,6 +66,7 @@ class ExchangeObserver implements Observer {
   readonly #options: ObserveOptions
   readonly #startedAt: number
   #requestBody: Collected
+  readonly #record: ExchangeRecord
   readonly #notes = new Set<string>()
   #requestHandedOver = false
   #requestSentAt: number | undefined
@@ -81,7 +86,7 @@ class ExchangeObserver implements Observer {
     this.#options = options
     this.#startedAt = options.clock.now()
     this.#requestBody = new Collected(options.bodyBytesMax)
-    options.records.opened(opening)
+    this.#record = options.records.opened(opening)
   }
 
   requestData(chunk: Uint8Array): void {
@@ -133,7 +138,7 @@ class ExchangeObserver implements Observer {
     this.#handOverRequest()
     const reader = this.#reader
     const finish = () => {
-      this.#options.records.ended(this.#ending(outcome, statusSent, endedAt, reader), reader?.wholeBody())
+      this.#record.ended(this.#ending(outcome, statusSent, endedAt, reader), reader?.wholeBody())
     }
     if (reader === undefined) finish()
     else reader.end(finish)
@@ -143,7 +148,7 @@ class ExchangeObserver implements Observer {
     if (this.#requestHandedOver) return
     this.#requestHandedOver = true
     if (this.#requestBody.overflowed) this.#notes.add('request_limit_hit')
-    this.#options.records.requestRead(this.#opening.id, this.#requestBody.chunks)
+    this.#record.requestRead(this.#requestBody.chunks)
     this.#requestBody.chunks = []
   }
 
@@ -185,6 +190,9 @@ class ExchangeObserver implements Observer {
   }
 }
 
+/** Two of these and an event's carry are what a stream holds. */
+const gatheredBytesMax = 4096
+
 /** Content types whose body is not decoded here before its framing is known: whole bodies go to the recorder as they came. */
 function isCompressed(encoding: string | undefined): encoding is string {
   return encoding !== undefined && encoding !== '' && encoding.toLowerCase() !== 'identity'
@@ -206,6 +214,8 @@ class ResponseReader {
   #framer: Framer | undefined
   #decoder: Decoder | undefined
   #whole: Collected | undefined
+  #gathered: Buffer | undefined
+  #gatheredBytes = 0
   #begun = false
   #onEnd: (() => void) | undefined
 
@@ -243,7 +253,36 @@ class ResponseReader {
     if (!this.#begun) this.#begin(chunk)
     if (this.#whole !== undefined) this.#whole.push(chunk)
     else if (this.#decoder !== undefined) this.#decoder.push(chunk)
+    else if (this.framing === 'sse') this.#gather(chunk)
     else this.#framer?.push(chunk)
+  }
+
+  /**
+   * Small chunks are copied together and read some KiB at a time: reading each event as it comes, with cold caches, cost more than forwarding
+   * it. The first chunk is read at once (it has id and model), the last when the answer ends, whatever way it ends.
+   */
+  #gather(chunk: Uint8Array): void {
+    if (this.#gathered === undefined) {
+      this.#gathered = Buffer.allocUnsafeSlow(gatheredBytesMax)
+      this.#framer?.push(chunk)
+      return
+    }
+    if (this.#gatheredBytes + chunk.length > gatheredBytesMax) this.#readGathered()
+    if (chunk.length > gatheredBytesMax / 2) {
+      this.#readGathered()
+      this.#framer?.push(chunk)
+      return
+    }
+    this.#gathered.set(chunk, this.#gatheredBytes)
+    this.#gatheredBytes += chunk.length
+  }
+
+  /** The SSE framer keeps nothing of a chunk, so the block is used again. */
+  #readGathered(): void {
+    if (this.#gathered === undefined || this.#gatheredBytes === 0) return
+    const bytes = this.#gathered.subarray(0, this.#gatheredBytes)
+    this.#gatheredBytes = 0
+    this.#framer?.push(bytes)
   }
 
   /** Calls back when everything that was received has been read: at once, unless a decoder is still at work. */
@@ -304,6 +343,7 @@ class ResponseReader {
 
   #endFramer(): void {
     try {
+      this.#readGathered()
       this.#framer?.end()
     } catch {
       this.#notes.add('observer_failed')

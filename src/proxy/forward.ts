@@ -8,8 +8,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { Gauge } from '../batch.ts'
 import type { Opening, Outcome } from '../exchange.ts'
+import type { Member } from '../roster.ts'
+import { Answer, type AnswerOwner } from './answer.ts'
 import { type Body, readBody } from './body.ts'
-import type { AnswerFilter, Edit, Editor, RequestHead } from './edit.ts'
+import type { Edit, Editor, RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
@@ -33,9 +35,11 @@ export interface ForwardOptions extends OpeningOptions {
 }
 
 /** undici calls this object for the upstream's side, node:http's events for the client's. Whoever is first to end it, ends it once. */
-export class Forwarding implements Dispatcher.DispatchHandler {
+export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Member {
+  place = 0
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  readonly #answer: Answer
   readonly #opening: Opening
   readonly #options: ForwardOptions
   readonly #onSettled: () => void
@@ -57,7 +61,6 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   /** Sends the request: the edited bytes, or the client's own. */
   #send: (own: boolean) => void = () => undefined
   #edit: Edit | undefined
-  #filter: AnswerFilter | undefined
   /** The answer under way is one to an edit that was refused: it is read to its end and not seen. */
   #again = false
   #sentAgain = false
@@ -65,6 +68,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   constructor(request: IncomingMessage, response: ServerResponse, opening: Opening, options: ForwardOptions, onSettled: () => void) {
     this.#request = request
     this.#response = response
+    this.#answer = new Answer(response, this)
     this.#opening = opening
     this.#options = options
     this.#onSettled = onSettled
@@ -143,11 +147,11 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   onBodySent(chunk: Buffer): void {
-    this.#guardedObserver((observer) => observer.requestData(chunk))
+    this.#tell((observer) => observer.requestData(chunk))
   }
 
   onRequestSent(): void {
-    this.#guardedObserver((observer) => observer.requestEnd())
+    this.#tell((observer) => observer.requestEnd())
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: object, statusText?: string): void {
@@ -162,26 +166,42 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     if (this.#judge(status) === 'again') return
     this.#status = status
     if (this.#draining === undefined) {
-      this.#filter = this.#edit?.filter(raw)
-      response.writeHead(status, statusText ?? '', responseHeaders(raw, this.#filter !== undefined))
+      const filter = this.#edit?.filter(raw)
+      this.#answer.head(status, statusText ?? '', responseHeaders(raw, filter !== undefined), filter)
       this.#headSent = true
-      // The head travels with the first bytes of the body where they came in the same read, and at once where they did not.
-      process.nextTick(flushHead, response)
     }
-    this.#guardedObserver((observer) => observer.responseStart({ status, rawHeaders: raw }, receivedAt))
+    this.#tell((observer) => observer.responseStart({ status, rawHeaders: raw }, receivedAt))
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#again) return
     const receivedAt = this.#options.clock.now()
-    if (this.#draining !== undefined) {
-      this.#drainedBytes += chunk.length
-      if (this.#drainedBytes > this.#options.drain.bytesMax) this.#endClient()
-    } else if (!this.#write(chunk) && !this.#settled) {
-      controller.pause()
-      this.#response.once('drain', () => controller.resume())
+    if (this.#draining === undefined) {
+      this.#answer.push(chunk, receivedAt)
+      return
     }
-    this.#guardedObserver((observer) => observer.responseData(chunk, receivedAt))
+    this.written(chunk, receivedAt)
+    this.#drainedBytes += chunk.length
+    if (this.#drainedBytes > this.#options.drain.bytesMax) this.#endClient()
+  }
+
+  /** The answer's: its bytes are with the client, and now they are observed. */
+  written(bytes: Buffer, receivedAt: number): void {
+    if (this.#observer === undefined || this.#settled || this.#observerFailed) return
+    try {
+      this.#observer.responseData(bytes, receivedAt)
+    } catch {
+      this.#observerThrew()
+    }
+  }
+
+  /** The answer's: the client's socket takes no more for now. */
+  full(): void {
+    if (!this.#settled) this.#controller?.pause()
+  }
+
+  drained(): void {
+    this.#controller?.resume()
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -194,10 +214,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
       this.#endClient()
       return
     }
-    this.#writeRest()
-    const trailers = controller.rawTrailers === null || controller.rawTrailers === undefined ? [] : latin1(controller.rawTrailers)
-    if (trailers.length > 0) this.#response.addTrailers(pairs(responseHeaders(trailers)))
-    this.#response.end()
+    this.#answer.end(pairs(responseHeaders(latin1(controller.rawTrailers))))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -212,7 +229,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
       return
     }
     if (this.#headSent) {
-      this.#writeRest()
+      this.#answer.flushAll()
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
       this.#cutClient()
       return
@@ -254,7 +271,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   #drain(): void {
     if (this.#draining !== undefined) return
     this.#draining = setTimeout(() => this.#endClient(), this.#options.drain.msMax)
-    this.#guardedObserver((observer) => observer.clientGone())
+    this.#tell((observer) => observer.clientGone())
     this.#controller?.resume()
   }
 
@@ -275,32 +292,20 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     if (this.#sentAgain) {
       this.#edit.judgedAgain(status)
       this.#edit = undefined
-      this.#guardedObserver((observer) => observer.note('usage_injection_refused'))
+      this.#tell((observer) => observer.note('usage_injection_refused'))
       return 'go on'
     }
     const verdict = this.#edit.judge(status)
     if (verdict === 'again') this.#again = true
-    else this.#guardedObserver((observer) => observer.note('usage_injected'))
+    else this.#tell((observer) => observer.note('usage_injected'))
     return verdict
   }
 
   #sendAgain(): void {
     this.#again = false
     this.#sentAgain = true
-    this.#guardedObserver((observer) => observer.requestAgain())
+    this.#tell((observer) => observer.requestAgain())
     this.#send(true)
-  }
-
-  /** False when the client's socket takes no more for now. */
-  #write(chunk: Buffer): boolean {
-    if (this.#filter === undefined) return this.#response.write(chunk)
-    let more = true
-    for (const part of this.#filter.push(chunk)) more = this.#response.write(part)
-    return more
-  }
-
-  #writeRest(): void {
-    for (const part of this.#filter?.end() ?? []) this.#response.write(part)
   }
 
   #endUpstream(): void {
@@ -317,25 +322,25 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     this.#onSettled()
   }
 
-  #guardedObserver(call: (observer: Observer) => void): void {
+  /** Tells the observer; one that throws is switched off for this exchange. Its `end` is still called, so that there is a record. */
+  #tell(call: (observer: Observer) => void): void {
     if (this.#observer === undefined || this.#settled || this.#observerFailed) return
     try {
       call(this.#observer)
     } catch {
-      this.#observerFailed = true
-      Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
+      this.#observerThrew()
     }
+  }
+
+  #observerThrew(): void {
+    this.#observerFailed = true
+    Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
   }
 }
 
 function hostFor({ route, host }: Destination, sent: string | undefined): string {
   if (route.host === 'upstream') return host
   return route.host === 'client' ? (sent ?? host) : route.host.literal
-}
-
-function flushHead(response: ServerResponse): void {
-  // `_header` is written with the first body bytes; asking to flush after that does nothing.
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
 }
 
 /** undici gives raw header bytes; HTTP field values are latin1 on the wire, and node:http writes latin1 back. */

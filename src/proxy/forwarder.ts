@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Gauge } from '../batch.ts'
 import type { Route } from '../config.ts'
+import { createRoster } from '../roster.ts'
 import { Forwarding, type ForwardOptions } from './forward.ts'
 import { openingOf, originForm } from './opening.ts'
 import { createRouter } from './routes.ts'
@@ -20,7 +21,7 @@ export interface Forwarder {
 
 export function createForwarder(routes: readonly Route[], options: ForwardOptions): Forwarder {
   const route = createRouter(routes)
-  const open = new Set<Forwarding>()
+  const open = createRoster<Forwarding>()
   const answering = new WeakMap<object, number>()
   let closing = false
   const count = (socket: object, by: number) => answering.set(socket, (answering.get(socket) ?? 0) + by)
@@ -32,7 +33,7 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
       const opening = openingOf(request, target, match?.destination, options)
       const { socket } = request // node:http takes it off the request when it is destroyed
       const forwarding = new Forwarding(request, response, opening, options, () => {
-        open.delete(forwarding)
+        open.remove(forwarding)
         count(socket, -1)
         Atomics.sub(options.gauges, Gauge.open, 1)
       })
@@ -42,13 +43,13 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
       if (match === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
       else forwarding.begin(match.destination, match.path)
     },
-    openCount: () => open.size,
+    openCount: open.size,
     isAnswering: (socket) => (answering.get(socket) ?? 0) > 0,
     closeConnections() {
       closing = true
     },
     cutAll() {
-      for (const forwarding of open) forwarding.cut()
+      for (const forwarding of open.all()) forwarding.cut()
     },
   }
 }

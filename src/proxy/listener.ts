@@ -27,6 +27,8 @@ export interface Listener {
 const headMsMax = 60_000
 /** Longer than the idle timeout of common load balancers and client pools (60 s), so that it is the client that closes. */
 const keepAliveMs = 75_000
+/** Connections that the system may hold ready for us; Node's 511 overflows when thousands of clients come at once. */
+const backlogMax = 4096
 /** Between checks for connections that became idle while closing. */
 const closeIdleMs = 100
 
@@ -73,7 +75,7 @@ export function listen(options: ListenerOptions): Promise<Listener> {
   })
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.address.port, options.address.host, () => {
+    server.listen({ port: options.address.port, host: options.address.host, backlog: backlogMax }, () => {
       server.off('error', reject)
       server.on('error', () => undefined) // accept errors such as EMFILE: the next connection is tried again
       const bound = server.address()

@@ -6,6 +6,7 @@ import type { Worker } from 'node:worker_threads'
 import { type FromRecorder, Gauge, type Packed, type Slice, type ToRecorder } from '../batch.ts'
 import type { Ending, Opening } from '../exchange.ts'
 import type { Records } from '../observe.ts'
+import { createRoster, type Member } from '../roster.ts'
 
 export interface RecorderLink extends Records {
   /** Resolves when the recorder has its ledger and its admin port; rejects with the sentence that mends it. */
@@ -23,7 +24,7 @@ export interface RecorderLinkOptions {
 }
 
 /** How long records wait for company. It is also the window that a SIGKILL can lose. */
-const batchMs = 20
+const batchMs = 50
 /** A batch is posted at once when it holds this many bytes of bodies. */
 const batchBytesMax = 1024 * 1024
 /** Endings posted and not yet recorded; beyond this the recorder is too far behind, and records are dropped and counted. */
@@ -32,10 +33,13 @@ const inFlightMax = 200_000
 const inFlightWithBodiesMax = 20_000
 const restartsMax = 5
 
-interface Waiting {
+interface Open extends Member {
   readonly opening: Opening
   /** The opening has been posted in an earlier batch. */
   posted: boolean
+  /** It stands in `fresh`: something of it is to be posted. */
+  isFresh: boolean
+  ended: boolean
   requestBody: readonly Uint8Array[] | undefined
 }
 
@@ -47,8 +51,8 @@ interface Ended {
 }
 
 export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
-  const open = new Map<string, Waiting>()
-  const fresh = new Set<Waiting>()
+  const open = createRoster<Open>()
+  let fresh: Open[] = []
   let ended: Ended[] = []
   let bodyBytes = 0
   let inFlight = 0
@@ -107,9 +111,9 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
       markClosed()
       return
     }
-    for (const waiting of open.values()) {
-      waiting.posted = false
-      fresh.add(waiting)
+    for (const one of open.all()) {
+      one.posted = false
+      refresh(one)
     }
     worker = begin()
     schedule()
@@ -123,11 +127,16 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
     clearTimeout(timer)
     timer = undefined
     const batch = pack(fresh, ended)
-    fresh.clear()
+    fresh = []
     inFlight += ended.length
     ended = []
     bodyBytes = 0
     worker.postMessage({ kind: 'batch', batch } satisfies ToRecorder, [batch.bytes.buffer as ArrayBuffer])
+  }
+
+  function refresh(one: Open): void {
+    if (!one.isFresh) fresh.push(one)
+    one.isFresh = true
   }
 
   function hold(chunks: readonly Uint8Array[] | undefined): void {
@@ -136,38 +145,40 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
     else schedule()
   }
 
+  function end(one: Open, ending: Ending, responseBody: readonly Uint8Array[] | undefined): void {
+    if (one.ended) return
+    one.ended = true
+    open.remove(one)
+    if (inFlight + ended.length >= inFlightMax) {
+      Atomics.add(options.gauges, Gauge.dropped, 1)
+      return
+    }
+    const body = inFlight > inFlightWithBodiesMax ? undefined : responseBody
+    ended.push({ opening: one.posted ? undefined : one.opening, ending, requestBody: one.requestBody, responseBody: body })
+    hold(body)
+  }
+
   return {
     ready,
     opened(opening) {
-      const waiting: Waiting = { opening, posted: false, requestBody: undefined }
-      open.set(opening.id, waiting)
-      fresh.add(waiting)
+      const one: Open = { opening, posted: false, isFresh: false, ended: false, requestBody: undefined, place: -1 }
+      open.add(one)
+      refresh(one)
       schedule()
-    },
-    requestRead(id, body) {
-      const waiting = open.get(id)
-      if (waiting === undefined || body.length === 0 || inFlight > inFlightWithBodiesMax) return
-      waiting.requestBody = body
-      fresh.add(waiting)
-      hold(body)
-    },
-    ended(ending, responseBody) {
-      const waiting = open.get(ending.id)
-      if (waiting === undefined) return
-      open.delete(ending.id)
-      fresh.delete(waiting)
-      if (inFlight + ended.length >= inFlightMax) {
-        Atomics.add(options.gauges, Gauge.dropped, 1)
-        return
+      return {
+        requestRead(body) {
+          if (one.ended || body.length === 0 || inFlight > inFlightWithBodiesMax) return
+          one.requestBody = body
+          refresh(one)
+          hold(body)
+        },
+        ended: (ending, responseBody) => end(one, ending, responseBody),
       }
-      const body = inFlight > inFlightWithBodiesMax ? undefined : responseBody
-      ended.push({ opening: waiting.posted ? undefined : waiting.opening, ending, requestBody: waiting.requestBody, responseBody: body })
-      hold(body)
     },
     async close(deadlineMs) {
       const until = performance.now() + deadlineMs
       // Decoders finish in their own time: an answer that ended a moment ago may still be on its way here.
-      while (open.size > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5))
+      while (open.size() > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5))
       flush()
       closing = true
       const left = Math.max(100, until - performance.now())
@@ -183,7 +194,7 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
   }
 }
 
-function pack(fresh: ReadonlySet<Waiting>, ended: readonly Ended[]): Packed {
+function pack(fresh: readonly Open[], ended: readonly Ended[]): Packed {
   const bodies: (readonly Uint8Array[])[] = []
   let total = 0
   const slice = (chunks: readonly Uint8Array[] | undefined): Slice | undefined => {
@@ -195,12 +206,14 @@ function pack(fresh: ReadonlySet<Waiting>, ended: readonly Ended[]): Packed {
   }
   const opened: Opening[] = []
   const requests: { id: string; body: Slice }[] = []
-  for (const waiting of fresh) {
-    if (!waiting.posted) opened.push(waiting.opening)
-    waiting.posted = true
-    const body = slice(waiting.requestBody)
-    waiting.requestBody = undefined
-    if (body !== undefined) requests.push({ id: waiting.opening.id, body })
+  for (const one of fresh) {
+    one.isFresh = false
+    if (one.ended) continue
+    if (!one.posted) opened.push(one.opening)
+    one.posted = true
+    const body = slice(one.requestBody)
+    one.requestBody = undefined
+    if (body !== undefined) requests.push({ id: one.opening.id, body })
   }
   const packedEnded = ended.map(({ opening, ending, requestBody, responseBody }) => ({
     opening,

@@ -43,7 +43,7 @@ export function openLedger({ path, meter, report, rowsWaitingMax = rowsWaitingUs
   const depth = meter.reading('tokenweir.ledger.depth', {})
   meter.counter('tokenweir.ledger.recovered', {}).add(recovered)
   /** By id, in order of arrival: the row of an ended request takes the place of its opened one. */
-  const waiting = new Map<string, Row>()
+  let waiting = new Map<string, Row>()
   meter.beforeCollect(() => depth.set(waiting.size))
   let retry: NodeJS.Timeout | undefined
   let isWritable = true
@@ -59,7 +59,7 @@ export function openLedger({ path, meter, report, rowsWaitingMax = rowsWaitingUs
     try {
       write(waiting.values())
       written.add(waiting.size)
-      waiting.clear()
+      waiting = new Map() // not cleared: the table of a cleared Map keeps what was in it alive until a major collection
       if (!isWritable) report(`The ledger ${path} can be written again.`)
       isWritable = true
     } catch (error) {

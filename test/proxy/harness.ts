@@ -162,3 +162,16 @@ export function split(message: string): { readonly head: string; readonly body: 
   const at = message.indexOf('\r\n\r\n')
   return { head: message.slice(0, at), body: message.slice(at + 4) }
 }
+
+/** The body of a message in chunks, as far as it has come: where its chunks were cut is nobody's business. */
+export function unchunked(message: string): string {
+  let rest = message
+  let body = ''
+  for (;;) {
+    const line = rest.indexOf('\r\n')
+    const size = Number.parseInt(rest.slice(0, line), 16)
+    if (line < 0 || !(size > 0)) return body
+    body += rest.slice(line + 2, line + 2 + size)
+    rest = rest.slice(line + 2 + size + 2)
+  }
+}

@@ -179,12 +179,14 @@ describe('an answer', () => {
         return { ...inner, responseData: () => void order.push('observed') }
       },
     })
-    const original = http.ServerResponse.prototype.write
-    http.ServerResponse.prototype.write = function (this: http.ServerResponse, ...args: unknown[]) {
-      order.push('written')
-      return (original as (...all: unknown[]) => boolean).apply(this, args)
-    } as typeof original
-    onTestFinished(() => void (http.ServerResponse.prototype.write = original))
+    for (const method of ['write', 'end'] as const) {
+      const original = http.ServerResponse.prototype[method] as (...all: unknown[]) => never
+      http.ServerResponse.prototype[method] = function (this: http.ServerResponse, ...args: unknown[]) {
+        order.push('written')
+        return original.apply(this, args)
+      } as never
+      onTestFinished(() => void (http.ServerResponse.prototype[method] = original as never))
+    }
     rawClient(proxy.port, 'GET / HTTP/1.1\r\nHost: me\r\n\r\n')
     await proxy.ended()
     expect(order).toEqual(['written', 'observed'])

@@ -1,0 +1,116 @@
+/**
+ * The client's side of one answer. What the upstream sent in one read goes on in one write, in the same turn of the event loop: a read often
+ * holds several HTTP chunks, and a write for each cost more than all the rest of the path (measured: 4.8 against 1.5 µs per unpaced event).
+ */
+import type { ServerResponse } from 'node:http'
+import type { AnswerFilter } from './edit.ts'
+
+export interface AnswerOwner {
+  /** These bytes have been handed to the client's socket. */
+  written(bytes: Buffer, receivedAt: number): void
+  /** The client's socket takes no more for now; `drained` follows. */
+  full(): void
+  drained(): void
+}
+
+export class Answer {
+  readonly #response: ServerResponse
+  readonly #owner: AnswerOwner
+  #filter: AnswerFilter | undefined
+  /** Of the read that is under way. */
+  #first: Buffer | undefined
+  #more: Buffer[] | undefined
+  #receivedAt = 0
+  #scheduled = false
+
+  constructor(response: ServerResponse, owner: AnswerOwner) {
+    this.#response = response
+    this.#owner = owner
+  }
+
+  /** The head travels with the first bytes of the body where they came in the same read, and at once where they did not. */
+  head(status: number, statusText: string, headers: string[], filter: AnswerFilter | undefined): void {
+    this.#filter = filter
+    this.#response.writeHead(status, statusText, headers)
+    this.#schedule()
+  }
+
+  push(chunk: Buffer, receivedAt: number): void {
+    if (this.#first === undefined) {
+      this.#first = chunk
+      this.#receivedAt = receivedAt
+      this.#schedule()
+    } else {
+      this.#more ??= [this.#first]
+      this.#more.push(chunk)
+    }
+  }
+
+  /** Hands over what has been pushed. */
+  flush(): void {
+    const bytes = this.#take()
+    if (bytes === undefined) {
+      if (!this.#response.writableEnded && !this.#response.destroyed) this.#response.flushHeaders()
+      return
+    }
+    const more = this.#write(bytes)
+    this.#owner.written(bytes, this.#receivedAt)
+    if (more || this.#response.destroyed) return
+    this.#owner.full()
+    this.#response.once('drain', () => this.#owner.drained())
+  }
+
+  end(trailers: readonly [string, string][]): void {
+    if (trailers.length > 0) this.#response.addTrailers(trailers)
+    const bytes = this.#take()
+    if (bytes === undefined || this.#filter !== undefined) {
+      if (bytes !== undefined) this.#write(bytes)
+      this.#writeHeld()
+      this.#response.end()
+    } else {
+      this.#response.end(bytes)
+    }
+    if (bytes !== undefined) this.#owner.written(bytes, this.#receivedAt)
+  }
+
+  /** Everything that came before the upstream broke off. */
+  flushAll(): void {
+    if (this.#first !== undefined) this.flush()
+    this.#writeHeld()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    process.nextTick(passOn, this)
+  }
+
+  /** Called by `passOn` alone. */
+  tick(): void {
+    this.#scheduled = false
+    this.flush()
+  }
+
+  #take(): Buffer | undefined {
+    const bytes = this.#more === undefined ? this.#first : Buffer.concat(this.#more)
+    this.#first = undefined
+    this.#more = undefined
+    return bytes
+  }
+
+  /** False when the client's socket takes no more for now. */
+  #write(bytes: Buffer): boolean {
+    if (this.#filter === undefined) return this.#response.write(bytes)
+    let more = true
+    for (const part of this.#filter.push(bytes)) more = this.#response.write(part)
+    return more
+  }
+
+  #writeHeld(): void {
+    for (const part of this.#filter?.end() ?? []) this.#response.write(part)
+  }
+}
+
+function passOn(answer: Answer): void {
+  answer.tick()
+}
