@@ -3,6 +3,7 @@
  * Bodies travel as one transferred block of bytes, so that no socket buffer is cloned; a `Slice` says which part is whose.
  */
 import type { Ending, Opening } from './exchange.ts'
+import type { Wire } from './recorder/wire.ts'
 
 /** Offset and length in `Packed.bytes`. */
 export type Slice = readonly [offset: number, length: number]
@@ -46,7 +47,7 @@ export const Gauge = {
 export const gaugeCells = 64
 
 export type ToRecorder =
-  | { readonly kind: 'batch'; readonly batch: Packed }
+  | { readonly kind: 'batch'; readonly wire: Wire }
   /** Write and export everything within `deadlineMs`, then answer `closed`. */
   | { readonly kind: 'close'; readonly deadlineMs: number }
 

@@ -10,6 +10,7 @@ import { type RecorderData, revivedConfig } from './recorder/data.ts'
 import { createExport } from './recorder/export.ts'
 import { recordGauges } from './recorder/gauges.ts'
 import { createUnpacker } from './recorder/unpack.ts'
+import { fromWire } from './recorder/wire.ts'
 import { createFanOut } from './sinks/fan-out.ts'
 import { type Ledger, openLedger } from './sinks/ledger.ts'
 import { createLogSink } from './sinks/log.ts'
@@ -95,8 +96,9 @@ function serve(port: MessagePort, data: RecorderData): void {
   port.on('message', async (message: ToRecorder) => {
     const recorder = await started.catch(() => undefined)
     if (message.kind === 'batch') {
-      recorder?.record(message.batch)
-      tell({ kind: 'recorded', ended: message.batch.ended.length })
+      const batch = fromWire(message.wire)
+      recorder?.record(batch)
+      tell({ kind: 'recorded', ended: batch.ended.length })
       return
     }
     if (recorder !== undefined && !(await within(message.deadlineMs, recorder.close()))) {

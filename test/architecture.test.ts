@@ -37,7 +37,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   clock: [],
   roster: [],
   ids: [],
-  batch: ['exchange'],
+  batch: ['exchange', 'recorder'],
   frames: ['exchange'],
   formats: ['exchange', 'json'],
   providers: ['exchange', 'json', 'formats', 'provider-rules'],

@@ -7,6 +7,7 @@ import { type FromRecorder, Gauge, type Packed, type Slice, type ToRecorder } fr
 import type { Ending, Opening } from '../exchange.ts'
 import type { Records } from '../observe.ts'
 import { createRoster, type Member } from '../roster.ts'
+import { toWire } from './wire.ts'
 
 export interface RecorderLink extends Records {
   /** Resolves when the recorder has its ledger and its admin port; rejects with the sentence that mends it. */
@@ -131,7 +132,7 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
     inFlight += ended.length
     ended = []
     bodyBytes = 0
-    worker.postMessage({ kind: 'batch', batch } satisfies ToRecorder, [batch.bytes.buffer as ArrayBuffer])
+    worker.postMessage({ kind: 'batch', wire: toWire(batch) } satisfies ToRecorder, [batch.bytes.buffer as ArrayBuffer])
   }
 
   function refresh(one: Open): void {

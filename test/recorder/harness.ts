@@ -8,6 +8,7 @@ import { onTestFinished } from 'vitest'
 import { type FromRecorder, Gauge, gaugeCells, type Packed, type ToRecorder } from '../../src/batch.ts'
 import type { Config } from '../../src/config.ts'
 import { cloneableConfig } from '../../src/recorder/data.ts'
+import { toWire } from '../../src/recorder/wire.ts'
 import type { ToHost } from './host.ts'
 
 /** Each test starts a process of its own; without this each would strip and compile everything again. */
@@ -84,7 +85,10 @@ export function startRecorder(config: Config, env: Record<string, string> = {}, 
     },
     post: (message) => tell({ kind: 'post', message }),
     async record(batch) {
-      tell({ kind: 'post', message: { kind: 'batch', batch: { opened: [], requests: [], ended: [], bytes: new Uint8Array(0), ...batch } } })
+      tell({
+        kind: 'post',
+        message: { kind: 'batch', wire: toWire({ opened: [], requests: [], ended: [], bytes: new Uint8Array(0), ...batch }) },
+      })
       await recorder.next('recorded')
     },
     lines: () => stdout.split('\n').filter((line) => line !== ''),
