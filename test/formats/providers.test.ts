@@ -1,7 +1,9 @@
 /** Attribution, row by row: each row decides where nothing above it does, and is decided over by what stands above. */
 import { describe, expect, it } from 'vitest'
 import { rules } from '../../src/provider-rules.ts'
-import { attribute, attributionRequestHeaders, attributionResponseHeaders, type Evidence, providerNamed } from '../../src/providers.ts'
+import { createAttributor, type Evidence, providerNamed } from '../../src/providers.ts'
+
+const { attribute, requestHeaders, responseHeaders } = createAttributor()
 
 const nothing: Evidence = {
   requestHeaders: {},
@@ -228,11 +230,11 @@ describe('the table', () => {
   })
 
   it('names every header that a row reads, once, in lower case', () => {
-    for (const names of [attributionRequestHeaders, attributionResponseHeaders]) {
+    for (const names of [requestHeaders, responseHeaders]) {
       expect([...new Set(names)]).toEqual(names)
       expect(names.map((name) => name.toLowerCase())).toEqual(names)
     }
-    expect(attributionResponseHeaders).toEqual(
+    expect(responseHeaders).toEqual(
       expect.arrayContaining([
         'content-type',
         'content-encoding',
@@ -241,12 +243,12 @@ describe('the table', () => {
         'x-amzn-bedrock-input-token-count',
       ]),
     )
-    expect(attributionRequestHeaders).toEqual(expect.arrayContaining(['content-type', 'content-encoding', 'helicone-target-url']))
+    expect(requestHeaders).toEqual(expect.arrayContaining(['content-type', 'content-encoding', 'helicone-target-url']))
   })
 
   it('keeps no header that holds a secret', () => {
     const secret = /authorization|api-key|cookie|token$|secret/
-    expect([...attributionRequestHeaders, ...attributionResponseHeaders].filter((name) => secret.test(name))).toEqual([])
+    expect([...requestHeaders, ...responseHeaders].filter((name) => secret.test(name))).toEqual([])
   })
 })
 
