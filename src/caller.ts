@@ -50,9 +50,10 @@ function knownCaller(chain: readonly Source[], headers: IncomingHttpHeaders, tar
 function createLater(chain: readonly Source[], gauges: Int32Array): NonNullable<Callers['later']> {
   let verifying = 0
 
-  /** The readers that stand above whatever is known already and have not seen this token. */
-  function undecided(headers: IncomingHttpHeaders, token: string): readonly TokenReader[] {
+  /** The readers that stand above whatever is known already and have not seen this token; and whether others have, and refused it. */
+  function undecided(headers: IncomingHttpHeaders, token: string): { readonly readers: readonly TokenReader[]; readonly refused: boolean } {
     const readers: TokenReader[] = []
+    let refused = false
     for (const source of chain) {
       if (source.kind === 'known') {
         if (source.now(headers, '') !== undefined) break
@@ -60,9 +61,10 @@ function createLater(chain: readonly Source[], gauges: Int32Array): NonNullable<
       }
       const known = source.reader.known(token)
       if (known === undefined) readers.push(source.reader)
-      else if (known.caller !== undefined) break
+      else if (known.caller === undefined) refused = true
+      else return { readers, refused: false }
     }
-    return readers
+    return { readers, refused }
   }
 
   async function firstVerified(readers: readonly TokenReader[], token: string): Promise<string | undefined> {
@@ -76,14 +78,18 @@ function createLater(chain: readonly Source[], gauges: Int32Array): NonNullable<
   return (headers, found) => {
     const token = bearerToken(headers)
     if (token === undefined) return
-    const readers = undecided(headers, token)
-    if (readers.length === 0) return
+    const { readers, refused } = undecided(headers, token)
+    if (readers.length === 0) {
+      if (refused) Atomics.add(gauges, Gauge.callersUnverified, 1)
+      return
+    }
     if (verifying >= verifyingMax) {
       Atomics.add(gauges, Gauge.callersUnread, 1)
       return
     }
     verifying++
-    firstVerified(readers, token).then((caller) => {
+    setImmediate(async () => {
+      const caller = await firstVerified(readers, token)
       verifying--
       if (caller === undefined) Atomics.add(gauges, Gauge.callersUnverified, 1)
       else found(caller)

@@ -122,7 +122,10 @@ export async function loadConfig({ flags, env, readFile }: Sources): Promise<Loa
   if (aimless && (read === undefined || file !== undefined)) errors.push(noUpstream)
   if (errors.length > 0) return { errors }
   const settled = output as Settings
-  const keys = readKeyFiles(settled.caller, readFile, (index) => whereOf(['caller', 'from', index]))
+  const keys = readKeyFiles(settled.caller, readFile, (index, message) => {
+    const path = ['caller', ...(Array.isArray(tree['caller']) ? [] : ['from']), index, 'jwt', 'jwks']
+    return { key: dotted(path), where: whereOf(path), message }
+  })
   if (keys.errors.length > 0) return { errors: keys.errors }
   return { config: assemble(settled, keys.sources), origins: originsOf(given, file) }
 }

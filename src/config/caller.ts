@@ -90,11 +90,11 @@ function jwksOf(value: unknown): Jwks {
   return value.includes('-----BEGIN') ? { keys: keysOfText(value) } : { file: value, keys: [] }
 }
 
-/** Reads the files that token keys are in. `place` says where the source with that index stands. */
+/** Reads the files that token keys are in. `fault` makes an error of the key file of the source with that index. */
 export function readKeyFiles(
   sources: readonly CallerSource[],
   readFile: (path: string) => string,
-  place: (index: number) => string | undefined,
+  fault: (index: number, message: string) => ConfigError,
 ): { readonly sources: readonly CallerSource[]; readonly errors: readonly ConfigError[] } {
   const errors: ConfigError[] = []
   const read = sources.map((source, index): CallerSource => {
@@ -107,7 +107,7 @@ export function readKeyFiles(
         error instanceof ValueError
           ? `In ${JSON.stringify(file)}: ${error.message}`
           : `The key file ${JSON.stringify(file)} cannot be read (${(error as NodeJS.ErrnoException).code}).`
-      errors.push({ key: `caller.from[${index}].jwt.jwks`, where: place(index), message })
+      errors.push(fault(index, message))
       return source
     }
   })

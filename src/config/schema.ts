@@ -146,18 +146,14 @@ const schema = section({
     '1.41',
   ),
   trace: v.optional(
-    leaf(
-      traceMode,
-      { type: traceModes, env: 'TOKENWEIR_TRACE' },
-      "How spans relate to a caller's: child of it; a trace of their own that links to it; child, with usage left to a caller that reports it.",
-    ),
+    leaf(traceMode, { type: traceModes, env: 'TOKENWEIR_TRACE' }, "Spans join the caller's trace, link to it, or leave it usage."),
     'child',
   ),
   caller: v.optional(
     leaf(
       callerSources,
       { type: 'none, or api-key, header:NAME, jwt', env: 'TOKENWEIR_CALLER' },
-      'What tells callers apart: a name made of the key they send, a header, a claim of a token. The first that is there; none: nothing.',
+      'What tells callers apart: their key, a header, a token.',
     ),
     'api-key',
   ),
