@@ -1,6 +1,6 @@
 /**
  * A table that holds what was lately used: keyed by what a client sent, it would grow without end. Two halves, of which the older is let go
- * whole: to take the oldest entry out of one Map steps over every entry deleted before it (measured 90 µs with 4,096, against 3 µs).
+ * whole: to find the oldest entry of one Map, it steps over every entry that was deleted before.
  */
 export interface Memory<Value> {
   get(key: string): Value | undefined
