@@ -9,7 +9,7 @@ import { createCapabilities } from './inject/capabilities.ts'
 import { createUsageInjector } from './inject/editor.ts'
 import { createObserve } from './observe.ts'
 import { createAttributor } from './providers.ts'
-import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
+import { createForwarder } from './proxy/forwarder.ts'
 import { beat } from './proxy/heartbeat.ts'
 import { listen } from './proxy/listener.ts'
 import type { Callers } from './proxy/opening.ts'
@@ -31,7 +31,7 @@ export interface Running {
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * Int32Array.BYTES_PER_ELEMENT))
   const recorder = createRecorderLink({ start: () => startRecorder(config, gauges), gauges, report })
-  const upstreams: Upstreams = new Map()
+  const upstreams = new Map<string, Upstream>()
   try {
     const callers = await createCallers({ sources: config.caller, ledger: config.ledger, gauges }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better
@@ -73,9 +73,7 @@ function startRecorder(config: Config, gauges: Int32Array): Worker {
   return new Worker(new URL(file, import.meta.url), { workerData: { config: cloneableConfig(config), gauges: gauges.buffer } })
 }
 
-type Upstreams = Map<string, Upstream>
-
-function createForwarding(config: Config, gauges: Int32Array, records: RecorderLink, upstreams: Upstreams, callers?: Callers): Forwarder {
+function createForwarding(config: Config, gauges: Int32Array, records: RecorderLink, upstreams: Map<string, Upstream>, callers?: Callers) {
   const clock = createClock()
   const { requestHeaders, responseHeaders } = createAttributor({ own: config.providers })
   const observe = createObserve({
