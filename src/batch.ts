@@ -39,6 +39,10 @@ export const Gauge = {
   listening: 4,
   /** Seconds since process start of the proxying thread's last sign of life. */
   heartbeat: 5,
+  /** Requests whose token did not verify, or had no claim that names a caller. */
+  callersUnverified: 8,
+  /** Requests whose token was not looked at: too many were under verification. */
+  callersUnread: 9,
   /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
 } as const

@@ -11,7 +11,7 @@ import type { Format } from './formats/format.ts'
 import { formatNamed, formats, formatsFor } from './formats/index.ts'
 import { present } from './formats/learn.ts'
 import { type Json, parseJson } from './json.ts'
-import { attribute } from './providers.ts'
+import { type Attributor, createAttributor } from './providers.ts'
 
 export { type RequestReading, readRequest }
 
@@ -19,6 +19,15 @@ interface ConcludeLimits {
   /** Bytes of a whole response body, decoded. */
   readonly bodyBytes: number
 }
+
+/** Where providers come from. */
+export interface AttributionContext {
+  readonly attribute: Attributor['attribute']
+  /** The base path of a route's upstream. */
+  readonly basePathOf: (route: string) => string | undefined
+}
+
+const builtIn: AttributionContext = { attribute: createAttributor().attribute, basePathOf: () => undefined }
 
 /** What was read of the answer. */
 interface Answer {
@@ -34,13 +43,14 @@ export function conclude(
   reading: RequestReading | undefined,
   responseBody: Uint8Array | undefined,
   limits: ConcludeLimits,
+  attribution: AttributionContext = builtIn,
 ): Exchange {
   const answer = ending.streamed ? streamedAnswer(opening, ending) : wholeAnswer(opening, ending, responseBody, limits)
   const { format, notes } = answer
   const request = format?.readRequest(reading?.outline, opening.path)
   const response = settled(answer.facts, ending, request)
   const inference = format !== undefined || (ending.streamed && opening.method === 'POST' && isAnswered(ending))
-  const provider = inference ? providerOf(opening, ending, format, request, response) : undefined
+  const provider = inference ? providerOf(opening, ending, { format: format?.name, request, response }, attribution) : undefined
   const verdict = inference ? verdictOf({ ending, format: format?.name, request, response, notes }) : undefined
   return {
     opening,
@@ -50,6 +60,7 @@ export function conclude(
     inference,
     operation: inference ? (request?.operation ?? 'unknown') : undefined,
     provider,
+    caller: ending.caller ?? opening.caller,
     request,
     response,
     usageOutcome: verdict?.outcome,
@@ -117,16 +128,16 @@ function isBroken(facts: ResponseFacts, ending: Ending): boolean {
   return isCut(ending) && ending.outcome.kind !== 'client-aborted' && facts.finished !== true
 }
 
-function providerOf(
-  opening: Opening,
-  ending: Ending,
-  format: Format | undefined,
-  request: RequestFacts | undefined,
-  response: ResponseFacts | undefined,
-): string {
-  return attribute({
+interface Read {
+  readonly format: string | undefined
+  readonly request: RequestFacts | undefined
+  readonly response: ResponseFacts | undefined
+}
+
+function providerOf(opening: Opening, ending: Ending, { format, request, response }: Read, attribution: AttributionContext): string {
+  return attribution.attribute({
     routeProvider: opening.routeProvider,
-    format: format?.name,
+    format,
     requestModel: request?.model,
     responseModel: response?.model,
     bodyProvider: response?.provider,
@@ -134,6 +145,7 @@ function providerOf(
     responseHeaders: ending.responseHeaders,
     host: opening.serverAddress,
     path: opening.path,
+    basePath: attribution.basePathOf(opening.route),
   }).provider
 }
 

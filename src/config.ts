@@ -3,14 +3,22 @@
  * `config/schema.ts` has every setting with its default; `config/values.ts` reads the single values.
  */
 
+import { type CallerSource, readKeyFiles } from './config/caller.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './config/file.ts'
 import { readSettings, type Settings, settings } from './config/schema.ts'
 import { nearest } from './config/values.ts'
+import type { OwnRule } from './providers/own-rules.ts'
 
 export interface Address {
   readonly host: string
   readonly port: number
 }
+
+/**
+ * How our span relates to the caller's: its child; in a new trace with a link to it; or its child without usage, because the caller is
+ * instrumented itself and reports that.
+ */
+export type TraceMode = 'child' | 'link' | 'no-usage'
 
 export interface Route {
   /** A metric label and ledger value: short, stable. The route that needs no file is `default`. */
@@ -27,6 +35,7 @@ export interface Route {
   readonly host: 'upstream' | 'client' | { readonly literal: string }
   /** A client that leaves: `cancel` ends the upstream at once; `drain` reads on within `drainMs` and `drainBytes`, so that usage is seen. */
   readonly disconnect: 'cancel' | 'drain'
+  readonly trace: TraceMode
 }
 
 export interface Config {
@@ -36,7 +45,13 @@ export interface Config {
   readonly ledger: string
   readonly capture: 'observe' | 'inject'
   readonly semconv: '1.41' | 'genai'
+  /** Of routes that say nothing else. */
+  readonly trace: TraceMode
+  /** In the order in which they are asked; none when callers are not told apart. */
+  readonly caller: readonly CallerSource[]
   readonly routes: readonly Route[]
+  /** Attribution rules of the operator's own, in order. */
+  readonly providers: readonly OwnRule[]
   /** All in milliseconds; 0 means without limit. */
   readonly timeouts: {
     readonly connectMs: number
@@ -74,7 +89,7 @@ export interface Sources {
   readonly readFile: (path: string) => string
 }
 
-export type { ConfigError }
+export type { CallerSource, ConfigError }
 
 export type Loaded =
   /** `origins`: by setting, the flag, variable or file that gave its value; one that is not in it has its default. */
@@ -106,7 +121,13 @@ export async function loadConfig({ flags, env, readFile }: Sources): Promise<Loa
     tree['upstream'] === undefined && (tree['routes'] === undefined || (Array.isArray(tree['routes']) && tree['routes'].length === 0))
   if (aimless && (read === undefined || file !== undefined)) errors.push(noUpstream)
   if (errors.length > 0) return { errors }
-  return { config: assemble(output as Settings), origins: originsOf(given, file) }
+  const settled = output as Settings
+  const keys = readKeyFiles(settled.caller, readFile, (index, message) => {
+    const path = ['caller', ...(Array.isArray(tree['caller']) ? [] : ['from']), index, 'jwt', 'jwks']
+    return { key: dotted(path), where: whereOf(path), message }
+  })
+  if (keys.errors.length > 0) return { errors: keys.errors }
+  return { config: assemble(settled, keys.sources), origins: originsOf(given, file) }
 }
 
 const noUpstream: ConfigError = {
@@ -154,6 +175,7 @@ interface Draft {
   readonly admin?: unknown
   readonly upstream?: unknown
   readonly routes?: unknown
+  readonly providers?: unknown
 }
 
 interface DraftRoute {
@@ -207,7 +229,18 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
   if (isAddress(listen) && isAddress(admin) && listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
     found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
   }
-  return found
+  return [...found, ...emptyRules(draft.providers)]
+}
+
+function emptyRules(providers: unknown): { path: KeyPath; message: string }[] {
+  if (!Array.isArray(providers)) return []
+  return providers.flatMap((rule: { when?: unknown } | null, index) => {
+    const when = rule?.when
+    if (typeof when !== 'object' || when === null || Object.values(when).some((value) => value !== undefined)) return []
+    return [
+      { path: ['providers', index, 'when'], message: 'This holds for every request. Write at least one of header, host, path, model.' },
+    ]
+  })
 }
 
 function isAddress(value: unknown): value is Address {
@@ -234,18 +267,18 @@ function nameOf(prefix: string): string {
   return name === '' ? 'default' : name
 }
 
-function assemble({ upstream, routes, disconnect, ...rest }: Settings): Config {
-  const fallback: Route[] =
-    upstream === undefined
-      ? []
-      : [{ name: 'default', prefix: '/', stripPrefix: false, upstream, provider: undefined, host: 'upstream', disconnect }]
+function assemble({ upstream, routes, disconnect, ...rest }: Settings, caller: Config['caller']): Config {
+  const { trace } = rest
+  const usual = { name: 'default', prefix: '/', stripPrefix: false, provider: undefined, host: 'upstream', disconnect, trace } as const
+  const fallback: Route[] = upstream === undefined ? [] : [{ ...usual, upstream }]
   const listed = routes.map((route) => ({
     ...route,
     name: route.name ?? nameOf(route.prefix),
     provider: route.provider,
     disconnect: route.disconnect ?? disconnect,
+    trace: route.trace ?? trace,
   }))
-  return { ...rest, routes: [...fallback, ...listed] }
+  return { ...rest, caller, routes: [...fallback, ...listed] }
 }
 
 /** The flag, variable or place in the file of every setting that has one. */

@@ -97,6 +97,15 @@ export type UsageReason =
   | 'limit_hit'
   | 'unknown_format'
 
+/** The trace of a caller that is instrumented itself; this exchange's span is in another trace and points at it. */
+export interface SpanLink {
+  readonly traceId: string
+  readonly spanId: string
+  /** W3C trace flags, 0 to 255. */
+  readonly traceFlags: number
+  readonly traceState?: string | undefined
+}
+
 /** What is known when a request arrives. Enough for a ledger row that a crash leaves open. Structured-cloneable. */
 export interface Opening {
   /** Our own id, UUIDv7: sorts by time, never collides with a provider's. */
@@ -107,6 +116,10 @@ export interface Opening {
   /** The caller's W3C trace flags (0 to 255); 1 when the caller sent none. */
   readonly traceFlags: number
   readonly traceState?: string | undefined
+  /** Present where the route links to its callers' traces in place of joining them. */
+  readonly link?: SpanLink | undefined
+  /** The route's callers report usage themselves: neither span nor `gen_ai.*` metrics of this exchange repeat it. */
+  readonly usageByCaller?: boolean | undefined
   /** Milliseconds since the epoch, with fraction. */
   readonly startedAt: number
   readonly method: string
@@ -119,6 +132,8 @@ export interface Opening {
   readonly serverPort: number
   /** Provider set explicitly on the route, if any. */
   readonly routeProvider?: string | undefined
+  /** Who called, where that is known at once: a name for the key that was sent, a header's value, a verified claim. Never a credential. */
+  readonly caller?: string | undefined
   /** Request headers that attribution reads, lower-case names, no secrets. */
   readonly requestHeaders: Readonly<Record<string, string>>
 }
@@ -152,6 +167,8 @@ export interface Ending {
   readonly chunkCount: number
   /** Time between receiving the first bytes of the answer and having handed them to the client's socket, in milliseconds. */
   readonly firstByteOverheadMs?: number | undefined
+  /** Who called, where that took a while to find out; it stands above the opening's. */
+  readonly caller?: string | undefined
   /** Name of the format that folded the stream; for a whole body the recorder chooses it. */
   readonly format?: string | undefined
   /** Facts folded from the stream so far; undefined when the body is still to be read (see `Unread`). */
@@ -172,6 +189,8 @@ export interface Exchange {
   /** Operation and provider are present whenever `inference` is true. */
   readonly operation?: string | undefined
   readonly provider?: string | undefined
+  /** Who called; undefined when no configured source could tell. */
+  readonly caller?: string | undefined
   readonly request?: RequestFacts | undefined
   readonly response?: ResponseFacts | undefined
   readonly usageOutcome?: UsageOutcome | undefined

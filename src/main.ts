@@ -1,15 +1,18 @@
 /** The composition root: the only file that knows all the others. */
 import { Worker } from 'node:worker_threads'
 import { Gauge, gaugeCells } from './batch.ts'
+import { createCallers } from './caller.ts'
 import { createClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createIds } from './ids.ts'
 import { createCapabilities } from './inject/capabilities.ts'
 import { createUsageInjector } from './inject/editor.ts'
 import { createObserve } from './observe.ts'
-import { attributionRequestHeaders, attributionResponseHeaders } from './providers.ts'
-import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
+import { createAttributor } from './providers.ts'
+import { createForwarder } from './proxy/forwarder.ts'
+import { beat } from './proxy/heartbeat.ts'
 import { listen } from './proxy/listener.ts'
+import type { Callers } from './proxy/opening.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
 import { cloneableConfig } from './recorder/data.ts'
 import { createRecorderLink, type RecorderLink } from './recorder/link.ts'
@@ -29,8 +32,12 @@ export async function start(config: Config, report: (message: string) => void): 
   const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * Int32Array.BYTES_PER_ELEMENT))
   const recorder = createRecorderLink({ start: () => startRecorder(config, gauges), gauges, report })
   const upstreams = new Map<string, Upstream>()
-  const forwarder = createForwarding(config, gauges, recorder, upstreams)
   try {
+    const callers = await createCallers({ sources: config.caller, ledger: config.ledger, gauges }).catch(async (error) => {
+      await recorder.ready // where the ledger cannot be written either, it says so better
+      throw error
+    })
+    const forwarder = createForwarding(config, gauges, recorder, upstreams, callers)
     const listener = await listen({ address: config.listen, forwarder, gauges, headerBytesMax: config.limits.headerBytes })
     const { adminPort } = await recorder.ready.catch((error) => {
       listener.destroyConnections()
@@ -66,14 +73,15 @@ function startRecorder(config: Config, gauges: Int32Array): Worker {
   return new Worker(new URL(file, import.meta.url), { workerData: { config: cloneableConfig(config), gauges: gauges.buffer } })
 }
 
-function createForwarding(config: Config, gauges: Int32Array, records: RecorderLink, upstreams: Map<string, Upstream>): Forwarder {
+function createForwarding(config: Config, gauges: Int32Array, records: RecorderLink, upstreams: Map<string, Upstream>, callers?: Callers) {
   const clock = createClock()
+  const { requestHeaders, responseHeaders } = createAttributor({ own: config.providers })
   const observe = createObserve({
     records,
     clock,
     gauges,
     overheadBucketsMicros,
-    observedHeaders: new Set(attributionResponseHeaders),
+    observedHeaders: new Set(responseHeaders),
     bodyBytesMax: config.limits.bodyBytes,
     messageBytesMax: config.limits.messageBytes,
   })
@@ -83,15 +91,8 @@ function createForwarding(config: Config, gauges: Int32Array, records: RecorderL
     upstreams.set(origin, upstream)
     return upstream
   }
-  const observedHeaders = new Set(attributionRequestHeaders)
+  const observedHeaders = new Set(requestHeaders)
   const drain = { msMax: config.timeouts.drainMs, bytesMax: config.limits.drainBytes }
   const editor = config.capture === 'inject' ? createUsageInjector(createCapabilities(clock.now)) : undefined
-  return createForwarder(config.routes, { upstreamOf, observe, editor, drain, clock, ids: createIds(), gauges, observedHeaders })
-}
-
-/** Shows the recorder, once a second, that this thread is alive: `/livez` looks at it. */
-function beat(gauges: Int32Array): NodeJS.Timeout {
-  const show = () => Atomics.store(gauges, Gauge.heartbeat, Math.floor(process.uptime()))
-  show()
-  return setInterval(show, 1000).unref()
+  return createForwarder(config.routes, { upstreamOf, observe, editor, drain, clock, ids: createIds(), gauges, observedHeaders, callers })
 }

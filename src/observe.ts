@@ -80,6 +80,7 @@ class ExchangeObserver implements Observer {
   #firstByteOverheadMs: number | undefined
   #goneAt: number | undefined
   #bytesWhenGone = 0
+  #caller: string | undefined
 
   constructor(opening: Opening, options: ObserveOptions) {
     this.#opening = opening
@@ -105,6 +106,10 @@ class ExchangeObserver implements Observer {
 
   note(text: string): void {
     this.#notes.add(text)
+  }
+
+  caller(name: string): void {
+    this.#caller = name
   }
 
   responseStart(head: ResponseHead, receivedAt: number): void {
@@ -183,6 +188,7 @@ class ExchangeObserver implements Observer {
       drained: this.#goneAt === undefined ? undefined : { ms: endedAt - this.#goneAt, bytes: this.#responseBytes - this.#bytesWhenGone },
       chunkCount: this.#chunkCount,
       firstByteOverheadMs: this.#firstByteOverheadMs,
+      caller: this.#caller,
       format: reader?.format(),
       response: reader?.facts(),
       notes: [...this.#notes],

@@ -11,17 +11,19 @@
 
 /** A row: its kind says what `of` is compared with. */
 export type Rule =
-  /** A header whose value names the provider, the provider and model, or the upstream's URL. */
+  /** A header whose value names the provider, the provider and model, the upstream's URL, or a model that the rows for models know. */
   | {
       readonly kind: 'response-header' | 'request-header'
       readonly of: string
-      readonly names: 'provider' | 'provider/model' | 'url'
+      readonly names: 'provider' | 'provider/model' | 'url' | 'model'
       readonly also?: Names
     }
   | { readonly kind: 'body'; readonly of: string; readonly also?: Names }
   /** A host; `*` is one label or a part of one, a leading dot any subdomain. Never a substring. */
   | { readonly kind: 'host'; readonly of: string; readonly provider: string; readonly path?: RegExp }
   | { readonly kind: 'path'; readonly of: RegExp; readonly provider: string }
+  /** A path that names the provider itself: the expression's first group. */
+  | { readonly kind: 'path-names'; readonly of: RegExp }
   | { readonly kind: 'format'; readonly of: readonly string[]; readonly provider: string }
   /** A response header that only this provider sends, also as LiteLLM passes it on. */
   | { readonly kind: 'sends'; readonly of: string; readonly provider: string }
@@ -45,17 +47,23 @@ const segments = (provider: string, ...names: readonly string[]): readonly Rule[
 const prefixes = (provider: string, ...names: readonly string[]): readonly Rule[] => names.map((of) => ({ kind: 'prefix', of, provider }))
 
 export const rules: readonly Rule[] = [
-  // What a gateway says it called. LiteLLM, Portkey, Bifrost, Kong, ngrok, OpenRouter; Helicone and Portkey are told by the client.
+  // What a gateway says it called: Portkey, Bifrost, Cloudflare, Helicone, LiteLLM, Kong, ngrok, OpenRouter.
   { kind: 'response-header', of: 'x-portkey-provider', names: 'provider' },
   { kind: 'response-header', of: 'x-bifrost-provider', names: 'provider' },
+  { kind: 'response-header', of: 'x-bifrost-routing-info-provider', names: 'provider' },
+  { kind: 'response-header', of: 'cf-aig-provider', names: 'provider' },
+  { kind: 'response-header', of: 'helicone-provider', names: 'provider' },
   { kind: 'response-header', of: 'x-litellm-model-api-base', names: 'url' },
   { kind: 'response-header', of: 'x-kong-llm-model', names: 'provider/model' },
   { kind: 'response-header', of: 'ngrok-aig-model', names: 'provider/model' },
   { kind: 'response-header', of: 'x-provider-name', names: 'provider', also: openrouterNames },
   { kind: 'body', of: 'provider', also: openrouterNames },
+  // What the client told Portkey or Helicone to call. A URL that is known says more than a name.
+  { kind: 'request-header', of: 'x-portkey-custom-host', names: 'url' },
   { kind: 'request-header', of: 'x-portkey-provider', names: 'provider' },
   { kind: 'request-header', of: 'helicone-target-url', names: 'url' },
   { kind: 'request-header', of: 'helicone-openai-api-base', names: 'url' },
+  { kind: 'request-header', of: 'helicone-target-provider', names: 'provider' },
 
   // The upstream's host.
   ...hosts('openai', 'api.openai.com', '.api.openai.com', 'oai.helicone.ai'),
@@ -139,6 +147,9 @@ export const rules: readonly Rule[] = [
   ...sends('anthropic', 'anthropic-ratelimit-requests-limit', 'anthropic-organization-id'),
   ...sends('openai', 'openai-version', 'openai-organization'),
 
+  // Cloudflare AI Gateway: /v1/{account}/{gateway}/{provider}/…; `compat` and `dynamic` name the provider in the model.
+  { kind: 'path-names', of: /\/v1\/[0-9a-f]{32}\/[^/]+\/(?!(?:compat|dynamic)\/)([a-z][a-z0-9-]*)\// },
+
   // Where gateways mount providers: Cloudflare, Portkey, LiteLLM's pass-through, routers of one's own.
   ...segments('azure.ai.openai', 'azure-openai', 'azure'),
   ...segments('aws.bedrock', 'aws-bedrock', 'bedrock'),
@@ -212,6 +223,12 @@ export const rules: readonly Rule[] = [
   { kind: 'model', of: /^(voyage-|rerank-[12](\.\d)?(-lite)?$)/, provider: 'voyage' },
   { kind: 'model', of: /^(command-|embed-(english|multilingual|v4)|rerank-(english|multilingual|v))/, provider: 'cohere' },
   { kind: 'model', of: /^palmyra-/, provider: 'writer' },
+
+  // The model as a gateway names it beside the body: Envoy AI Gateway routes by the first, LiteLLM answers with the others. Envoy's
+  // backend and route names are the operator's own and say nothing.
+  { kind: 'request-header', of: 'x-ai-eg-model', names: 'model' },
+  { kind: 'response-header', of: 'x-litellm-model-id', names: 'model' },
+  { kind: 'response-header', of: 'x-litellm-model-group', names: 'model' },
 
   // Whose format it is, though others speak it too.
   { kind: 'format', of: ['anthropic-messages', 'anthropic-complete'], provider: 'anthropic' },

@@ -1,6 +1,7 @@
-/** Provider attribution: walks the table of `provider-rules.ts`. Pure. */
+/** Provider attribution: the route's word, the operator's own rules, then the table of `provider-rules.ts`. Pure. */
 import { headersReadByFormats } from './formats/index.ts'
 import { type Names, type Rule, rules } from './provider-rules.ts'
+import { type OwnRule, ownRuleMatcher } from './providers/own-rules.ts'
 
 export interface Evidence {
   readonly routeProvider?: string | undefined
@@ -16,6 +17,8 @@ export interface Evidence {
   /** The upstream's host, without port. */
   readonly host: string
   readonly path: string
+  /** The base path of the upstream's URL: gateways mount providers there too. Not seen by the operator's rules. */
+  readonly basePath?: string | undefined
 }
 
 export interface Attribution {
@@ -74,10 +77,39 @@ export function providerNamed(name: string | undefined, also: Names = {}): strin
   return Object.hasOwn(aliases, plain) ? aliases[plain] : plain
 }
 
-/** The provider, and the row that decided. Pure; every input may be missing or wrong. */
-export function attribute(evidence: Evidence): Attribution {
+/** What decides. */
+export interface AttributionOptions {
+  /** The built-in table when not given. */
+  readonly table?: readonly Rule[]
+  /** The operator's own rules, in order. */
+  readonly own?: readonly OwnRule[]
+}
+
+export interface Attributor {
+  /** The provider, and the row that decided. Every input may be missing or wrong. */
+  attribute(evidence: Evidence): Attribution
+  /** Request headers that are kept for attribution and for reading the body, lower-case. No secrets among them. */
+  readonly requestHeaders: readonly string[]
+  /** Response headers that are kept for attribution, for framing and decoding, and for the formats, lower-case. */
+  readonly responseHeaders: readonly string[]
+}
+
+export function createAttributor({ table = rules, own = [] }: AttributionOptions = {}): Attributor {
+  const byUrl = urlReader(table)
+  const byModel = modelReader(table)
+  const rows = [
+    ...own.map((rule, index) => {
+      const matches = ownRuleMatcher(rule)
+      return { name: `own:${index}`, providerOf: (evidence: Evidence) => (matches(evidence) ? rule.provider : undefined) }
+    }),
+    ...table.map((rule) => ({ name: nameOf(rule), providerOf: compile(rule, { byUrl, byModel }) })),
+  ]
+  return { attribute: (evidence) => decide(rows, evidence), ...headersRead(table, own) }
+}
+
+function decide(rows: readonly { readonly name: string; readonly providerOf: ProviderOf }[], evidence: Evidence): Attribution {
   if (evidence.routeProvider !== undefined) return { provider: evidence.routeProvider, rule: 'route' }
-  for (const { name, providerOf } of compiled) {
+  for (const { name, providerOf } of rows) {
     const provider = providerOf(evidence)
     if (provider !== undefined) return { provider, rule: name }
   }
@@ -85,15 +117,32 @@ export function attribute(evidence: Evidence): Attribution {
   return openaiShaped ? { provider: 'openai', rule: 'default' } : { provider: 'unknown', rule: 'none' }
 }
 
+function headersRead(table: readonly Rule[], own: readonly OwnRule[]): Pick<Attributor, 'requestHeaders' | 'responseHeaders'> {
+  const of = (...kinds: readonly Rule['kind'][]) =>
+    table.flatMap((rule) => (kinds.includes(rule.kind) && typeof rule.of === 'string' ? [rule.of] : []))
+  const both = ['content-type', 'content-encoding', ...own.flatMap(({ when }) => when.header?.name.toLowerCase() ?? [])]
+  const sent = of('sends')
+  return {
+    requestHeaders: [...new Set([...both, ...of('request-header', 'client-sends')])],
+    responseHeaders: [...new Set([...both, ...of('response-header'), ...sent, ...sent.map(throughLitellm), ...headersReadByFormats])],
+  }
+}
+
 /** What a row gives for some evidence: its provider, or the one that its header names. */
 type ProviderOf = (evidence: Evidence) => string | undefined
 
-function compile(rule: Rule): ProviderOf {
+/** Rows that name a URL or a model are read by the table's own rows for hosts and models. */
+interface Readers {
+  readonly byUrl: (url: string, path: string) => string | undefined
+  readonly byModel: (model: string) => string | undefined
+}
+
+function compile(rule: Rule, readers: Readers): ProviderOf {
   switch (rule.kind) {
     case 'response-header':
-      return ({ responseHeaders, path }) => named(rule, responseHeaders[rule.of], path)
+      return ({ responseHeaders, path }) => named(rule, responseHeaders[rule.of], path, readers)
     case 'request-header':
-      return ({ requestHeaders, path }) => named(rule, requestHeaders[rule.of], path)
+      return ({ requestHeaders, path }) => named(rule, requestHeaders[rule.of], path, readers)
     case 'body':
       return ({ bodyProvider }) => (bodyProvider === undefined ? undefined : providerNamed(bodyProvider, rule.also))
     case 'host': {
@@ -101,7 +150,9 @@ function compile(rule: Rule): ProviderOf {
       return ({ host, path }) => (matches(host, path) ? rule.provider : undefined)
     }
     case 'path':
-      return ({ path }) => (rule.of.test(path) ? rule.provider : undefined)
+      return (evidence) => (rule.of.test(wholePath(evidence)) ? rule.provider : undefined)
+    case 'path-names':
+      return (evidence) => providerNamed(rule.of.exec(wholePath(evidence))?.[1])
     case 'format':
       return ({ format }) => (format !== undefined && rule.of.includes(format) ? rule.provider : undefined)
     case 'sends': {
@@ -112,18 +163,39 @@ function compile(rule: Rule): ProviderOf {
       return ({ requestHeaders }) => (rule.of in requestHeaders ? rule.provider : undefined)
     case 'segment': {
       const segment = `/${rule.of}/`
-      return ({ path }) => (path.includes(segment) ? rule.provider : undefined)
+      return (evidence) => (wholePath(evidence).includes(segment) ? rule.provider : undefined)
     }
-    case 'prefix': {
-      const prefix = `${rule.of}/`
-      return (evidence) => {
-        const model = modelOf(evidence)
-        if (model === undefined || !(model.startsWith(prefix) || model.startsWith(`@${prefix}`))) return undefined
-        return rule.unless?.test(model) === true ? undefined : rule.provider
-      }
+    case 'prefix':
+    case 'model': {
+      const ofModel = modelMatcher(rule)
+      return (evidence) => ofModel(modelOf(evidence))
     }
-    case 'model':
-      return (evidence) => (rule.of.test(modelOf(evidence) ?? '') ? rule.provider : undefined)
+  }
+}
+
+function wholePath({ basePath, path }: Evidence): string {
+  return basePath === undefined ? path : basePath + path
+}
+
+type ModelRule = Rule & { readonly kind: 'prefix' | 'model' }
+
+function modelMatcher(rule: ModelRule): (model: string | undefined) => string | undefined {
+  if (rule.kind === 'model') return (model) => (rule.of.test(model ?? '') ? rule.provider : undefined)
+  const prefix = `${rule.of}/`
+  return (model) => {
+    if (model === undefined || !(model.startsWith(prefix) || model.startsWith(`@${prefix}`))) return undefined
+    return rule.unless?.test(model) === true ? undefined : rule.provider
+  }
+}
+
+function modelReader(table: readonly Rule[]): Readers['byModel'] {
+  const matchers = table.filter((rule): rule is ModelRule => rule.kind === 'prefix' || rule.kind === 'model').map(modelMatcher)
+  return (model) => {
+    for (const ofModel of matchers) {
+      const provider = ofModel(model)
+      if (provider !== undefined) return provider
+    }
+    return undefined
   }
 }
 
@@ -135,14 +207,20 @@ function nameOf(rule: Rule): string {
   return `${rule.kind}:${rule.of instanceof RegExp ? rule.of.source : typeof rule.of === 'string' ? rule.of : rule.of[0]}`
 }
 
-function named(
-  rule: Rule & { readonly names: string; readonly also?: Names },
-  value: string | undefined,
-  path: string,
-): string | undefined {
+type HeaderRule = Rule & { readonly kind: 'response-header' | 'request-header' }
+
+function named(rule: HeaderRule, value: string | undefined, path: string, { byUrl, byModel }: Readers): string | undefined {
   if (value === undefined) return undefined
-  if (rule.names === 'url') return providerOfUrl(value, path)
-  return providerNamed(rule.names === 'provider' ? value : value.includes('/') ? value.split('/')[0] : undefined, rule.also)
+  switch (rule.names) {
+    case 'url':
+      return byUrl(value, path)
+    case 'model':
+      return byModel(value)
+    case 'provider':
+      return providerNamed(value, rule.also)
+    case 'provider/model':
+      return providerNamed(value.includes('/') ? value.split('/')[0] : undefined, rule.also)
+  }
 }
 
 type HostRule = Rule & { readonly kind: 'host' }
@@ -160,37 +238,17 @@ function hostMatcher(rule: HostRule): (host: string, path: string) => boolean {
   }
 }
 
-const hostRules = rules
-  .filter((rule): rule is HostRule => rule.kind === 'host')
-  .map((rule) => ({ provider: rule.provider, matches: hostMatcher(rule) }))
-
-function providerOfUrl(url: string, path: string): string | undefined {
-  const host = /^[a-z]+:\/\/(?:[^/@]*@)?([^/:?#]+)/i.exec(url)?.[1]
-  return host === undefined ? undefined : hostRules.find((rule) => rule.matches(host, path))?.provider
+function urlReader(table: readonly Rule[]): Readers['byUrl'] {
+  const hosts = table
+    .filter((rule): rule is HostRule => rule.kind === 'host')
+    .map((rule) => ({ provider: rule.provider, matches: hostMatcher(rule) }))
+  return (url, path) => {
+    const host = /^[a-z]+:\/\/(?:[^/@]*@)?([^/:?#]+)/i.exec(url)?.[1]
+    return host === undefined ? undefined : hosts.find((rule) => rule.matches(host, path))?.provider
+  }
 }
 
 /** LiteLLM passes the provider's own headers on under this prefix. */
 function throughLitellm(name: string): string {
   return `llm_provider-${name}`
 }
-
-const compiled = rules.map((rule) => ({ name: nameOf(rule), providerOf: compile(rule) }))
-
-const namesOf = (...kinds: readonly Rule['kind'][]): readonly string[] =>
-  rules.flatMap((rule) => (kinds.includes(rule.kind) && typeof rule.of === 'string' ? [rule.of] : []))
-
-/** Request headers that are kept for attribution and for reading the body, lower-case. No secrets among them. */
-export const attributionRequestHeaders: readonly string[] = [
-  'content-type',
-  'content-encoding',
-  ...namesOf('request-header', 'client-sends'),
-]
-
-/** Response headers that are kept for attribution, for framing and decoding, and for the formats, lower-case. */
-export const attributionResponseHeaders: readonly string[] = [
-  'content-type',
-  'content-encoding',
-  ...namesOf('response-header', 'sends'),
-  ...namesOf('sends').map(throughLitellm),
-  ...headersReadByFormats,
-]

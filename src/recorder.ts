@@ -6,6 +6,7 @@ import { type AdminServer, startAdmin } from './admin/server.ts'
 import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
 import { conclude, readRequest } from './conclude.ts'
 import type { Address, Config } from './config.ts'
+import { createAttributor } from './providers.ts'
 import { type RecorderData, revivedConfig } from './recorder/data.ts'
 import { createExport } from './recorder/export.ts'
 import { recordGauges } from './recorder/gauges.ts'
@@ -48,7 +49,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const stopGauges = recordGauges(meter, gauges)
   return {
     adminPort: admin.port,
-    record: recordWith(fanOut, config.limits, meter),
+    record: recordWith(fanOut, config, meter),
     exportTelemetry: exported.begin,
     async close() {
       // Side by side: a log whose reader has stopped reading must not keep spans from their collector.
@@ -66,12 +67,15 @@ function openAdmin(address: Address, gauges: Int32Array, ledger: Ledger, meter: 
   return startAdmin({ address, routes: adminRoutes(state), report })
 }
 
-function recordWith(fanOut: Sink, limits: Config['limits'], meter: Meter): (packed: Packed) => void {
+function recordWith(fanOut: Sink, { limits, providers, routes }: Config, meter: Meter): (packed: Packed) => void {
+  const { attribute } = createAttributor({ own: providers })
+  const basePaths = new Map(routes.map(({ name, upstream }) => [name, upstream.pathname.replace(/\/+$/, '')]))
+  const attribution = { attribute, basePathOf: (route: string) => basePaths.get(route) }
   const unknown = meter.counter('tokenweir.exchanges.dropped', { reason: 'unknown' })
   const failures = meter.counter('tokenweir.observer.failures', {})
   const unpack = createUnpacker({
     readRequest,
-    conclude,
+    conclude: (opening, ending, reading, body) => conclude(opening, ending, reading, body, limits, attribution),
     limits,
     onUnknown: () => unknown.add(1),
     onFailure(error) {

@@ -44,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'provider-rules': ['exchange', 'json'],
   proxy: ['exchange', 'batch', 'clock', 'ids', 'config', 'roster'],
   inject: ['proxy'],
+  caller: ['batch', 'config', 'proxy'],
   shutdown: [],
   decode: ['frames'],
   fold: ['exchange', 'json', 'formats', 'providers', 'frames'],

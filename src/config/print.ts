@@ -1,5 +1,6 @@
 /** The configuration in effect as YAML that can be read back, with where each value comes from as comments. */
 import type { Address, Config, Route } from '../config.ts'
+import { writtenSources } from './caller.ts'
 
 /** A setting as one line: its dotted key, its indent, its text. */
 interface Line {
@@ -19,10 +20,13 @@ export function describeConfig(
     { key: 'ledger', text: `ledger: ${scalar(config.ledger)}` },
     { key: 'capture', text: `capture: ${config.capture}` },
     { key: 'semconv', text: `semconv: ${scalar(config.semconv)}` },
+    { key: 'trace', text: `trace: ${config.trace}` },
+    { key: 'caller', text: `caller: ${flow(writtenSources(config.caller))}` },
   ]
   const lines: Line[] = [
     ...simple,
     ...routeLines(config.routes),
+    ...ruleLines(config.providers),
     ...sectionLines('timeouts', config.timeouts),
     ...sectionLines('limits', config.limits),
   ]
@@ -42,8 +46,20 @@ function routeLines(routes: readonly Route[]): Line[] {
     ...(route.provider === undefined ? [] : [`    provider: ${scalar(route.provider)}`]),
     `    disconnect: ${route.disconnect}`,
     `    host: ${scalar(typeof route.host === 'string' ? route.host : route.host.literal)}`,
+    `    trace: ${route.trace}`,
   ])
   return ['routes:', ...texts].map((text) => ({ key: '', text }))
+}
+
+function ruleLines(rules: Config['providers']): Line[] {
+  if (rules.length === 0) return []
+  const texts = rules.flatMap(({ provider, when }) => [`  - provider: ${scalar(provider)}`, `    when: ${flow(when)}`])
+  return ['providers:', ...texts].map((text) => ({ key: '', text }))
+}
+
+/** A mapping in one line: JSON is YAML too. */
+function flow(value: string | object): string {
+  return typeof value === 'string' ? scalar(value) : JSON.stringify(value)
 }
 
 function sectionLines(name: string, section: Readonly<Record<string, number>>): Line[] {

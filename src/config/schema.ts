@@ -1,5 +1,7 @@
 /** The settings, each stated once: key, flag, variable, default, meaning. Validation, `--help` and the documents all derive from this. */
 import * as v from 'valibot'
+import { callerSources } from './caller.ts'
+import { headerName } from './header-names.ts'
 import * as values from './values.ts'
 
 /** One row of the table of settings. */
@@ -32,7 +34,10 @@ const leaf = <T>(read: (value: unknown) => T, about: Leaf, description: string) 
         return read(dataset.value)
       } catch (error) {
         if (!(error instanceof values.ValueError)) throw error
-        addIssue({ message: error.message })
+        const path = error.path.map(
+          (key): v.IssuePathItem => ({ type: 'unknown', origin: 'value', input: undefined, key, value: undefined }),
+        )
+        addIssue({ message: error.message, ...(path.length === 0 ? {} : { path: path as [v.IssuePathItem, ...v.IssuePathItem[]] }) })
         return NEVER
       }
     }),
@@ -43,6 +48,9 @@ const section = <E extends v.ObjectEntries>(entries: E) => v.objectWithRest(entr
 
 const duration = (description: string) => leaf(values.duration, { type: 'duration' }, description)
 const size = (min: number, max: number, description: string) => leaf(values.size(min, max), { type: 'size' }, description)
+
+const traceMode = values.choice('child', 'link', 'no-usage')
+const traceModes = 'child, link or no-usage'
 
 const route = section({
   name: v.optional(leaf(values.label, { type: 'name' }, "Metric label and ledger value; by default the prefix without its first '/'.")),
@@ -70,6 +78,28 @@ const route = section({
       'What becomes of an answer whose client has left; as for all routes otherwise.',
     ),
   ),
+  trace: v.optional(leaf(traceMode, { type: traceModes }, 'As the setting of that name, for this route.')),
+})
+
+const pattern = (read: (value: unknown) => string, description: string) => v.optional(leaf(read, { type: 'pattern' }, description))
+
+const providerRule = section({
+  provider: leaf(
+    values.label,
+    { type: 'name' },
+    'The provider to record where everything under when holds. The first rule that holds decides.',
+  ),
+  when: section({
+    header: v.optional(
+      section({
+        name: leaf(headerName, { type: 'header name' }, 'A field of the answer, or else of the request.'),
+        value: pattern(values.pattern, 'Its value; without this it need only be there.'),
+      }),
+    ),
+    host: pattern(values.hostPattern, "The upstream's host, without port."),
+    path: pattern(values.pathPattern, 'The path as the client sent it, without the query.'),
+    model: pattern(values.pattern, 'The model that was asked for, or else the one that answered.'),
+  }),
 })
 
 const MiB = 2 ** 20
@@ -115,7 +145,20 @@ const schema = section({
     ),
     '1.41',
   ),
+  trace: v.optional(
+    leaf(traceMode, { type: traceModes, env: 'TOKENWEIR_TRACE' }, "Spans join the caller's trace, link to it, or leave it usage."),
+    'child',
+  ),
+  caller: v.optional(
+    leaf(
+      callerSources,
+      { type: 'none, or api-key, header:NAME, jwt', env: 'TOKENWEIR_CALLER' },
+      'What tells callers apart: their key, a header, a token.',
+    ),
+    'api-key',
+  ),
   routes: v.optional(v.array(route), []),
+  providers: v.optional(v.array(providerRule), []),
   timeouts: v.optional(
     section({
       connectMs: v.optional(duration('To connect to an upstream.'), 10_000),
@@ -182,7 +225,7 @@ function faultOf(issue: v.BaseIssue<unknown>): Fault {
     )
   }
   if (issue.type === 'array')
-    return fault(`${values.shown(issue.input)} is not a list. Write the routes as a list, each line beginning with "- ".`)
+    return fault(`${values.shown(issue.input)} is not a list. Write the ${last?.key} as a list, each line beginning with "- ".`)
   if (issue.type !== 'object_with_rest') return fault(issue.message)
   return last?.origin === 'key'
     ? fault('This key is needed here and missing.')

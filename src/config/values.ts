@@ -1,7 +1,15 @@
 /** Readers of single configuration values: from what a flag, a variable or a file gave, to the value, or to the sentence that mends it. */
 
 /** Thrown by a reader: what is wrong with the value, and what to write instead. */
-export class ValueError extends Error {}
+export class ValueError extends Error {
+  /** The way from the value to the part of it that is wrong. */
+  readonly path: readonly (string | number)[]
+
+  constructor(message: string, path: readonly (string | number)[] = []) {
+    super(message)
+    this.path = path
+  }
+}
 
 type Read<T> = (value: unknown) => T
 
@@ -21,7 +29,7 @@ export function shown(value: unknown): string {
   return JSON.stringify(safe.length > textMax ? `${safe.slice(0, textMax)}…` : safe)
 }
 
-function fail(value: unknown, wrong: string, mend: string): never {
+export function fail(value: unknown, wrong: string, mend: string): never {
   throw new ValueError(`${shown(value)} ${wrong}. ${mend}`)
 }
 
@@ -133,6 +141,28 @@ export const prefix: Read<string> = (value) => {
   }
   return value.length > 1 && value.endsWith('/') ? value.slice(0, -1) : value
 }
+
+const patternMend = 'Write the text itself; * stands for any run of characters.'
+const patternCharsMax = 256
+
+/** A pattern for a header's value or a model's name; see `wildcard`. */
+export const pattern: Read<string> = (value) => {
+  const text = typeof value === 'number' ? String(value) : value
+  if (typeof text !== 'string' || text === '' || text.length > patternCharsMax) return fail(value, 'is no pattern', patternMend)
+  return text
+}
+
+/** A pattern for a host: no scheme, no port, no path. */
+export const hostPattern: Read<string> = (value) =>
+  typeof value === 'string' && /^([\w.*-]+|[\da-f:*]*:[\da-f:*]*)$/i.test(value) && !/^[^:]*:\d+$/.test(value)
+    ? value.toLowerCase()
+    : fail(value, 'is no pattern for a host', 'Write a host without scheme, port and path, such as api.example.com or *.example.com.')
+
+/** A pattern for a path. */
+export const pathPattern: Read<string> = (value) =>
+  typeof value === 'string' && /^[/*]/.test(value) && !/[?#]/.test(value) && value.length <= patternCharsMax
+    ? value
+    : fail(value, 'is no pattern for a path', "Write a path that begins with '/' or *, without a query, such as /team-a/*.")
 
 /** A metric label: letters, digits and `. _ - /`, at most 64 characters. */
 export const label: Read<string> = (value) =>

@@ -16,6 +16,8 @@ export interface Observer {
   requestAgain(): void
   /** A remark for the record: `usage_injected`, `usage_injection_refused`. */
   note(text: string): void
+  /** Who called, when that is known later than the opening. */
+  caller(name: string): void
   /** `receivedAt` as given by the clock of the proxy path, in milliseconds (monotonic). */
   responseStart(head: ResponseHead, receivedAt: number): void
   responseData(chunk: Uint8Array, receivedAt: number): void

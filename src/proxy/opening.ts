@@ -1,16 +1,27 @@
 /** What is known of a request when its head has arrived. */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../clock.ts'
+import type { TraceMode } from '../config.ts'
 import type { Opening } from '../exchange.ts'
 import type { Ids } from '../ids.ts'
 import { parseTraceparent, pickHeaders } from './headers.ts'
 import type { Destination } from './routes.ts'
+
+/** Who calls. The credentials in the headers go no further than this. */
+export interface Callers {
+  /** What can be told at once: a table's entry, or some microseconds of computing. */
+  now(headers: IncomingHttpHeaders, target: string): string | undefined
+  /** Calls back when something takes longer and then says more than `now` did. Never at once, perhaps never. */
+  later?(headers: IncomingHttpHeaders, found: (caller: string) => void): void
+}
 
 export interface OpeningOptions {
   readonly clock: Clock
   readonly ids: Ids
   /** Request headers copied into the opening, lower-case. */
   readonly observedHeaders: ReadonlySet<string>
+  /** Absent when callers are not to be told apart. */
+  readonly callers?: Callers | undefined
 }
 
 /** A request target in absolute form (RFC 9112 §3.2.2) is turned into origin form; the route decides the upstream, not the client. */
@@ -29,16 +40,11 @@ export function openingOf(
   options: OpeningOptions,
 ): Opening {
   const { clock, ids } = options
-  const parent = parseTraceparent(request.headers['traceparent'] as string | undefined)
   const startedAt = clock.epochAt(clock.now())
   const query = target.indexOf('?')
   return {
     id: ids.exchangeId(startedAt),
-    traceId: parent?.traceId ?? ids.traceId(),
-    spanId: ids.spanId(),
-    parentSpanId: parent?.parentSpanId,
-    traceFlags: parent?.flags ?? 1,
-    traceState: parent === undefined ? undefined : (request.headers['tracestate'] as string | undefined),
+    ...traceOf(request.headers, destination?.route.trace ?? 'child', ids),
     startedAt,
     method: request.method ?? 'GET',
     path: query < 0 ? target : target.slice(0, query),
@@ -46,6 +52,21 @@ export function openingOf(
     serverAddress: destination?.address ?? '',
     serverPort: destination?.port ?? 0,
     routeProvider: destination?.route.provider,
+    caller: options.callers?.now(request.headers, target),
     requestHeaders: pickHeaders(request.rawHeaders, options.observedHeaders),
   }
+}
+
+type Trace = Pick<Opening, 'traceId' | 'spanId' | 'parentSpanId' | 'traceFlags' | 'traceState' | 'link' | 'usageByCaller'>
+
+/** Our place among the caller's spans: below the caller's, or in a trace of our own that points at it. */
+function traceOf(headers: IncomingHttpHeaders, mode: TraceMode, ids: Ids): Trace {
+  const usageByCaller = mode === 'no-usage' ? true : undefined
+  const spanId = ids.spanId()
+  const parent = parseTraceparent(headers['traceparent'] as string | undefined)
+  if (parent === undefined) return { traceId: ids.traceId(), spanId, traceFlags: 1, usageByCaller }
+  const { traceId, parentSpanId, flags } = parent
+  const traceState = headers['tracestate'] as string | undefined
+  if (mode !== 'link') return { traceId, spanId, parentSpanId, traceFlags: flags, traceState, usageByCaller }
+  return { traceId: ids.traceId(), spanId, traceFlags: 1, link: { traceId, spanId: parentSpanId, traceFlags: flags, traceState } }
 }

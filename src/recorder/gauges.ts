@@ -27,6 +27,8 @@ function recordShared(meter: Meter, gauges: Int32Array): void {
     ['tokenweir.requests.malformed', {}, Gauge.malformed],
     ['tokenweir.observer.failures', {}, Gauge.observerFailed],
     ['tokenweir.exchanges.dropped', { reason: 'recorder_behind' }, Gauge.dropped],
+    ['tokenweir.caller.unknown', { reason: 'not_verified' }, Gauge.callersUnverified],
+    ['tokenweir.caller.unknown', { reason: 'too_many' }, Gauge.callersUnread],
   ]
   for (const [name, labels, cell] of counters) {
     const counter = meter.counter(name, labels)

@@ -78,6 +78,7 @@ function minimalExchange(opening: Opening, ending: Ending): Exchange {
     ending,
     endReason: outcome.kind === 'answered' ? 'completed' : outcome.kind,
     inference: false,
+    caller: ending.caller ?? opening.caller,
     errorType: errorTypeOf(outcome, status),
     notes: [...new Set([...ending.notes, 'observer_failed'])],
   }

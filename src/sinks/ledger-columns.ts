@@ -178,7 +178,12 @@ export const endColumns: readonly EndColumn[] = [
     description: 'JSON array of what observation could not do. NULL when there is nothing to note.',
     ofExchange: (e) => json(e.notes),
   },
-  { name: 'caller', type: 'TEXT', description: 'Who called. Not filled yet.', ofExchange: () => undefined },
+  {
+    name: 'caller',
+    type: 'TEXT',
+    description: 'Who called: `key:` and ten hex digits, the value of a header, or a verified claim. NULL when no source could tell.',
+    ofExchange: (e) => e.caller,
+  },
   { name: 'cost', type: 'REAL', description: 'Cost in USD. Not filled yet.', ofExchange: () => undefined },
 ]
 

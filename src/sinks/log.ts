@@ -109,6 +109,7 @@ export function logLine(exchange: Exchange): string {
     method: opening.method,
     path: opening.path,
     route: opening.route,
+    caller: exchange.caller,
     status: ending.status,
     end_reason: exchange.endReason,
     error_type: exchange.errorType,

@@ -4,6 +4,7 @@ import type { Generation } from '../telemetry/catalog.ts'
 import type { Counter, Histogram, Labels, Meter } from '../telemetry/meter.ts'
 import { type GenerationNames, generations } from '../telemetry/names.ts'
 import { createLabelCap, type LabelCap, otherValue } from './label-cap.ts'
+import { createCallers } from './metrics/callers.ts'
 import type { Sink } from './sink.ts'
 
 export interface MetricsOptions {
@@ -24,6 +25,7 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
   const operations = createOperations(meter, cap, generations[generation], labelValuesMax * operationsPerValue)
   const requests = createRequests(meter)
   const capability = createCapability(meter)
+  const callers = createCallers(meter, cap)
   const firstByte = meter.histogram('tokenweir.overhead.first_byte', {})
   return {
     name: 'metrics',
@@ -33,6 +35,7 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
         requests(exchange, provider)
         capability(exchange)
         if (exchange.ending.drained !== undefined) recordDrained(meter, exchange.opening.route, exchange.ending.drained)
+        callers(exchange)
         if (exchange.inference) operations(exchange, provider)
         const { firstByteOverheadMs } = exchange.ending
         if (firstByteOverheadMs !== undefined) firstByte.record(firstByteOverheadMs / 1000)
@@ -148,7 +151,7 @@ function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, o
     const cells = find(exchange, provider)
     cells.duration.record(exchange.ending.endMs / 1000)
     const usage = exchange.response?.usage
-    if (usage !== undefined) recordTokens(meter, names, cells, usage)
+    if (usage !== undefined && exchange.opening.usageByCaller !== true) recordTokens(meter, names, cells, usage)
     if (exchange.ending.streamed) recordStream(meter, names, cells, exchange)
   }
 }

@@ -1,6 +1,16 @@
 /** exchange → span, built by the SDK with the ids that the upstream was told and the times that were recorded. */
-import { createTraceState, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api'
-import type { Exchange, Opening } from '../exchange.ts'
+import {
+  type Context,
+  createTraceState,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from '@opentelemetry/api'
+import type { Exchange, Opening, SpanLink } from '../exchange.ts'
 import { type SpanAttributes, spanContent } from '../telemetry/attributes.ts'
 import type { Generation } from '../telemetry/catalog.ts'
 import type { SpanSource } from '../telemetry/sdk.ts'
@@ -12,7 +22,9 @@ export function createSpanSink({ tracer, ids, limited }: SpanSource, generation:
     const { opening, ending } = exchange
     const { name, attributes, isError, errorMessage } = spanContent(exchange, generation)
     ids.preset(opening.traceId, opening.spanId)
-    const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, startTime: opening.startedAt }, parentContext(opening))
+    const links = opening.link === undefined ? undefined : [{ context: remoteContext(opening.link) }]
+    const options = { kind: SpanKind.CLIENT, startTime: opening.startedAt, ...(links === undefined ? {} : { links }) }
+    const span = tracer.startSpan(name, options, parentContext(opening))
     if (!span.isRecording()) return
     // Given attributes, the SDK checks and copies each of them twice (20 of 25 µs measured; copying once by hand, 13): ours have the
     // catalog's types already, are used for nothing else, and are put in place whole.
@@ -31,13 +43,17 @@ export function createSpanSink({ tracer, ids, limited }: SpanSource, generation:
   }
 }
 
-function parentContext(opening: Opening) {
-  if (opening.parentSpanId === undefined) return ROOT_CONTEXT
-  return trace.setSpanContext(ROOT_CONTEXT, {
-    traceId: opening.traceId,
-    spanId: opening.parentSpanId,
-    traceFlags: opening.traceFlags & TraceFlags.SAMPLED,
+function parentContext({ traceId, parentSpanId, traceFlags, traceState }: Opening): Context {
+  if (parentSpanId === undefined) return ROOT_CONTEXT
+  return trace.setSpanContext(ROOT_CONTEXT, remoteContext({ traceId, spanId: parentSpanId, traceFlags, traceState }))
+}
+
+function remoteContext({ traceId, spanId, traceFlags, traceState }: SpanLink): SpanContext {
+  return {
+    traceId,
+    spanId,
+    traceFlags: traceFlags & TraceFlags.SAMPLED,
     isRemote: true,
-    ...(opening.traceState === undefined ? {} : { traceState: createTraceState(opening.traceState) }),
-  })
+    ...(traceState === undefined ? {} : { traceState: createTraceState(traceState) }),
+  }
 }

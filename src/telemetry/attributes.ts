@@ -29,6 +29,7 @@ export function spanContent(exchange: Exchange, generation: Generation): SpanCon
   }
   put(attributes, 'http.response.status_code', ending.status)
   put(attributes, 'error.type', exchange.errorType)
+  put(attributes, 'tokenweir.caller', exchange.caller)
   if (exchange.inference) addInference(attributes, exchange, generation)
   const isError = exchange.errorType !== undefined
   const { outcome } = ending
@@ -46,7 +47,7 @@ function put(attributes: SpanAttributes, name: AttributeName, value: AttributeVa
 }
 
 function addInference(attributes: SpanAttributes, exchange: Exchange, generation: Generation): void {
-  const { ending, request, response } = exchange
+  const { opening, ending, request, response } = exchange
   put(attributes, 'gen_ai.operation.name', exchange.operation)
   put(attributes, 'gen_ai.provider.name', exchange.provider)
   if (request !== undefined) addRequest(attributes, request)
@@ -56,7 +57,7 @@ function addInference(attributes: SpanAttributes, exchange: Exchange, generation
   if (ending.streamed && ending.firstChunkMs !== undefined) {
     attributes['gen_ai.response.time_to_first_chunk'] = ending.firstChunkMs / 1000
   }
-  if (response?.usage !== undefined) addUsage(attributes, response.usage, generation)
+  if (response?.usage !== undefined && opening.usageByCaller !== true) addUsage(attributes, response.usage, generation)
   if (exchange.format?.startsWith('openai')) addOpenAi(attributes, exchange)
   put(attributes, 'tokenweir.usage.outcome', exchange.usageOutcome)
   put(attributes, 'tokenweir.usage.reason', exchange.usageReason)

@@ -40,6 +40,8 @@ describe('with nothing but an upstream', () => {
       ledger: 'tokenweir.db',
       capture: 'inject',
       semconv: '1.41',
+      trace: 'child',
+      caller: [{ kind: 'api-key' }],
       routes: [
         {
           name: 'default',
@@ -49,8 +51,10 @@ describe('with nothing but an upstream', () => {
           provider: undefined,
           host: 'upstream',
           disconnect: 'cancel',
+          trace: 'child',
         },
       ],
+      providers: [],
       timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 900_000, drainMs: 30_000, graceMs: 20_000, flushMs: 5000 },
       limits: { bodyBytes: 16_777_216, messageBytes: 4_194_304, drainBytes: 8_388_608, headerBytes: 65_536, labelValues: 1000 },
     })
@@ -111,7 +115,7 @@ describe('a file', () => {
     const file = `
 routes:
   - { prefix: /openai/, stripPrefix: true, upstream: https://api.openai.com/v1 }
-  - { name: eu, prefix: /eu, upstream: "http://[::1]:8000", provider: azure.ai.openai, host: eu.example }
+  - { name: eu, prefix: /eu, upstream: "http://[::1]:8000", provider: azure.ai.openai, host: eu.example, trace: link }
   - { upstream: http://gateway, host: client }
 semconv: 1.41
 timeouts: { graceMs: 1m, idleMs: 0 }
@@ -128,6 +132,7 @@ limits: { bodyBytes: 1MiB }
           provider: undefined,
           host: 'upstream',
           disconnect: 'cancel',
+          trace: 'child',
         },
         {
           name: 'eu',
@@ -137,6 +142,7 @@ limits: { bodyBytes: 1MiB }
           provider: 'azure.ai.openai',
           host: { literal: 'eu.example' },
           disconnect: 'cancel',
+          trace: 'link',
         },
         {
           name: 'default',
@@ -146,6 +152,7 @@ limits: { bodyBytes: 1MiB }
           provider: undefined,
           host: 'client',
           disconnect: 'cancel',
+          trace: 'child',
         },
       ],
       semconv: '1.41',
@@ -215,14 +222,14 @@ colour: red
       'tokenweir.yaml:2:11: upstream: "http://***@gateway" holds credentials. Take them out: clients send their own, in a header, and the sidecar passes them on.',
       '--ledger: an empty value is not a path. Write the path of a file, such as ./tokenweir.db',
       'TOKENWEIR_CAPTURE: "always" is not one of the choices. Write inject or observe.',
-      'tokenweir.yaml:10:5: routes[0].apiKey: There is no such key. The keys here are name, prefix, stripPrefix, upstream, provider, host, disconnect.',
+      'tokenweir.yaml:10:5: routes[0].apiKey: There is no such key. The keys here are name, prefix, stripPrefix, upstream, provider, host, disconnect, trace.',
       'tokenweir.yaml:13:5: routes[2].upstream: This key is needed here and missing.',
       'tokenweir.yaml:14:5: routes[2].prefx: There is no such key. Did you mean prefix?',
       'tokenweir.yaml:3:23: timeouts.connectMs: "fast" is not a duration. Write milliseconds (10000) or a number with ms, s, m or h (30s); 0 means without limit.',
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, routes, timeouts, limits.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, routes, providers, timeouts, limits.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",
@@ -313,7 +320,11 @@ describe('the configuration as it is printed', () => {
 ledger: "yes"
 routes:
   - { prefix: /openai/, stripPrefix: true, upstream: https://api.openai.com/v1 }
-  - { name: eu, prefix: "/eu:1", upstream: "http://[::1]:8000", provider: azure.ai.openai, host: eu.example:1 }
+  - { name: eu, prefix: "/eu:1", upstream: "http://[::1]:8000", provider: azure.ai.openai, host: eu.example:1, trace: no-usage }
+providers:
+  - { provider: my.own, when: { header: { name: X-Backend, value: "blue*" }, host: "*.Internal", path: "/a/*", model: "gpt-*" } }
+  - { provider: other, when: { model: "true" } }
+caller: { from: [header: X-User-Id, jwt: { claim: sub, jwks: { kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }, issuer: me }, api-key] }
 `
   it('reads back as the same configuration', async () => {
     const loaded = await load({ file, flags: { ...upstream, listen: '[::1]:0', ledger: './my "own" ledger.db' } })
@@ -330,6 +341,8 @@ admin: 127.0.0.1:4142    # default
 ledger: tokenweir.db     # default
 capture: inject          # default
 semconv: "1.41"          # default
+trace: child             # default
+caller: api-key          # default
 routes:
   - name: default
     prefix: /
@@ -337,6 +350,7 @@ routes:
     upstream: http://127.0.0.1:8000/
     disconnect: cancel
     host: upstream
+    trace: child
 timeouts:
   connectMs: 10000       # default
   headMs: 900000         # default
@@ -366,6 +380,8 @@ describe('the table of settings', () => {
       ['capture', '--capture', 'TOKENWEIR_CAPTURE', 'inject'],
       ['disconnect', undefined, 'TOKENWEIR_DISCONNECT', 'cancel'],
       ['semconv', undefined, 'TOKENWEIR_SEMCONV', '1.41'],
+      ['trace', undefined, 'TOKENWEIR_TRACE', 'child'],
+      ['caller', undefined, 'TOKENWEIR_CALLER', 'api-key'],
     ])
   })
 

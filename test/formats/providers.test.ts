@@ -1,7 +1,9 @@
 /** Attribution, row by row: each row decides where nothing above it does, and is decided over by what stands above. */
 import { describe, expect, it } from 'vitest'
 import { rules } from '../../src/provider-rules.ts'
-import { attribute, attributionRequestHeaders, attributionResponseHeaders, type Evidence, providerNamed } from '../../src/providers.ts'
+import { createAttributor, type Evidence, providerNamed } from '../../src/providers.ts'
+
+const { attribute, requestHeaders, responseHeaders } = createAttributor()
 
 const nothing: Evidence = {
   requestHeaders: {},
@@ -33,6 +35,24 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'groq',
     'prefix:groq',
   ],
+  [
+    'Bifrost\u2019s routing info',
+    { responseHeaders: { 'x-bifrost-routing-info-provider': 'bedrock' } },
+    'aws.bedrock',
+    'response-header:x-bifrost-routing-info-provider',
+  ],
+  [
+    'Cloudflare\u2019s answer, on the path of another provider it fell back from',
+    { responseHeaders: { 'cf-aig-provider': 'workers-ai' }, path: `/v1/${'0af7'.repeat(8)}/gw/openai/chat/completions` },
+    'cloudflare',
+    'response-header:cf-aig-provider',
+  ],
+  [
+    'Helicone\u2019s answer',
+    { responseHeaders: { 'helicone-provider': 'azure' }, requestModel: 'gpt-4o' },
+    'azure.ai.openai',
+    'response-header:helicone-provider',
+  ],
   ['Kong\u2019s model', { responseHeaders: { 'x-kong-llm-model': 'bedrock/nova' } }, 'aws.bedrock', 'response-header:x-kong-llm-model'],
   ['Kong\u2019s model without a provider, passed over', { responseHeaders: { 'x-kong-llm-model': 'nova' } }, 'openai', 'default'],
   ['ngrok\u2019s model', { responseHeaders: { 'ngrok-aig-model': 'anthropic/claude' } }, 'anthropic', 'response-header:ngrok-aig-model'],
@@ -57,6 +77,24 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'request-header:x-portkey-provider',
   ],
   ['a slug of one\u2019s own at Portkey, passed over', { requestHeaders: { 'x-portkey-provider': '@team-keys' } }, 'openai', 'default'],
+  [
+    'the host that the client told Portkey',
+    { requestHeaders: { 'x-portkey-custom-host': 'https://api.mistral.ai/v1', 'x-portkey-provider': 'openai' } },
+    'mistral_ai',
+    'request-header:x-portkey-custom-host',
+  ],
+  [
+    'the provider that the client told Portkey for a host of its own',
+    { requestHeaders: { 'x-portkey-custom-host': 'http://10.0.0.1/v1', 'x-portkey-provider': 'mistral-ai' } },
+    'mistral_ai',
+    'request-header:x-portkey-provider',
+  ],
+  [
+    'the name that the client told Helicone, where nobody knows the URL',
+    { requestHeaders: { 'helicone-target-url': 'https://weir.example', 'helicone-target-provider': 'Weir Cloud' } },
+    'weir_cloud',
+    'request-header:helicone-target-provider',
+  ],
   [
     'what the client told Helicone',
     { requestHeaders: { 'helicone-target-url': 'https://api.groq.com' } },
@@ -153,6 +191,45 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'gcp.gemini',
     'segment:google-ai-studio',
   ],
+  [
+    'Cloudflare\u2019s path, a provider that has no row',
+    { path: `/v1/${'0af7'.repeat(8)}/gw/cerebras-ai/chat/completions` },
+    'cerebras_ai',
+    'path-names:\\/v1\\/[0-9a-f]{32}\\/[^/]+\\/(?!(?:compat|dynamic)\\/)([a-z][a-z0-9-]*)\\/',
+  ],
+  [
+    'Cloudflare\u2019s path in the upstream\u2019s URL',
+    { basePath: `/v1/${'0af7'.repeat(8)}/gw/workers-ai`, path: '/v1/chat/completions' },
+    'cloudflare',
+    'path-names:\\/v1\\/[0-9a-f]{32}\\/[^/]+\\/(?!(?:compat|dynamic)\\/)([a-z][a-z0-9-]*)\\/',
+  ],
+  [
+    'Cloudflare\u2019s path for all providers, where the model names one',
+    { path: `/v1/${'0af7'.repeat(8)}/gw/compat/chat/completions`, requestModel: 'groq/llama' },
+    'groq',
+    'prefix:groq',
+  ],
+  [
+    'the model that Envoy routes by, where the body has an alias',
+    { requestHeaders: { 'x-ai-eg-model': 'us.amazon.nova-weir' }, requestModel: 'fast' },
+    'aws.bedrock',
+    'request-header:x-ai-eg-model',
+  ],
+  [
+    'the group that LiteLLM answers with',
+    {
+      responseHeaders: { 'x-litellm-model-id': '0af7651916cd43dd', 'x-litellm-model-group': 'vertex_ai/claude-weir' },
+      requestModel: 'fast',
+    },
+    'gcp.vertex_ai',
+    'response-header:x-litellm-model-group',
+  ],
+  [
+    'a deployment of LiteLLM by the name of a model',
+    { responseHeaders: { 'x-litellm-model-id': 'claude-weir-eu' }, requestModel: 'fast' },
+    'anthropic',
+    'response-header:x-litellm-model-id',
+  ],
   ['a gateway path to OpenAI', { path: '/router/v2/openai/v1/responses', format: 'openai-responses' }, 'openai', 'segment:openai'],
   ['a segment that only contains a name', { path: '/my-groq-proxy/v1/chat/completions' }, 'openai', 'default'],
   ['a routing prefix', { requestModel: 'bedrock/us.anthropic.claude-weir' }, 'aws.bedrock', 'prefix:bedrock'],
@@ -228,11 +305,11 @@ describe('the table', () => {
   })
 
   it('names every header that a row reads, once, in lower case', () => {
-    for (const names of [attributionRequestHeaders, attributionResponseHeaders]) {
+    for (const names of [requestHeaders, responseHeaders]) {
       expect([...new Set(names)]).toEqual(names)
       expect(names.map((name) => name.toLowerCase())).toEqual(names)
     }
-    expect(attributionResponseHeaders).toEqual(
+    expect(responseHeaders).toEqual(
       expect.arrayContaining([
         'content-type',
         'content-encoding',
@@ -241,12 +318,12 @@ describe('the table', () => {
         'x-amzn-bedrock-input-token-count',
       ]),
     )
-    expect(attributionRequestHeaders).toEqual(expect.arrayContaining(['content-type', 'content-encoding', 'helicone-target-url']))
+    expect(requestHeaders).toEqual(expect.arrayContaining(['content-type', 'content-encoding', 'helicone-target-url']))
   })
 
   it('keeps no header that holds a secret', () => {
     const secret = /authorization|api-key|cookie|token$|secret/
-    expect([...attributionRequestHeaders, ...attributionResponseHeaders].filter((name) => secret.test(name))).toEqual([])
+    expect([...requestHeaders, ...responseHeaders].filter((name) => secret.test(name))).toEqual([])
   })
 })
 

@@ -10,6 +10,7 @@ import type { Editor } from '../../src/proxy/edit.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
 import { listen } from '../../src/proxy/listener.ts'
 import type { Observer, ResponseHead } from '../../src/proxy/observer.ts'
+import type { Callers } from '../../src/proxy/opening.ts'
 import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
 
 export interface Seen {
@@ -18,6 +19,7 @@ export interface Seen {
   head: ResponseHead | undefined
   responseBytes: string
   notes: string[]
+  callers: string[]
   ends: { outcome: Outcome; status: number | undefined }[]
 }
 
@@ -25,6 +27,7 @@ export interface ProxyOptions {
   readonly route?: Partial<Route>
   readonly editor?: Editor
   readonly drain?: { readonly msMax: number; readonly bytesMax: number }
+  readonly callers?: Callers
   readonly headMs?: number
   readonly idleMs?: number
   readonly connectMs?: number
@@ -34,7 +37,7 @@ export interface ProxyOptions {
 export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}) {
   const seen: Seen[] = []
   const record = (opening: Opening): Observer => {
-    const mine: Seen = { opening, requestBytes: '', head: undefined, responseBytes: '', notes: [], ends: [] }
+    const mine: Seen = { opening, requestBytes: '', head: undefined, responseBytes: '', notes: [], callers: [], ends: [] }
     seen.push(mine)
     return {
       requestData: (chunk) => void (mine.requestBytes += Buffer.from(chunk).toString('latin1')),
@@ -42,6 +45,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       requestAgain: () => void (mine.requestBytes = ''),
       clientGone: () => void mine.notes.push('client gone'),
       note: (text) => void mine.notes.push(text),
+      caller: (name) => void mine.callers.push(name),
       responseStart: (head) => void (mine.head = head),
       responseData: (chunk) => void (mine.responseBytes += Buffer.from(chunk).toString('latin1')),
       end: (outcome, status) => void mine.ends.push({ outcome, status }),
@@ -59,12 +63,14 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       provider: undefined,
       host: 'upstream',
       disconnect: 'cancel',
+      trace: 'child',
       ...options.route,
     },
   ]
   const forwarder = createForwarder(routes, {
     editor: options.editor,
     drain: options.drain ?? { msMax: 5000, bytesMax: 1 << 20 },
+    callers: options.callers,
     upstreamOf: (origin) => {
       const { connectMs = 2000, headMs = 2000, idleMs = 2000 } = options
       const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })

@@ -3,7 +3,16 @@ import type { Route } from '../../src/config.ts'
 import { createRouter } from '../../src/proxy/routes.ts'
 
 const route = (name: string, prefix: string, upstream: string, stripPrefix = false): Route => ({
-  ...{ name, prefix, stripPrefix, upstream: new URL(upstream), provider: undefined, host: 'upstream', disconnect: 'cancel' },
+  ...{
+    name,
+    prefix,
+    stripPrefix,
+    upstream: new URL(upstream),
+    provider: undefined,
+    host: 'upstream',
+    disconnect: 'cancel',
+    trace: 'child',
+  },
 })
 const find = createRouter([
   route('rest', '/', 'http://rest.example/base/'),

@@ -70,7 +70,9 @@ describe('a recorded request', () => {
     const { adminPort } = await recorder.next('ready')
     const response = { model: 'gpt-4o', usage: { inputTokens: 3, outputTokens: 4 }, finished: true }
     const rare = { notes: ['usage_injected'], drained: { ms: 5, bytes: 6 } }
-    await recorder.record({ ended: [{ opening: openingOf({ id: id(1) }), ending: endingOf({ id: id(1), response, ...rare }) }] })
+    await recorder.record({
+      ended: [{ opening: openingOf({ id: id(1), caller: 'alice' }), ending: endingOf({ id: id(1), response, ...rare }) }],
+    })
     const names = Object.entries<MetricEntry>(metrics).filter(([, { generation }]) => generation !== 'genai')
     const missing = async () => {
       const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()

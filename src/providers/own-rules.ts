@@ -1,0 +1,48 @@
+/** The operator's own attribution rules: they stand below a route's explicit provider and above the built-in table. */
+import type { Evidence } from '../providers.ts'
+import { wildcard } from './wildcard.ts'
+
+/** Everything that `when` names must hold. Patterns are those of `wildcard`. */
+export interface OwnRule {
+  readonly provider: string
+  readonly when: {
+    /** A field of the answer, or else of the request; without `value` it need only be there. */
+    readonly header?: { readonly name: string; readonly value?: string | undefined } | undefined
+    /** The upstream's host, without port; case does not matter. */
+    readonly host?: string | undefined
+    /** The path as the client sent it, without the query. */
+    readonly path?: string | undefined
+    /** The model that the request asked for, or else the one that answered. */
+    readonly model?: string | undefined
+  }
+}
+
+/** Whether a rule holds for some evidence. */
+export function ownRuleMatcher({ when }: OwnRule): (evidence: Evidence) => boolean {
+  const tests: ((evidence: Evidence) => boolean)[] = []
+  const { header, host, path, model } = when
+  if (host !== undefined) {
+    const matches = wildcard(host.toLowerCase())
+    tests.push((evidence) => matches(evidence.host.toLowerCase()))
+  }
+  if (path !== undefined) {
+    const matches = wildcard(path)
+    tests.push((evidence) => matches(evidence.path))
+  }
+  if (model !== undefined) {
+    const matches = wildcard(model)
+    tests.push(({ requestModel, responseModel }) => {
+      const found = requestModel ?? responseModel
+      return found !== undefined && matches(found)
+    })
+  }
+  if (header !== undefined) {
+    const name = header.name.toLowerCase()
+    const matches = wildcard(header.value ?? '*')
+    tests.push(({ requestHeaders, responseHeaders }) => {
+      const found = responseHeaders[name] ?? requestHeaders[name]
+      return found !== undefined && matches(found)
+    })
+  }
+  return (evidence) => tests.length > 0 && tests.every((test) => test(evidence))
+}

@@ -1,0 +1,32 @@
+/** Who calls how much. */
+import type { Exchange } from '../../exchange.ts'
+import type { Counter, Meter } from '../../telemetry/meter.ts'
+import type { LabelCap } from '../label-cap.ts'
+
+/** The cells of one caller. */
+interface CallerCells {
+  readonly requests: Map<string, Counter>
+  readonly tokens: Map<string, Counter>
+}
+
+/** Also of requests that are no inference, and of usage that the caller reports itself: these counters are ours alone. */
+export function createCallers(meter: Meter, cap: LabelCap): (exchange: Exchange) => void {
+  const known = new Map<string, CallerCells>()
+  return ({ caller: given, endReason, response }) => {
+    const caller = cap.value('caller', given)
+    if (caller === undefined) return
+    let cells = known.get(caller)
+    if (cells === undefined) known.set(caller, (cells = { requests: new Map(), tokens: new Map() }))
+    cellOf(cells.requests, endReason, () => meter.counter('tokenweir.caller.requests', { caller, end_reason: endReason })).add(1)
+    for (const [type, tokens] of [['input', response?.usage?.inputTokens] as const, ['output', response?.usage?.outputTokens] as const]) {
+      if (tokens === undefined) continue
+      cellOf(cells.tokens, type, () => meter.counter('tokenweir.caller.tokens', { caller, token_type: type })).add(tokens)
+    }
+  }
+}
+
+function cellOf(cells: Map<string, Counter>, key: string, make: () => Counter): Counter {
+  let cell = cells.get(key)
+  if (cell === undefined) cells.set(key, (cell = make()))
+  return cell
+}
