@@ -73,7 +73,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
     this.#options = options
     this.#onSettled = onSettled
     this.#observer = this.#guarded(() => options.observe(opening))
-    options.callers?.later?.(request.headers, (caller) => this.#guardedObserver((observer) => observer.caller(caller)))
+    options.callers?.later?.(request.headers, (caller) => this.#tell((observer) => observer.caller(caller)))
     response.sendDate = false
     response.on('close', () => this.#onClientClosed())
     response.on('error', () => undefined) // a write after the client left; `close` follows

@@ -15,21 +15,19 @@ export interface Wire {
 
 const openingFields = [
   ...(['id', 'traceId', 'spanId', 'parentSpanId', 'traceFlags', 'traceState', 'startedAt', 'method', 'path', 'route'] as const),
-  ...(['serverAddress', 'serverPort', 'routeProvider', 'requestHeaders'] as const),
+  ...(['serverAddress', 'serverPort', 'routeProvider', 'requestHeaders', 'caller', 'link', 'usageByCaller'] as const),
 ] as const satisfies readonly (keyof Opening)[]
 
 const endingFields = [
   ...(['id', 'outcome', 'status', 'responseHeaders', 'streamed', 'framing', 'contentEncoding', 'requestBytes', 'responseBytes'] as const),
   ...(['requestSentMs', 'responseHeadMs', 'firstChunkMs', 'lastChunkMs', 'endMs', 'drained', 'chunkCount', 'firstByteOverheadMs'] as const),
-  ...(['format', 'response', 'notes'] as const),
+  ...(['format', 'response', 'caller', 'notes'] as const),
 ] as const satisfies readonly (keyof Ending)[]
 
 /** Does not compile when a field is missing above. */
 type Missing<All, Listed> = Exclude<All, Listed> extends never ? true : Exclude<All, Listed>
-export const everyFieldListed: [
-  Missing<keyof Opening, (typeof openingFields)[number]>,
-  Missing<keyof Ending, (typeof endingFields)[number]>,
-] = [true, true]
+true satisfies Missing<keyof Opening, (typeof openingFields)[number]>
+true satisfies Missing<keyof Ending, (typeof endingFields)[number]>
 
 export function toWire({ opened, requests, ended, bytes }: Packed): Wire {
   const wire = { opened: [] as unknown[], requests: [] as unknown[], ended: [] as unknown[], bytes }
