@@ -42,10 +42,21 @@ export function openingOf(
     startedAt,
     method: request.method ?? 'GET',
     path: query < 0 ? target : target.slice(0, query),
+    ...(request.headers.upgrade === undefined || query < 0 ? {} : { queryModel: modelOf(target.slice(query + 1)) }),
     route: destination?.route.name ?? 'none',
     serverAddress: destination?.address ?? '',
     serverPort: destination?.port ?? 0,
     routeProvider: destination?.route.provider,
     requestHeaders: pickHeaders(request.rawHeaders, options.observedHeaders),
   }
+}
+
+/** A longer name is none. */
+const modelLengthMax = 256
+
+/** OpenAI names the model of a Realtime connection in its query, Azure the deployment. */
+function modelOf(query: string): string | undefined {
+  const parameters = new URLSearchParams(query)
+  const model = parameters.get('model') || parameters.get('deployment') || undefined
+  return model !== undefined && model.length <= modelLengthMax ? model : undefined
 }
