@@ -91,8 +91,7 @@ export class Upgrading implements Member {
     this.#sent.on('error', (error) => this.#onFailed(error))
     this.#sent.on('finish', () => this.#tell((observer) => observer.requestEnd()))
     this.#sent.on('information', ({ statusCode, rawHeaders }) => {
-      if (statusCode === 101) this.#sent?.destroy(new Error('101 without an Upgrade field'))
-      else this.#response.writeInformation(statusCode, responseHeaders(rawHeaders))
+      this.#response.writeInformation(statusCode, responseHeaders(rawHeaders))
     })
     this.#sent.on('response', (answer) => this.#onRefused(answer))
     this.#sent.on('upgrade', (answer, socket, head) => this.#onUpgraded(answer, socket as Socket, head))
