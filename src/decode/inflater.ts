@@ -20,7 +20,10 @@ export interface ClosableInflater extends Inflater {
 }
 
 /** What the sender took off the end of each message. */
-const tail = Buffer.from([0x00, 0x00, 0xff, 0xff])
+const tail: Uint8Array = Buffer.from([0x00, 0x00, 0xff, 0xff])
+
+/** A trip to the thread pool costs more than inflating a usual message: so many bytes go together. */
+const tripBytes = 64 * 1024
 
 /** A message that waits for its turn: being inflated, or plain and behind one that is. */
 type Waiting = { readonly isText: boolean } | { readonly plain: Buffer }
@@ -32,6 +35,9 @@ export function createInflater(
   const inflated = gather(messageBytesMax)
   const waiting: Waiting[] = []
   let engine: InflateRaw | undefined
+  /** Of the message under way, not yet handed to zlib. */
+  let pieces: Uint8Array[] = []
+  let piecesBytes = 0
   let queuedBytes = 0
   let isTooLong = false
   let stopped = false
@@ -44,6 +50,7 @@ export function createInflater(
     sink.onNote(note)
     for (const one of waiting) if ('plain' in one) sink.onMessage(one.plain)
     waiting.length = 0
+    pieces = []
     inflated.clear()
     finish()
   }
@@ -84,6 +91,13 @@ export function createInflater(
     })
   }
 
+  function takePieces(): Buffer {
+    const taken = Buffer.concat(pieces)
+    pieces = []
+    piecesBytes = 0
+    return taken
+  }
+
   /** The first of those that wait is whole, and with it the plain ones right behind it. */
   function endFirst(): void {
     engine?.read() // what the stream holds back for its next tick
@@ -101,12 +115,16 @@ export function createInflater(
 
   return {
     push(piece) {
-      if (!stopped) write(piece)
+      if (stopped) return
+      pieces.push(piece)
+      piecesBytes += piece.length
+      if (piecesBytes > tripBytes) write(takePieces())
     },
     end(isText) {
       if (stopped) return
       waiting.push({ isText })
-      write(tail, endFirst)
+      pieces.push(tail)
+      write(takePieces(), endFirst)
     },
     pass(data) {
       if (waiting.length === 0) sink.onMessage(data)
