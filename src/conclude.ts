@@ -7,6 +7,7 @@ import { type RequestReading, readRequest } from './conclude/request-reading.ts'
 import { isAnswered, isCut, verdictOf } from './conclude/usage-verdict.ts'
 import { decodeWhole } from './decode.ts'
 import type { Ending, EndReason, Exchange, Opening, RequestFacts, ResponseFacts } from './exchange.ts'
+import { withModel } from './fold.ts'
 import type { Format } from './formats/format.ts'
 import { formatNamed, formats, formatsFor } from './formats/index.ts'
 import { present } from './formats/learn.ts'
@@ -47,7 +48,8 @@ export function conclude(
 ): Exchange {
   const answer = ending.streamed ? streamedAnswer(opening, ending) : wholeAnswer(opening, ending, responseBody, limits)
   const { format, notes } = answer
-  const request = format?.readRequest(reading?.outline, opening.path)
+  const asked = ending.session?.request ?? format?.readRequest(reading?.outline, opening.path)
+  const request = asked === undefined ? undefined : withModel(asked, opening.queryModel)
   const response = settled(answer.facts, ending, request)
   const inference = format !== undefined || (ending.streamed && opening.method === 'POST' && isAnswered(ending))
   const provider = inference ? providerOf(opening, ending, { format: format?.name, request, response }, attribution) : undefined
@@ -160,5 +162,12 @@ function errorTypeOf(ending: Ending, response: ResponseFacts | undefined): strin
   if (ending.outcome.kind === 'unreachable') return ending.outcome.reason
   if (ending.status !== undefined && ending.status >= 400) return String(ending.status)
   if (response?.error !== undefined) return response.error.type
+  const close = ending.session?.close
+  if (close?.by === 'upstream' && isFailure(close.code)) return `websocket_${close.code}`
   return ending.outcome.kind === 'upstream-aborted' ? 'upstream_aborted' : undefined
+}
+
+/** 1000 and 1001 are normal, and so is none (RFC 6455 §7.4.1). */
+function isFailure(closeCode: number | undefined): boolean {
+  return closeCode !== undefined && closeCode !== 1000 && closeCode !== 1001
 }

@@ -65,14 +65,36 @@ export interface ResponseFacts {
   readonly provider?: string | undefined
   /** A usage object was present, but not one of its counts could be read. */
   readonly usageNotUnderstood?: boolean | undefined
+  /** Of a connection that carries many responses (Realtime); `usage` is their sum. */
+  readonly responses?: ConnectionResponses | undefined
 }
+
+/** The responses of one connection. */
+export interface ConnectionResponses {
+  readonly ended: number
+  /** Begun and not ended. */
+  readonly underWay: number
+  /** The last ones that ended, in that order; bounded, so that a connection of days stays small. */
+  readonly last: readonly EndedResponse[]
+}
+
+export interface EndedResponse {
+  readonly id?: string | undefined
+  /** The provider's own spelling: why it ended, or its status. */
+  readonly finishReason?: string | undefined
+  readonly usage?: Usage | undefined
+}
+
+/** Of the sidecar. */
+export type Side = 'client' | 'upstream'
 
 /** Why an upstream gave no response head. */
 export type UnreachableReason = 'dns' | 'connect' | 'tls' | 'timeout' | 'closed' | 'protocol'
 
 /** How the exchange ended, seen by the proxy path. */
 export type Outcome =
-  | { readonly kind: 'answered' }
+  /** `endedBy`: which side ended an upgraded connection first, both having ended it in good order. */
+  | { readonly kind: 'answered'; readonly endedBy?: Side | undefined }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unreachable'; readonly reason: UnreachableReason; readonly message?: string | undefined }
   | { readonly kind: 'upstream-aborted'; readonly message?: string | undefined }
@@ -125,6 +147,8 @@ export interface Opening {
   readonly method: string
   /** The path as the client sent it, without the query. */
   readonly path: string
+  /** The model that the query of an upgrade names: a WebSocket's first message may say nothing of it. */
+  readonly queryModel?: string | undefined
   /** Name of the configured route, a bounded set: safe as a metric label. */
   readonly route: string
   /** The upstream's. */
@@ -139,7 +163,17 @@ export interface Opening {
 }
 
 /** How the response was framed; `none` when there was no body to frame. */
-export type Framing = 'sse' | 'ndjson' | 'json-array' | 'eventstream' | 'whole' | 'none'
+export type Framing = 'sse' | 'ndjson' | 'json-array' | 'eventstream' | 'websocket' | 'whole' | 'none'
+
+/** What is known of a WebSocket beyond the facts of its responses. */
+export interface Session {
+  /** What the client's messages asked for, and where they did not say so, what the upstream's say that it took them for. */
+  readonly request?: RequestFacts | undefined
+  /** When each of `ResponseFacts.responses.last` ended, in milliseconds after `startedAt`. */
+  readonly responseEndMs: readonly number[]
+  /** The first Close frame. Its code is absent when it had none. */
+  readonly close?: { readonly by: Side; readonly code?: number | undefined } | undefined
+}
 
 /** What the proxying thread knows when a request has ended. Structured-cloneable. */
 export interface Ending {
@@ -149,7 +183,7 @@ export interface Ending {
   readonly status?: number | undefined
   /** Response headers that attribution and formats read, lower-case names, no secrets. */
   readonly responseHeaders: Readonly<Record<string, string>>
-  /** The answer came as a sequence of messages (SSE, NDJSON, JSON array of a streaming method, event-stream). */
+  /** The answer came as a sequence of messages (SSE, NDJSON, JSON array of a streaming method, event-stream, WebSocket). */
   readonly streamed: boolean
   readonly framing: Framing
   readonly contentEncoding?: string | undefined
@@ -173,6 +207,8 @@ export interface Ending {
   readonly format?: string | undefined
   /** Facts folded from the stream so far; undefined when the body is still to be read (see `Unread`). */
   readonly response?: ResponseFacts | undefined
+  /** Of a WebSocket that was read. */
+  readonly session?: Session | undefined
   /** What observation could not do: `limit_hit`, `parse_error`, `unsupported_encoding`, `observer_failed`. */
   readonly notes: readonly string[]
 }

@@ -2,7 +2,7 @@
  * messages → facts, for one streamed response: chooses the wire format among those spoken at the path, hands it message after message, and
  * can be read at any moment. A message that cannot be read is noted; nothing here throws.
  */
-import type { ResponseFacts } from './exchange.ts'
+import type { RequestFacts, ResponseFacts, Side } from './exchange.ts'
 import type { Format, Headers } from './formats/format.ts'
 import { formats, formatsFor } from './formats/index.ts'
 import { type Json, parseJson } from './json.ts'
@@ -16,6 +16,12 @@ export interface Fold {
   message(event: string | undefined, data: Uint8Array): void
   /** JSON keys of which one stands in each message that can still teach something; undefined while every message is wanted. */
   wantedKeys(): readonly string[] | undefined
+  /** A message of the client, where the format has them; `data` is only read during the call. */
+  sent(data: Uint8Array): void
+  /** JSON keys of which one stands in each message of the client that can teach something. */
+  wantedSentKeys(): readonly string[]
+  /** What was asked for by messages; undefined where the format has none. */
+  request(): RequestFacts | undefined
   /** `parse_error` when a message looked like JSON and was none. */
   readonly notes: readonly string[]
 }
@@ -35,7 +41,8 @@ export function streamsArrays(method: string, path: string): boolean {
   return formatsFor(method, path).some((format) => format.arrayStream?.(path) === true)
 }
 
-export function createFold(method: string, path: string, responseHeaders: Headers): Fold {
+/** `queryModel` is the model that the query names, for formats whose requests are messages. */
+export function createFold(method: string, path: string, responseHeaders: Headers, queryModel?: string): Fold {
   const claimed = formatsFor(method, path)
   let candidates: readonly Candidate[] = claimed.map((format) => ({ format, facts: format.readHead?.({}, responseHeaders) ?? {} }))
   let chosen = candidates.length === 1 ? candidates[0] : undefined
@@ -43,6 +50,15 @@ export function createFold(method: string, path: string, responseHeaders: Header
   let done = false
   let messages = 0
   const notes: string[] = []
+  let request: RequestFacts | undefined
+
+  /** Everything is a lesson about what is asked for: an upstream tells what it took a message for. */
+  function learnRequest(message: Json, from: Side): void {
+    const format = (chosen ?? candidates[0])?.format
+    if (format?.session === undefined) return
+    request ??= withModel(format.readRequest(undefined, path), queryModel)
+    request = format.session.readRequest(request, message, from)
+  }
 
   /** While several formats are possible each folds for itself, so that the one that turns out right has missed nothing. */
   function choose(message: Json, event: string | undefined): void {
@@ -60,6 +76,7 @@ export function createFold(method: string, path: string, responseHeaders: Header
     for (const candidate of chosen === undefined ? candidates : [chosen]) {
       candidate.facts = candidate.format.readResponse(candidate.facts, message, event)
     }
+    learnRequest(message, 'upstream')
   }
 
   return {
@@ -82,12 +99,25 @@ export function createFold(method: string, path: string, responseHeaders: Header
       if (message !== undefined) learnFrom(message, event)
       else if (!byShape && isBroken(event, data) && notes.length === 0) notes.push('parse_error')
     },
+    sent(data) {
+      const message = read(data)
+      if (message !== undefined) learnRequest(message, 'client')
+    },
+    wantedSentKeys: () => (chosen ?? candidates[0])?.format.session?.wantedKeys ?? nothingWanted,
+    request: () => request,
     wantedKeys() {
       if (chosen === undefined) return undefined
       const known = chosen.facts.id !== undefined && chosen.facts.model !== undefined
       return known || messages >= messagesBeforeSkimming ? chosen.format.wantedKeys : undefined
     },
   }
+}
+
+const nothingWanted: readonly string[] = []
+
+/** The facts of a request whose query names the model. */
+export function withModel(request: RequestFacts, queryModel: string | undefined): RequestFacts {
+  return request.model !== undefined || queryModel === undefined ? request : { ...request, model: queryModel }
 }
 
 function read(data: Uint8Array): Json | undefined {

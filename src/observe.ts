@@ -9,6 +9,7 @@ import type { Ending, Framing, Opening, Outcome, ResponseFacts } from './exchang
 import { createFold, type Fold, streamsArrays } from './fold.ts'
 import { chooseFraming, createFramer } from './frames/choose.ts'
 import type { Framer } from './frames/framer.ts'
+import { SessionReader } from './observe/session.ts'
 import { pickHeaders } from './proxy/headers.ts'
 import type { Observer, ResponseHead } from './proxy/observer.ts'
 
@@ -72,7 +73,8 @@ class ExchangeObserver implements Observer {
   #requestSentAt: number | undefined
   #headAt: number | undefined
   #responseHeaders: Record<string, string> = {}
-  #reader: ResponseReader | undefined
+  #reader: ResponseReader | SessionReader | undefined
+  #sentBytes = 0
   #responseBytes = 0
   #chunkCount = 0
   #firstChunkAt: number | undefined
@@ -91,7 +93,9 @@ class ExchangeObserver implements Observer {
   }
 
   requestData(chunk: Uint8Array): void {
-    this.#requestBody.push(chunk)
+    this.#sentBytes += chunk.length
+    if (this.#reader instanceof SessionReader) this.#reader.pushSent(chunk)
+    else this.#requestBody.push(chunk)
   }
 
   requestEnd(): void {
@@ -101,6 +105,7 @@ class ExchangeObserver implements Observer {
 
   requestAgain(): void {
     this.#requestBody = new Collected(this.#options.bodyBytesMax)
+    this.#sentBytes = 0
     this.#requestHandedOver = false
   }
 
@@ -115,7 +120,10 @@ class ExchangeObserver implements Observer {
   responseStart(head: ResponseHead, receivedAt: number): void {
     this.#headAt = receivedAt
     this.#responseHeaders = pickHeaders(head.rawHeaders, this.#options.observedHeaders)
-    this.#reader = new ResponseReader(this.#opening, head.status, this.#responseHeaders, this.#options, this.#notes)
+    this.#reader =
+      head.status === 101
+        ? this.#sessionReader(head)
+        : new ResponseReader(this.#opening, head.status, this.#responseHeaders, this.#options, this.#notes)
   }
 
   responseData(chunk: Uint8Array, receivedAt: number): void {
@@ -143,10 +151,21 @@ class ExchangeObserver implements Observer {
     this.#handOverRequest()
     const reader = this.#reader
     const finish = () => {
-      this.#record.ended(this.#ending(outcome, statusSent, endedAt, reader), reader?.wholeBody())
+      const seen = reader instanceof SessionReader ? reader.outcomeOf(outcome) : outcome
+      this.#record.ended(this.#ending(seen, statusSent, endedAt, reader), reader?.wholeBody())
     }
     if (reader === undefined) finish()
     else reader.end(finish)
+  }
+
+  #sessionReader({ rawHeaders }: ResponseHead): SessionReader {
+    return new SessionReader({
+      opening: this.#opening,
+      rawHeaders,
+      messageBytesMax: this.#options.messageBytesMax,
+      elapsedMs: () => this.#options.clock.now() - this.#startedAt,
+      note: (text) => this.#notes.add(text),
+    })
   }
 
   #handOverRequest(): void {
@@ -168,7 +187,7 @@ class ExchangeObserver implements Observer {
     Atomics.add(this.#options.gauges, Gauge.chunkOverhead + bucket, 1)
   }
 
-  #ending(outcome: Outcome, status: number | undefined, endedAt: number, reader: ResponseReader | undefined): Ending {
+  #ending(outcome: Outcome, status: number | undefined, endedAt: number, reader: ResponseReader | SessionReader | undefined): Ending {
     const since = (moment: number | undefined) => (moment === undefined ? undefined : moment - this.#startedAt)
     return {
       id: this.#opening.id,
@@ -178,7 +197,7 @@ class ExchangeObserver implements Observer {
       streamed: reader?.streamed ?? false,
       framing: reader?.framing ?? 'none',
       contentEncoding: reader?.encoding,
-      requestBytes: this.#requestBody.bytes,
+      requestBytes: this.#sentBytes,
       responseBytes: this.#responseBytes,
       requestSentMs: since(this.#requestSentAt),
       responseHeadMs: since(this.#headAt),
@@ -191,6 +210,7 @@ class ExchangeObserver implements Observer {
       caller: this.#caller,
       format: reader?.format(),
       response: reader?.facts(),
+      ...(reader instanceof SessionReader ? { session: reader.session() } : {}),
       notes: [...this.#notes],
     }
   }

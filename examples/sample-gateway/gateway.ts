@@ -17,6 +17,7 @@ import { anthropicError, messages } from './anthropic.ts'
 import { geminiError, generateContent, isGemini } from './gemini.ts'
 import { chat, completions, embeddings, models, openaiError } from './openai.ts'
 import { type Pace, type Played, play } from './play.ts'
+import { createRealtime } from './realtime.ts'
 import { responses } from './responses.ts'
 import type { Incoming, Script } from './script.ts'
 
@@ -79,6 +80,18 @@ export async function startSampleGateway(options: SampleGatewayOptions = {}): Pr
   const server = createServer((request, response) => {
     answer(request, response, { eventMs, gzip }, index++, sent).catch(() => response.destroy())
   })
+  const realtime = createRealtime(eventMs)
+  server.on('upgrade', (request, socket, head) => {
+    const path = new URL(request.url ?? '/', 'http://gateway').pathname
+    const { headers: requestHeaders } = request
+    if (!realtime.claims(path)) {
+      socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+      return
+    }
+    realtime.accept(request, socket, head, index++, (talk) => {
+      sent.push({ ...talk, path, streamed: true, status: 101, requestHeaders, requestBody: '' })
+    })
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
@@ -91,6 +104,7 @@ export async function startSampleGateway(options: SampleGatewayOptions = {}): Pr
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
+        realtime.close()
         server.closeAllConnections()
       }),
   }

@@ -4,7 +4,7 @@ import { startSampleGateway } from './gateway.ts'
 
 const help = `Usage: node examples/sample-gateway/main.ts [options]
 
-A sample LLM gateway: OpenAI chat, completions, responses and embeddings, Anthropic messages, Gemini generateContent.
+A sample LLM gateway: OpenAI chat, completions, responses, realtime and embeddings, Anthropic messages, Gemini generateContent.
 
 Options:
   --port <number>      where to listen on 127.0.0.1 (default 8000; 0 lets the system choose)

@@ -39,6 +39,7 @@ export function verdictOf(input: VerdictInput): Verdict | undefined {
   if (usage === undefined && request?.usageExpected === false) return undefined
   if (input.format === undefined) return { outcome: 'undecodable', reason: 'unknown_format' }
   const cut = cutReason(ending, response)
+  if (ending.framing === 'websocket') return sessionVerdict(input, cut)
   if (usage !== undefined) {
     if (cut !== undefined) return { outcome: 'partial', reason: cut }
     return { outcome: isZero(usage) ? 'zero' : 'reported' }
@@ -46,6 +47,18 @@ export function verdictOf(input: VerdictInput): Verdict | undefined {
   const unread = unreadReason(input, cut !== undefined)
   if (unread !== undefined) return { outcome: 'undecodable', reason: unread }
   return { outcome: 'missing', reason: cut ?? (wasNotRequested(input) ? 'not_requested' : 'upstream_omitted') }
+}
+
+/** The sum over a connection's responses: a message that could not be read may have been one of them. Nothing is due where none began. */
+function sessionVerdict(input: VerdictInput, cut: UsageReason | undefined): Verdict | undefined {
+  const { usage, responses } = input.response ?? {}
+  const unread = unreadReason(input, cut !== undefined)
+  if (usage !== undefined) {
+    const reason = unread ?? cut
+    return reason === undefined ? { outcome: isZero(usage) ? 'zero' : 'reported' } : { outcome: 'partial', reason }
+  }
+  if (unread !== undefined) return { outcome: 'undecodable', reason: unread }
+  return responses === undefined ? undefined : { outcome: 'missing', reason: cut ?? 'upstream_omitted' }
 }
 
 /** Why the end is missing; undefined when the terminal event was seen, whoever closed the connection after it. */

@@ -1,8 +1,16 @@
 /** messages → facts. A wire format is a pure fold: no I/O, no clock, no state but the facts it is handed. */
-import type { RequestFacts, ResponseFacts } from '../exchange.ts'
+import type { RequestFacts, ResponseFacts, Side } from '../exchange.ts'
 import type { Json } from '../json.ts'
 
 export type Headers = Readonly<Record<string, string>>
+
+/** Of a connection that carries many requests and responses, both as messages. */
+export interface SessionFormat {
+  /** JSON keys one of which stands in every message of the client that can teach something. */
+  readonly wantedKeys: readonly string[]
+  /** What one message says about what is asked for. Returns `facts` itself when nothing was learnt. Never throws. */
+  readRequest(facts: RequestFacts, message: Json, from: Side): RequestFacts
+}
 
 export interface Format {
   /** Stable name, kebab-case: `openai-chat`. It is a ledger value. */
@@ -22,6 +30,8 @@ export interface Format {
   readRequest(body: Json | undefined, path: string): RequestFacts
   /** Whether an answer in `application/json` at that path is a JSON array sent element by element (Gemini without `alt=sse`). */
   arrayStream?(path: string): boolean
+  /** Present where requests come as messages too. */
+  readonly session?: SessionFormat
   /** Facts from response headers (Bedrock's token-count headers). Optional. */
   readHead?(facts: ResponseFacts, headers: Headers): ResponseFacts
   /** Returns `facts` itself when nothing was learnt. Never throws. */

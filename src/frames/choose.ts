@@ -6,6 +6,7 @@ import type { Framer, FramerOptions } from './framer.ts'
 import { createJsonArrayFramer } from './json-array.ts'
 import { createNdjsonFramer } from './ndjson.ts'
 import { createSseFramer } from './sse.ts'
+import { createWebSocketFramer } from './websocket.ts'
 import { createWholeFramer } from './whole.ts'
 
 const framers: Readonly<Record<Framing, (options: FramerOptions) => Framer>> = {
@@ -13,6 +14,7 @@ const framers: Readonly<Record<Framing, (options: FramerOptions) => Framer>> = {
   ndjson: createNdjsonFramer,
   'json-array': createJsonArrayFramer,
   eventstream: createEventstreamFramer,
+  websocket: createWebSocketFramer,
   whole: createWholeFramer,
   none: () => ({ push() {}, end() {} }),
 }

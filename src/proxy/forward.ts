@@ -13,7 +13,7 @@ import { Answer, type AnswerOwner } from './answer.ts'
 import { type Body, readBody } from './body.ts'
 import type { Edit, Editor, RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
-import { requestHeaders, responseHeaders } from './headers.ts'
+import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
 import type { OpeningOptions } from './opening.ts'
 import type { Destination } from './routes.ts'
@@ -125,17 +125,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   #dispatch(destination: Destination, path: string, body: Body, edited: boolean): void {
     if (this.#settled) return
     const request = this.#request
-    const opening = this.#opening
-    const flags = opening.traceFlags.toString(16).padStart(2, '0')
-    const headers = requestHeaders(request.rawHeaders, {
-      host: hostFor(destination, request.headers.host),
-      traceparent: `00-${opening.traceId}-${opening.spanId}-${flags}`,
-      tracestate: opening.traceState,
-      clientAddress: request.socket.remoteAddress ?? 'unknown',
-      clientHost: request.headers.host,
-      clientScheme: 'http',
-      edited,
-    })
+    const headers = requestHeaders(request.rawHeaders, { ...rewriteOf(request, this.#opening, destination), edited })
     const method = (request.method ?? 'GET') as Dispatcher.HttpMethod
     this.#upstreamDone = false
     this.#release = this.#options.upstreamOf(destination.origin).dispatch({ path, method, headers, body }, this)
@@ -336,6 +326,19 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   #observerThrew(): void {
     this.#observerFailed = true
     Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
+  }
+}
+
+export function rewriteOf(request: IncomingMessage, opening: Opening, destination: Destination): RequestRewrite {
+  const flags = opening.traceFlags.toString(16).padStart(2, '0')
+  return {
+    host: hostFor(destination, request.headers.host),
+    traceparent: `00-${opening.traceId}-${opening.spanId}-${flags}`,
+    tracestate: opening.traceState,
+    clientAddress: request.socket.remoteAddress ?? 'unknown',
+    clientHost: request.headers.host,
+    clientScheme: 'http',
+    edited: false,
   }
 }
 

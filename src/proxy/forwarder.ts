@@ -1,14 +1,18 @@
 /** Every request that is open, and how all of them end when the sidecar does. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { Gauge } from '../batch.ts'
 import type { Route } from '../config.ts'
 import { createRoster } from '../roster.ts'
 import { Forwarding, type ForwardOptions } from './forward.ts'
 import { openingOf, originForm } from './opening.ts'
 import { createRouter } from './routes.ts'
+import { Upgrading } from './upgrade.ts'
 
 export interface Forwarder {
   handle(request: IncomingMessage, response: ServerResponse): void
+  /** `head` is what the client has sent behind its request already. */
+  upgrade(request: IncomingMessage, client: Socket, head: Buffer): void
   /** Requests that have not ended. */
   openCount(): number
   /** Whether an answer is under way on that socket. */
@@ -21,7 +25,7 @@ export interface Forwarder {
 
 export function createForwarder(routes: readonly Route[], options: ForwardOptions): Forwarder {
   const route = createRouter(routes)
-  const open = createRoster<Forwarding>()
+  const open = createRoster<Forwarding | Upgrading>()
   const answering = new WeakMap<object, number>()
   let closing = false
   const count = (socket: object, by: number) => answering.set(socket, (answering.get(socket) ?? 0) + by)
@@ -42,6 +46,19 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
       Atomics.add(options.gauges, Gauge.open, 1)
       if (match === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
       else forwarding.begin(match.destination, match.path)
+    },
+    upgrade(request, client, head) {
+      const target = originForm(request.url ?? '/')
+      const match = route(target)
+      const opening = openingOf(request, target, match?.destination, options)
+      const upgrading = new Upgrading(request, client, head, opening, options, () => {
+        open.remove(upgrading)
+        Atomics.sub(options.gauges, Gauge.open, 1)
+      })
+      open.add(upgrading)
+      Atomics.add(options.gauges, Gauge.open, 1)
+      if (match === undefined) upgrading.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
+      else upgrading.begin(match.destination, match.path)
     },
     openCount: open.size,
     isAnswering: (socket) => (answering.get(socket) ?? 0) > 0,

@@ -60,6 +60,8 @@ export interface RequestRewrite {
   /** `Host` as the client sent it. */
   readonly clientHost: string | undefined
   readonly clientScheme: 'http' | 'https'
+  /** The connection is to be upgraded: `Upgrade` crosses, and `Connection` as far as it names it. */
+  readonly upgrade?: boolean
   /** The body is not the client's own: its length is another, and its answer must come uncompressed, or nothing can be taken out of it. */
   readonly edited: boolean
 }
@@ -88,6 +90,7 @@ export function requestHeaders(rawHeaders: readonly string[], rewrite: RequestRe
     const name = rawHeaders[i] as string
     const value = rawHeaders[i + 1] as string
     const lower = name.toLowerCase()
+    if (rewrite.upgrade && putUpgrade(out, name, lower, value)) continue
     if (hopByHop.has(lower) || named?.has(lower)) continue
     switch (lower) {
       case 'host':
@@ -133,6 +136,29 @@ export function requestHeaders(rawHeaders: readonly string[], rewrite: RequestRe
   if (forwarded > 0) out[forwarded] = `${out[forwarded]}, ${hop}`
   else out.push('forwarded', hop)
   if (!hostDone) out.unshift('host', rewrite.host) // last: it moves every index
+  return out
+}
+
+/** Puts the two fields that upgrade a connection (RFC 9110 §7.8), in the sender's spelling; false for every other field. */
+function putUpgrade(out: string[], name: string, lower: string, value: string): boolean {
+  if (lower === 'upgrade') out.push(name, value)
+  else if (lower === 'connection') {
+    const option = value.split(',').find((token) => token.trim().toLowerCase() === 'upgrade')
+    if (option !== undefined) out.push(name, option.trim())
+  } else return false
+  return true
+}
+
+/** Header fields for the client of an answer that upgrades the connection. */
+export function upgradeHeaders(rawHeaders: readonly string[]): string[] {
+  const named = namedByConnection(rawHeaders)
+  const out: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    const value = rawHeaders[i + 1] as string
+    const lower = name.toLowerCase()
+    if (!putUpgrade(out, name, lower, value) && !hopByHop.has(lower) && !named?.has(lower)) out.push(name, value)
+  }
   return out
 }
 

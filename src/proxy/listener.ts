@@ -5,6 +5,7 @@ import { Gauge } from '../batch.ts'
 import type { Address } from '../config.ts'
 import { errorHeader } from './failures.ts'
 import type { Forwarder } from './forwarder.ts'
+import { isUpgrade } from './upgrade.ts'
 
 export interface ListenerOptions {
   readonly address: Address
@@ -43,6 +44,7 @@ export function listen(options: ListenerOptions): Promise<Listener> {
     keepAliveInitialDelay: 30_000,
     noDelay: true,
     highWaterMark: 64 * 1024,
+    shouldUpgradeCallback: isUpgrade,
   })
   server.maxHeadersCount = 0 // the size limit bounds them; a silent cut at 2,000 would lose fields
   // Client pools open connections ahead of need; Node counts them among neither the idle nor the answering ones when it closes.
@@ -59,6 +61,15 @@ export function listen(options: ListenerOptions): Promise<Listener> {
     unused.delete(request.socket)
     response.writeContinue()
     forwarder.handle(request, response)
+  })
+  // Upgraded connections are no longer node:http's: it neither counts nor closes them.
+  const upgraded = new Set<Socket>()
+  server.on('upgrade', (request, stream, head) => {
+    const socket = stream as Socket
+    unused.delete(socket)
+    upgraded.add(socket)
+    socket.once('close', () => upgraded.delete(socket))
+    forwarder.upgrade(request, socket, head)
   })
   server.on('connect', (_request, socket) =>
     answerRaw(socket as Socket, 405, 'connect_refused', 'tokenweir is a reverse proxy: CONNECT is not served.'),
@@ -92,7 +103,10 @@ export function listen(options: ListenerOptions): Promise<Listener> {
             server.closeIdleConnections()
             for (const socket of unused) socket.destroy()
           }),
-        destroyConnections: () => server.closeAllConnections(),
+        destroyConnections: () => {
+          server.closeAllConnections()
+          for (const socket of upgraded) socket.destroy()
+        },
       })
     })
   })

@@ -8,7 +8,7 @@ export interface ResponseHead {
 }
 
 export interface Observer {
-  /** `chunk` must not be kept beyond the end of the exchange, and never changed. */
+  /** Behind the head of an upgrade: what the client sends on the upgraded connection. `chunk` must not be kept beyond the end of the exchange, and never changed. */
   requestData(chunk: Uint8Array): void
   /** The whole request has been handed to the upstream connection. */
   requestEnd(): void

@@ -48,6 +48,7 @@ export function openingOf(
     startedAt,
     method: request.method ?? 'GET',
     path: query < 0 ? target : target.slice(0, query),
+    ...(request.headers.upgrade === undefined || query < 0 ? {} : { queryModel: modelOf(target.slice(query + 1)) }),
     route: destination?.route.name ?? 'none',
     serverAddress: destination?.address ?? '',
     serverPort: destination?.port ?? 0,
@@ -69,4 +70,14 @@ function traceOf(headers: IncomingHttpHeaders, mode: TraceMode, ids: Ids): Trace
   const traceState = headers['tracestate'] as string | undefined
   if (mode !== 'link') return { traceId, spanId, parentSpanId, traceFlags: flags, traceState, usageByCaller }
   return { traceId: ids.traceId(), spanId, traceFlags: 1, link: { traceId, spanId: parentSpanId, traceFlags: flags, traceState } }
+}
+
+/** A longer name is none. */
+const modelLengthMax = 256
+
+/** OpenAI names the model of a Realtime connection in its query, Azure the deployment. */
+function modelOf(query: string): string | undefined {
+  const parameters = new URLSearchParams(query)
+  const model = parameters.get('model') || parameters.get('deployment') || undefined
+  return model !== undefined && model.length <= modelLengthMax ? model : undefined
 }

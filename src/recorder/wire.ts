@@ -15,13 +15,13 @@ export interface Wire {
 
 const openingFields = [
   ...(['id', 'traceId', 'spanId', 'parentSpanId', 'traceFlags', 'traceState', 'startedAt', 'method', 'path', 'route'] as const),
-  ...(['serverAddress', 'serverPort', 'routeProvider', 'requestHeaders', 'caller', 'link', 'usageByCaller'] as const),
+  ...(['serverAddress', 'serverPort', 'routeProvider', 'requestHeaders', 'caller', 'link', 'usageByCaller', 'queryModel'] as const),
 ] as const satisfies readonly (keyof Opening)[]
 
 const endingFields = [
   ...(['id', 'outcome', 'status', 'responseHeaders', 'streamed', 'framing', 'contentEncoding', 'requestBytes', 'responseBytes'] as const),
   ...(['requestSentMs', 'responseHeadMs', 'firstChunkMs', 'lastChunkMs', 'endMs', 'drained', 'chunkCount', 'firstByteOverheadMs'] as const),
-  ...(['format', 'response', 'caller', 'notes'] as const),
+  ...(['format', 'response', 'session', 'caller', 'notes'] as const),
 ] as const satisfies readonly (keyof Ending)[]
 
 /** Does not compile when a field is missing above. */

@@ -87,7 +87,7 @@ export const endColumns: readonly EndColumn[] = [
   {
     name: 'framing',
     type: 'TEXT',
-    description: 'sse, ndjson, json-array, eventstream, whole or none.',
+    description: 'sse, ndjson, json-array, eventstream, websocket, whole or none.',
     ofExchange: (e) => e.ending.framing,
   },
   { name: 'format', type: 'TEXT', description: 'Wire format, where one was recognised.', ofExchange: (e) => e.format },

@@ -124,6 +124,7 @@ export function logLine(exchange: Exchange): string {
     cache_write_tokens: usage?.cacheWriteTokens,
     reasoning_tokens: usage?.reasoningTokens,
     total_tokens: usage?.totalTokens,
+    responses: response?.responses?.ended,
     usage_outcome: exchange.usageOutcome,
     usage_reason: exchange.usageReason,
     time_to_first_chunk_ms: rounded(ending.firstChunkMs),

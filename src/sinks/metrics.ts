@@ -186,14 +186,16 @@ function recordTokens(meter: Meter, names: GenerationNames, cells: Operation, us
 }
 
 function recordStream(meter: Meter, names: GenerationNames, cells: Operation, exchange: Exchange): void {
-  const { firstChunkMs, lastChunkMs, chunkCount } = exchange.ending
-  if (firstChunkMs !== undefined) {
+  const { firstChunkMs, lastChunkMs, chunkCount, framing } = exchange.ending
+  // A connection that is talked on for an hour has no first chunk that anybody waited for.
+  const isTimed = framing !== 'websocket'
+  if (isTimed && firstChunkMs !== undefined) {
     cells.timeToFirstChunk ??= meter.histogram(names.timeToFirstChunk, cells.labels)
     cells.timeToFirstChunk.record(firstChunkMs / 1000)
   }
   // The conventions record every chunk. That would be a clock reading and a message between threads for each; the mean of one stream tells
   // a slow model from a fast one as well, and a stall shows in the duration.
-  if (firstChunkMs !== undefined && lastChunkMs !== undefined && chunkCount > 1) {
+  if (isTimed && firstChunkMs !== undefined && lastChunkMs !== undefined && chunkCount > 1) {
     cells.timePerOutputChunk ??= meter.histogram(names.timePerOutputChunk, cells.labels)
     cells.timePerOutputChunk.record((lastChunkMs - firstChunkMs) / 1000 / (chunkCount - 1))
   }
@@ -204,8 +206,10 @@ function recordStream(meter: Meter, names: GenerationNames, cells: Operation, ex
   if (reason !== undefined) cells.streams.zeroUsage.get(reason)?.add(1)
 }
 
-function isCompletedStream({ ending, endReason, request }: Exchange): boolean {
+function isCompletedStream({ ending, endReason, request, usageOutcome }: Exchange): boolean {
   const { streamed, status } = ending
+  // A WebSocket on which no response began has no usage to miss.
+  if (status === 101) return endReason === 'completed' && usageOutcome !== undefined
   return streamed && endReason === 'completed' && status !== undefined && status >= 200 && status < 300 && request?.usageExpected !== false
 }
 

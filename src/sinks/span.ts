@@ -20,7 +20,7 @@ import type { Sink } from './sink.ts'
 export function createSpanSink({ tracer, ids, limited }: SpanSource, generation: Generation): Sink {
   function recordSpan(exchange: Exchange): void {
     const { opening, ending } = exchange
-    const { name, attributes, isError, errorMessage } = spanContent(exchange, generation)
+    const { name, attributes, events, isError, errorMessage } = spanContent(exchange, generation)
     ids.preset(opening.traceId, opening.spanId)
     const links = opening.link === undefined ? undefined : [{ context: remoteContext(opening.link) }]
     const options = { kind: SpanKind.CLIENT, startTime: opening.startedAt, ...(links === undefined ? {} : { links }) }
@@ -30,6 +30,7 @@ export function createSpanSink({ tracer, ids, limited }: SpanSource, generation:
     // catalog's types already, are used for nothing else, and are put in place whole.
     if (limited) span.setAttributes(attributes)
     else (span as Span & { attributes: SpanAttributes }).attributes = attributes
+    for (const event of events ?? []) span.addEvent(event.name, event.attributes, event.time)
     if (isError) span.setStatus({ code: SpanStatusCode.ERROR, ...(errorMessage === undefined ? {} : { message: errorMessage }) })
     span.end(opening.startedAt + ending.endMs)
   }

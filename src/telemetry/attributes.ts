@@ -1,5 +1,5 @@
 /** exchange → what its span says: name, attributes, status. Pure; the names are in `catalog.ts`. */
-import type { Exchange, RequestFacts, Usage } from '../exchange.ts'
+import type { EndedResponse, Exchange, RequestFacts, Usage } from '../exchange.ts'
 import type { AttributeName, Generation } from './catalog.ts'
 import { generations } from './names.ts'
 
@@ -10,11 +10,23 @@ export interface SpanContent {
   /** `{operation} {model}` of an inference request, else `{METHOD} {route}`: never a raw path. */
   readonly name: string
   readonly attributes: SpanAttributes
+  /** One for each of the last responses of a WebSocket; absent where there is none. */
+  readonly events?: readonly SpanEvent[]
   /** A caller that cancels is no error, so this follows `errorType` alone, not the end reason. */
   readonly isError: boolean
   /** Why an upstream could not be reached or broke off; status text of an error, never content of an answer. */
   readonly errorMessage?: string
 }
+
+export interface SpanEvent {
+  readonly name: typeof responseEvent
+  /** Milliseconds since the epoch, with fraction. */
+  readonly time: number
+  readonly attributes: SpanAttributes
+}
+
+/** The name of the event of one response that ended on a WebSocket. */
+const responseEvent = 'tokenweir.response'
 
 /** A field that the exchange does not have is absent from the attributes, not zero and not empty. */
 export function spanContent(exchange: Exchange, generation: Generation): SpanContent {
@@ -34,7 +46,31 @@ export function spanContent(exchange: Exchange, generation: Generation): SpanCon
   const isError = exchange.errorType !== undefined
   const { outcome } = ending
   const message = isError && 'message' in outcome ? outcome.message : undefined
-  return { name: nameOf(exchange), attributes, isError, ...(message === undefined ? {} : { errorMessage: message }) }
+  const events = eventsOf(exchange, generation)
+  return {
+    name: nameOf(exchange),
+    attributes,
+    ...(events.length === 0 ? {} : { events }),
+    isError,
+    ...(message === undefined ? {} : { errorMessage: message }),
+  }
+}
+
+function eventsOf({ opening, ending, response }: Exchange, generation: Generation): readonly SpanEvent[] {
+  const last = response?.responses?.last ?? []
+  return last.map((one, index) => ({
+    name: responseEvent,
+    time: opening.startedAt + (ending.session?.responseEndMs[index] ?? ending.endMs),
+    attributes: responseAttributes(one, generation),
+  }))
+}
+
+function responseAttributes({ id, finishReason, usage }: EndedResponse, generation: Generation): SpanAttributes {
+  const attributes: SpanAttributes = {}
+  put(attributes, 'gen_ai.response.id', id)
+  put(attributes, 'gen_ai.response.finish_reasons', finishReason === undefined ? undefined : [finishReason])
+  if (usage !== undefined) addUsage(attributes, usage, generation)
+  return attributes
 }
 
 function nameOf({ opening, inference, operation, request }: Exchange): string {
@@ -54,11 +90,12 @@ function addInference(attributes: SpanAttributes, exchange: Exchange, generation
   put(attributes, 'gen_ai.response.id', response?.id)
   put(attributes, 'gen_ai.response.model', response?.model)
   put(attributes, 'gen_ai.response.finish_reasons', response?.finishReasons && asSpelt(response.finishReasons))
-  if (ending.streamed && ending.firstChunkMs !== undefined) {
+  if (ending.streamed && ending.framing !== 'websocket' && ending.firstChunkMs !== undefined) {
     attributes['gen_ai.response.time_to_first_chunk'] = ending.firstChunkMs / 1000
   }
   if (response?.usage !== undefined && opening.usageByCaller !== true) addUsage(attributes, response.usage, generation)
   if (exchange.format?.startsWith('openai')) addOpenAi(attributes, exchange)
+  put(attributes, 'tokenweir.responses', response?.responses?.ended)
   put(attributes, 'tokenweir.usage.outcome', exchange.usageOutcome)
   put(attributes, 'tokenweir.usage.reason', exchange.usageReason)
 }

@@ -70,6 +70,7 @@ export const attributes = {
   'openai.response.system_fingerprint': { type: 'string', description: 'Fingerprint of the backend configuration.' },
   'tokenweir.exchange.id': { type: 'string', description: "The sidecar's own id of the request, a UUIDv7; the ledger's primary key." },
   'tokenweir.end_reason': { type: 'string', description: 'How the request ended: completed, client-aborted, upstream-aborted, …' },
+  'tokenweir.responses': { type: 'int', description: 'Responses that ended on a WebSocket; usage is their sum.' },
   'tokenweir.usage.outcome': { type: 'string', description: 'reported, zero, partial, missing or undecodable.' },
   'tokenweir.usage.reason': { type: 'string', description: 'Why the outcome is not `reported`.' },
   upstream: { type: 'string', description: 'Address and port of an upstream. A label only.' },
@@ -190,7 +191,7 @@ export const metrics = {
   ),
   'tokenweir.streams.completed': counter(
     '{stream}',
-    'Streamed answers that came whole, with a status of 2xx, to requests whose answers carry usage.',
+    'Streamed answers that came whole, with a status of 2xx, to requests whose answers carry usage; WebSockets with a response.',
     ...streamLabels,
   ),
   'tokenweir.streams.zero_usage': counter(

@@ -168,3 +168,25 @@ describe('a concluded exchange', () => {
     }
   })
 })
+
+describe('a WebSocket', () => {
+  it('that was refused asked for the model of its query', () => {
+    const exchange = concluded({
+      opening: { path: '/v1/realtime', method: 'GET', queryModel: 'gpt-realtime' },
+      ending: { status: 401 },
+      body: { error: { type: 'invalid_request_error' } },
+    })
+    expect([exchange.request?.model, exchange.errorType, exchange.usageOutcome]).toEqual(['gpt-realtime', '401', undefined])
+  })
+
+  it.each([
+    ['upstream', 1011, 'websocket_1011'],
+    ['upstream', 1001, undefined],
+    ['upstream', undefined, undefined],
+    ['client', 4000, undefined],
+  ] as const)('that the %s closes with %s has the error %s', (by, code, errorType) => {
+    const session = { responseEndMs: [], close: { by, ...(code === undefined ? {} : { code }) } }
+    const ending = { status: 101, streamed: true, framing: 'websocket', format: 'openai-realtime', session } as const
+    expect(concluded({ opening: { path: '/v1/realtime', method: 'GET' }, ending }).errorType).toBe(errorType)
+  })
+})

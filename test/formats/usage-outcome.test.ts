@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import type { Ending, ResponseFacts } from '../../src/exchange.ts'
 import { asked, chatBody, concluded, cut, type Given, left, stopped, streamed, usage } from './exchanges.ts'
+
+const session = (response: ResponseFacts, more: Partial<Ending> = {}) =>
+  streamed(response, { status: 101, framing: 'websocket', format: 'openai-realtime', ...more })
+const given = (response: ResponseFacts, more: Partial<Ending> = {}): Given => ({
+  opening: { path: '/v1/realtime', method: 'GET' },
+  ending: session(response, more),
+})
+const responses = { ended: 1, underWay: 0, last: [] }
 
 describe('the usage outcome of', () => {
   const table: readonly (readonly [title: string, given: Given, outcome: string | undefined, reason: string | undefined])[] = [
@@ -132,9 +141,28 @@ describe('the usage outcome of', () => {
     ['subtitles as plain text', { opening: { path: '/v1/audio/transcriptions' }, body: 'WEBVTT' }, 'missing', 'upstream_omitted'],
     [
       'a WebSocket with usage',
-      { opening: { path: '/v1/realtime', method: 'GET' }, ending: streamed({ usage }, { status: 101, format: 'openai-realtime' }) },
+      { opening: { path: '/v1/realtime', method: 'GET' }, ending: session({ usage, finished: true }) },
       'reported',
       undefined,
+    ],
+    ['a WebSocket whose upstream said 0', given({ usage: { inputTokens: 0, outputTokens: 0 }, finished: true }), 'zero', undefined],
+    [
+      'a WebSocket with usage, one of whose messages was too long to be read',
+      given({ usage, finished: true }, { notes: ['limit_hit'] }),
+      'partial',
+      'limit_hit',
+    ],
+    ['a WebSocket with usage, left amid a response', given({ usage, finished: false }, { outcome: left }), 'partial', 'client_left'],
+    ['a WebSocket with usage, left after a response', given({ usage, finished: true }, { outcome: left }), 'reported', undefined],
+    ['a WebSocket on which nothing was asked', given({}), undefined, undefined],
+    ['a WebSocket on which nothing was asked, cut', given({}, { outcome: stopped }), undefined, undefined],
+    ['a WebSocket that could not be read', given({}, { notes: ['unsupported_encoding'] }), 'undecodable', 'unsupported_encoding'],
+    ['a WebSocket whose responses say nothing of usage', given({ responses, finished: true }), 'missing', 'upstream_omitted'],
+    [
+      'a WebSocket that was cut amid its first response',
+      given({ responses, finished: false }, { outcome: stopped }),
+      'missing',
+      'sidecar_stopped',
     ],
   ]
 

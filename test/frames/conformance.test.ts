@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Framing } from '../../src/exchange.ts'
 import { createFramer } from '../../src/frames/choose.ts'
-import { event } from './encode.ts'
+import { event, webSocketFrame } from './encode.ts'
 import { fixtures } from './fixtures.ts'
 import { everyCut, run } from './run.ts'
 
@@ -36,6 +36,7 @@ describe('a message that arrives in one piece', () => {
     ['ndjson', Buffer.from('{"a":1}\n'), '{"a":1}'],
     ['json-array', Buffer.from('[{"a":1}]'), '{"a":1}'],
     ['eventstream', event('e', '{"a":1}'), '{"a":1}'],
+    ['websocket', webSocketFrame('{"a":1}'), '{"a":1}'],
     ['whole', Buffer.from('{"a":1}'), '{"a":1}'],
   ]
 

@@ -75,3 +75,37 @@ export function sse(events: readonly (readonly [string | undefined, string])[], 
   const text = lines.map((line, index) => (index < last ? line + spelling.lineEnds[index % spelling.lineEnds.length] : line)).join('')
   return Buffer.from((spelling.byteOrderMark ? '\ufeff' : '') + text)
 }
+
+export interface FrameSpelling {
+  /** 1 text, 2 binary, 0 continuation, 8 close, 9 ping, 10 pong. */
+  readonly opcode?: number
+  /** Another frame of the same message follows. */
+  readonly more?: boolean
+  readonly mask?: readonly [number, number, number, number]
+  /** RSV1, and 2 and 4 for the other reserved bits. */
+  readonly reserved?: number
+  /** How the length is written; the shortest way when not given. */
+  readonly lengthBits?: 7 | 16 | 64
+}
+
+/** One WebSocket frame (RFC 6455 §5.2); text when nothing else is said. */
+export function webSocketFrame(payload: string | Buffer, spelling: FrameSpelling = {}): Buffer {
+  const { opcode = 1, more = false, mask, reserved = 0 } = spelling
+  const bytes = Buffer.from(payload)
+  const lengthBits = spelling.lengthBits ?? (bytes.length < 126 ? 7 : bytes.length < 65536 ? 16 : 64)
+  const first =
+    (more ? 0 : 0x80) + ((reserved & 1) !== 0 ? 0x40 : 0) + ((reserved & 2) !== 0 ? 0x20 : 0) + ((reserved & 4) !== 0 ? 0x10 : 0)
+  const short = lengthBits === 7 ? bytes.length : lengthBits === 16 ? 126 : 127
+  const length = Buffer.alloc(lengthBits === 7 ? 0 : lengthBits / 8)
+  if (lengthBits === 16) length.writeUInt16BE(bytes.length)
+  if (lengthBits === 64) length.writeBigUInt64BE(BigInt(bytes.length))
+  const head = Buffer.concat([Buffer.of(first + opcode, short + (mask === undefined ? 0 : 0x80)), length])
+  if (mask === undefined) return Buffer.concat([head, bytes])
+  return Buffer.concat([head, Buffer.from(mask), Buffer.from(bytes.map((byte, at) => byte ^ (mask[at % 4] as number)))])
+}
+
+/** A Close frame. */
+export function webSocketClose(code?: number, reason = '', spelling: FrameSpelling = {}): Buffer {
+  const payload = code === undefined ? '' : Buffer.concat([Buffer.of(code >> 8, code & 0xff), Buffer.from(reason)])
+  return webSocketFrame(payload, { ...spelling, opcode: 8 })
+}

@@ -1,6 +1,6 @@
 /** Bodies of every framing with the messages that stand in them. Written for these tests. */
 import type { Framing } from '../../src/exchange.ts'
-import { event, eventstreamMessage } from './encode.ts'
+import { event, eventstreamMessage, webSocketClose, webSocketFrame } from './encode.ts'
 import type { Seen } from './run.ts'
 
 export interface Fixture {
@@ -154,4 +154,63 @@ const whole: Fixture[] = [
   fixture('whole', 'nothing', '', []),
 ]
 
-export const fixtures: readonly Fixture[] = [...sse, ...ndjson, ...jsonArray, ...eventstream, ...whole]
+const mask = [0x37, 0xfa, 0x21, 0x3d] as const
+const more = true
+const long = `{"usage":{"output_tokens":7},"text":"${'ü'.repeat(70)}"}`
+const frames = (name: string, parts: readonly Buffer[], messages: readonly Seen[], notes: string[] = []) =>
+  fixture('websocket', name, Buffer.concat(parts), messages, notes)
+
+const websocket: Fixture[] = [
+  frames('text in one frame', [webSocketFrame('{"a":1}'), webSocketFrame('{"usage":2}')], unnamed('{"a":1}', '{"usage":2}')),
+  frames('masked text', [webSocketFrame('{"a":1}', { mask }), webSocketFrame(long, { mask })], unnamed('{"a":1}', long)),
+  frames(
+    'every way of writing a length',
+    ([7, 16, 64] as const).map((lengthBits) => webSocketFrame('{}', { lengthBits })),
+    unnamed('{}', '{}', '{}'),
+  ),
+  frames('lengths of two bytes', [webSocketFrame('x'.repeat(300)), webSocketFrame(long)], unnamed('x'.repeat(300), long)),
+  frames(
+    'a message in pieces, and control frames between them',
+    [
+      webSocketFrame(long.slice(0, 20), { more }),
+      webSocketFrame('still there?', { opcode: 9 }),
+      webSocketFrame(long.slice(20, 50), { more, opcode: 0, mask }),
+      webSocketFrame('', { opcode: 10, mask }),
+      webSocketFrame('', { more, opcode: 0 }),
+      webSocketFrame(long.slice(50), { opcode: 0 }),
+      webSocketFrame('{}'),
+    ],
+    unnamed(long, '{}'),
+  ),
+  frames('empty text', [webSocketFrame(''), webSocketFrame('', { mask }), webSocketFrame('1')], unnamed('', '', '1')),
+  frames(
+    'binary messages, whole and in pieces',
+    [
+      webSocketFrame('{"usage":1}', { opcode: 2 }),
+      webSocketFrame('{"usage":', { opcode: 2, more }),
+      webSocketFrame('1}', { opcode: 0, mask }),
+      webSocketFrame('{}'),
+    ],
+    unnamed('{}'),
+  ),
+  frames('nothing behind a Close frame', [webSocketFrame('1'), webSocketClose(1000, 'bye'), webSocketFrame('2')], unnamed('1')),
+  frames('a connection that was cut in a frame', [webSocketFrame('1'), webSocketFrame('{"a":1}').subarray(0, -1)], unnamed('1')),
+  frames('a connection that was cut between frames', [webSocketFrame('1'), webSocketFrame('2', { more })], unnamed('1')),
+  ...(
+    [
+      ['an opcode that means nothing', webSocketFrame('2', { opcode: 3 })],
+      ['a control opcode that means nothing', webSocketFrame('2', { opcode: 11 })],
+      ['compression that was not agreed', webSocketFrame('2', { reserved: 1 })],
+      ['a second reserved bit', webSocketFrame('2', { reserved: 2 })],
+      ['a third reserved bit', webSocketFrame('2', { reserved: 4 })],
+      ['a continuation of nothing', webSocketFrame('2', { opcode: 0 })],
+      ['a ping in pieces', webSocketFrame('2', { opcode: 9, more })],
+      ['a ping of 126 bytes', webSocketFrame('x'.repeat(126), { opcode: 9 })],
+      ['a compressed ping', webSocketFrame('', { opcode: 9, reserved: 1 })],
+      ['a length beyond 2^53', Buffer.from('817f0040000000000000', 'hex')],
+      ['text within text', Buffer.concat([webSocketFrame('2', { more }), webSocketFrame('3')])],
+    ] as const
+  ).map(([name, bytes]) => frames(name, [webSocketFrame('1'), bytes, webSocketFrame('4')], unnamed('1'), ['parse_error'])),
+]
+
+export const fixtures: readonly Fixture[] = [...sse, ...ndjson, ...jsonArray, ...eventstream, ...websocket, ...whole]

@@ -3,7 +3,7 @@ import type { Framing } from '../../src/exchange.ts'
 import { fixtures } from './fixtures.ts'
 import { isSubsequence, isWanted, randomCuts, run, seeded } from './run.ts'
 
-const framings: readonly Framing[] = ['sse', 'ndjson', 'json-array', 'eventstream', 'whole']
+const framings: readonly Framing[] = ['sse', 'ndjson', 'json-array', 'eventstream', 'websocket', 'whole']
 const keys = ['usage', 'error']
 const salt = ['\r', '\n', '\r\n\r\n', ':', '"', '\\', '{', ']', '\0', 'data:', '\ufeff', '"usage":', '[DONE]', '\xff\xfe'].map((text) =>
   Buffer.from(text, 'latin1'),

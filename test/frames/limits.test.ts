@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Framing } from '../../src/exchange.ts'
-import { event, eventstreamMessage } from './encode.ts'
+import { event, eventstreamMessage, webSocketFrame } from './encode.ts'
 import { bytewise, everyCut, run, type Seen } from './run.ts'
 
 const messageBytesMax = 64
@@ -55,6 +55,31 @@ const cases: Case[] = [
       eventstreamMessage([], '{}'),
     ]),
     messages: unnamed('x'.repeat(48), '{}'),
+  },
+  {
+    framing: 'websocket',
+    what: 'a frame',
+    body: Buffer.concat([tooLong, fits, huge, '{}'].map((text) => webSocketFrame(text))),
+    messages: unnamed(fits, '{}'),
+  },
+  {
+    framing: 'websocket',
+    what: 'the pieces of a message',
+    body: Buffer.concat([
+      webSocketFrame(tooLong.slice(0, 40), { more: true }),
+      webSocketFrame(tooLong.slice(40), { opcode: 0, more: true }),
+      webSocketFrame('', { opcode: 0 }),
+      webSocketFrame(fits.slice(0, 40), { more: true }),
+      webSocketFrame(fits.slice(40), { opcode: 0 }),
+    ]),
+    messages: unnamed(fits),
+  },
+  {
+    framing: 'websocket',
+    what: 'nothing: binary is not kept',
+    body: Buffer.concat([webSocketFrame(huge, { opcode: 2 }), webSocketFrame('1')]),
+    messages: unnamed('1'),
+    notes: [],
   },
   { framing: 'whole', what: 'the body', body: tooLong, messages: [] },
   { framing: 'whole', what: 'the body many times', body: huge, messages: [] },

@@ -1,0 +1,266 @@
+/**
+ * One upgraded connection's way through the proxy: the handshake, the upstream's yes or no to it, then raw bytes both ways. What they mean
+ * is nothing to this file. As everywhere the peer's write comes first, observation after it.
+ *
+ * Order of calls on an `Observer`: requestEnd? responseStart? then (requestData | responseData)* end.
+ */
+import { type ClientRequest, type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { Gauge } from '../batch.ts'
+import type { Opening, Outcome, Side } from '../exchange.ts'
+import type { Member } from '../roster.ts'
+import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
+import { type ForwardOptions, rewriteOf } from './forward.ts'
+import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
+import type { Observer } from './observer.ts'
+import type { Destination } from './routes.ts'
+
+/** A peer that takes nothing more off its socket gets this long to receive what the other side had sent before it broke. */
+const cutFlushMsMax = 30_000
+/** Once one side has ended, the other may be silent for so long before it is taken to be gone. */
+const halfOpenSilenceMsMax = 60_000
+/** Bytes a client may send before the upstream has agreed; then it has to wait. */
+const earlyBytesMax = 64 * 1024
+
+/**
+ * Whether a request asks for another protocol on its connection, and may be given it. HTTP/2 in plain text is not offered (RFC 9113 §3.1
+ * deprecates it, and Java's client asks for it each time), nor an upgrade behind a body: both are answered as plain requests.
+ */
+export function isUpgrade(request: IncomingMessage): boolean {
+  const protocols = (request.headers.upgrade ?? '').split(',').map((protocol) => protocol.trim().toLowerCase())
+  const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) !== 0
+  return request.httpVersionMinor > 0 && !hasBody && protocols.some((protocol) => protocol !== '' && !protocol.startsWith('h2c'))
+}
+
+export class Upgrading implements Member {
+  place = 0
+  readonly #request: IncomingMessage
+  readonly #client: Socket
+  readonly #response: ServerResponse
+  readonly #opening: Opening
+  readonly #options: ForwardOptions
+  readonly #onSettled: () => void
+  readonly #observer: Observer | undefined
+  #observerFailed = false
+  #sent: ClientRequest | undefined
+  #upstream: Socket | undefined
+  /** What the client has sent ahead of the upstream's answer. */
+  #early: Buffer[] = []
+  #earlyBytes = 0
+  #status: number | undefined
+  #ended: Record<Side, boolean> = { client: false, upstream: false }
+  #endedBy: Side | undefined
+  #settled = false
+
+  constructor(request: IncomingMessage, client: Socket, head: Buffer, opening: Opening, options: ForwardOptions, onSettled: () => void) {
+    this.#request = request
+    this.#client = client
+    this.#opening = opening
+    this.#options = options
+    this.#onSettled = onSettled
+    this.#response = new ServerResponse(request)
+    this.#response.sendDate = false
+    this.#response.shouldKeepAlive = false // node:http has let go of this connection: it carries one answer
+    this.#response.assignSocket(client)
+    this.#response.on('error', () => undefined)
+    this.#response.once('finish', () => this.#endClient())
+    this.#observer = this.#guarded(() => options.observe(opening))
+    client.on('error', () => undefined) // `close` follows
+    client.on('close', () => this.#onClosed('client'))
+    client.on('end', this.#onEarlyEnd)
+    client.on('data', this.#onEarly)
+    if (head.length > 0) this.#onEarly(head)
+  }
+
+  refuse(status: number, code: string, message: string): void {
+    this.#status = sendError(this.#response, status, code, message)
+    this.#settle({ kind: 'refused', reason: code })
+  }
+
+  begin(destination: Destination, path: string): void {
+    const request = this.#request
+    const rewrite = rewriteOf(request, this.#opening, destination)
+    const headers = requestHeaders(request.rawHeaders, { ...rewrite, upgrade: true })
+    const { method } = this.#opening
+    try {
+      this.#sent = this.#options.upstreamOf(destination.origin).open({ method, path, headers, host: rewrite.host })
+    } catch {
+      this.refuse(400, 'bad_target', 'The request target must be a path.')
+      return
+    }
+    this.#sent.on('error', (error) => this.#onFailed(error))
+    this.#sent.on('finish', () => this.#tell((observer) => observer.requestEnd()))
+    this.#sent.on('information', ({ statusCode, rawHeaders }) => {
+      this.#response.writeInformation(statusCode, responseHeaders(rawHeaders))
+    })
+    this.#sent.on('response', (answer) => this.#onRefused(answer))
+    this.#sent.on('upgrade', (answer, socket, head) => this.#onUpgraded(answer, socket as Socket, head))
+    this.#sent.end()
+  }
+
+  /** Grace is over: the connection ends here. */
+  cut(): void {
+    if (this.#status === undefined) this.#status = sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
+    else this.#client.destroy()
+    this.#settle({ kind: 'sidecar-stopped' })
+    this.#drop()
+  }
+
+  readonly #onEarly = (chunk: Buffer): void => {
+    if (this.#settled || this.#status !== undefined) return
+    this.#early.push(chunk)
+    this.#earlyBytes += chunk.length
+    if (this.#earlyBytes >= earlyBytesMax) this.#client.pause()
+  }
+
+  /** A client that ends before it has an answer is gone: half an HTTP connection is of no use to it. */
+  readonly #onEarlyEnd = (): void => {
+    if (this.#settled) return
+    this.#settle({ kind: 'client-aborted' })
+    this.#drop()
+    this.#client.destroy()
+  }
+
+  #onFailed(error: Error): void {
+    if (this.#settled) return
+    if (this.#status !== undefined) {
+      this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
+      cutSocket(this.#client)
+      return
+    }
+    const reason = unreachableReason(error)
+    this.#status = sendUnreachable(this.#response, reason)
+    this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
+  }
+
+  /** The upstream answers instead of upgrading: any status, with its body. */
+  #onRefused(answer: IncomingMessage): void {
+    if (this.#settled) return
+    const receivedAt = this.#options.clock.now()
+    const status = answer.statusCode ?? 502
+    const { rawHeaders } = answer
+    this.#status = status
+    this.#response.writeHead(status, answer.statusMessage ?? '', responseHeaders(rawHeaders))
+    this.#response.flushHeaders()
+    this.#tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
+    answer.on('data', (chunk: Buffer) => this.#onRefusedData(answer, chunk))
+    answer.on('end', () => {
+      this.#response.once('finish', () => this.#settle({ kind: 'answered' }))
+      this.#response.end()
+    })
+    answer.on('error', (error) => this.#onFailed(error))
+  }
+
+  #onRefusedData(answer: IncomingMessage, chunk: Buffer): void {
+    const receivedAt = this.#options.clock.now()
+    if (!this.#response.write(chunk)) {
+      answer.pause()
+      this.#client.once('drain', () => answer.resume())
+    }
+    this.#tell((observer) => observer.responseData(chunk, receivedAt))
+  }
+
+  #onUpgraded(answer: IncomingMessage, upstream: Socket, head: Buffer): void {
+    upstream.on('error', () => undefined) // `close` follows
+    if (this.#settled) {
+      upstream.destroy()
+      return
+    }
+    const receivedAt = this.#options.clock.now()
+    const client = this.#client
+    const { rawHeaders } = answer
+    this.#upstream = upstream
+    this.#status = 101
+    this.#response.detachSocket(client)
+    client.write(headText(answer), 'latin1')
+    this.#tell((observer) => observer.responseStart({ status: 101, rawHeaders }, receivedAt))
+    client.off('data', this.#onEarly).off('end', this.#onEarlyEnd)
+    upstream.on('close', () => this.#onClosed('upstream'))
+    this.#pump('upstream', upstream, client, (observer, chunk, at) => observer.responseData(chunk, at), head)
+    this.#pump('client', client, upstream, (observer, chunk) => observer.requestData(chunk), Buffer.concat(this.#early))
+    this.#early = []
+  }
+
+  /** One direction, until its side ends it; the other goes on. */
+  #pump(side: Side, from: Socket, to: Socket, tell: (observer: Observer, chunk: Buffer, at: number) => void, first: Buffer): void {
+    const onData = (chunk: Buffer) => {
+      const receivedAt = this.#options.clock.now()
+      if (!to.write(chunk)) from.pause()
+      this.#tell((observer) => tell(observer, chunk, receivedAt))
+    }
+    to.on('drain', () => from.resume())
+    from.on('end', () => {
+      this.#ended[side] = true
+      this.#endedBy ??= side
+      to.end()
+      to.setTimeout(halfOpenSilenceMsMax, () => to.destroy())
+    })
+    from.on('data', onData)
+    from.resume() // a client that sent too much ahead had been made to wait
+    if (first.length > 0) onData(first)
+  }
+
+  #onClosed(side: Side): void {
+    if (this.#settled) return
+    const other = side === 'client' ? 'upstream' : 'client'
+    const socket = side === 'client' ? this.#client : this.#upstream
+    // A side that has received everything up to the other's end may close as it likes.
+    if (this.#ended[other] && (this.#ended[side] || socket?.writableFinished)) this.#settle({ kind: 'answered', endedBy: this.#endedBy })
+    else this.#settle({ kind: side === 'client' ? 'client-aborted' : 'upstream-aborted' })
+    if (this.#upstream === undefined) this.#sent?.destroy()
+    else cutSocket(side === 'client' ? this.#upstream : this.#client)
+  }
+
+  /** An answer that is no upgrade has been handed over. */
+  #endClient(): void {
+    this.#client.end()
+    this.#client.setTimeout(cutFlushMsMax, () => this.#client.destroy())
+    this.#client.resume()
+  }
+
+  #drop(): void {
+    this.#upstream?.destroy()
+    this.#sent?.destroy()
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#early = []
+    this.#guarded(() => this.#observer?.end(outcome, this.#status))
+    this.#onSettled()
+  }
+
+  #tell(call: (observer: Observer) => void): void {
+    if (this.#observer === undefined || this.#settled || this.#observerFailed) return
+    const { gauges } = this.#options
+    try {
+      call(this.#observer)
+    } catch {
+      this.#observerFailed = true
+      Atomics.add(gauges, Gauge.observerFailed, 1)
+    }
+  }
+
+  #guarded<T>(call: () => T): T | undefined {
+    try {
+      return call()
+    } catch {
+      Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
+      return undefined
+    }
+  }
+}
+
+/** What the other side sent before it broke still arrives. */
+function cutSocket(socket: Socket): void {
+  socket.setTimeout(cutFlushMsMax, () => socket.destroy())
+  socket.destroySoon()
+}
+
+function headText(answer: IncomingMessage): string {
+  const fields = upgradeHeaders(answer.rawHeaders)
+  let text = `HTTP/1.1 101 ${answer.statusMessage}\r\n`
+  for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
+  return `${text}\r\n`
+}

@@ -1,0 +1,19 @@
+/** A self-signed certificate for `weir.test`, `localhost` and 127.0.0.1, made for these tests with openssl; it guards nothing. */
+export const certificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBpTCCAUygAwIBAgIUcQQWzZOh4xiWeHRcY+KfGtuicnkwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJd2Vpci50ZXN0MCAXDTI2MTEyMzE1NDk1NVoYDzIxMjYxMDMw
+MTU0OTU1WjAUMRIwEAYDVQQDDAl3ZWlyLnRlc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARfC93oHeBcjNgqmgwg/docxUbqCL1IsgJ+bHtR38gUq2/4iqQRx+S+
+K1Tj23RSPusiQFtcD/Fed/28vMw8HPWho3oweDAdBgNVHQ4EFgQUefQbeKNU+0Mv
+FJLW6/ObKyURDeEwHwYDVR0jBBgwFoAUefQbeKNU+0MvFJLW6/ObKyURDeEwDwYD
+VR0TAQH/BAUwAwEB/zAlBgNVHREEHjAcggl3ZWlyLnRlc3SCCWxvY2FsaG9zdIcE
+fwAAATAKBggqhkjOPQQDAgNHADBEAiAblhUNEC2Q/+Pn82MuBETIu7NHVWtzYvRu
+nZ/K9nsUbQIgd3L4guJ4reY7kUiJbYVnwX/j8A350mcgVB5NUrxyD7A=
+-----END CERTIFICATE-----`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1Ok9WsUWwwof0rd7
+P2ANreLH/9dXFQPpz8NPza7fymOhRANCAARfC93oHeBcjNgqmgwg/docxUbqCL1I
+sgJ+bHtR38gUq2/4iqQRx+S+K1Tj23RSPusiQFtcD/Fed/28vMw8HPWh
+-----END PRIVATE KEY-----`,
+}
