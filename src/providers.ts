@@ -136,11 +136,11 @@ function nameOf(rule: Rule): string {
 }
 
 function named(
-  rule: Rule & { readonly names: string; readonly also?: Names },
+  rule: Rule & { readonly names: string; readonly also?: Names; readonly unless?: RegExp },
   value: string | undefined,
   path: string,
 ): string | undefined {
-  if (value === undefined) return undefined
+  if (value === undefined || rule.unless?.test(value) === true) return undefined
   if (rule.names === 'url') return providerOfUrl(value, path)
   return providerNamed(rule.names === 'provider' ? value : value.includes('/') ? value.split('/')[0] : undefined, rule.also)
 }
