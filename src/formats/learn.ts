@@ -107,7 +107,17 @@ export function notUnderstood(usage: Json | undefined): true | undefined {
   if (usage === undefined || usage === null) return undefined
   const fields = object(usage)
   if (fields === undefined) return true
-  return Object.entries(fields).some(([key, value]) => value !== null && value !== undefined && !nonTokenKeys.has(key)) || undefined
+  return saysSomething(fields, detailsDepthMax) || undefined
+}
+
+/** Usage objects hold lists of details of details at most. */
+const detailsDepthMax = 4
+
+/** Details of which every one is null say as little as null itself. */
+function saysSomething(value: Json | undefined, depth: number): boolean {
+  if (value === null || value === undefined) return false
+  if (typeof value !== 'object' || depth === 0) return true
+  return Object.entries(value).some(([key, inner]) => !nonTokenKeys.has(key) && saysSomething(inner, depth - 1))
 }
 
 /** Usage and, when there was an object of which no count could be read, the fact that it was not understood. */
