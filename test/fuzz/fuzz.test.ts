@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ownRecordings } from '../recordings/recording.ts'
 import { randomOf } from './cases.ts'
 import { Broken, checkFacts } from './checks.ts'
-import { fuzz } from './fuzz.ts'
+import { fuzz, growth } from './fuzz.ts'
 import { cut, damaged } from './mutate.ts'
 
 const pool = ownRecordings()
@@ -13,6 +13,7 @@ describe('damaged recordings', () => {
     const { done, failure, memory } = await fuzz({ pool, seed: 2026, count: 5000 })
     expect(failure).toBeUndefined()
     expect([done, memory.length]).toEqual([5000, 10])
+    expect(growth(memory)).toBeLessThan(24 * 1024 * 1024)
   }, 60_000)
 
   it('are the same for the same seed and index', () => {
