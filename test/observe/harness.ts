@@ -59,26 +59,23 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
   let count = 0
 
   const origin = await startUpstream((key) => plays.get(key))
-  const readings = new Map<string, RequestReading>()
-  const openings = new Map<string, Opening>()
+  const finish = (opening: Opening, exchange: Exchange) => {
+    count++
+    const told = waiting.get(opening.traceId)
+    if (told === undefined) concluded.set(opening.traceId, exchange)
+    else told(exchange)
+  }
   const observe = createObserve({
     records: {
-      opened: (opening) => void openings.set(opening.id, opening),
-      requestRead(id, body) {
-        const opening = openings.get(id)
-        if (opening !== undefined) readings.set(id, readRequest(opening, Buffer.concat(body)))
-      },
-      ended(ending, body) {
-        const opening = openings.get(ending.id)
-        if (opening === undefined) throw new Error('an ending without an opening')
-        const bytes = body === undefined ? undefined : Buffer.concat(body)
-        const exchange = conclude(opening, ending, readings.get(ending.id), bytes, { bodyBytes: bodyBytesMax })
-        openings.delete(ending.id)
-        readings.delete(ending.id)
-        count++
-        const told = waiting.get(opening.traceId)
-        if (told === undefined) concluded.set(opening.traceId, exchange)
-        else told(exchange)
+      opened(opening) {
+        let reading: RequestReading | undefined
+        return {
+          requestRead: (body) => void (reading = readRequest(opening, Buffer.concat(body))),
+          ended(ending, body) {
+            const bytes = body === undefined ? undefined : Buffer.concat(body)
+            finish(opening, conclude(opening, ending, reading, bytes, { bodyBytes: bodyBytesMax }))
+          },
+        }
       },
     },
     clock: createClock(),
@@ -91,8 +88,9 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
   const upstreams = new Map<string, Upstream>()
   const clock = createClock()
   const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * 4))
+  const names = { name: 'default', prefix: '/', provider: undefined } as const
   const forwarder = createForwarder(
-    [{ name: 'default', prefix: '/', stripPrefix: false, upstream: new URL(origin.url), provider: undefined, host: 'upstream' }],
+    [{ ...names, stripPrefix: false, upstream: new URL(origin.url), host: 'upstream', disconnect: 'cancel' }],
     {
       editor: options.capture === 'inject' ? createUsageInjector(createCapabilities(clock.now)) : undefined,
       upstreamOf(of) {
@@ -102,6 +100,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
         return made
       },
       observe,
+      drain: { msMax: 5000, bytesMax: 1024 * 1024 },
       clock,
       ids: createIds(),
       gauges,
