@@ -17,6 +17,8 @@ export type Rule =
       readonly of: string
       readonly names: 'provider' | 'provider/model' | 'url' | 'model'
       readonly also?: Names
+      /** Values that name nobody. */
+      readonly unless?: RegExp
     }
   | { readonly kind: 'body'; readonly of: string; readonly also?: Names }
   /** A host; `*` is one label or a part of one, a leading dot any subdomain. Never a substring. */
@@ -54,6 +56,8 @@ export const rules: readonly Rule[] = [
   { kind: 'response-header', of: 'cf-aig-provider', names: 'provider' },
   { kind: 'response-header', of: 'helicone-provider', names: 'provider' },
   { kind: 'response-header', of: 'x-litellm-model-api-base', names: 'url' },
+  // LiteLLM routes by `openai/` also to everybody who speaks OpenAI's format.
+  { kind: 'response-header', of: 'x-litellm-model-name', names: 'provider/model', unless: /^(custom_)?openai(_like)?\// },
   { kind: 'response-header', of: 'x-kong-llm-model', names: 'provider/model' },
   { kind: 'response-header', of: 'ngrok-aig-model', names: 'provider/model' },
   { kind: 'response-header', of: 'x-provider-name', names: 'provider', also: openrouterNames },

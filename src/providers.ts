@@ -210,7 +210,7 @@ function nameOf(rule: Rule): string {
 type HeaderRule = Rule & { readonly kind: 'response-header' | 'request-header' }
 
 function named(rule: HeaderRule, value: string | undefined, path: string, { byUrl, byModel }: Readers): string | undefined {
-  if (value === undefined) return undefined
+  if (value === undefined || rule.unless?.test(value) === true) return undefined
   switch (rule.names) {
     case 'url':
       return byUrl(value, path)

@@ -9,7 +9,7 @@ const keepFirst: ReadonlySet<string> = new Set(['id', 'model', 'provider', 'syst
 export function learn(facts: ResponseFacts, lesson: ResponseFacts): ResponseFacts {
   let learnt: Record<string, unknown> | undefined
   for (const key in lesson) {
-    const value = lesson[key as keyof ResponseFacts]
+    const value = shortened(lesson[key as keyof ResponseFacts])
     if (value === undefined) continue
     const known = facts[key as keyof ResponseFacts]
     if (known === value || (known !== undefined && (keepFirst.has(key) || same(known, value)))) continue
@@ -17,6 +17,17 @@ export function learn(facts: ResponseFacts, lesson: ResponseFacts): ResponseFact
     learnt[key] = value
   }
   return learnt ?? facts
+}
+
+/** Longer than any id seen; what an answer names is kept in every view of its record. */
+const textLengthMax = 2048
+const reasonLengthMax = 100
+
+/** Texts and lists of texts, cut to a length that a record can hold. */
+function shortened(value: ResponseFacts[keyof ResponseFacts]): typeof value {
+  if (typeof value === 'string') return value.length > textLengthMax ? value.slice(0, textLengthMax) : value
+  if (!Array.isArray(value) || value.every((text) => text.length <= reasonLengthMax)) return value
+  return value.map((text) => text.slice(0, reasonLengthMax))
 }
 
 /** Equality of the flat lists and objects that facts are made of. */
@@ -45,8 +56,8 @@ export function present<T extends object>(fields: T): T {
 export function usageOf(counts: Usage): Usage | undefined {
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens, totalTokens } = counts
   const usage: { -readonly [K in keyof Usage]: Usage[K] } = {}
-  if (inputTokens !== undefined) usage.inputTokens = inputTokens
-  if (outputTokens !== undefined) usage.outputTokens = outputTokens
+  if (isExact(inputTokens)) usage.inputTokens = inputTokens
+  if (isExact(outputTokens)) usage.outputTokens = outputTokens
   if (cacheReadTokens !== undefined) usage.cacheReadTokens = cacheReadTokens
   if (cacheWriteTokens !== undefined) usage.cacheWriteTokens = cacheWriteTokens
   if (reasoningTokens !== undefined) usage.reasoningTokens = reasoningTokens
@@ -55,6 +66,11 @@ export function usageOf(counts: Usage): Usage | undefined {
   if (!isKnown) return undefined
   if (totalTokens !== undefined) usage.totalTokens = totalTokens
   return usage
+}
+
+/** Counts are read as safe integers, but a sum of two may be none any more: then nobody knows it to the token. */
+function isExact(count: number | undefined): count is number {
+  return count !== undefined && Number.isSafeInteger(count)
 }
 
 /** The sum of the known numbers; undefined when none is known. Absent is not zero. */
@@ -91,7 +107,17 @@ export function notUnderstood(usage: Json | undefined): true | undefined {
   if (usage === undefined || usage === null) return undefined
   const fields = object(usage)
   if (fields === undefined) return true
-  return Object.entries(fields).some(([key, value]) => value !== null && value !== undefined && !nonTokenKeys.has(key)) || undefined
+  return saysSomething(fields, detailsDepthMax) || undefined
+}
+
+/** Usage objects hold lists of details of details at most. */
+const detailsDepthMax = 4
+
+/** Details of which every one is null say as little as null itself. */
+function saysSomething(value: Json | undefined, depth: number): boolean {
+  if (value === null || value === undefined) return false
+  if (typeof value !== 'object' || depth === 0) return true
+  return Object.entries(value).some(([key, inner]) => !nonTokenKeys.has(key) && saysSomething(inner, depth - 1))
 }
 
 /** Usage and, when there was an object of which no count could be read, the fact that it was not understood. */
@@ -121,7 +147,7 @@ export function errorOf(message: JsonObject): ResponseFacts['error'] {
 }
 
 export function namedError(type: string, message: string | undefined): ResponseFacts['error'] {
-  return present({ type: type.slice(0, errorTypeLengthMax), message })
+  return present({ type: type.slice(0, errorTypeLengthMax), message: message?.slice(0, textLengthMax) })
 }
 
 /** More choices than this in one answer are not told apart. */

@@ -1,6 +1,6 @@
 /**
  * Usage as OpenAI and everybody compatible reports it. Input includes cached tokens and output includes reasoning, as the conventions
- * want it, so counts are taken as they stand, but for the two adjustments below.
+ * want it, so counts are taken as they stand, but for the three adjustments below.
  * Sources: https://platform.openai.com/docs/api-reference/chat/object, https://api-docs.deepseek.com/api/create-chat-completion
  * (`prompt_cache_hit_tokens`), https://docs.together.ai (`cached_tokens`), https://docs.mistral.ai/api (`num_cached_tokens`).
  */
@@ -24,6 +24,8 @@ export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions
   const reasoning = count(outputDetails['reasoning_tokens']) ?? count(usage['reasoning_tokens'])
   const onlyTotal = input === undefined && output === undefined
   if (onlyTotal && !options.totalIsInput) return undefined
+  const cached = cachedBeside(usage, input, output, total)
+  if (cached !== undefined) return usageOf({ ...cached, outputTokens: output, reasoningTokens: reasoning, totalTokens: total })
   return usageOf({
     inputTokens: onlyTotal ? total : withAudio(input, output, total, count(inputDetails['audio_tokens'])),
     outputTokens: withReasoning(input, output, total, reasoning),
@@ -64,6 +66,18 @@ function withReasoning(input?: number, output?: number, total?: number, reasonin
 function withAudio(input?: number, output?: number, total?: number, audio?: number): number | undefined {
   const beside = audio !== undefined && audio > 0 && input !== undefined && total === input + audio + (output ?? 0)
   return beside ? input + audio : input
+}
+
+/**
+ * Portkey writes Anthropic's usage as OpenAI's and leaves cached tokens beside `prompt_tokens`, which shows in the total: prompt + cache read
+ * + cache creation + completion. Seen of `@portkey-ai/gateway` 1.15.2; LiteLLM sends the same two keys, but includes them.
+ */
+function cachedBeside(usage: JsonObject, input?: number, output?: number, total?: number): Usage | undefined {
+  const read = count(usage['cache_read_input_tokens'])
+  const written = count(usage['cache_creation_input_tokens'])
+  const beside = (read ?? 0) + (written ?? 0)
+  if (beside === 0 || input === undefined || total !== input + beside + (output ?? 0)) return undefined
+  return { inputTokens: input + beside, cacheReadTokens: read, cacheWriteTokens: written }
 }
 
 /** The usage object of a chat or completions message: its own, else Groq's `x_groq.usage`, else the first choice's (Moonshot). */

@@ -23,11 +23,14 @@ export function createStrip(): Strip {
   let lineIsReturn = false
   /** The event that is passing has been given up on. */
   let passing = false
+  /** A choice has ended: from here on a chunk without content is there for its usage alone. */
+  let finished = false
 
   function keep(event: Buffer, out: Buffer[]): void {
     const parts = waitingBytes === 0 ? [event] : [...waiting, event]
-    const whole = passing || !mayBeUsageOnly(parts) || !isUsageOnly(Buffer.concat(parts))
+    const whole = passing || !mayBeUsageOnly(parts) || !isUsageOnly(Buffer.concat(parts), finished)
     if (whole) out.push(...parts)
+    if (!finished && !passing) finished = namesFinish(parts.length === 1 ? event : Buffer.concat(parts))
     waiting = []
     waitingBytes = 0
     passing = false
@@ -81,8 +84,15 @@ function mayBeUsageOnly(parts: readonly Buffer[]): boolean {
   return parts.length > 1 || (parts[0] as Buffer).includes('"usage"')
 }
 
-/** One `data` line with a JSON object whose `choices` is empty and whose `usage` is an object. */
-function isUsageOnly(event: Buffer): boolean {
+function namesFinish(event: Buffer): boolean {
+  return event.includes('"finish_reason":"') || event.includes('"finish_reason": "')
+}
+
+/**
+ * A JSON object with a `usage` object and no choice that says anything. OpenAI sends no choice; LiteLLM and OpenRouter, after the end of
+ * the last one, send an empty one.
+ */
+function isUsageOnly(event: Buffer, finished: boolean): boolean {
   if (!event.includes('"usage"')) return false
   const data = event
     .toString('utf8')
@@ -92,8 +102,18 @@ function isUsageOnly(event: Buffer): boolean {
     .join('\n')
   try {
     const { choices, usage } = JSON.parse(data)
-    return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null
+    if (!Array.isArray(choices) || typeof usage !== 'object' || usage === null) return false
+    return choices.length === 0 || (finished && choices.every(saysNothing))
   } catch {
     return false
   }
+}
+
+/** A choice with an index, perhaps a role, and otherwise nothing but nulls and empty texts. */
+function saysNothing(choice: unknown): boolean {
+  if (typeof choice !== 'object' || choice === null) return false
+  return Object.entries(choice).every(([key, value]) => {
+    if (value === null || value === '' || key === 'index' || key === 'role') return true
+    return key === 'delta' && saysNothing(value)
+  })
 }

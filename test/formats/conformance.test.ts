@@ -66,6 +66,19 @@ function skimmed(fixture: Fixture): readonly FixtureMessage[] {
 
 const countKeys = /usage|token|eval_count|metrics|billed_units|statistics|generation_token|TextToken/i
 
+/** Every number below a key that counts, replaced; also in what Bedrock wraps. */
+function withCounts(value: Json, to: 0 | null, counts = false): Json {
+  if (typeof value === 'number') return counts ? to : value
+  if (Array.isArray(value)) return value.map((item) => withCounts(item, to, counts))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => {
+      if (key === 'bytes' && typeof inner === 'string') return [key, btoa(JSON.stringify(withCounts(JSON.parse(atob(inner)), to)))]
+      return [key, withCounts(inner as Json, to, counts || countKeys.test(key))]
+    }),
+  )
+}
+
 function withoutCounts(value: Json): Json {
   if (Array.isArray(value)) return value.map(withoutCounts)
   if (typeof value !== 'object' || value === null) return value
@@ -103,6 +116,11 @@ describe.each(formats.map((format) => [format.name, format] as const))('%s', (na
 describe.each(fixtures.map((fixture) => [`${fixture.format}: ${fixture.title}`, fixture] as const))('%s', (_title, fixture) => {
   const format = formatOf(fixture)
   const method = fixture.method ?? 'POST'
+  /** The facts of the same messages with other counts, and without those of the head. */
+  const foldWith = (count: 0 | null): ResponseFacts => {
+    const changed = fixture.messages.map((message) => ({ ...message, data: withCounts(message.data, count) }))
+    return fold(fixture, changed, {})
+  }
 
   it('is claimed at its path, and recognised among those that claim it', () => {
     const candidates = formatsFor(method, fixture.path)
@@ -152,6 +170,20 @@ describe.each(fixtures.map((fixture) => [`${fixture.format}: ${fixture.title}`, 
     const facts = stripped.reduce<ResponseFacts>((known, message) => format.readResponse(known, message.data, message.event), {})
     expect(facts.usage).toBeUndefined()
     expect(facts.usageNotUnderstood).toBeUndefined()
+  })
+
+  it('knows no usage when every count is null, and understands that', () => {
+    const facts = foldWith(null)
+    expect({ usage: facts.usage, notUnderstood: facts.usageNotUnderstood }).toEqual({ usage: undefined, notUnderstood: undefined })
+  })
+
+  it('knows zeros when every count is 0, and no count more than without', () => {
+    const { usage } = fold(fixture, fixture.messages, {})
+    const zeros = foldWith(0).usage
+    if (usage === undefined) return expect(zeros).toBeUndefined()
+    for (const count of Object.values(zeros ?? {})) expect(count).toBe(0)
+    for (const name of Object.keys(zeros ?? {})) expect(usage).toHaveProperty(name)
+    expect(zeros).toHaveProperty(usage.inputTokens === undefined ? 'outputTokens' : 'inputTokens', 0)
   })
 
   it('keeps subsets within their wholes', () => {

@@ -53,6 +53,21 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'azure.ai.openai',
     'response-header:helicone-provider',
   ],
+  [
+    'LiteLLM\u2019s model, where its base URL names nobody',
+    {
+      responseHeaders: { 'x-litellm-model-api-base': 'http://10.0.0.1:8000', 'x-litellm-model-name': 'anthropic/claude-weir' },
+      requestModel: 'team-default',
+    },
+    'anthropic',
+    'response-header:x-litellm-model-name',
+  ],
+  [
+    'LiteLLM\u2019s model by a route that serves everybody, passed over',
+    { responseHeaders: { 'x-litellm-model-name': 'openai/mistral-weir' }, requestModel: 'groq/llama' },
+    'groq',
+    'prefix:groq',
+  ],
   ['Kong\u2019s model', { responseHeaders: { 'x-kong-llm-model': 'bedrock/nova' } }, 'aws.bedrock', 'response-header:x-kong-llm-model'],
   ['Kong\u2019s model without a provider, passed over', { responseHeaders: { 'x-kong-llm-model': 'nova' } }, 'openai', 'default'],
   ['ngrok\u2019s model', { responseHeaders: { 'ngrok-aig-model': 'anthropic/claude' } }, 'anthropic', 'response-header:ngrok-aig-model'],

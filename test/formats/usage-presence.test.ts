@@ -200,3 +200,31 @@ describe('Gemini usage', () => {
     expect(read(first, { trafficType: 'ON_DEMAND' })).toBe(first)
   })
 })
+
+describe('a count', () => {
+  const format = formatNamed('anthropic-messages')
+  const read = (usage: Json) => format?.readResponse({}, { type: 'message', usage }, undefined).usage
+  const most = Number.MAX_SAFE_INTEGER
+
+  it('that could only be told inexactly, as a sum of two, is not told', () => {
+    expect(read({ input_tokens: most, cache_read_input_tokens: 2, output_tokens: 3 })).toStrictEqual({
+      outputTokens: 3,
+      cacheReadTokens: 2,
+    })
+    expect(read({ input_tokens: most - 2, cache_read_input_tokens: 2 })).toStrictEqual({ inputTokens: most, cacheReadTokens: 2 })
+  })
+})
+
+describe('what an answer names', () => {
+  const long = 'x'.repeat(1_000_000)
+
+  it('is cut to what a record can hold', () => {
+    const facts = chat(
+      { ...delta(), id: long, model: long },
+      { choices: [{ index: 0, finish_reason: long }] },
+      { error: { type: long, message: long } },
+    )
+    expect([facts?.id?.length, facts?.model?.length, facts?.finishReasons?.map((reason) => reason.length)]).toEqual([2048, 2048, [100]])
+    expect([facts?.error?.type.length, facts?.error?.message?.length]).toEqual([100, 2048])
+  })
+})

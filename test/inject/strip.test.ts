@@ -49,6 +49,33 @@ describe('stripping', () => {
     expect(through([Buffer.from(event)]).all).toBe(event)
   })
 
+  const finish = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+
+  // As LiteLLM 1.106 and OpenRouter send it.
+  it.each([
+    '{"choices":[{"index":0,"delta":{}}],"usage":{"prompt_tokens":1,"cost":0.1}}',
+    '{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null,"logprobs":null}],"usage":{"prompt_tokens":1}}',
+    '{"choices":[{"index":0,"text":"","finish_reason":null}],"usage":{"prompt_tokens":1}}',
+  ])('takes out %s once a choice has ended, and keeps it before', (empty) => {
+    const event = `data: ${empty}\n\n`
+    const bytes = Buffer.from(event + finish + event)
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      expect(through([bytes.subarray(0, cut), bytes.subarray(cut)]).all).toBe(event + finish)
+    }
+  })
+
+  it.each([
+    '{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}',
+    '{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}',
+    '{"choices":[{"index":0,"delta":{"tool_calls":[]}}],"usage":{"prompt_tokens":1}}',
+    '{"choices":[{"index":0,"delta":{}}],"usage":null}',
+    '{"choices":[7],"usage":{"prompt_tokens":1}}',
+    '{"choices":[null],"usage":{"prompt_tokens":1}}',
+  ])('keeps %s after the end of a choice', (data) => {
+    const events = `${finish}data: ${data}\n\n`
+    expect(through([Buffer.from(events)]).all).toBe(events)
+  })
+
   it('lets an event of any size through, and goes on stripping after it', () => {
     const large = `data: ${'x'.repeat(600_000)}\n\n`
     const parts = [

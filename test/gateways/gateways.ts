@@ -1,0 +1,144 @@
+/** Starts the real gateways as child processes, with nothing but this machine to talk to. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { cleanEnvironment } from '../e2e/product.ts'
+import { litellmProgram, portkeyProgram } from './places.ts'
+
+export interface Gateway {
+  readonly url: string
+  /** What a client needs to be let in and to have its request sent to `provider` at `base`, the origin of a server. */
+  headersFor(provider: 'openai' | 'anthropic', base: Base): Readonly<Record<string, string>>
+  /** The name under which a client asks for a model. */
+  modelFor(model: string, base: Base): string
+  stop(): Promise<void>
+}
+
+/** `provider`: the sample gateway itself. `sidecar`: tokenweir in front of it. */
+export type Base = 'provider' | 'sidecar'
+export type Bases = Readonly<Record<Base, string>>
+
+export async function startPortkey(bases: Bases): Promise<Gateway> {
+  const port = await freePort()
+  const process = start(globalThis.process.execPath, [portkeyProgram, `--port=${port}`, '--headless'], {})
+  const url = `http://127.0.0.1:${port}`
+  await process.becomesReady(url, 20_000)
+  return {
+    url,
+    headersFor: (provider, base) => ({ 'x-portkey-provider': provider, 'x-portkey-custom-host': `${bases[base]}/v1` }),
+    modelFor: (model) => model,
+    stop: process.stop,
+  }
+}
+
+/** Each model once with its provider behind it, and once with tokenweir between; `team-default` is a name that tells nothing. */
+function litellmConfig(bases: Bases): string {
+  const models = (base: Base) =>
+    [
+      ['gpt-4o', 'openai/gpt-4o'],
+      ['text-embedding-3-small', 'openai/text-embedding-3-small'],
+      ['claude-sonnet-5-5', 'anthropic/claude-sonnet-5-5'],
+      ['team-default', 'anthropic/claude-sonnet-5-5'],
+    ].map(([name, model]) => ({
+      model_name: base === 'sidecar' ? `sidecar-${name}` : name,
+      litellm_params: { model, api_key: 'test', api_base: model?.startsWith('openai/') ? `${bases[base]}/v1` : bases[base] },
+    }))
+  // JSON is YAML.
+  return JSON.stringify({
+    model_list: [...models('provider'), ...models('sidecar')],
+    litellm_settings: { telemetry: false, num_retries: 0 },
+    router_settings: { num_retries: 0 },
+  })
+}
+
+/** LiteLLM fetches prices and other lists from the internet unless told to use its own. */
+const litellmStaysAtHome = {
+  LITELLM_TELEMETRY: 'False',
+  LITELLM_LOCAL_MODEL_COST_MAP: 'True',
+  LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS: 'True',
+  LITELLM_LOCAL_AUTOROUTER_PRESETS: 'True',
+  LITELLM_LOCAL_BLOG_POSTS: 'True',
+  LITELLM_LOCAL_POLICY_TEMPLATES: 'True',
+  DO_NOT_TRACK: '1',
+  NO_DOCS: 'True',
+  DISABLE_ADMIN_UI: 'True',
+}
+
+export async function startLitellm(bases: Bases): Promise<Gateway> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-litellm-'))
+  const config = join(folder, 'config.yaml')
+  writeFileSync(config, litellmConfig(bases))
+  const key = `sk-${randomBytes(16).toString('hex')}`
+  const args = ['--config', config, '--host', '127.0.0.1', '--port', String(port), '--telemetry', 'False']
+  const process = start(litellmProgram, args, { ...litellmStaysAtHome, LITELLM_MASTER_KEY: key })
+  const url = `http://127.0.0.1:${port}`
+  await process.becomesReady(`${url}/health/liveliness`, 180_000)
+  return {
+    url,
+    headersFor: () => ({ authorization: `Bearer ${key}` }),
+    modelFor: (model, base) => (base === 'sidecar' ? `sidecar-${model}` : model),
+    async stop() {
+      await process.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function start(command: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: tmpdir(),
+    detached: true, // a process group of its own, so that its helpers end with it
+    env: { ...cleanEnvironment(), ...env },
+  })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (said = (said + part).slice(-20_000)))
+  const kill = () => killGroup(child)
+  process.once('exit', kill)
+  const exited = once(child, 'exit')
+  return {
+    async becomesReady(url: string, msMax: number): Promise<void> {
+      const until = performance.now() + msMax
+      for (;;) {
+        const answered = await fetch(url).then(
+          (response) => response.body?.cancel().then(() => response.status < 500),
+          () => false,
+        )
+        if (answered === true) return
+        if (child.exitCode !== null || performance.now() > until) {
+          kill()
+          throw new Error(`${command} was not ready after ${msMax} ms; it said:\n${said}`)
+        }
+        await setTimeout(200)
+      }
+    },
+    async stop(): Promise<void> {
+      process.off('exit', kill)
+      child.kill('SIGTERM')
+      await Promise.race([exited, setTimeout(5000, undefined, { ref: false })])
+      kill()
+    },
+  }
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // it has ended
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as net.AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
