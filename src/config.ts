@@ -78,6 +78,22 @@ export interface Config {
     /** Distinct values of a metric label such as the model; more become `other`. */
     readonly labelValues: number
   }
+  /** The operator's own prices, in USD per million tokens; the first that fits stands. */
+  readonly prices: readonly ModelPrice[]
+  /** Token counts by a tokenizer where the provider reports none. */
+  readonly estimates: { readonly enabled: boolean }
+}
+
+export interface ModelPrice {
+  /** As in `gen_ai.provider.name`; undefined is every provider. */
+  readonly provider: string | undefined
+  /** The model that answered or was asked for; `*` stands for any characters. */
+  readonly model: string
+  readonly input: number | undefined
+  readonly output: number | undefined
+  readonly cacheRead: number | undefined
+  readonly cacheWrite: number | undefined
+  readonly free: boolean
 }
 
 /** Where values come from. Nothing else is looked at, so a result depends on these alone. */
@@ -176,6 +192,7 @@ interface Draft {
   readonly upstream?: unknown
   readonly routes?: unknown
   readonly providers?: unknown
+  readonly prices?: unknown
 }
 
 interface DraftRoute {
@@ -199,6 +216,21 @@ function draftRoutes(draft: Draft): DraftRoute[] {
 
 /** The route that the proxy records for a request with no route. */
 const noRoute = 'none'
+
+/** A price says what it is: an amount, or `free`, and not both. */
+function priceFaults({ prices }: Draft): { path: KeyPath; message: string }[] {
+  return (Array.isArray(prices) ? prices : []).flatMap((price: Partial<ModelPrice> | null, index) => {
+    if (typeof price !== 'object' || price === null) return []
+    const amounts = (['input', 'output', 'cacheRead', 'cacheWrite'] as const).filter((part) => price[part] !== undefined)
+    if (price.free === true && amounts.length > 0) {
+      return [{ path: ['prices', index, 'free'], message: `free and ${amounts[0]} contradict each other. Take one away.` }]
+    }
+    const says = price.free === true || price.input !== undefined || price.output !== undefined
+    return says
+      ? []
+      : [{ path: ['prices', index], message: 'There is no price here. Write input and output in USD per million tokens, or free: true.' }]
+  })
+}
 
 /** What no value shows alone: the same prefix or name twice, two listeners on one port, an upstream that is the sidecar itself. */
 function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
@@ -225,6 +257,7 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
       found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
     }
   })
+  found.push(...priceFaults(draft))
   const { listen, admin } = draft
   if (isAddress(listen) && isAddress(admin) && listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
     found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
@@ -267,7 +300,7 @@ function nameOf(prefix: string): string {
   return name === '' ? 'default' : name
 }
 
-function assemble({ upstream, routes, disconnect, ...rest }: Settings, caller: Config['caller']): Config {
+function assemble({ upstream, routes, disconnect, prices, ...rest }: Settings, caller: Config['caller']): Config {
   const { trace } = rest
   const usual = { name: 'default', prefix: '/', stripPrefix: false, provider: undefined, host: 'upstream', disconnect, trace } as const
   const fallback: Route[] = upstream === undefined ? [] : [{ ...usual, upstream }]
@@ -278,7 +311,11 @@ function assemble({ upstream, routes, disconnect, ...rest }: Settings, caller: C
     disconnect: route.disconnect ?? disconnect,
     trace: route.trace ?? trace,
   }))
-  return { ...rest, caller, routes: [...fallback, ...listed] }
+  return { ...rest, caller, routes: [...fallback, ...listed], prices: prices.map(pricedOf) }
+}
+
+function pricedOf({ provider, model, input, output, cacheRead, cacheWrite, free }: Settings['prices'][number]): ModelPrice {
+  return { provider, model, input, output, cacheRead, cacheWrite, free }
 }
 
 /** The flag, variable or place in the file of every setting that has one. */

@@ -17,6 +17,17 @@ export interface Usage {
   readonly reasoningTokens?: number | undefined
   /** The provider's own total, where it gives one. */
   readonly totalTokens?: number | undefined
+  // Parts of the counts above that have a price of their own. They are read for the cost alone.
+  /** Part of the cache writes that are kept for an hour; the rest is kept for five minutes. */
+  readonly cacheWrite1hTokens?: number | undefined
+  readonly inputAudioTokens?: number | undefined
+  readonly cacheReadAudioTokens?: number | undefined
+  readonly outputAudioTokens?: number | undefined
+  readonly inputImageTokens?: number | undefined
+  readonly cacheReadImageTokens?: number | undefined
+  readonly outputImageTokens?: number | undefined
+  /** Searches that the provider made and charges for; no tokens. */
+  readonly webSearches?: number | undefined
 }
 
 /** What a request body (and path) says, as far as telemetry names it. */
@@ -63,6 +74,8 @@ export interface ResponseFacts {
   readonly systemFingerprint?: string | undefined
   /** The upstream provider, where the body itself names it (OpenRouter `provider`). */
   readonly provider?: string | undefined
+  /** What the provider itself says that this answer cost, in USD. */
+  readonly reportedCostUsd?: number | undefined
   /** A usage object was present, but not one of its counts could be read. */
   readonly usageNotUnderstood?: boolean | undefined
   /** Of a connection that carries many responses (Realtime); `usage` is their sum. */
@@ -126,6 +139,21 @@ export interface SpanLink {
   /** W3C trace flags, 0 to 255. */
   readonly traceFlags: number
   readonly traceState?: string | undefined
+}
+
+/** `cost_source`: what the provider said, the configured prices, or the table of public prices. */
+export type CostSource = 'reported' | 'custom' | 'table'
+
+/** What an answer cost. `free` is a price of zero; `unpriced` has no amount, which is not zero. */
+export type Cost =
+  | { readonly status: 'priced' | 'free'; readonly usd: number; readonly source: CostSource }
+  | { readonly status: 'unpriced' }
+
+/** A text's length, and its beginning: enough to estimate its tokens from. */
+export interface TextSample {
+  readonly characters: number
+  /** The first characters, up to a limit. */
+  readonly beginning: string
 }
 
 /** What is known when a request arrives. Enough for a ledger row that a crash leaves open. Structured-cloneable. */
@@ -209,6 +237,8 @@ export interface Ending {
   readonly response?: ResponseFacts | undefined
   /** Of a WebSocket that was read. */
   readonly session?: Session | undefined
+  /** Of the text of a stream's answer, when estimates are on. Content: it goes no further than the estimate. */
+  readonly outputText?: TextSample | undefined
   /** What observation could not do: `limit_hit`, `parse_error`, `unsupported_encoding`, `observer_failed`. */
   readonly notes: readonly string[]
 }
@@ -231,6 +261,11 @@ export interface Exchange {
   readonly response?: ResponseFacts | undefined
   readonly usageOutcome?: UsageOutcome | undefined
   readonly usageReason?: UsageReason | undefined
+  /** Present where usage was due, or the provider named a cost. */
+  readonly cost?: Cost | undefined
+  /** Counted by a tokenizer where the provider reported none. Never in token metrics, `gen_ai.usage.*` or the cost. */
+  readonly estimatedInputTokens?: number | undefined
+  readonly estimatedOutputTokens?: number | undefined
   /** `error.type`: an HTTP status as text, an unreachable reason, or the error reported inside a stream. */
   readonly errorType?: string | undefined
   readonly notes: readonly string[]

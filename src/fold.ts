@@ -2,6 +2,7 @@
  * messages → facts, for one streamed response: chooses the wire format among those spoken at the path, hands it message after message, and
  * can be read at any moment. A message that cannot be read is noted; nothing here throws.
  */
+import { addWritten, type TextCollector } from './estimates/text.ts'
 import type { RequestFacts, ResponseFacts, Side } from './exchange.ts'
 import type { Format, Headers } from './formats/format.ts'
 import { formats, formatsFor } from './formats/index.ts'
@@ -41,8 +42,11 @@ export function streamsArrays(method: string, path: string): boolean {
   return formatsFor(method, path).some((format) => format.arrayStream?.(path) === true)
 }
 
-/** `queryModel` is the model that the query names, for formats whose requests are messages. */
-export function createFold(method: string, path: string, responseHeaders: Headers, queryModel?: string): Fold {
+/**
+ * `queryModel` is the model that the query names, for formats whose requests are messages. With a collector every message is read, also those
+ * that can teach nothing: for the text in them.
+ */
+export function createFold(method: string, path: string, responseHeaders: Headers, queryModel?: string, text?: TextCollector): Fold {
   const claimed = formatsFor(method, path)
   let candidates: readonly Candidate[] = claimed.map((format) => ({ format, facts: format.readHead?.({}, responseHeaders) ?? {} }))
   let chosen = candidates.length === 1 ? candidates[0] : undefined
@@ -96,8 +100,10 @@ export function createFold(method: string, path: string, responseHeaders: Header
         return
       }
       const message = read(data)
-      if (message !== undefined) learnFrom(message, event)
-      else if (!byShape && isBroken(event, data) && notes.length === 0) notes.push('parse_error')
+      if (message !== undefined) {
+        learnFrom(message, event)
+        if (text !== undefined) addWritten(text, message)
+      } else if (!byShape && isBroken(event, data) && notes.length === 0) notes.push('parse_error')
     },
     sent(data) {
       const message = read(data)
@@ -106,7 +112,7 @@ export function createFold(method: string, path: string, responseHeaders: Header
     wantedSentKeys: () => (chosen ?? candidates[0])?.format.session?.wantedKeys ?? nothingWanted,
     request: () => request,
     wantedKeys() {
-      if (chosen === undefined) return undefined
+      if (chosen === undefined || text !== undefined) return undefined
       const known = chosen.facts.id !== undefined && chosen.facts.model !== undefined
       return known || messages >= messagesBeforeSkimming ? chosen.format.wantedKeys : undefined
     },

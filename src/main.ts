@@ -84,6 +84,7 @@ function createForwarding(config: Config, gauges: Int32Array, records: RecorderL
     observedHeaders: new Set(responseHeaders),
     bodyBytesMax: config.limits.bodyBytes,
     messageBytesMax: config.limits.messageBytes,
+    estimates: config.estimates.enabled,
   })
   const upstreamOf = (origin: string): Upstream => {
     const { connectMs, headMs, idleMs } = config.timeouts

@@ -5,7 +5,8 @@
 import { Gauge } from './batch.ts'
 import type { Clock } from './clock.ts'
 import { createDecoder, type Decoder } from './decode.ts'
-import type { Ending, Framing, Opening, Outcome, ResponseFacts } from './exchange.ts'
+import { createTextCollector, type TextCollector } from './estimates/text.ts'
+import type { Ending, Framing, Opening, Outcome, ResponseFacts, TextSample } from './exchange.ts'
 import { createFold, type Fold, streamsArrays } from './fold.ts'
 import { chooseFraming, createFramer } from './frames/choose.ts'
 import type { Framer } from './frames/framer.ts'
@@ -34,6 +35,8 @@ export interface ObserveOptions {
   readonly observedHeaders: ReadonlySet<string>
   readonly bodyBytesMax: number
   readonly messageBytesMax: number
+  /** Estimates are on: the text of streams is counted, and its beginning kept. */
+  readonly estimates: boolean
 }
 
 export function createObserve(options: ObserveOptions): (opening: Opening) => Observer {
@@ -211,6 +214,7 @@ class ExchangeObserver implements Observer {
       format: reader?.format(),
       response: reader?.facts(),
       ...(reader instanceof SessionReader ? { session: reader.session() } : {}),
+      ...(reader instanceof ResponseReader && this.#options.estimates ? { outputText: reader.outputText() } : {}),
       notes: [...this.#notes],
     }
   }
@@ -237,6 +241,7 @@ class ResponseReader {
   readonly #arrayStream: boolean
   /** Made for a stream only: whole bodies are read by the recorder. */
   #fold: Fold | undefined
+  #text: TextCollector | undefined
   #framer: Framer | undefined
   #decoder: Decoder | undefined
   #whole: Collected | undefined
@@ -268,6 +273,10 @@ class ResponseReader {
 
   facts(): ResponseFacts | undefined {
     return this.#fold?.facts()
+  }
+
+  outputText(): TextSample | undefined {
+    return this.#text?.sample()
   }
 
   /** The body as it came, when it is the recorder's to read. */
@@ -338,7 +347,8 @@ class ResponseReader {
       return
     }
     const note = (text: string) => this.#notes.add(text)
-    const fold = createFold(this.#opening.method, this.#opening.path, this.#headers)
+    if (this.#options.estimates) this.#text = createTextCollector()
+    const fold = createFold(this.#opening.method, this.#opening.path, this.#headers, undefined, this.#text)
     this.#fold = fold
     this.#framer = createFramer(framing, {
       onMessage: (message) => fold.message(message.event, message.data),

@@ -4,9 +4,10 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { adminRoutes } from './admin/routes.ts'
 import { type AdminServer, startAdmin } from './admin/server.ts'
 import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
-import { conclude, readRequest } from './conclude.ts'
 import type { Address, Config } from './config.ts'
-import { createAttributor } from './providers.ts'
+import { createEstimator } from './estimates.ts'
+import { createPricer } from './pricing.ts'
+import { type Assessment, createAssessment } from './recorder/assess.ts'
 import { type RecorderData, revivedConfig } from './recorder/data.ts'
 import { createExport } from './recorder/export.ts'
 import { recordGauges } from './recorder/gauges.ts'
@@ -27,8 +28,8 @@ const report = createLineLimit({ write: (line) => process.stderr.write(`tokenwei
 interface Recorder {
   readonly adminPort: number
   record(batch: Packed): void
-  /** Begins to export; until then what is to be exported waits. */
-  exportTelemetry(): void
+  /** Loads what takes long to load: the exporters, which what is to be exported waits for, and the prices, which every record waits for. */
+  begin(): Promise<void>
   /** Writes and exports everything. */
   close(): Promise<void>
 }
@@ -47,10 +48,18 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
     throw error
   })
   const stopGauges = recordGauges(meter, gauges)
+  const pricer = createPricer({ prices: config.prices })
+  const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
   return {
     adminPort: admin.port,
-    record: recordWith(fanOut, config, meter),
-    exportTelemetry: exported.begin,
+    record: recordWith(fanOut, createAssessment({ config, pricer, estimator }), config.limits, meter),
+    async begin() {
+      exported.begin()
+      await Promise.all([
+        pricer.load().catch(reported('Nothing is priced by the public table: it could not be loaded')),
+        estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
+      ])
+    },
     async close() {
       // Side by side: a log whose reader has stopped reading must not keep spans from their collector.
       const [lost] = await Promise.all([exported.shutdown(), fanOut.close()])
@@ -61,21 +70,21 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   }
 }
 
+function reported(sentence: string): (error: unknown) => void {
+  return (error) => report(`${sentence} (${error instanceof Error ? error.message : String(error)}).`)
+}
+
 function openAdmin(address: Address, gauges: Int32Array, ledger: Ledger, meter: Meter): Promise<AdminServer> {
   const scrape = () => prometheusText(meter.collect())
   const state = { gauges, isLedgerWritable: ledger.isWritable, scrape, total: meter.total, version, uptime: process.uptime }
   return startAdmin({ address, routes: adminRoutes(state), report })
 }
 
-function recordWith(fanOut: Sink, { limits, providers, routes }: Config, meter: Meter): (packed: Packed) => void {
-  const { attribute } = createAttributor({ own: providers })
-  const basePaths = new Map(routes.map(({ name, upstream }) => [name, upstream.pathname.replace(/\/+$/, '')]))
-  const attribution = { attribute, basePathOf: (route: string) => basePaths.get(route) }
+function recordWith(fanOut: Sink, assessment: Assessment, limits: Config['limits'], meter: Meter): (packed: Packed) => void {
   const unknown = meter.counter('tokenweir.exchanges.dropped', { reason: 'unknown' })
   const failures = meter.counter('tokenweir.observer.failures', {})
   const unpack = createUnpacker({
-    readRequest,
-    conclude: (opening, ending, reading, body) => conclude(opening, ending, reading, body, limits, attribution),
+    ...assessment,
     limits,
     onUnknown: () => unknown.add(1),
     onFailure(error) {
@@ -90,15 +99,20 @@ function recordWith(fanOut: Sink, { limits, providers, routes }: Config, meter: 
 function serve(port: MessagePort, data: RecorderData): void {
   const tell = (message: FromRecorder) => port.postMessage(message)
   const started = startRecorder(data)
-  started.then(
-    ({ adminPort, exportTelemetry }) => {
-      tell({ kind: 'ready', adminPort })
-      exportTelemetry()
+  // Records wait for what is loaded after the start: a few hundred milliseconds once, in the order in which they came.
+  const begun = started.then(
+    async (recorder) => {
+      tell({ kind: 'ready', adminPort: recorder.adminPort })
+      await recorder.begin()
+      return recorder
     },
-    (error) => tell({ kind: 'problem', message: error instanceof Error ? error.message : String(error), fatal: true }),
+    (error) => {
+      tell({ kind: 'problem', message: error instanceof Error ? error.message : String(error), fatal: true })
+      return undefined
+    },
   )
   port.on('message', async (message: ToRecorder) => {
-    const recorder = await started.catch(() => undefined)
+    const recorder = await begun
     if (message.kind === 'batch') {
       const batch = fromWire(message.wire)
       recorder?.record(batch)

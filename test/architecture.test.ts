@@ -47,16 +47,20 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   caller: ['batch', 'config', 'proxy'],
   shutdown: [],
   decode: ['frames'],
-  fold: ['exchange', 'json', 'formats', 'providers', 'frames'],
+  pricing: ['exchange', 'config'],
+  estimates: ['exchange', 'json', 'decode'],
+  fold: ['exchange', 'json', 'formats', 'providers', 'frames', 'estimates'],
   conclude: ['exchange', 'json', 'formats', 'providers', 'frames', 'decode', 'fold'],
-  observe: ['exchange', 'batch', 'clock', 'decode', 'fold', 'frames', 'proxy'],
+  observe: ['exchange', 'batch', 'clock', 'decode', 'estimates', 'fold', 'frames', 'proxy'],
   telemetry: ['exchange', 'batch', 'config', 'json'],
   sinks: ['exchange', 'batch', 'config', 'telemetry', 'json'],
   admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks'],
 }
 const seesEverything = new Set(['main', 'cli', 'tokenweir', 'recorder'])
 const pure = (path: string) =>
-  /^(exchange|json|providers|provider-rules)\.ts$|^(frames|formats)\/|^telemetry\/(catalog|names)\.ts$/.test(path)
+  /^(exchange|json|providers|provider-rules)\.ts$|^(frames|formats)\/|^telemetry\/(catalog|names)\.ts$|^pricing\/plan\.ts$|^estimates\/text\.ts$/.test(
+    path,
+  )
 
 describe('the layers', () => {
   it('finds the sources it guards', () => {

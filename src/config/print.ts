@@ -1,5 +1,5 @@
 /** The configuration in effect as YAML that can be read back, with where each value comes from as comments. */
-import type { Address, Config, Route } from '../config.ts'
+import type { Address, Config, ModelPrice, Route } from '../config.ts'
 import { writtenSources } from './caller.ts'
 
 /** A setting as one line: its dotted key, its indent, its text. */
@@ -29,6 +29,8 @@ export function describeConfig(
     ...ruleLines(config.providers),
     ...sectionLines('timeouts', config.timeouts),
     ...sectionLines('limits', config.limits),
+    ...priceLines(config.prices),
+    ...sectionLines('estimates', config.estimates),
   ]
   const width = Math.max(...lines.map(({ key, text }) => (key === '' ? 0 : text.length)))
   return lines
@@ -62,7 +64,18 @@ function flow(value: string | object): string {
   return typeof value === 'string' ? scalar(value) : JSON.stringify(value)
 }
 
-function sectionLines(name: string, section: Readonly<Record<string, number>>): Line[] {
+function priceLines(prices: readonly ModelPrice[]): Line[] {
+  if (prices.length === 0) return [{ key: 'prices', text: 'prices: []' }]
+  const texts = prices.flatMap(({ provider, model, free, ...amounts }) => [
+    `  - model: ${scalar(model)}`,
+    ...(provider === undefined ? [] : [`    provider: ${scalar(provider)}`]),
+    ...(free ? ['    free: true'] : []),
+    ...Object.entries(amounts).flatMap(([part, usd]) => (usd === undefined ? [] : [`    ${part}: ${usd}`])),
+  ])
+  return ['prices:', ...texts].map((text) => ({ key: '', text }))
+}
+
+function sectionLines(name: string, section: Readonly<Record<string, number | boolean>>): Line[] {
   const inner = Object.entries(section).map(([key, value]) => ({ key: `${name}.${key}`, text: `  ${key}: ${value}` }))
   return [{ key: '', text: `${name}:` }, ...inner]
 }

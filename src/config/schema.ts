@@ -102,6 +102,18 @@ const providerRule = section({
   }),
 })
 
+const amount = (description: string) => v.optional(leaf(values.amount, { type: 'USD' }, description))
+
+const price = section({
+  provider: v.optional(leaf(values.label, { type: 'name' }, 'The provider it holds for, such as openai; every provider otherwise.')),
+  model: leaf(values.model, { type: 'model' }, 'The model that answered or was asked for; * stands for any characters.'),
+  input: amount('USD per million input tokens.'),
+  output: amount('USD per million output tokens.'),
+  cacheRead: amount('USD per million input tokens read from a cache; as input otherwise.'),
+  cacheWrite: amount('USD per million input tokens written to a cache; as input otherwise.'),
+  free: v.optional(leaf(values.flag, { type: 'true or false' }, 'It costs nothing, whatever it counts.'), false),
+})
+
 const MiB = 2 ** 20
 
 /** The whole configuration as flags, variables and file give it. Output has addresses, URLs, milliseconds and bytes in place of text. */
@@ -186,6 +198,16 @@ const schema = section({
     }),
     {},
   ),
+  prices: v.optional(v.array(price), []),
+  estimates: v.optional(
+    section({
+      enabled: v.optional(
+        leaf(values.flag, { type: 'true or false' }, 'Estimate tokens, in fields of their own, where the provider reports none.'),
+        false,
+      ),
+    }),
+    {},
+  ),
 })
 
 export type Settings = v.InferOutput<typeof schema>
@@ -262,7 +284,7 @@ function walk(prefix: string, entries: v.ObjectEntries): Setting[] {
   return Object.entries(entries).flatMap(([name, entry]): Setting[] => {
     const key = `${prefix}${name}`
     const inner = 'wrapped' in entry ? (entry.wrapped as Entry) : entry
-    if ('item' in inner) return walk(`${key}[].`, (inner.item as typeof route).entries)
+    if ('item' in inner) return walk(`${key}[].`, (inner.item as typeof route | typeof price).entries)
     if ('entries' in inner) return walk(`${key}.`, inner.entries as v.ObjectEntries)
     const about = v.getMetadata(inner) as unknown as Leaf
     const fallback = written(about.type, 'default' in entry ? entry.default : undefined)

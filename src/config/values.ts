@@ -129,6 +129,20 @@ export function integer(min: number, max: number): Read<number> {
       : fail(value, 'is not a number within bounds', `Write a whole number from ${min} to ${max}.`)
 }
 
+/** USD per million tokens. */
+export const amount: Read<number> = (value) =>
+  typeof value === 'number' && value >= 0 && value <= 1e6
+    ? value
+    : fail(value, 'is no price', 'Write USD per million tokens as a number, such as 2.5, or free: true.')
+
+const modelCharactersMax = 256
+
+/** A model's name, in which `*` stands for any characters. */
+export const model: Read<string> = (value) =>
+  typeof value === 'string' && value.trim() !== '' && value.length <= modelCharactersMax
+    ? value.trim()
+    : fail(value, 'is no model', 'Write a name such as gpt-4o, or a pattern such as llama-*.')
+
 export const flag: Read<boolean> = (value) =>
   typeof value === 'boolean' ? value : fail(value, 'is neither true nor false', 'Write true or false.')
 

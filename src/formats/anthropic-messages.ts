@@ -5,7 +5,7 @@
  */
 import type { RequestFacts, ResponseFacts } from '../exchange.ts'
 import { at, boolean, count, type Json, type JsonObject, number, object, strings, text } from '../json.ts'
-import { anthropicUsage, overlaid, startUsage, usageOfIterations } from './anthropic-usage.ts'
+import { anthropicTier, anthropicUsage, overlaid, startUsage, usageOfIterations } from './anthropic-usage.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, usageLesson } from './learn.ts'
 import { endsWithAny, googleMethod } from './paths.ts'
@@ -62,7 +62,11 @@ export function readMessage(facts: ResponseFacts, message: Json): ResponseFacts 
       return learn(facts, wholeLesson(body))
     case 'message_start': {
       const start = object(body['message']) ?? noBody
-      return learn(facts, { ...identity(start), ...usageLesson(startUsage(start['usage']), start['usage']) })
+      return learn(facts, {
+        ...identity(start),
+        ...usageLesson(startUsage(start['usage']), start['usage']),
+        serviceTier: anthropicTier(start['usage']),
+      })
     }
     case 'message_delta':
       return learn(facts, deltaLesson(facts, body))
@@ -85,6 +89,7 @@ function wholeLesson(message: JsonObject): ResponseFacts {
     finishReasons: reason === undefined ? undefined : [reason],
     ...usageLesson(anthropicUsage(raw), raw),
     usageOfIterations: usageOfIterations(raw),
+    serviceTier: anthropicTier(raw),
     finished: true,
     error: errorOf(message),
   }
@@ -98,6 +103,7 @@ function deltaLesson(facts: ResponseFacts, delta: JsonObject): ResponseFacts {
     finishReasons: reason === undefined ? undefined : [reason],
     ...usageLesson(overlaid(facts.usage, raw), raw),
     usageOfIterations: usageOfIterations(raw),
+    serviceTier: anthropicTier(raw),
     finished: reason === undefined ? undefined : true,
   }
 }

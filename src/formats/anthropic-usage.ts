@@ -13,6 +13,8 @@ interface Counts {
   readonly cacheRead: number | undefined
   readonly cacheWrite: number | undefined
   readonly reasoning: number | undefined
+  readonly cacheWrite1h: number | undefined
+  readonly webSearches: number | undefined
 }
 
 function countsOf(usage: JsonObject): Counts {
@@ -22,6 +24,8 @@ function countsOf(usage: JsonObject): Counts {
     cacheRead: count(usage['cache_read_input_tokens']),
     cacheWrite: count(usage['cache_creation_input_tokens']),
     reasoning: count(at(usage, 'output_tokens_details', 'thinking_tokens')),
+    cacheWrite1h: count(at(usage, 'cache_creation', 'ephemeral_1h_input_tokens')),
+    webSearches: count(at(usage, 'server_tool_use', 'web_search_requests')),
   }
 }
 
@@ -32,6 +36,8 @@ function inclusive(counts: Counts): Usage | undefined {
     cacheReadTokens: counts.cacheRead,
     cacheWriteTokens: counts.cacheWrite,
     reasoningTokens: counts.reasoning,
+    cacheWrite1hTokens: counts.cacheWrite1h,
+    webSearches: counts.webSearches,
   })
 }
 
@@ -44,6 +50,8 @@ function exclusive(usage: Usage | undefined): Counts {
     cacheRead: usage?.cacheReadTokens,
     cacheWrite: usage?.cacheWriteTokens,
     reasoning: usage?.reasoningTokens,
+    cacheWrite1h: usage?.cacheWrite1hTokens,
+    webSearches: usage?.webSearches,
   }
 }
 
@@ -64,6 +72,8 @@ export function overlaid(known: Usage | undefined, value: Json | undefined): Usa
     cacheRead: now.cacheRead ?? before.cacheRead,
     cacheWrite: now.cacheWrite ?? before.cacheWrite,
     reasoning: now.reasoning ?? before.reasoning,
+    cacheWrite1h: now.cacheWrite1h ?? before.cacheWrite1h,
+    webSearches: now.webSearches ?? before.webSearches,
   })
 }
 
@@ -93,8 +103,15 @@ export function usageOfIterations(value: Json | undefined): Usage | undefined {
     cacheRead: sumOfKnown(...all.map((one) => one.cacheRead)),
     cacheWrite: sumOfKnown(...all.map((one) => one.cacheWrite)),
     reasoning: sumOfKnown(...all.map((one) => one.reasoning)),
+    cacheWrite1h: sumOfKnown(...all.map((one) => one.cacheWrite1h)),
+    webSearches: undefined,
   })
   const top = anthropicUsage(usage)
   const differs = summed?.inputTokens !== top?.inputTokens || summed?.outputTokens !== top?.outputTokens
   return differs ? summed : undefined
+}
+
+/** The tier that answered; the fast mode is one, with a price of its own. */
+export function anthropicTier(value: Json | undefined): string | undefined {
+  return at(value, 'speed') === 'fast' ? 'fast' : text(at(value, 'service_tier'))
 }

@@ -55,6 +55,7 @@ export function converseLesson(body: JsonObject): ResponseFacts {
     finishReasons: reason === undefined ? undefined : [reason],
     ...usageLesson(usage, raw),
     finished: usage !== undefined || undefined,
+    serviceTier: text(at(body, 'serviceTier', 'type')),
   }
 }
 

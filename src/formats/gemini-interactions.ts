@@ -55,6 +55,7 @@ function interactionLesson(interaction: JsonObject): ResponseFacts {
     finishReasons: final ? [status] : undefined,
     ...usageLesson(interactionUsage(raw), raw),
     finished: final || undefined,
+    serviceTier: text(interaction['service_tier']),
     error: errorOf(interaction),
   }
 }

@@ -38,6 +38,7 @@ export const gemini: Format = {
       finishReasons: reasons,
       ...usageLesson(geminiUsage(raw), raw),
       finished: finishedNow || undefined,
+      serviceTier: tierOf(raw),
       error: errorOf(body),
     })
   },
@@ -57,7 +58,27 @@ function geminiUsage(value: Json | undefined): Usage | undefined {
     cacheReadTokens: count(usage['cachedContentTokenCount']),
     reasoningTokens: thoughts,
     totalTokens: count(usage['totalTokenCount']),
+    inputAudioTokens: ofModality(usage['promptTokensDetails'], 'AUDIO'),
+    cacheReadAudioTokens: ofModality(usage['cacheTokensDetails'], 'AUDIO'),
+    outputAudioTokens: ofModality(usage['candidatesTokensDetails'], 'AUDIO'),
+    inputImageTokens: ofModality(usage['promptTokensDetails'], 'IMAGE'),
+    cacheReadImageTokens: ofModality(usage['cacheTokensDetails'], 'IMAGE'),
+    outputImageTokens: ofModality(usage['candidatesTokensDetails'], 'IMAGE'),
   })
+}
+
+/** The tokens of one modality: `[{modality: 'AUDIO', tokenCount: 25}, …]`. */
+function ofModality(details: Json | undefined, modality: string): number | undefined {
+  const list = array(details)
+  return list === undefined
+    ? undefined
+    : sumOfKnown(...list.map((one) => (at(one, 'modality') === modality ? count(at(one, 'tokenCount')) : undefined)))
+}
+
+/** Provisioned throughput is paid for by the hour. */
+function tierOf(usage: Json | undefined): string | undefined {
+  const traffic = text(at(usage, 'trafficType'))
+  return traffic?.startsWith('PROVISIONED') ? 'provisioned' : text(at(usage, 'serviceTier'))?.toLowerCase()
 }
 
 function finishReasonsOf(facts: ResponseFacts, body: JsonObject): readonly string[] | undefined {

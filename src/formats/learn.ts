@@ -1,6 +1,7 @@
 /** Building facts: what every format shares, so that "nothing learnt" is the same object and "not reported" is no key at all. */
 import type { ResponseFacts, Usage } from '../exchange.ts'
 import { at, count, type Json, type JsonObject, object, text } from '../json.ts'
+import { reportedCost } from './reported-cost.ts'
 
 /** Identity of a response: the first value seen stands, so that skipping later messages loses nothing. */
 const keepFirst: ReadonlySet<string> = new Set(['id', 'model', 'provider', 'systemFingerprint', 'error'])
@@ -41,9 +42,22 @@ function same(one: unknown, other: unknown): boolean {
     known.cacheReadTokens === now.cacheReadTokens &&
     known.cacheWriteTokens === now.cacheWriteTokens &&
     known.reasoningTokens === now.reasoningTokens &&
-    known.totalTokens === now.totalTokens
+    known.totalTokens === now.totalTokens &&
+    usageParts.every((part) => known[part] === now[part])
   )
 }
+
+/** The counts of `Usage` that only the cost is made of. */
+const usageParts = [
+  'cacheWrite1hTokens',
+  'inputAudioTokens',
+  'cacheReadAudioTokens',
+  'outputAudioTokens',
+  'inputImageTokens',
+  'cacheReadImageTokens',
+  'outputImageTokens',
+  'webSearches',
+] as const satisfies readonly (keyof Usage)[]
 
 /** The object without its undefined keys. */
 export function present<T extends object>(fields: T): T {
@@ -65,12 +79,21 @@ export function usageOf(counts: Usage): Usage | undefined {
   for (const _ in usage) isKnown = true
   if (!isKnown) return undefined
   if (totalTokens !== undefined) usage.totalTokens = totalTokens
+  for (const part of usageParts) if (counts[part] !== undefined) usage[part] = counts[part]
   return usage
 }
 
 /** Counts are read as safe integers, but a sum of two may be none any more: then nobody knows it to the token. */
 function isExact(count: number | undefined): count is number {
   return count !== undefined && Number.isSafeInteger(count)
+}
+
+/** Both added up, count by count; what only one of them has stands. */
+export function addedUsage(one: Usage | undefined, other: Usage): Usage | undefined {
+  if (one === undefined) return other
+  const sum: { -readonly [K in keyof Usage]: Usage[K] } = { ...one }
+  for (const [count, value] of Object.entries(other) as [keyof Usage, number | undefined][]) sum[count] = sumOfKnown(one[count], value)
+  return usageOf(sum)
 }
 
 /** The sum of the known numbers; undefined when none is known. Absent is not zero. */
@@ -120,9 +143,12 @@ function saysSomething(value: Json | undefined, depth: number): boolean {
   return Object.entries(value).some(([key, inner]) => !nonTokenKeys.has(key) && saysSomething(inner, depth - 1))
 }
 
-/** Usage and, when there was an object of which no count could be read, the fact that it was not understood. */
+/**
+ * Usage and the cost that stands beside it; when there was an object of which no count could be read, the fact that it was not understood.
+ */
 export function usageLesson(usage: Usage | undefined, raw: Json | undefined): ResponseFacts {
-  return usage === undefined ? { usageNotUnderstood: notUnderstood(raw) } : { usage }
+  const reportedCostUsd = reportedCost(raw)
+  return usage === undefined ? { usageNotUnderstood: notUnderstood(raw), reportedCostUsd } : { usage, reportedCostUsd }
 }
 
 /** An id: text, or a number as AI21 sends it. */

@@ -4,10 +4,10 @@
  * Sources: https://platform.openai.com/docs/api-reference/realtime-server-events/response/done,
  * https://platform.openai.com/docs/guides/websocket-mode
  */
-import type { ConnectionResponses, EndedResponse, RequestFacts, ResponseFacts, Side, Usage } from '../exchange.ts'
+import type { ConnectionResponses, EndedResponse, RequestFacts, ResponseFacts, Side } from '../exchange.ts'
 import { at, count, type Json, type JsonObject, number, object, text } from '../json.ts'
 import type { Format } from './format.ts'
-import { errorOf, idText, learn, present, sumOfKnown, usageLesson, usageOf } from './learn.ts'
+import { addedUsage, errorOf, idText, learn, present, usageLesson } from './learn.ts'
 import { eventError } from './openai-responses.ts'
 import { openaiUsage } from './openai-usage.ts'
 import { endsWith, endsWithAny } from './paths.ts'
@@ -65,7 +65,7 @@ function withEnded(facts: ResponseFacts, response: JsonObject): ResponseFacts {
   const one: EndedResponse = present({ id, finishReason, usage })
   const left = Math.max(0, underWay - 1)
   const lesson = usageLesson(
-    usage === undefined ? undefined : added(facts.usage, usage),
+    usage === undefined ? undefined : addedUsage(facts.usage, usage),
     usage === undefined ? response['usage'] : undefined,
   )
   const error = errorOf(response) ?? errorOf(object(response['status_details']) ?? {})
@@ -83,18 +83,6 @@ function withEnded(facts: ResponseFacts, response: JsonObject): ResponseFacts {
     }),
     responses: { ended: ended + 1, underWay: left, last: [...last.slice(1 - lastMax), one] },
   }
-}
-
-function added(one: Usage | undefined, other: Usage): Usage | undefined {
-  if (one === undefined) return other
-  return usageOf({
-    inputTokens: sumOfKnown(one.inputTokens, other.inputTokens),
-    outputTokens: sumOfKnown(one.outputTokens, other.outputTokens),
-    cacheReadTokens: sumOfKnown(one.cacheReadTokens, other.cacheReadTokens),
-    cacheWriteTokens: sumOfKnown(one.cacheWriteTokens, other.cacheWriteTokens),
-    reasoningTokens: sumOfKnown(one.reasoningTokens, other.reasoningTokens),
-    totalTokens: sumOfKnown(one.totalTokens, other.totalTokens),
-  })
 }
 
 /** Longer texts are no names. */

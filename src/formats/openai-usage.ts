@@ -37,6 +37,12 @@ export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions
     cacheWriteTokens: count(inputDetails['cache_write_tokens']),
     reasoningTokens: reasoning,
     totalTokens: total,
+    inputAudioTokens: count(inputDetails['audio_tokens']),
+    cacheReadAudioTokens: count(at(inputDetails, 'cached_tokens_details', 'audio_tokens')),
+    outputAudioTokens: count(outputDetails['audio_tokens']),
+    inputImageTokens: count(inputDetails['image_tokens']),
+    cacheReadImageTokens: count(at(inputDetails, 'cached_tokens_details', 'image_tokens')),
+    outputImageTokens: count(outputDetails['image_tokens']),
   })
 }
 

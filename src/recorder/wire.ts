@@ -21,7 +21,7 @@ const openingFields = [
 const endingFields = [
   ...(['id', 'outcome', 'status', 'responseHeaders', 'streamed', 'framing', 'contentEncoding', 'requestBytes', 'responseBytes'] as const),
   ...(['requestSentMs', 'responseHeadMs', 'firstChunkMs', 'lastChunkMs', 'endMs', 'drained', 'chunkCount', 'firstByteOverheadMs'] as const),
-  ...(['format', 'response', 'session', 'caller', 'notes'] as const),
+  ...(['format', 'response', 'session', 'outputText', 'caller', 'notes'] as const),
 ] as const satisfies readonly (keyof Ending)[]
 
 /** Does not compile when a field is missing above. */

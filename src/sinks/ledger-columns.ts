@@ -184,7 +184,36 @@ export const endColumns: readonly EndColumn[] = [
     description: 'Who called: `key:` and ten hex digits, the value of a header, or a verified claim. NULL when no source could tell.',
     ofExchange: (e) => e.caller,
   },
-  { name: 'cost', type: 'REAL', description: 'Cost in USD. Not filled yet.', ofExchange: () => undefined },
+  {
+    name: 'cost',
+    type: 'REAL',
+    description: 'Cost in USD. NULL when it is not known, which is not zero.',
+    ofExchange: (e) => (e.cost === undefined || e.cost.status === 'unpriced' ? undefined : e.cost.usd),
+  },
+  {
+    name: 'cost_status',
+    type: 'TEXT',
+    description: 'priced, free or unpriced. NULL when the request costs no tokens.',
+    ofExchange: (e) => e.cost?.status,
+  },
+  {
+    name: 'cost_source',
+    type: 'TEXT',
+    description: 'reported (by the provider), custom (the configured prices) or table (public prices).',
+    ofExchange: (e) => (e.cost === undefined || e.cost.status === 'unpriced' ? undefined : e.cost.source),
+  },
+  {
+    name: 'estimated_input_tokens',
+    type: 'INTEGER',
+    description: 'Estimated, where the provider reported no input tokens and estimates are on; no part of the cost.',
+    ofExchange: (e) => e.estimatedInputTokens,
+  },
+  {
+    name: 'estimated_output_tokens',
+    type: 'INTEGER',
+    description: 'Estimated, where the provider reported no output tokens and estimates are on; no part of the cost.',
+    ofExchange: (e) => e.estimatedOutputTokens,
+  },
 ]
 
 /** For the documentation: every column with its description, in the table's order. */

@@ -127,12 +127,21 @@ export function logLine(exchange: Exchange): string {
     responses: response?.responses?.ended,
     usage_outcome: exchange.usageOutcome,
     usage_reason: exchange.usageReason,
+    estimated_input_tokens: exchange.estimatedInputTokens,
+    estimated_output_tokens: exchange.estimatedOutputTokens,
+    cost: costOf(exchange),
+    cost_status: exchange.cost?.status,
     time_to_first_chunk_ms: rounded(ending.firstChunkMs),
     duration_ms: rounded(ending.endMs),
     request_bytes: ending.requestBytes,
     response_bytes: ending.responseBytes,
     notes: exchange.notes.length === 0 ? undefined : exchange.notes,
   })
+}
+
+/** USD; absent when it is not known. */
+function costOf({ cost }: Exchange): number | undefined {
+  return cost === undefined || cost.status === 'unpriced' ? undefined : cost.usd
 }
 
 /** A caller's mistake is a warning, everything that failed on the upstream's side an error. */

@@ -1,5 +1,5 @@
 /** exchange → metrics. Every instrument is in `telemetry/catalog.ts`; here is when each is recorded, and with which labels. */
-import type { Ending, Exchange, Usage } from '../exchange.ts'
+import type { Cost, Ending, Exchange, Usage } from '../exchange.ts'
 import type { Generation } from '../telemetry/catalog.ts'
 import type { Counter, Histogram, Labels, Meter } from '../telemetry/meter.ts'
 import { type GenerationNames, generations } from '../telemetry/names.ts'
@@ -26,6 +26,7 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
   const requests = createRequests(meter)
   const capability = createCapability(meter)
   const callers = createCallers(meter, cap)
+  const priced = createPriced(meter)
   const firstByte = meter.histogram('tokenweir.overhead.first_byte', {})
   return {
     name: 'metrics',
@@ -36,6 +37,7 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
         capability(exchange)
         if (exchange.ending.drained !== undefined) recordDrained(meter, exchange.opening.route, exchange.ending.drained)
         callers(exchange)
+        if (exchange.cost !== undefined) priced(provider, exchange.cost)
         if (exchange.inference) operations(exchange, provider)
         const { firstByteOverheadMs } = exchange.ending
         if (firstByteOverheadMs !== undefined) firstByte.record(firstByteOverheadMs / 1000)
@@ -81,6 +83,20 @@ function createRequests(meter: Meter): Recorder {
   }
 }
 
+/** A counter of its own: as a label, the status would multiply the series of `tokenweir.requests`. */
+function createPriced(meter: Meter): (provider: string | undefined, cost: Cost) => void {
+  const counters = new Map<string, Counter>()
+  return (provider, { status }) => {
+    const key = `${provider}\n${status}`
+    let counter = counters.get(key)
+    if (counter === undefined) {
+      counter = meter.counter('tokenweir.cost.requests', { 'gen_ai.provider.name': provider, price_status: status })
+      counters.set(key, counter)
+    }
+    counter.add(1)
+  }
+}
+
 function recordDrained(meter: Meter, route: string, { bytes, ms }: NonNullable<Ending['drained']>): void {
   meter.counter('tokenweir.drained', { 'http.route': route }).add(bytes)
   meter.counter('tokenweir.drain.time', { 'http.route': route }).add(ms / 1000)
@@ -108,6 +124,7 @@ interface Operation {
   timeToFirstChunk: Histogram | undefined
   timePerOutputChunk: Histogram | undefined
   streams: Streams | undefined
+  cost: Counter | undefined
   /** By the order of the generation's `tokenHistograms` and `tokenCounters`. */
   readonly tokenHistograms: (Histogram | undefined)[]
   readonly tokenCounters: (Counter | undefined)[]
@@ -152,6 +169,11 @@ function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, o
     cells.duration.record(exchange.ending.endMs / 1000)
     const usage = exchange.response?.usage
     if (usage !== undefined && exchange.opening.usageByCaller !== true) recordTokens(meter, names, cells, usage)
+    const { cost } = exchange
+    if (cost !== undefined && cost.status !== 'unpriced') {
+      cells.cost ??= meter.counter('tokenweir.cost', cells.labels)
+      cells.cost.add(cost.usd)
+    }
     if (exchange.ending.streamed) recordStream(meter, names, cells, exchange)
   }
 }
@@ -166,7 +188,16 @@ const everyOther: Labels = {
 
 function newOperation(labels: Labels, duration: Histogram): Operation {
   const none = undefined
-  return { labels, duration, timeToFirstChunk: none, timePerOutputChunk: none, streams: none, tokenHistograms: [], tokenCounters: [] }
+  return {
+    labels,
+    duration,
+    timeToFirstChunk: none,
+    timePerOutputChunk: none,
+    streams: none,
+    cost: none,
+    tokenHistograms: [],
+    tokenCounters: [],
+  }
 }
 
 /** A count that was not reported is not recorded; a zero that was reported is. */

@@ -96,6 +96,11 @@ function addInference(attributes: SpanAttributes, exchange: Exchange, generation
   if (response?.usage !== undefined && opening.usageByCaller !== true) addUsage(attributes, response.usage, generation)
   if (exchange.format?.startsWith('openai')) addOpenAi(attributes, exchange)
   put(attributes, 'tokenweir.responses', response?.responses?.ended)
+  // Backends add costs up as they add tokens up: where the caller's own span has the usage, it has the cost too.
+  const { cost } = exchange
+  if (cost !== undefined && cost.status !== 'unpriced' && opening.usageByCaller !== true) attributes['gen_ai.usage.cost'] = cost.usd
+  put(attributes, 'tokenweir.estimated.input_tokens', exchange.estimatedInputTokens)
+  put(attributes, 'tokenweir.estimated.output_tokens', exchange.estimatedOutputTokens)
   put(attributes, 'tokenweir.usage.outcome', exchange.usageOutcome)
   put(attributes, 'tokenweir.usage.reason', exchange.usageReason)
 }

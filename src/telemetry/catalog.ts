@@ -63,6 +63,7 @@ export const attributes = {
     generation: 'genai',
   },
   'gen_ai.usage.reasoning.output_tokens': { type: 'int', description: 'Part of the output that was reasoning.' },
+  'gen_ai.usage.cost': { type: 'double', description: 'Cost in USD; absent when it is not known.' },
   'gen_ai.token.type': { type: 'string', description: 'input or output. A label only.', generation: '1.41' },
   'openai.api.type': { type: 'string', description: 'chat_completions or responses.' },
   'openai.request.service_tier': { type: 'string', description: 'Service tier asked for.' },
@@ -77,6 +78,15 @@ export const attributes = {
   feature: { type: 'string', description: 'Of an upstream: `stream_options`. A label only.' },
   state: { type: 'string', description: 'Of a feature: `accepted` or `refused`. A label only.' },
   'tokenweir.caller': { type: 'string', description: 'Who called: `key:` and ten hex digits, the value of a header, or a verified claim.' },
+  'tokenweir.estimated.input_tokens': {
+    type: 'int',
+    description: 'Estimated input tokens, when estimates are on and the provider reported none.',
+  },
+  'tokenweir.estimated.output_tokens': {
+    type: 'int',
+    description: 'Estimated output tokens, when estimates are on and the provider reported none.',
+  },
+  price_status: { type: 'string', description: 'priced, free or unpriced. A label only.' },
   usage_outcome: { type: 'string', description: 'As `tokenweir.usage.outcome`; absent on requests that carry no usage. A label only.' },
   reason: { type: 'string', description: 'As `tokenweir.usage.reason`, or why something was dropped. A label only.' },
   end_reason: { type: 'string', description: 'As `tokenweir.end_reason`. A label only.' },
@@ -188,6 +198,13 @@ export const metrics = {
     '{request}',
     'Requests whose token told no caller: it did not verify, or too many were being verified.',
     'reason',
+  ),
+  'tokenweir.cost': counter('{USD}', 'Cost in USD of the requests whose cost is known.', ...operationLabels),
+  'tokenweir.cost.requests': counter(
+    '{request}',
+    'Requests whose tokens cost something, by whether it is known what.',
+    'gen_ai.provider.name',
+    'price_status',
   ),
   'tokenweir.streams.completed': counter(
     '{stream}',

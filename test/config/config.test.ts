@@ -57,6 +57,8 @@ describe('with nothing but an upstream', () => {
       providers: [],
       timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 900_000, drainMs: 30_000, graceMs: 20_000, flushMs: 5000 },
       limits: { bodyBytes: 16_777_216, messageBytes: 4_194_304, drainBytes: 8_388_608, headerBytes: 65_536, labelValues: 1000 },
+      prices: [],
+      estimates: { enabled: false },
     })
   })
 
@@ -229,7 +231,7 @@ colour: red
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, routes, providers, timeouts, limits.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, routes, providers, timeouts, limits, prices, estimates.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",
@@ -315,6 +317,40 @@ colour: red
   })
 })
 
+describe('a price', () => {
+  it('has an amount for what it names, and none for what it does not', async () => {
+    const file = 'prices:\n  - {provider: vllm, model: "llama-*", input: 0.1, output: 0}\n  - {model: m, free: true}\n'
+    expect((await config({ flags: upstream, file })).prices).toEqual([
+      { provider: 'vllm', model: 'llama-*', input: 0.1, output: 0, cacheRead: undefined, cacheWrite: undefined, free: false },
+      { provider: undefined, model: 'm', input: undefined, output: undefined, cacheRead: undefined, cacheWrite: undefined, free: true },
+    ])
+  })
+
+  it.each([
+    [
+      '{model: m, input: -1}',
+      '1:29: prices[0].input: -1 is no price. Write USD per million tokens as a number, such as 2.5, or free: true.',
+    ],
+    [
+      '{model: m, input: cheap}',
+      '1:29: prices[0].input: "cheap" is no price. Write USD per million tokens as a number, such as 2.5, or free: true.',
+    ],
+    ['{input: 1}', '1:11: prices[0].model: This key is needed here and missing.'],
+    [
+      '{model: "", input: 1}',
+      '1:19: prices[0].model: an empty value is no model. Write a name such as gpt-4o, or a pattern such as llama-*.',
+    ],
+    ['{model: m}', '1:11: prices[0]: There is no price here. Write input and output in USD per million tokens, or free: true.'],
+    [
+      '{model: m, cacheRead: 1}',
+      '1:11: prices[0]: There is no price here. Write input and output in USD per million tokens, or free: true.',
+    ],
+    ['{model: m, input: 1, free: true}', '1:38: prices[0].free: free and input contradict each other. Take one away.'],
+  ])('is refused when it is %s', async (price, line) => {
+    expect(await errors({ flags: upstream, file: `prices: [ ${price} ]` })).toEqual([`tokenweir.yaml:${line}`])
+  })
+})
+
 describe('the configuration as it is printed', () => {
   const file = `
 ledger: "yes"
@@ -325,6 +361,10 @@ providers:
   - { provider: my.own, when: { header: { name: X-Backend, value: "blue*" }, host: "*.Internal", path: "/a/*", model: "gpt-*" } }
   - { provider: other, when: { model: "true" } }
 caller: { from: [header: X-User-Id, jwt: { claim: sub, jwks: { kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }, issuer: me }, api-key] }
+prices:
+  - { provider: vllm, model: "meta/llama-*", input: 0.1, output: 0.25, cacheRead: 0, cacheWrite: 1e-7 }
+  - { model: "*:free", free: true }
+estimates: { enabled: true }
 `
   it('reads back as the same configuration', async () => {
     const loaded = await load({ file, flags: { ...upstream, listen: '[::1]:0', ledger: './my "own" ledger.db' } })
@@ -364,6 +404,9 @@ limits:
   drainBytes: 8388608    # default
   headerBytes: 65536     # default
   labelValues: 1000      # default
+prices: []               # default
+estimates:
+  enabled: false         # default
 `)
   })
 })

@@ -171,6 +171,7 @@ describe('a session', () => {
       'gen_ai.response.id': 'sess_1',
       'gen_ai.response.model': 'gpt-realtime-weir',
       'gen_ai.response.finish_reasons': ['completed'],
+      'gen_ai.usage.cost': 0.000_168,
       'gen_ai.usage.input_tokens': 30,
       'gen_ai.usage.output_tokens': 3,
       'openai.api.type': 'realtime',

@@ -96,7 +96,7 @@ describe('a usage object', () => {
 
   it.each([
     ['seconds', { type: 'duration', seconds: 7 }],
-    ['money', { cost_in_usd_ticks: 700, cost: 0.1 }],
+    ['money that is no amount', { cost_in_usd_ticks: 0, cost: null }],
     ['nulls', { prompt_tokens: null, completion_tokens: null }],
   ])('of %s is no usage of tokens, and is understood', (_title, value) => {
     expect(read(value as Json)).toStrictEqual({})

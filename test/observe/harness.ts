@@ -83,6 +83,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
     clock: createClock(),
     gauges: new Int32Array(new SharedArrayBuffer(gaugeCells * 4)),
     overheadBucketsMicros: [100, 1000],
+    estimates: false,
     observedHeaders: new Set(attributor.responseHeaders),
     bodyBytesMax,
     messageBytesMax,

@@ -63,6 +63,18 @@ describe('a recorded request', () => {
     expect(recorder.errors()).toBe('')
   })
 
+  it('waits for the table of prices when it ends before that is loaded', async () => {
+    const ledger = temporaryLedger()
+    const recorder = startRecorder(configOf({ ledger }))
+    const response = { model: 'gpt-4o', usage: { inputTokens: 20, outputTokens: 7 }, finished: true }
+    const ended = [1, 2].map((index) => ({ opening: openingOf({ id: id(index) }), ending: endingOf({ id: id(index), response }) }))
+    await Promise.all(ended.map((one) => recorder.record({ ended: [one] })))
+    expect(rows(ledger, 'SELECT id, cost FROM exchanges ORDER BY rowid')).toEqual([
+      { id: id(1), cost: 0.00012 },
+      { id: id(2), cost: 0.00012 },
+    ])
+  })
+
   it('leaves no metric of the catalog unseen', async () => {
     const collector = await startCollector()
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }

@@ -57,6 +57,9 @@ describe('a row', () => {
         usageOfIterations: { inputTokens: 60, outputTokens: 3 },
       },
       notes: ['limit_hit'],
+      cost: { status: 'priced', usd: 0.0125, source: 'table' },
+      estimatedInputTokens: 21,
+      estimatedOutputTokens: 8,
     })
     ledger.record({ opened: [], ended: [exchange] })
     expect(rows(path)).toEqual([
@@ -104,8 +107,24 @@ describe('a row', () => {
         drained_ms: null,
         notes: '["limit_hit"]',
         caller: null,
-        cost: null,
+        cost: 0.0125,
+        cost_status: 'priced',
+        cost_source: 'table',
+        estimated_input_tokens: 21,
+        estimated_output_tokens: 8,
       },
+    ])
+    await ledger.close()
+  })
+
+  it('tells a cost of zero from one that is not known', async () => {
+    const { path, ledger } = open()
+    const costs = [{ status: 'free', usd: 0, source: 'custom' }, { status: 'unpriced' }, undefined] as const
+    ledger.record({ opened: [], ended: costs.map((cost, index) => exchangeOf({ opening: { id: id(index) }, cost })) })
+    expect(rows(path, 'SELECT cost, cost_status, cost_source, estimated_input_tokens FROM exchanges ORDER BY id')).toEqual([
+      { cost: 0, cost_status: 'free', cost_source: 'custom', estimated_input_tokens: null },
+      { cost: null, cost_status: 'unpriced', cost_source: null, estimated_input_tokens: null },
+      { cost: null, cost_status: null, cost_source: null, estimated_input_tokens: null },
     ])
     await ledger.close()
   })

@@ -32,6 +32,16 @@ describe('the line of a streamed answer', () => {
     })
   })
 
+  it('has what it cost, and what was estimated', () => {
+    const cost = { status: 'priced', usd: 0.0125, source: 'table' } as const
+    const lines = [exchangeOf({ cost }), exchangeOf({ cost: { status: 'unpriced' }, estimatedInputTokens: 21, estimatedOutputTokens: 8 })]
+    const plain = JSON.parse(logLine(exchangeOf()))
+    expect(lines.map((exchange) => JSON.parse(logLine(exchange)))).toEqual([
+      { ...plain, cost: 0.0125, cost_status: 'priced' },
+      { ...plain, cost_status: 'unpriced', estimated_input_tokens: 21, estimated_output_tokens: 8 },
+    ])
+  })
+
   it.each(['completed', 'client-aborted', 'upstream-aborted', 'sidecar-stopped'] as const)(
     'says so whatever way it ended: %s',
     (endReason) => {

@@ -99,6 +99,28 @@ describe('token usage', () => {
   })
 })
 
+describe('the cost', () => {
+  const cost = (usd: number) => exchangeOf({ cost: { status: 'priced', usd, source: 'table' } })
+
+  it('is added up where it is known, and counted where it is not', () => {
+    const free = exchangeOf({ cost: { status: 'free', usd: 0, source: 'custom' } })
+    const unpriced = exchangeOf({ provider: 'vllm', cost: { status: 'unpriced' } })
+    const meter = record([cost(0.25), cost(0.5), free, unpriced, exchangeOf(), otherExchangeOf()])
+    expect(samples(meter, 'tokenweir_cost')).toEqual({
+      [`tokenweir_cost_total{${operation}}`]: 0.75,
+      'tokenweir_cost_requests_total{gen_ai_provider_name="openai",price_status="priced"}': 2,
+      'tokenweir_cost_requests_total{gen_ai_provider_name="openai",price_status="free"}': 1,
+      'tokenweir_cost_requests_total{gen_ai_provider_name="vllm",price_status="unpriced"}': 1,
+    })
+  })
+
+  it('is not made of estimates, nor are tokens', () => {
+    const estimated = exchangeOf({ response: undefined, usageOutcome: 'missing', estimatedInputTokens: 21, estimatedOutputTokens: 8 })
+    const names = Object.keys(samples(record([estimated, { ...estimated, cost: { status: 'unpriced' } }])))
+    expect(names.filter((name) => /^(gen_ai_client_token|tokenweir_cost_total)/.test(name))).toEqual([])
+  })
+})
+
 describe('a failed request', () => {
   it('has its error type on the duration', async () => {
     const all = samples(record([failedExchangeOf(503)]), 'gen_ai_client_operation_duration_seconds_count')

@@ -124,6 +124,35 @@ describe('the span of an inference request', () => {
     })
   })
 
+  it('carries a cost that is known, and none that is not', () => {
+    const costs = [
+      { status: 'priced', usd: 0.0125, source: 'table' },
+      { status: 'free', usd: 0, source: 'custom' },
+      { status: 'unpriced' },
+    ] as const
+    const carried = costs.map((cost) => spanContent({ ...fullExchange, cost }, '1.41').attributes['gen_ai.usage.cost'])
+    expect(carried).toEqual([0.0125, 0, undefined])
+  })
+
+  it('leaves the cost to a caller whose own span has the usage', () => {
+    const exchange = exchangeOf({ opening: { usageByCaller: true }, cost: { status: 'priced', usd: 0.0125, source: 'table' } })
+    expect(Object.keys(spanContent(exchange, '1.41').attributes).filter((name) => name.startsWith('gen_ai.usage'))).toEqual([])
+  })
+
+  it('carries estimates under names of their own', () => {
+    const estimated = exchangeOf({
+      response: { model: 'gpt-4o' },
+      usageOutcome: 'missing',
+      estimatedInputTokens: 21,
+      estimatedOutputTokens: 8,
+    })
+    const { attributes } = spanContent(estimated, '1.41')
+    expect(Object.fromEntries(Object.entries(attributes).filter(([name]) => name.includes('tokens')))).toEqual({
+      'tokenweir.estimated.input_tokens': 21,
+      'tokenweir.estimated.output_tokens': 8,
+    })
+  })
+
   it('keeps OpenAI names for the formats of OpenAI', () => {
     const exchange = exchangeOf({
       format: 'anthropic-messages',

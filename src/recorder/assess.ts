@@ -1,0 +1,42 @@
+/** ending → the finished exchange: concluded, then estimated where counts are missing and estimates are on, then priced. */
+import { conclude, type RequestReading, readRequest } from '../conclude.ts'
+import type { Config } from '../config.ts'
+import type { Estimator } from '../estimates.ts'
+import type { Ending, Exchange, Opening, TextSample } from '../exchange.ts'
+import type { Pricer } from '../pricing.ts'
+import { createAttributor } from '../providers.ts'
+
+/** What is kept of a request's body until its answer has come. */
+interface Reading {
+  readonly request: RequestReading
+  /** Only when estimates are on. */
+  readonly text: TextSample | undefined
+}
+
+export interface Assessment {
+  readRequest(opening: Opening, body: Uint8Array | undefined): Reading
+  conclude(opening: Opening, ending: Ending, reading: Reading, responseBody: Uint8Array | undefined): Exchange
+}
+
+export interface AssessmentOptions {
+  readonly config: Pick<Config, 'limits' | 'providers' | 'routes'>
+  readonly pricer: Pricer
+  /** None when estimates are off. */
+  readonly estimator: Estimator | undefined
+}
+
+export function createAssessment({ config, pricer, estimator }: AssessmentOptions): Assessment {
+  const { limits, providers, routes } = config
+  const { attribute } = createAttributor({ own: providers })
+  const basePaths = new Map(routes.map(({ name, upstream }) => [name, upstream.pathname.replace(/\/+$/, '')]))
+  const attribution = { attribute, basePathOf: (route: string) => basePaths.get(route) }
+  return {
+    readRequest: (opening, body) => ({ request: readRequest(opening, body), text: estimator?.textOfRequest(opening, body) }),
+    conclude(opening, ending, reading, responseBody) {
+      const concluded = conclude(opening, ending, reading.request, responseBody, limits, attribution)
+      const exchange = estimator?.estimated(concluded, reading.text, responseBody) ?? concluded
+      const cost = pricer.costOf(exchange)
+      return cost === undefined ? exchange : { ...exchange, cost }
+    },
+  }
+}
