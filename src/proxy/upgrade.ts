@@ -65,6 +65,7 @@ export class Upgrading implements Member {
     this.#response.on('error', () => undefined)
     this.#response.once('finish', () => this.#endClient())
     this.#observer = this.#guarded(() => options.observe(opening))
+    options.callers?.later?.(request.headers, (caller) => this.#tell((observer) => observer.caller(caller)))
     client.on('error', () => undefined) // `close` follows
     client.on('close', () => this.#onClosed('client'))
     client.on('end', this.#onEarlyEnd)

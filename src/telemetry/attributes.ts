@@ -61,7 +61,7 @@ function eventsOf({ opening, ending, response }: Exchange, generation: Generatio
   return last.map((one, index) => ({
     name: responseEvent,
     time: opening.startedAt + (ending.session?.responseEndMs[index] ?? ending.endMs),
-    attributes: responseAttributes(one, generation),
+    attributes: responseAttributes(opening.usageByCaller === true ? { ...one, usage: undefined } : one, generation),
   }))
 }
 

@@ -119,6 +119,15 @@ describe('an upgrade', () => {
     await until(() => arrived === size)
   })
 
+  it('is told of a caller that takes a while to be known', async () => {
+    const upstream = await agreeingUpstream()
+    const later = (_headers: object, found: (caller: string) => void) => void setTimeout(found, 20, 'ada')
+    const proxy = await startProxy(upstream.url, { callers: { now: () => 'somebody', later } })
+    await upgradedClient(proxy.port)
+    await until(() => proxy.seen[0]?.callers[0] === 'ada')
+    expect(proxy.seen[0]?.opening.caller).toBe('somebody')
+  })
+
   it('goes to an upstream behind TLS, whose certificate bears the name in Host', async () => {
     const before = tls.getCACertificates('default')
     tls.setDefaultCACertificates([...before, certificate.cert])

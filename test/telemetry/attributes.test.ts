@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { spanContent } from '../../src/telemetry/attributes.ts'
-import { exchangeOf, failedExchangeOf, otherExchangeOf } from '../sinks/exchange-of.ts'
+import { exchangeOf, failedExchangeOf, otherExchangeOf, startedAt } from '../sinks/exchange-of.ts'
 
 const fullExchange = exchangeOf({
   request: {
@@ -94,6 +94,19 @@ describe('the span of an inference request', () => {
       [1, 2],
       ['1', 'stop'],
     ])
+  })
+
+  it('tells each response of a WebSocket as an event, without its counts where the caller reports them', () => {
+    const usage = { inputTokens: 3, outputTokens: 2 }
+    const last = [{ id: 'r1', finishReason: 'completed', usage }, {}]
+    const response = { usage, responses: { ended: 2, underWay: 0, last } }
+    const ending = { session: { responseEndMs: [10, 20.5] } }
+    const counts = { 'gen_ai.usage.input_tokens': 3, 'gen_ai.usage.output_tokens': 2 }
+    const first = { 'gen_ai.response.id': 'r1', 'gen_ai.response.finish_reasons': ['completed'] }
+    const named = (attributes: object, ms: number) => ({ name: 'tokenweir.response', time: startedAt + ms, attributes })
+    expect(spanContent(exchangeOf({ response, ending }), '1.41').events).toEqual([named({ ...first, ...counts }, 10), named({}, 20.5)])
+    const byCaller = spanContent(exchangeOf({ response, ending, opening: { usageByCaller: true } }), '1.41')
+    expect(byCaller.events).toEqual([named(first, 10), named({}, 20.5)])
   })
 
   it('leaves out what was not reported, and keeps a zero that was', () => {
