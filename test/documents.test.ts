@@ -1,0 +1,43 @@
+/** Whatever a document names exists: links between documents, and paths of the source. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = resolve(import.meta.dirname, '..')
+const documents = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CHANGELOG.md',
+  'bench/README.md',
+  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+].filter((name) => name.endsWith('.md'))
+
+/** Fenced blocks hold examples, whose names are made up. */
+const prose = (text: string) => text.replace(/```[\s\S]*?```/g, '')
+
+function linksOf(text: string): string[] {
+  return [...prose(text).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)]
+    .map(([, target]) => target as string)
+    .filter((target) => !/^[a-z]+:/.test(target))
+}
+
+function pathsOf(text: string): string[] {
+  return [...prose(text).matchAll(/`((?:src|test|bench|scripts|docs|examples)\/[\w./-]*)`/g)].map(([, path]) => path as string)
+}
+
+describe.each(documents)('%s', (name) => {
+  const text = readFileSync(join(root, name), 'utf8')
+
+  it('links to what exists', () => {
+    expect(linksOf(text).filter((target) => !existsSync(join(root, dirname(name), target)))).toEqual([])
+  })
+
+  it('names sources that exist', () => {
+    expect(pathsOf(text).filter((path) => !existsSync(join(root, path)))).toEqual([])
+  })
+})
+
+it('the reader of this guard finds links and paths', () => {
+  const text = 'See [a](docs/a.md#x) and `src/b.ts`, not [c](https://c.example).\n```\n`src/d.ts`\n```\n'
+  expect([linksOf(text), pathsOf(text)]).toEqual([['docs/a.md'], ['src/b.ts']])
+})
