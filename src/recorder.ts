@@ -28,8 +28,10 @@ const report = createLineLimit({ write: (line) => process.stderr.write(`tokenwei
 interface Recorder {
   readonly adminPort: number
   record(batch: Packed): void
-  /** Loads what takes long to load: the exporters, which what is to be exported waits for, and the prices, which every record waits for. */
-  begin(): Promise<void>
+  /** Begins to export; until then what is to be exported waits. */
+  exportTelemetry(): void
+  /** Loads what the first record needs, and a start does not: the table of prices, and the tokenizer when estimates are on. */
+  load(): Promise<void>
   /** Writes and exports everything. */
   close(): Promise<void>
 }
@@ -53,8 +55,8 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   return {
     adminPort: admin.port,
     record: recordWith(fanOut, createAssessment({ config, pricer, estimator }), config.limits, meter),
-    async begin() {
-      exported.begin()
+    exportTelemetry: exported.begin,
+    async load() {
       await Promise.all([
         pricer.load().catch(reported('Nothing is priced by the public table: it could not be loaded')),
         estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
@@ -99,11 +101,11 @@ function recordWith(fanOut: Sink, assessment: Assessment, limits: Config['limits
 function serve(port: MessagePort, data: RecorderData): void {
   const tell = (message: FromRecorder) => port.postMessage(message)
   const started = startRecorder(data)
-  // Records wait for what is loaded after the start: a few hundred milliseconds once, in the order in which they came.
-  const begun = started.then(
-    async (recorder) => {
+  /** What the next message waits for. They are handled in the order in which they came. */
+  let prepared: Promise<Recorder | undefined> = started.then(
+    (recorder) => {
       tell({ kind: 'ready', adminPort: recorder.adminPort })
-      await recorder.begin()
+      recorder.exportTelemetry()
       return recorder
     },
     (error) => {
@@ -111,8 +113,20 @@ function serve(port: MessagePort, data: RecorderData): void {
       return undefined
     },
   )
+  let isLoaded = false
+
+  /** With the first request that has ended, so that neither a start nor an idle sidecar pays for it. */
+  async function loaded(before: Promise<Recorder | undefined>): Promise<Recorder | undefined> {
+    const recorder = await before
+    await recorder?.load()
+    return recorder
+  }
   port.on('message', async (message: ToRecorder) => {
-    const recorder = await begun
+    if (message.kind === 'batch' && message.wire.ended.length > 0 && !isLoaded) {
+      isLoaded = true
+      prepared = loaded(prepared)
+    }
+    const recorder = await prepared
     if (message.kind === 'batch') {
       const batch = fromWire(message.wire)
       recorder?.record(batch)

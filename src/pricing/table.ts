@@ -1,6 +1,6 @@
 /**
  * Public prices, from the table that comes with genai-prices. Nothing is fetched: a newer table comes with a newer version of the package.
- * Loading it takes 70 ms of CPU and 20 MB, so it is loaded once the recorder is ready.
+ * Loading it takes 70 ms of CPU and 20 MB, so it is loaded with the first request that has ended.
  */
 import { type Plan, planOf } from './plan.ts'
 

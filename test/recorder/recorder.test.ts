@@ -63,7 +63,7 @@ describe('a recorded request', () => {
     expect(recorder.errors()).toBe('')
   })
 
-  it('waits for the table of prices when it ends before that is loaded', async () => {
+  it('waits for the table of prices, which is loaded with the first that ends', async () => {
     const ledger = temporaryLedger()
     const recorder = startRecorder(configOf({ ledger }))
     const response = { model: 'gpt-4o', usage: { inputTokens: 20, outputTokens: 7 }, finished: true }
