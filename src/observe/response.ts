@@ -1,0 +1,183 @@
+/** The reading of one response, on a copy of its bytes: a stream message by message, a whole body only kept for the recorder. */
+import { createDecoder, type Decoder } from '../decode.ts'
+import { createTextCollector, type TextCollector } from '../estimates/text.ts'
+import type { Framing, Opening, ResponseFacts, TextSample } from '../exchange.ts'
+import { createFold, type Fold, streamsArrays } from '../fold.ts'
+import { chooseFraming, createFramer } from '../frames/choose.ts'
+import type { Framer } from '../frames/framer.ts'
+import { Collected } from './collected.ts'
+
+export interface ReadingOptions {
+  readonly bodyBytesMax: number
+  readonly messageBytesMax: number
+  /** Estimates are on: the text of streams is counted, and its beginning kept. */
+  readonly estimates: boolean
+}
+
+/** Two of these and an event's carry are what a stream holds. */
+const gatheredBytesMax = 4096
+
+/** Content types whose body is not decoded here before its framing is known: whole bodies go to the recorder as they came. */
+function isCompressed(encoding: string | undefined): encoding is string {
+  return encoding !== undefined && encoding !== '' && encoding.toLowerCase() !== 'identity'
+}
+
+/** bytes → (decoded copy) → messages → facts, for one response. */
+export class ResponseReader {
+  framing: Framing = 'none'
+  readonly encoding: string | undefined
+  readonly #opening: Opening
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #options: ReadingOptions
+  readonly #notes: Set<string>
+  readonly #contentType: string | undefined
+  /** A JSON array is a stream here; an error's body is none. */
+  readonly #arrayStream: boolean
+  /** Made for a stream only: whole bodies are read by the recorder. */
+  #fold: Fold | undefined
+  #text: TextCollector | undefined
+  #framer: Framer | undefined
+  #decoder: Decoder | undefined
+  #whole: Collected | undefined
+  #gathered: Buffer | undefined
+  #gatheredBytes = 0
+  #begun = false
+  #onEnd: (() => void) | undefined
+
+  constructor(opening: Opening, status: number, headers: Readonly<Record<string, string>>, options: ReadingOptions, notes: Set<string>) {
+    this.#options = options
+    this.#notes = notes
+    this.#contentType = headers['content-type']
+    this.encoding = headers['content-encoding']
+    this.#opening = opening
+    this.#headers = headers
+    this.#arrayStream = status < 400 && streamsArrays(opening.method, opening.path)
+    // A stream is a stream from its head on, also when the client leaves before its first byte.
+    const framing = this.#chooseFraming(new Uint8Array(0))
+    if (framing !== 'whole') this.framing = framing
+  }
+
+  get streamed(): boolean {
+    return this.framing !== 'whole' && this.framing !== 'none'
+  }
+
+  format(): string | undefined {
+    return this.#fold?.format
+  }
+
+  facts(): ResponseFacts | undefined {
+    return this.#fold?.facts()
+  }
+
+  outputText(): TextSample | undefined {
+    return this.#text?.sample()
+  }
+
+  /** The body as it came, when it is the recorder's to read. */
+  wholeBody(): readonly Uint8Array[] | undefined {
+    return this.#whole?.chunks
+  }
+
+  push(chunk: Uint8Array): void {
+    if (!this.#begun) this.#begin(chunk)
+    if (this.#whole !== undefined) this.#whole.push(chunk)
+    else if (this.#decoder !== undefined) this.#decoder.push(chunk)
+    else if (this.framing === 'sse') this.#gather(chunk)
+    else this.#framer?.push(chunk)
+  }
+
+  /**
+   * Small chunks are copied together and read some KiB at a time: reading each event as it comes, with cold caches, cost more than forwarding
+   * it. The first chunk is read at once (it has id and model), the last when the answer ends, whatever way it ends.
+   */
+  #gather(chunk: Uint8Array): void {
+    if (this.#gathered === undefined) {
+      this.#gathered = Buffer.allocUnsafeSlow(gatheredBytesMax)
+      this.#framer?.push(chunk)
+      return
+    }
+    if (this.#gatheredBytes + chunk.length > gatheredBytesMax) this.#readGathered()
+    if (chunk.length > gatheredBytesMax / 2) {
+      this.#readGathered()
+      this.#framer?.push(chunk)
+      return
+    }
+    this.#gathered.set(chunk, this.#gatheredBytes)
+    this.#gatheredBytes += chunk.length
+  }
+
+  /** The SSE framer keeps nothing of a chunk, so the block is used again. */
+  #readGathered(): void {
+    if (this.#gathered === undefined || this.#gatheredBytes === 0) return
+    const bytes = this.#gathered.subarray(0, this.#gatheredBytes)
+    this.#gatheredBytes = 0
+    this.#framer?.push(bytes)
+  }
+
+  /** Calls back when everything that was received has been read: at once, unless a decoder is still at work. */
+  end(onEnd: () => void): void {
+    if (this.#whole?.overflowed) this.#notes.add('limit_hit')
+    if (this.#decoder !== undefined) {
+      this.#onEnd = onEnd
+      this.#decoder.end()
+    } else {
+      this.#endFramer()
+      onEnd()
+    }
+  }
+
+  #chooseFraming(firstBytes: Uint8Array): Framing {
+    return chooseFraming({ contentType: this.#contentType, arrayStream: this.#arrayStream, firstBytes })
+  }
+
+  #begin(first: Uint8Array): void {
+    this.#begun = true
+    const compressed = isCompressed(this.encoding)
+    const framing = this.#chooseFraming(compressed ? new Uint8Array(0) : first)
+    this.framing = framing
+    if (framing === 'none') return
+    if (framing === 'whole') {
+      this.#whole = new Collected(this.#options.bodyBytesMax)
+      return
+    }
+    const note = (text: string) => this.#notes.add(text)
+    if (this.#options.estimates) this.#text = createTextCollector()
+    const fold = createFold(this.#opening.method, this.#opening.path, this.#headers, undefined, this.#text)
+    this.#fold = fold
+    this.#framer = createFramer(framing, {
+      onMessage: (message) => fold.message(message.event, message.data),
+      onNote: note,
+      messageBytesMax: this.#options.messageBytesMax,
+      wantedKeys: fold.wantedKeys,
+    })
+    if (!compressed) return
+    this.#decoder = createDecoder(this.encoding as string, {
+      onData: (chunk) => this.#pushDecoded(chunk),
+      onNote: note,
+      onEnd: () => {
+        this.#endFramer()
+        this.#onEnd?.()
+      },
+    })
+  }
+
+  /** Runs in the decoder's callback, outside every guard of the proxy path. */
+  #pushDecoded(chunk: Uint8Array): void {
+    try {
+      this.#framer?.push(chunk)
+    } catch {
+      this.#framer = undefined
+      this.#notes.add('observer_failed')
+    }
+  }
+
+  #endFramer(): void {
+    try {
+      this.#readGathered()
+      this.#framer?.end()
+    } catch {
+      this.#notes.add('observer_failed')
+    }
+    for (const note of this.#fold?.notes ?? []) this.#notes.add(note)
+  }
+}
