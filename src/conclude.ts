@@ -3,10 +3,11 @@
  * parsed and folded here; streams arrive folded.
  */
 
+import { endReasonOf, errorTypeOf } from './conclude/ending.ts'
 import { type RequestReading, readRequest } from './conclude/request-reading.ts'
 import { isAnswered, isCut, verdictOf } from './conclude/usage-verdict.ts'
 import { decodeWhole } from './decode.ts'
-import type { Ending, EndReason, Exchange, Opening, RequestFacts, ResponseFacts } from './exchange.ts'
+import type { Ending, Exchange, Opening, RequestFacts, ResponseFacts } from './exchange.ts'
 import { withModel } from './fold.ts'
 import type { Format } from './formats/format.ts'
 import { formatNamed, formats, formatsFor } from './formats/index.ts'
@@ -149,25 +150,4 @@ function providerOf(opening: Opening, ending: Ending, { format, request, respons
     path: opening.path,
     basePath: attribution.basePathOf(opening.route),
   }).provider
-}
-
-/** A client that closes after the terminal event has had its whole answer. */
-function endReasonOf(ending: Ending, response: ResponseFacts | undefined): EndReason {
-  const { kind } = ending.outcome
-  if (kind === 'answered') return 'completed'
-  return kind === 'client-aborted' && response?.finished === true && ending.drained === undefined ? 'completed' : kind
-}
-
-function errorTypeOf(ending: Ending, response: ResponseFacts | undefined): string | undefined {
-  if (ending.outcome.kind === 'unreachable') return ending.outcome.reason
-  if (ending.status !== undefined && ending.status >= 400) return String(ending.status)
-  if (response?.error !== undefined) return response.error.type
-  const close = ending.session?.close
-  if (close?.by === 'upstream' && isFailure(close.code)) return `websocket_${close.code}`
-  return ending.outcome.kind === 'upstream-aborted' ? 'upstream_aborted' : undefined
-}
-
-/** 1000 and 1001 are normal, and so is none (RFC 6455 §7.4.1). */
-function isFailure(closeCode: number | undefined): boolean {
-  return closeCode !== undefined && closeCode !== 1000 && closeCode !== 1001
 }

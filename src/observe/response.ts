@@ -52,9 +52,6 @@ export class ResponseReader {
     this.#opening = opening
     this.#headers = headers
     this.#arrayStream = status < 400 && streamsArrays(opening.method, opening.path)
-    // A stream is a stream from its head on, also when the client leaves before its first byte.
-    const framing = this.#chooseFraming(new Uint8Array(0))
-    if (framing !== 'whole') this.framing = framing
   }
 
   get streamed(): boolean {
@@ -116,6 +113,7 @@ export class ResponseReader {
 
   /** Calls back when everything that was received has been read: at once, unless a decoder is still at work. */
   end(onEnd: () => void): void {
+    if (!this.#begun) this.#frameByHead()
     if (this.#whole?.overflowed) this.#notes.add('limit_hit')
     if (this.#decoder !== undefined) {
       this.#onEnd = onEnd
@@ -124,6 +122,12 @@ export class ResponseReader {
       this.#endFramer()
       onEnd()
     }
+  }
+
+  /** A stream is a stream from its head on, also when the client leaves before its first byte. */
+  #frameByHead(): void {
+    const framing = this.#chooseFraming(new Uint8Array(0))
+    if (framing !== 'whole') this.framing = framing
   }
 
   #chooseFraming(firstBytes: Uint8Array): Framing {

@@ -197,28 +197,14 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#endUpstream()
-    if (this.#again) {
-      this.#sendAgain()
-      return
-    }
-    if (this.#draining !== undefined) {
-      this.#endClient()
-      return
-    }
+    if (this.#endsUnseen()) return
     this.#answer.end(pairs(responseHeaders(latin1(controller.rawTrailers))))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     this.#endUpstream()
     if (this.#settled) return
-    if (this.#again) {
-      this.#sendAgain()
-      return
-    }
-    if (this.#draining !== undefined) {
-      this.#endClient()
-      return
-    }
+    if (this.#endsUnseen()) return
     if (this.#headSent) {
       this.#answer.flushAll()
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
@@ -229,6 +215,14 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
     if (!this.#response.destroyed) sendUnreachable(this.#response, reason)
     this.#request.resume()
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
+  }
+
+  /** The end of an answer that no client sees: one to a refused edit, or one that is drained. */
+  #endsUnseen(): boolean {
+    if (this.#again) this.#sendAgain()
+    else if (this.#draining !== undefined) this.#endClient()
+    else return false
+    return true
   }
 
   /** Grace is over: the client's answer ends here. */

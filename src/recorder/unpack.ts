@@ -1,7 +1,8 @@
 /** What arrives from the proxying thread → a batch for the sinks. Remembers the requests that are open. */
 import type { Packed, Slice } from '../batch.ts'
+import { endReasonOf, errorTypeOf } from '../conclude/ending.ts'
 import type { Config } from '../config.ts'
-import type { Ending, Exchange, Opening, Outcome } from '../exchange.ts'
+import type { Ending, Exchange, Opening } from '../exchange.ts'
 import type { Batch } from '../sinks/sink.ts'
 
 /** `Reading` is what the request's body taught; this file hands it on and does not look inside. */
@@ -72,20 +73,13 @@ export function createUnpacker<Reading>(options: UnpackOptions<Reading>): (packe
 
 /** What is known without looking into any body. */
 function minimalExchange(opening: Opening, ending: Ending): Exchange {
-  const { outcome, status } = ending
   return {
     opening,
     ending,
-    endReason: outcome.kind === 'answered' ? 'completed' : outcome.kind,
+    endReason: endReasonOf(ending, undefined),
     inference: false,
     caller: ending.caller ?? opening.caller,
-    errorType: errorTypeOf(outcome, status),
+    errorType: errorTypeOf(ending, undefined),
     notes: [...new Set([...ending.notes, 'observer_failed'])],
   }
-}
-
-function errorTypeOf(outcome: Outcome, status: number | undefined): string | undefined {
-  if (outcome.kind === 'unreachable') return outcome.reason
-  if (status !== undefined && status >= 400) return String(status)
-  return outcome.kind === 'upstream-aborted' ? 'upstream_aborted' : undefined
 }
