@@ -6,13 +6,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { Gauge } from '../batch.ts'
 import type { Opening, Outcome } from '../exchange.ts'
 import type { Member } from '../roster.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { type Body, readBody } from './body.ts'
 import type { Edit, Editor, RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
+import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
 import type { OpeningOptions } from './opening.ts'
@@ -43,7 +43,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   readonly #opening: Opening
   readonly #options: ForwardOptions
   readonly #onSettled: () => void
-  #observer: Observer | undefined
+  readonly #observer: GuardedObserver
   #controller: Dispatcher.DispatchController | undefined
   #release: (() => void) | undefined
   /** Nothing more will come from the upstream. */
@@ -57,7 +57,6 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   #drainedBytes = 0
   #drains = false
   #cutting = false
-  #observerFailed = false
   /** Sends the request: the edited bytes, or the client's own. */
   #send: (own: boolean) => void = () => undefined
   #edit: Edit | undefined
@@ -72,24 +71,14 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
     this.#opening = opening
     this.#options = options
     this.#onSettled = onSettled
-    this.#observer = this.#guarded(() => options.observe(opening))
-    options.callers?.later?.(request.headers, (caller) => this.#tell((observer) => observer.caller(caller)))
+    this.#observer = new GuardedObserver(() => options.observe(opening), options.gauges)
+    options.callers?.later?.(request.headers, (caller) => this.#observer.tell((observer) => observer.caller(caller)))
     response.sendDate = false
     response.on('close', () => this.#onClientClosed())
     response.on('error', () => undefined) // a write after the client left; `close` follows
     request.on('error', () => undefined)
     // A pipelined request has no socket of its own yet, so its response would never see the connection end.
     if (response.socket === null) request.socket.once('close', () => this.#onClientClosed())
-  }
-
-  /** An observer that throws is switched off for this exchange; its `end` is still called, so that there is a record. */
-  #guarded<T>(call: () => T): T | undefined {
-    try {
-      return call()
-    } catch {
-      Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
-      return undefined
-    }
   }
 
   refuse(status: number, code: string, message: string): void {
@@ -138,11 +127,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   }
 
   onBodySent(chunk: Buffer): void {
-    this.#tell((observer) => observer.requestData(chunk))
+    this.#observer.tell((observer) => observer.requestData(chunk))
   }
 
   onRequestSent(): void {
-    this.#tell((observer) => observer.requestEnd())
+    this.#observer.tell((observer) => observer.requestEnd())
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: object, statusText?: string): void {
@@ -161,7 +150,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
       this.#answer.head(status, statusText ?? '', responseHeaders(raw, filter !== undefined), filter)
       this.#headSent = true
     }
-    this.#tell((observer) => observer.responseStart({ status, rawHeaders: raw }, receivedAt))
+    this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders: raw }, receivedAt))
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -178,12 +167,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
 
   /** The answer's: its bytes are with the client, and now they are observed. */
   written(bytes: Buffer, receivedAt: number): void {
-    if (this.#observer === undefined || this.#settled || this.#observerFailed) return
-    try {
-      this.#observer.responseData(bytes, receivedAt)
-    } catch {
-      this.#observerThrew()
-    }
+    this.#observer.responseData(bytes, receivedAt)
   }
 
   /** The answer's: the client's socket takes no more for now. */
@@ -256,7 +240,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   #drain(): void {
     if (this.#draining !== undefined) return
     this.#draining = setTimeout(() => this.#endClient(), this.#options.drain.msMax)
-    this.#tell((observer) => observer.clientGone())
+    this.#observer.tell((observer) => observer.clientGone())
     this.#controller?.resume()
   }
 
@@ -277,19 +261,19 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
     if (this.#sentAgain) {
       this.#edit.judgedAgain(status)
       this.#edit = undefined
-      this.#tell((observer) => observer.note('usage_injection_refused'))
+      this.#observer.tell((observer) => observer.note('usage_injection_refused'))
       return 'go on'
     }
     const verdict = this.#edit.judge(status)
     if (verdict === 'again') this.#again = true
-    else this.#tell((observer) => observer.note('usage_injected'))
+    else this.#observer.tell((observer) => observer.note('usage_injected'))
     return verdict
   }
 
   #sendAgain(): void {
     this.#again = false
     this.#sentAgain = true
-    this.#tell((observer) => observer.requestAgain())
+    this.#observer.tell((observer) => observer.requestAgain())
     this.#send(true)
   }
 
@@ -303,23 +287,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
     this.#settled = true
     clearTimeout(this.#draining)
     const status = this.#response.headersSent ? this.#response.statusCode : this.#status
-    this.#guarded(() => this.#observer?.end(outcome, status))
+    this.#observer.end(outcome, status)
     this.#onSettled()
-  }
-
-  /** Tells the observer; one that throws is switched off for this exchange. Its `end` is still called, so that there is a record. */
-  #tell(call: (observer: Observer) => void): void {
-    if (this.#observer === undefined || this.#settled || this.#observerFailed) return
-    try {
-      call(this.#observer)
-    } catch {
-      this.#observerThrew()
-    }
-  }
-
-  #observerThrew(): void {
-    this.#observerFailed = true
-    Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
   }
 }
 

@@ -6,11 +6,11 @@
  */
 import { type ClientRequest, type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Gauge } from '../batch.ts'
 import type { Opening, Outcome, Side } from '../exchange.ts'
 import type { Member } from '../roster.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { type ForwardOptions, rewriteOf } from './forward.ts'
+import { GuardedObserver } from './guarded-observer.ts'
 import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
 import type { Destination } from './routes.ts'
@@ -40,8 +40,7 @@ export class Upgrading implements Member {
   readonly #opening: Opening
   readonly #options: ForwardOptions
   readonly #onSettled: () => void
-  readonly #observer: Observer | undefined
-  #observerFailed = false
+  readonly #observer: GuardedObserver
   #sent: ClientRequest | undefined
   #upstream: Socket | undefined
   /** What the client has sent ahead of the upstream's answer. */
@@ -64,8 +63,8 @@ export class Upgrading implements Member {
     this.#response.assignSocket(client)
     this.#response.on('error', () => undefined)
     this.#response.once('finish', () => this.#endClient())
-    this.#observer = this.#guarded(() => options.observe(opening))
-    options.callers?.later?.(request.headers, (caller) => this.#tell((observer) => observer.caller(caller)))
+    this.#observer = new GuardedObserver(() => options.observe(opening), options.gauges)
+    options.callers?.later?.(request.headers, (caller) => this.#observer.tell((observer) => observer.caller(caller)))
     client.on('error', () => undefined) // `close` follows
     client.on('close', () => this.#onClosed('client'))
     client.on('end', this.#onEarlyEnd)
@@ -90,7 +89,7 @@ export class Upgrading implements Member {
       return
     }
     this.#sent.on('error', (error) => this.#onFailed(error))
-    this.#sent.on('finish', () => this.#tell((observer) => observer.requestEnd()))
+    this.#sent.on('finish', () => this.#observer.tell((observer) => observer.requestEnd()))
     this.#sent.on('information', ({ statusCode, rawHeaders }) => {
       this.#response.writeInformation(statusCode, responseHeaders(rawHeaders))
     })
@@ -143,7 +142,7 @@ export class Upgrading implements Member {
     this.#status = status
     this.#response.writeHead(status, answer.statusMessage ?? '', responseHeaders(rawHeaders))
     this.#response.flushHeaders()
-    this.#tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
+    this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
     answer.on('data', (chunk: Buffer) => this.#onRefusedData(answer, chunk))
     answer.on('end', () => {
       this.#response.once('finish', () => this.#settle({ kind: 'answered' }))
@@ -158,7 +157,7 @@ export class Upgrading implements Member {
       answer.pause()
       this.#client.once('drain', () => answer.resume())
     }
-    this.#tell((observer) => observer.responseData(chunk, receivedAt))
+    this.#observer.tell((observer) => observer.responseData(chunk, receivedAt))
   }
 
   #onUpgraded(answer: IncomingMessage, upstream: Socket, head: Buffer): void {
@@ -174,7 +173,7 @@ export class Upgrading implements Member {
     this.#status = 101
     this.#response.detachSocket(client)
     client.write(headText(answer), 'latin1')
-    this.#tell((observer) => observer.responseStart({ status: 101, rawHeaders }, receivedAt))
+    this.#observer.tell((observer) => observer.responseStart({ status: 101, rawHeaders }, receivedAt))
     client.off('data', this.#onEarly).off('end', this.#onEarlyEnd)
     upstream.on('close', () => this.#onClosed('upstream'))
     this.#pump('upstream', upstream, client, (observer, chunk, at) => observer.responseData(chunk, at), head)
@@ -187,7 +186,7 @@ export class Upgrading implements Member {
     const onData = (chunk: Buffer) => {
       const receivedAt = this.#options.clock.now()
       if (!to.write(chunk)) from.pause()
-      this.#tell((observer) => tell(observer, chunk, receivedAt))
+      this.#observer.tell((observer) => tell(observer, chunk, receivedAt))
     }
     to.on('drain', () => from.resume())
     from.on('end', () => {
@@ -228,28 +227,8 @@ export class Upgrading implements Member {
     if (this.#settled) return
     this.#settled = true
     this.#early = []
-    this.#guarded(() => this.#observer?.end(outcome, this.#status))
+    this.#observer.end(outcome, this.#status)
     this.#onSettled()
-  }
-
-  #tell(call: (observer: Observer) => void): void {
-    if (this.#observer === undefined || this.#settled || this.#observerFailed) return
-    const { gauges } = this.#options
-    try {
-      call(this.#observer)
-    } catch {
-      this.#observerFailed = true
-      Atomics.add(gauges, Gauge.observerFailed, 1)
-    }
-  }
-
-  #guarded<T>(call: () => T): T | undefined {
-    try {
-      return call()
-    } catch {
-      Atomics.add(this.#options.gauges, Gauge.observerFailed, 1)
-      return undefined
-    }
   }
 }
 
