@@ -1,22 +1,42 @@
-/** Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM from PyPI. Takes some minutes the first time. */
+/**
+ * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM and the packages of the FastAPI example from PyPI.
+ * Takes some minutes the first time. `--only fastapi` installs that one alone.
+ */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { isInstalled, litellmFolder, litellmMark, litellmRequirements, portkeyFolder } from '../test/gateways/places.ts'
+import { parseArgs } from 'node:util'
+import { fastapi, isInstalled, litellm, type PythonPlace, portkeyFolder } from '../test/gateways/places.ts'
 
 const run = (command: string, args: readonly string[], cwd?: string) => execFileSync(command, args, { stdio: 'inherit', cwd })
 
-if (!isInstalled.portkey()) {
-  process.stdout.write('Installing Portkey …\n')
-  run('npm', ['ci', '--ignore-scripts'], portkeyFolder)
-}
-if (!isInstalled.litellm()) {
-  process.stdout.write(`Installing LiteLLM into ${litellmFolder} …\n`)
-  rmSync(litellmFolder, { recursive: true, force: true })
-  mkdirSync(dirname(litellmFolder), { recursive: true })
-  run('python3', ['-m', 'venv', litellmFolder])
+function installPython({ folder, requirements, mark }: PythonPlace): void {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(dirname(folder), { recursive: true })
+  run('python3', ['-m', 'venv', folder])
   // Every version is pinned in the file, so nothing is left to be resolved.
-  run(join(litellmFolder, 'bin/pip'), ['install', '--quiet', '--no-deps', '--requirement', litellmRequirements])
-  writeFileSync(litellmMark, '')
+  run(join(folder, 'bin/pip'), ['install', '--quiet', '--no-deps', '--requirement', requirements])
+  writeFileSync(mark, '')
 }
-process.stdout.write('Both gateways are installed.\n')
+
+const gateways = {
+  portkey: { title: 'Portkey', folder: portkeyFolder, install: () => run('npm', ['ci', '--ignore-scripts'], portkeyFolder) },
+  litellm: { title: 'LiteLLM', folder: litellm.folder, install: () => installPython(litellm) },
+  fastapi: { title: 'the FastAPI gateway', folder: fastapi.folder, install: () => installPython(fastapi) },
+} as const
+
+const { only } = parseArgs({ options: { only: { type: 'string' } } }).values
+const names = Object.keys(gateways) as (keyof typeof gateways)[]
+const wanted = only === undefined ? names : names.filter((name) => name === only)
+if (wanted.length === 0) {
+  process.stderr.write(`install-gateways: ${JSON.stringify(only)} is none of ${names.join(', ')}.\n`)
+  process.exitCode = 2
+}
+for (const name of wanted) {
+  const { title, folder, install } = gateways[name]
+  if (!isInstalled[name]()) {
+    process.stdout.write(`Installing ${title} into ${folder} …\n`)
+    install()
+  }
+  process.stdout.write(`${title}: installed in ${folder}\n`)
+}

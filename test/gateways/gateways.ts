@@ -6,9 +6,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { cleanEnvironment } from '../e2e/product.ts'
-import { litellmProgram, portkeyProgram } from './places.ts'
+import { fastapiFolder, fastapiProgram, litellmProgram, portkeyProgram } from './places.ts'
 
 export interface Gateway {
   readonly url: string
@@ -17,6 +18,18 @@ export interface Gateway {
   /** The name under which a client asks for a model. */
   modelFor(model: string, base: Base): string
   stop(): Promise<void>
+}
+
+export interface FastapiGateway {
+  readonly url: string
+  /** The gateway's own table, oldest first. */
+  rows(): readonly Readonly<Record<string, number | string>>[]
+  /** Everything that it wrote so far. */
+  said(): string
+  /** Lets it end by itself: what it would ever write is written then. */
+  stop(): Promise<void>
+  /** Removes its table. */
+  remove(): void
 }
 
 /** `provider`: the sample gateway itself. `sidecar`: tokenweir in front of it. */
@@ -90,6 +103,29 @@ export async function startLitellm(bases: Bases): Promise<Gateway> {
   }
 }
 
+/** The gateway of `examples/fastapi-gateway`, with a table of its own. */
+export async function startFastapi(upstream: string): Promise<FastapiGateway> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-fastapi-'))
+  const table = join(folder, 'gateway.db')
+  const args = ['app:app', '--app-dir', fastapiFolder, '--host', '127.0.0.1', '--port', String(port)]
+  const process = start(fastapiProgram, args, { UPSTREAM_URL: upstream, GATEWAY_DB: table, PYTHONDONTWRITEBYTECODE: '1' })
+  const url = `http://127.0.0.1:${port}`
+  await process.becomesReady(`${url}/health`, 60_000)
+  return {
+    url,
+    rows() {
+      const database = new DatabaseSync(table, { readOnly: true })
+      const rows = database.prepare('SELECT * FROM requests ORDER BY id').all()
+      database.close()
+      return rows as unknown as Readonly<Record<string, number | string>>[]
+    },
+    said: process.said,
+    stop: process.stop,
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
 function start(command: string, args: readonly string[], env: Readonly<Record<string, string>>) {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -103,6 +139,7 @@ function start(command: string, args: readonly string[], env: Readonly<Record<st
   process.once('exit', kill)
   const exited = once(child, 'exit')
   return {
+    said: () => said,
     async becomesReady(url: string, msMax: number): Promise<void> {
       const until = performance.now() + msMax
       for (;;) {

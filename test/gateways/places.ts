@@ -1,25 +1,42 @@
-/** Where the real gateways are installed. Both are large, so they are no dependencies of the project: `npm run gateways:install` fetches them. */
+/** Where the real gateways are installed. They are large, so they are no dependencies of the project: `npm run gateways:install` fetches them. */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 const here = import.meta.dirname
+const root = resolve(here, '../..')
 
 export const portkeyFolder = join(here, 'portkey')
 export const portkeyProgram = join(portkeyFolder, 'node_modules/@portkey-ai/gateway/build/start-server.js')
 
-export const litellmRequirements = join(here, 'litellm/requirements.txt')
+/** A virtual environment for a list of pinned packages. */
+export interface PythonPlace {
+  readonly name: string
+  readonly requirements: string
+  readonly folder: string
+  /** Written when everything is installed: half an environment is none. */
+  readonly mark: string
+}
 
 /**
- * The virtual environment, named by what it holds, so that other requirements get another one. `TOKENWEIR_TOOLS` is a folder that is kept
- * from one checkout to the next; without it `.tools/` in this one.
+ * Named by what it holds, so that other requirements get another one. `TOKENWEIR_TOOLS` is a folder that is kept from one checkout to the
+ * next; without it `.tools/` in this one.
  */
-export const litellmFolder = join(
-  process.env['TOKENWEIR_TOOLS'] ?? resolve(here, '../../.tools'),
-  `litellm-${createHash('sha256').update(readFileSync(litellmRequirements)).digest('hex').slice(0, 12)}`,
-)
-export const litellmProgram = join(litellmFolder, 'bin/litellm')
-/** Written when everything is installed: half an environment is none. */
-export const litellmMark = join(litellmFolder, 'complete')
+function pythonPlace(name: string, requirements: string): PythonPlace {
+  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
+  const folder = join(process.env['TOKENWEIR_TOOLS'] ?? join(root, '.tools'), `${name}-${hash}`)
+  return { name, requirements, folder, mark: join(folder, 'complete') }
+}
 
-export const isInstalled = { portkey: () => existsSync(portkeyProgram), litellm: () => existsSync(litellmMark) }
+export const litellm = pythonPlace('litellm', join(here, 'litellm/requirements.txt'))
+export const litellmProgram = join(litellm.folder, 'bin/litellm')
+
+export const fastapiFolder = join(root, 'examples/fastapi-gateway')
+export const fastapi = pythonPlace('fastapi-gateway', join(fastapiFolder, 'requirements.txt'))
+export const fastapiProgram = join(fastapi.folder, 'bin/uvicorn')
+
+export const isInstalled = {
+  portkey: () => existsSync(portkeyProgram),
+  litellm: () => existsSync(litellm.mark),
+  fastapi: () => existsSync(fastapi.mark),
+}
