@@ -26,6 +26,7 @@ interface Chunk {
 }
 
 export function createLogSink({ meter, write = writeStdout, waitingBytesMax = waitingBytesUsualMax }: LogOptions): Sink {
+  const written = meter.counter('tokenweir.log.written', {})
   const dropped = meter.counter('tokenweir.log.dropped', {})
   let waiting: Chunk[] = []
   let waitingBytes = 0
@@ -42,18 +43,19 @@ export function createLogSink({ meter, write = writeStdout, waitingBytesMax = wa
   }
 
   function attempt(chunk: Chunk): void {
-    write(chunk.bytes, (error, written) => {
+    write(chunk.bytes, (error, bytesWritten) => {
       if (error?.code === 'EAGAIN') {
         setTimeout(attempt, againMs, chunk)
         return
       }
-      if (error === null && written < chunk.bytes.length) {
-        waitingBytes -= written
-        attempt({ bytes: chunk.bytes.subarray(written), lines: chunk.lines })
+      if (error === null && bytesWritten < chunk.bytes.length) {
+        waitingBytes -= bytesWritten
+        attempt({ bytes: chunk.bytes.subarray(bytesWritten), lines: chunk.lines })
         return
       }
       waitingBytes -= chunk.bytes.length
-      if (error !== null) dropped.add(chunk.lines)
+      if (error === null) written.add(chunk.lines)
+      else dropped.add(chunk.lines)
       // Nobody will ever read again. Any other error (a full disk) may pass, and only costs this chunk.
       if (error?.code === 'EPIPE' || error?.code === 'EBADF') giveUp()
       next()

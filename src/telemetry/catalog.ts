@@ -242,6 +242,7 @@ export const metrics = {
   'tokenweir.observer.failures': counter('{exchange}', 'Exchanges whose observation failed; their bytes went through untouched.'),
   'tokenweir.sink.failures': counter('{batch}', 'Batches that a sink threw on.', 'sink'),
   'tokenweir.label_overflow': counter('{value}', 'Label values that became `other` because the label has too many.', 'label'),
+  'tokenweir.log.written': counter('{line}', 'Log lines written to standard output.'),
   'tokenweir.log.dropped': counter('{line}', 'Log lines dropped: standard output was closed or too slow.'),
   'tokenweir.ledger.written': counter('{row}', 'Ledger rows opened or closed.'),
   'tokenweir.ledger.failures': counter('{batch}', 'Writes to the ledger that failed and are tried again.'),

@@ -1,0 +1,59 @@
+/** What the sidecar says of itself on its admin port: whether it is ready, and its counters. */
+import { array, at, parseJson } from '../json.ts'
+
+/** One reading of the counters that a verification compares. All are totals; what the sidecar does not have is undefined. */
+export interface Counters {
+  readonly requests: number | undefined
+  readonly logWritten: number | undefined
+  readonly logDropped: number | undefined
+  readonly spansDelivered: number | undefined
+  readonly spansDropped: number | undefined
+  readonly spanFailures: number | undefined
+  readonly spansWaiting: number | undefined
+}
+
+export interface Readiness {
+  readonly ready: boolean
+  /** Sentences that say why not. */
+  readonly reasons: readonly string[]
+}
+
+const patienceMs = 5000
+
+const get = (admin: URL, path: string) => fetch(new URL(path, admin), { signal: AbortSignal.timeout(patienceMs), redirect: 'manual' })
+
+/** Rejects when nothing answers there; `undefined` when what answers is no tokenweir. */
+export async function readiness(admin: URL): Promise<Readiness | undefined> {
+  const response = await get(admin, '/readyz')
+  const body = parseJson(await response.text())
+  const ready = at(body, 'ready')
+  if (typeof ready !== 'boolean') return undefined
+  return { ready, reasons: (array(at(body, 'reasons')) ?? []).map(String) }
+}
+
+/** Rejects when nothing answers. */
+export async function readCounters(admin: URL): Promise<Counters> {
+  return countersOf(await (await get(admin, '/metrics')).text())
+}
+
+/** From Prometheus text. */
+export function countersOf(text: string): Counters {
+  const samples = text.split('\n').flatMap((line) => {
+    const [, name, labels = '', value] = /^(tokenweir_\w+)(?:\{(.*)\})? (\S+)/.exec(line) ?? []
+    return name === undefined ? [] : [{ name, labels, value: Number(value) }]
+  })
+  /** The sum over every series of these names; the spool's of spans alone. */
+  const total = (...names: readonly string[]) => {
+    const found = samples.filter(({ name, labels }) => names.includes(name) && !labels.includes('signal="logs"'))
+    return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0)
+  }
+  return {
+    requests: total('tokenweir_requests_total'),
+    logWritten: total('tokenweir_log_written_total'),
+    logDropped: total('tokenweir_log_dropped_total'),
+    spansDelivered: total('tokenweir_spool_delivered_total', 'tokenweir_spans_exported_total'),
+    spansDropped: total('tokenweir_spool_dropped_total', 'tokenweir_spans_dropped_total'),
+    spanFailures: total('tokenweir_spool_failures_total'),
+    spansWaiting: total('tokenweir_spool_depth', 'tokenweir_spans_depth'),
+  }
+}

@@ -1,0 +1,267 @@
+/** What was seen → what is well, what is not, and what mends it. Pure; every sentence an operator reads stands here. */
+
+import type { Counters, Readiness } from './admin.ts'
+import type { Answered, Api, Reply } from './ask.ts'
+import type { Lookup, Row } from './ledger-row.ts'
+
+/** `skipped`: there is nothing to check, and nothing is wrong. */
+export type Status = 'ok' | 'failed' | 'skipped'
+
+export interface Check {
+  readonly name: string
+  readonly status: Status
+  readonly what: string
+  /** What mends it. */
+  readonly mend?: string | undefined
+}
+
+const ok = (name: string, what: string): Check => ({ name, status: 'ok', what })
+const failed = (name: string, what: string, mend: string): Check => ({ name, status: 'failed', what, mend })
+const skipped = (name: string, what: string): Check => ({ name, status: 'skipped', what })
+
+export function judgeSidecar(admin: URL, seen: Readiness | undefined | { readonly failure: string }): Check {
+  const name = 'sidecar'
+  if (seen === undefined) {
+    return failed(
+      name,
+      `What answers at ${admin.origin} is not tokenweir.`,
+      'Name its admin address with --admin URL (the setting admin, 127.0.0.1:4142 by default).',
+    )
+  }
+  if ('failure' in seen) {
+    return failed(
+      name,
+      `Nothing answers at ${admin.origin} (${seen.failure}).`,
+      'Start the sidecar (tokenweir --upstream URL), or name its admin address with --admin URL.',
+    )
+  }
+  if (seen.ready) return ok(name, `ready at ${admin.origin}`)
+  const reasons = seen.reasons.join(' ')
+  return failed(name, `It says that it is not ready: ${reasons}`, readinessMend(reasons))
+}
+
+function readinessMend(reasons: string): string {
+  return /ledger/i.test(reasons)
+    ? 'Give its user write access to the ledger file and its folder, and room on the disk; what it said on stderr names the cause. The rows wait, and are written then.'
+    : 'Look at what it said on stderr.'
+}
+
+export function judgeAnswer(name: string, streamed: boolean, sidecar: URL, reply: Reply): Check {
+  if ('failure' in reply) return unanswered(name, sidecar, reply)
+  const { status, facts } = reply
+  if (status < 200 || status > 299) return refused(name, reply)
+  if (streamed !== reply.streamed) {
+    return streamed
+      ? failed(
+          name,
+          `200, but not as a stream: ${reply.contentType || 'no content type'}.`,
+          'Does something in between gather streams? Or choose another --api or --path.',
+        )
+      : failed(name, `200, but as a stream that nobody asked for: ${reply.contentType}.`, 'Choose another --path.')
+  }
+  if (facts?.error !== undefined) return failed(name, `An error came inside the answer: ${facts.error.type}.`, 'Ask the upstream why.')
+  if (streamed && facts?.finished !== true) {
+    return failed(
+      name,
+      `The stream ended after ${reply.messages} events without its last one.`,
+      'Something cut it: a time limit of the upstream or of a proxy in between.',
+    )
+  }
+  const took = `${Math.round(reply.durationMs)} ms`
+  return ok(name, streamed ? `${status}, ${reply.messages} events in ${took}` : `${status}, ${reply.bytes} bytes in ${took}`)
+}
+
+function unanswered(name: string, sidecar: URL, { failure, detail }: Exclude<Reply, Answered>): Check {
+  switch (failure) {
+    case 'refused':
+      return failed(
+        name,
+        `Nothing answers at ${sidecar.origin} (${detail}).`,
+        'Start the sidecar (tokenweir --upstream URL), or name where it listens with --sidecar URL.',
+      )
+    case 'timeout':
+      return failed(name, 'No whole answer in time.', 'Ask a faster model with --model, or wait longer with --timeout SECONDS.')
+    case 'broken':
+      return failed(name, `The connection broke (${detail}).`, 'Is it the sidecar that listens there, and is it plain HTTP?')
+  }
+}
+
+/** What the admin port answers at a path that it does not have. */
+const adminNotFound = 'There is no such page.'
+
+function refused(name: string, { status, ownError, errorMessage, facts }: Answered): Check {
+  const said = errorMessage ?? facts?.error?.message
+  if (said === adminNotFound) return failed(name, 'That is an admin address.', 'Name the address for clients with --sidecar URL.')
+  const what = `${status}${said === undefined ? '' : `: ${said.replace(/\.?$/, '.')}`}`
+  if (ownError !== undefined) {
+    return failed(
+      name,
+      `${what} The sidecar itself says so (${ownError}).`,
+      'Is the upstream running, and is --upstream of the sidecar its address?',
+    )
+  }
+  switch (status) {
+    case 401:
+    case 403:
+      return failed(
+        name,
+        `${what} The upstream does not let this request in.`,
+        "Name the variable that holds its key with --key-env NAME, or send a header with --header 'NAME: VALUE'.",
+      )
+    case 404:
+      return failed(
+        name,
+        `${what} The upstream does not know the path or the model.`,
+        'Name a model that it has with --model, or its path with --path.',
+      )
+    case 429:
+      return failed(name, `${what} The upstream has had enough requests.`, 'Try again later, or with another key.')
+    default:
+      return failed(
+        name,
+        what,
+        status < 500 ? 'Name another --model, --api or --path; the upstream refuses what it was asked.' : 'Ask the upstream why.',
+      )
+  }
+}
+
+export interface LedgerView {
+  readonly path: string
+  readonly lookup: Lookup
+  readonly readiness: Readiness | undefined
+  /** The sidecar has counted at least as many requests more as were sent. */
+  readonly counted: boolean
+}
+
+export function judgeRow(name: string, api: Api, streamed: boolean, { path, lookup, readiness, counted }: LedgerView): Check {
+  if ('unreadable' in lookup) {
+    return failed(
+      name,
+      `The ledger ${path} cannot be read here: ${lookup.unreadable}.`,
+      'Name the file of the running sidecar with --ledger FILE; of a container, run verify inside it.',
+    )
+  }
+  const { row } = lookup
+  if (row !== undefined) return judgeUsage(name, api, streamed, row)
+  if (readiness?.ready === false) return failed(name, `No row: ${readiness.reasons.join(' ')}`, readinessMend(readiness.reasons.join(' ')))
+  return counted
+    ? failed(name, `No row in ${path}.`, 'Is that the ledger of this sidecar? Name it with --ledger FILE.')
+    : failed(
+        name,
+        'No row, and the sidecar at the admin address has counted no such request.',
+        'The request did not pass through it: is --sidecar its own address, and not that of the gateway?',
+      )
+}
+
+function judgeUsage(name: string, api: Api, streamed: boolean, row: Row): Check {
+  const tokens = (row.input_tokens ?? 0) + (row.output_tokens ?? 0) || (row.total_tokens ?? 0)
+  const outcome = row.usage_outcome ?? 'none'
+  if (outcome === 'reported' && tokens > 0 && row.end_reason === 'completed') {
+    return ok(
+      name,
+      `${row.input_tokens ?? '–'} input, ${row.output_tokens ?? '–'} output tokens of ${row.provider ?? 'unknown'} (row ${row.id})`,
+    )
+  }
+  if (outcome === 'reported')
+    return failed(name, `The row says ${row.end_reason}, with ${tokens} tokens.`, 'Send another request; see docs for the end reasons.')
+  const told = row.usage_reason === null ? outcome : `${outcome} (${row.usage_reason})`
+  return failed(name, `A row, without usage: ${told}.`, usageMend(api, streamed, row))
+}
+
+/** By outcome and reason; the column descriptions say what each means. */
+function usageMend(api: Api, streamed: boolean, { usage_outcome: outcome, usage_reason: reason, status }: Row): string {
+  if (outcome === null) return `The upstream answered ${status}: there was no answer to carry usage.`
+  if (outcome === 'zero') return 'The upstream itself says 0 tokens. Ask it why; a mock or a cache may do so.'
+  switch (reason) {
+    case 'not_requested':
+      return 'Nobody asked the upstream for it: start the sidecar with --capture inject (the default), or have clients send stream_options.include_usage.'
+    case 'upstream_omitted':
+      return streamed && api === 'chat'
+        ? 'The upstream leaves it out although it was asked. Switch usage on there (LiteLLM: general_settings.always_include_stream_usage; other servers: look for include_usage), or ask for another model.'
+        : 'The upstream leaves it out. Switch usage on there, or ask for another model.'
+    case 'unknown_format':
+      return 'The answer has no known wire format: is --path one of a model API?'
+    case 'unsupported_encoding':
+      return 'The answer is compressed in a way that is not read. Have the upstream send gzip, br, zstd or plain text.'
+    case 'limit_hit':
+      return 'The answer is longer than limits.bodyBytes or limits.messageBytes.'
+    case 'parse_error':
+      return 'The answer says something of usage that cannot be read. Record it, and look with tokenweir replay.'
+    default:
+      return 'The answer was cut before its usage came.'
+  }
+}
+
+export interface LogView {
+  /** The file of --log and whether the very lines stand in it; undefined when none was given. */
+  readonly file: { readonly path: string; readonly found: number; readonly unreadable?: string | undefined } | undefined
+  readonly before: Counters
+  readonly after: Counters
+  readonly sent: number
+}
+
+export function judgeLog({ file, before, after, sent }: LogView): Check {
+  const name = 'log line'
+  if (file?.unreadable !== undefined)
+    return failed(
+      name,
+      `${file.path} cannot be read: ${file.unreadable}.`,
+      'Name the file to which the standard output of the sidecar goes.',
+    )
+  if (file !== undefined) {
+    return file.found >= sent
+      ? ok(name, `${file.found} of ${sent} in ${file.path}, the stream as "Streaming request logged"`)
+      : failed(name, `${file.found} of ${sent} in ${file.path}.`, 'Does the standard output of this sidecar go to that file?')
+  }
+  const dropped = (after.logDropped ?? 0) - (before.logDropped ?? 0)
+  if (dropped > 0)
+    return failed(
+      name,
+      `The sidecar dropped ${dropped} lines: nobody reads its standard output.`,
+      'Mend what reads it (a pipe that closed, a full disk), and restart.',
+    )
+  if (after.logWritten === undefined) return skipped(name, 'This version does not count its lines; give --log FILE to look for them.')
+  const written = after.logWritten - (before.logWritten ?? 0)
+  return written >= sent
+    ? ok(name, `${written} lines written to standard output, by its own count (--log FILE looks for the very ones)`)
+    : failed(name, `${written} of ${sent} lines were written.`, 'What reads the standard output of the sidecar is slow or stopped.')
+}
+
+export interface SpanView {
+  readonly before: Counters
+  readonly after: Counters
+  readonly sent: number
+  readonly waitedMs: number
+}
+
+/** Whether waiting longer can change the verdict. */
+export function spansSettled({ before, after, sent }: Omit<SpanView, 'waitedMs'>): boolean {
+  return (
+    delta(before, after, 'spansDelivered') >= sent || delta(before, after, 'spansDropped') > 0 || delta(before, after, 'spanFailures') > 0
+  )
+}
+
+const delta = (before: Counters, after: Counters, name: keyof Counters) => (after[name] ?? 0) - (before[name] ?? 0)
+
+export function judgeSpans(view: SpanView): Check {
+  const name = 'span'
+  const { before, after, sent, waitedMs } = view
+  const delivered = delta(before, after, 'spansDelivered')
+  const failures = delta(before, after, 'spanFailures')
+  const dropped = delta(before, after, 'spansDropped')
+  const waiting = after.spansWaiting ?? 0
+  const look =
+    'Is OTEL_EXPORTER_OTLP_ENDPOINT of the sidecar the address of a collector that is up, takes traces by that protocol, and lets it in? What it said on stderr names the answer.'
+  if (dropped > 0) return failed(name, `The collector refuses: ${dropped} spans were given up.`, look)
+  if (delivered >= sent) return ok(name, `${delivered} taken by the collector`)
+  if (failures > 0)
+    return failed(name, `The collector refuses or cannot be reached: ${failures} attempts failed, ${waiting} spans wait.`, look)
+  if (after.spansWaiting !== undefined) {
+    return failed(
+      name,
+      `${waiting} spans still wait after ${Math.round(waitedMs / 1000)} s, and the collector took ${delivered}.`,
+      `${look} If it only sends rarely (OTEL_BSP_SCHEDULE_DELAY), wait longer with --wait SECONDS.`,
+    )
+  }
+  return skipped(name, 'no collector is configured (OTEL_EXPORTER_OTLP_ENDPOINT); spans are not exported')
+}

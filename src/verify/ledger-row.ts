@@ -1,0 +1,49 @@
+/** The ledger's row of one request, looked up in the file, which a running sidecar goes on writing. */
+import { existsSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+
+/** What a verification looks at. Counts are null when they were not reported. */
+export interface Row {
+  readonly id: string
+  readonly end_reason: string | null
+  readonly status: number | null
+  readonly streamed: number | null
+  readonly provider: string | null
+  readonly input_tokens: number | null
+  readonly output_tokens: number | null
+  readonly total_tokens: number | null
+  readonly usage_outcome: string | null
+  readonly usage_reason: string | null
+  readonly notes: string | null
+}
+
+/** By which a request is found: its trace id, or, where the route begins a trace of its own, the id of its answer. */
+export interface Mark {
+  readonly traceId: string
+  /** Milliseconds since the epoch; rows that began earlier are not looked at. */
+  readonly sinceMs: number
+  readonly responseId: string | undefined
+}
+
+const columns = 'id, end_reason, status, streamed, provider, input_tokens, output_tokens, total_tokens, usage_outcome, usage_reason, notes'
+/** Clocks of two containers on one machine are one; a little is for rounding. */
+const earlierMs = 1000
+
+export type Lookup = { readonly row: Row | undefined } | { readonly unreadable: string }
+
+/** Never throws. `row` is undefined while there is none, or it is still open. */
+export function findRow(path: string, { traceId, sinceMs, responseId }: Mark): Lookup {
+  if (!existsSync(path)) return { unreadable: 'there is no such file' }
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(path, { readOnly: true, timeout: 1000 })
+    const statement = database.prepare(
+      `SELECT ${columns} FROM exchanges WHERE started_at >= ? AND end_reason IS NOT NULL AND (trace_id = ? OR response_id = ?) LIMIT 1`,
+    )
+    return { row: statement.get(sinceMs - earlierMs, traceId, responseId ?? null) as Row | undefined }
+  } catch (error) {
+    return { unreadable: (error as Error).message }
+  } finally {
+    database?.close()
+  }
+}
