@@ -14,6 +14,7 @@ import {
   painter,
   refuse,
 } from './commands/context.ts'
+import { tailCommand } from './commands/tail.ts'
 import { verifyCommand } from './commands/verify.ts'
 import type { Setting } from './config/schema.ts'
 import type { Config } from './config.ts'
@@ -22,7 +23,7 @@ import type { Running } from './main.ts'
 export type { Io }
 
 /** In the order of `--help`. */
-const commands: readonly ((context: CommandContext) => void)[] = [checkCommand, verifyCommand]
+const commands: readonly ((context: CommandContext) => void)[] = [checkCommand, tailCommand, verifyCommand]
 
 /** Runs one command to its end and gives the exit code; never throws, never ends the process. `argv` is without node and script. */
 export async function runCli(argv: readonly string[], env: Environment, io: Io): Promise<number> {

@@ -8,6 +8,8 @@ export interface Output {
   write(text: string): unknown
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
+  /** Nobody reads any more. */
+  readonly destroyed?: boolean | undefined
 }
 
 export interface Io {

@@ -93,7 +93,11 @@ describe.skipIf(!isInstalled.fastapi())('a FastAPI gateway that logs after its y
   it('logs nothing of a client that leaves half-way either', async () => {
     const provider = await startProvider(20)
     const gateway = await startGateway(provider.url)
-    const stream = await clientOf(gateway.url).chat.completions.create({ model, messages: messagesOf(questions[0] as string), ...withUsage })
+    const stream = await clientOf(gateway.url).chat.completions.create({
+      model,
+      messages: messagesOf(questions[0] as string),
+      ...withUsage,
+    })
     for await (const _chunk of stream) break
     await expect.poll(() => provider.sent.map(({ ended }) => ended), { timeout: 10_000 }).toEqual(['client-left'])
     await gateway.stop()
@@ -124,7 +128,11 @@ describe.skipIf(!isInstalled.fastapi())('a FastAPI gateway that logs after its y
     const provider = await startProvider()
     const collector = await startCollector()
     const product = await startSidecar((await startGateway(provider.url)).url, collector)
-    const stream = await clientOf(product.url).chat.completions.create({ model, messages: messagesOf(questions[2] as string), stream: true })
+    const stream = await clientOf(product.url).chat.completions.create({
+      model,
+      messages: messagesOf(questions[2] as string),
+      stream: true,
+    })
     const usages = []
     for await (const chunk of stream) usages.push(chunk.usage ?? undefined)
     const { code, ...seen } = await recorded(product, collector, 1)

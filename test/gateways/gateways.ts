@@ -83,24 +83,30 @@ const litellmStaysAtHome = {
 }
 
 export async function startLitellm(bases: Bases): Promise<Gateway> {
-  const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-litellm-'))
   const config = join(folder, 'config.yaml')
   writeFileSync(config, litellmConfig(bases))
-  const key = `sk-${randomBytes(16).toString('hex')}`
-  const args = ['--config', config, '--host', '127.0.0.1', '--port', String(port), '--telemetry', 'False']
-  const process = start(litellmProgram, args, { ...litellmStaysAtHome, LITELLM_MASTER_KEY: key })
-  const url = `http://127.0.0.1:${port}`
-  await process.becomesReady(`${url}/health/liveliness`, 180_000)
+  const gateway = await runLitellm(config, {})
   return {
-    url,
-    headersFor: () => ({ authorization: `Bearer ${key}` }),
+    url: gateway.url,
+    headersFor: () => ({ authorization: `Bearer ${gateway.key}` }),
     modelFor: (model, base) => (base === 'sidecar' ? `sidecar-${model}` : model),
     async stop() {
-      await process.stop()
+      await gateway.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** LiteLLM with a configuration file; `key` is what its clients need. */
+export async function runLitellm(config: string, env: Readonly<Record<string, string>>) {
+  const port = await freePort()
+  const key = `sk-${randomBytes(16).toString('hex')}`
+  const args = ['--config', config, '--host', '127.0.0.1', '--port', String(port), '--telemetry', 'False']
+  const process = start(litellmProgram, args, { ...litellmStaysAtHome, LITELLM_MASTER_KEY: key, ...env })
+  const url = `http://127.0.0.1:${port}`
+  await process.becomesReady(`${url}/health/liveliness`, 180_000)
+  return { url, key, stop: process.stop }
 }
 
 /** The gateway of `examples/fastapi-gateway`, with a table of its own. */
