@@ -1,7 +1,7 @@
 /** `tokenweir tail`: one line for each request as it ends, out of the ledger. */
 import type { Row } from '../tail/follow.ts'
 import { type CommandContext, exit, type Io, type Painter, painter, refuse } from './context.ts'
-import { cell, cut, widthOfOutput } from './text.ts'
+import { cell, cut, displayWidth, harmless, widthOfOutput } from './text.ts'
 
 interface Options {
   readonly provider?: string
@@ -93,7 +93,7 @@ function printerOf({ json }: Options, io: Io, paint: Painter): (rows: readonly R
   if (json === true) return (rows) => io.stdout.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
   let titled = io.stdout.isTTY !== true
   return (rows) => {
-    const width = widthOfOutput(io.stdout.columns)
+    const width = io.stdout.isTTY === true ? widthOfOutput(io.stdout.columns) : undefined
     const title = titled ? '' : `${paint.bold(line(titles, width))}\n`
     titled = true
     io.stdout.write(title + rows.map((row) => `${colourOf(row, paint)(line(textsOf(row), width))}\n`).join(''))
@@ -121,18 +121,23 @@ const titles: Texts = {
   ...{ input: 'INPUT', output: 'OUTPUT', cost: 'USD', took: 'TOOK', remark: '' },
 }
 
-function line(texts: Texts, width: number): string {
+/** Without a width, for a pipe, everything is there and nothing is cut. */
+function line(texts: Texts, width = Number.POSITIVE_INFINITY): string {
   const shown = layout.filter((column) => !('from' in column) || width >= column.from)
   const cells = shown.map((column) => {
     const wide = 'wide' in column && width >= wideFrom ? column.wide : column.width
-    return cell(texts[column.name], wide, 'side' in column ? column.side : 'left')
+    const text = harmless(texts[column.name])
+    return cell(
+      text,
+      width === Number.POSITIVE_INFINITY ? Math.max(wide, displayWidth(text)) : wide,
+      'side' in column ? column.side : 'left',
+    )
   })
-  const before = cells.join(' ')
-  return cut(texts.remark === '' ? before : `${before} ${texts.remark}`, width).trimEnd()
+  return cut([...cells, texts.remark].join(' '), width).trimEnd()
 }
 
 function textsOf(row: Row): Texts {
-  const number = (name: string) => (typeof row[name] === 'number' ? (row[name] as number).toLocaleString('en') : '–')
+  const number = (name: string) => (typeof row[name] === 'number' ? countOf(row[name] as number) : '–')
   return {
     time: clockOf(Number(row['ended_at'] ?? row['started_at'])),
     status: String(row['status'] ?? '–'),
@@ -147,13 +152,18 @@ function textsOf(row: Row): Texts {
   }
 }
 
+/** At most seven characters wide up to ten thousand million: no digit of a count is cut. */
+function countOf(count: number): string {
+  return count < 1_000_000 ? count.toLocaleString('en') : `${(count / 1_000_000).toFixed(count < 100_000_000 ? 2 : 0)}M`
+}
+
 /** What is worth a word about how it went. */
 function remarkOf(row: Row): string {
   const ended = row['end_reason'] === 'completed' ? [] : [String(row['end_reason'])]
   const status = Number(row['status'])
   const error = row['error_type'] === null || row['error_type'] === String(status) ? [] : [String(row['error_type'])]
   const usage = isWithoutUsage(row)
-    ? [`usage ${row['usage_outcome']}${row['usage_reason'] === null ? '' : `: ${row['usage_reason']}`}`]
+    ? [`${row['usage_outcome']}${row['usage_reason'] === null ? '' : `: ${row['usage_reason']}`}`]
     : []
   return [...new Set([...usage, ...ended, ...error])].join(', ')
 }
