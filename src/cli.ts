@@ -14,6 +14,7 @@ import {
   painter,
   refuse,
 } from './commands/context.ts'
+import { reportCommand } from './commands/report.ts'
 import { tailCommand } from './commands/tail.ts'
 import { verifyCommand } from './commands/verify.ts'
 import type { Setting } from './config/schema.ts'
@@ -23,7 +24,7 @@ import type { Running } from './main.ts'
 export type { Io }
 
 /** In the order of `--help`. */
-const commands: readonly ((context: CommandContext) => void)[] = [checkCommand, tailCommand, verifyCommand]
+const commands: readonly ((context: CommandContext) => void)[] = [checkCommand, reportCommand, tailCommand, verifyCommand]
 
 /** Runs one command to its end and gives the exit code; never throws, never ends the process. `argv` is without node and script. */
 export async function runCli(argv: readonly string[], env: Environment, io: Io): Promise<number> {
@@ -170,6 +171,8 @@ Examples:
     tokenweir --config tokenweir.yaml
   Is the file right, and what is in effect?
     tokenweir check tokenweir.yaml
+  What did the last week use, and what did it cost?
+    tokenweir report --by provider,model --since 7d
 
 Exit codes: 0 done, 1 failed, 2 bad arguments or configuration.`
 }

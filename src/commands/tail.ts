@@ -1,7 +1,9 @@
 /** `tokenweir tail`: one line for each request as it ends, out of the ledger. */
+import type { Command } from 'commander'
 import type { Row } from '../tail/follow.ts'
 import { type CommandContext, exit, type Io, type Painter, painter, refuse } from './context.ts'
-import { cell, cut, displayWidth, harmless, widthOfOutput } from './text.ts'
+import { safe, widthOf } from './table.ts'
+import { cell, cut, widthOfOutput } from './text.ts'
 
 interface Options {
   readonly provider?: string
@@ -31,7 +33,8 @@ export function tailCommand({ program, env, io, flags, end, refuseUse }: Command
     .option('-n, --lines <number>', 'begin with so many that have ended before', '10')
     .option('--no-follow', 'end after those')
     .option('--json', 'print one JSON object per request: the columns of the ledger')
-    .action(async (options: Options) => {
+    .action(async (options: Options, { args }: Command) => {
+      if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)
       const count = Number(options.lines)
       if (!/^\d+$/.test(options.lines) || count > linesMax) {
         return refuseUse(`-n ${JSON.stringify(options.lines)} is not a whole number up to ${linesMax}.`)
@@ -126,12 +129,8 @@ function line(texts: Texts, width = Number.POSITIVE_INFINITY): string {
   const shown = layout.filter((column) => !('from' in column) || width >= column.from)
   const cells = shown.map((column) => {
     const wide = 'wide' in column && width >= wideFrom ? column.wide : column.width
-    const text = harmless(texts[column.name])
-    return cell(
-      text,
-      width === Number.POSITIVE_INFINITY ? Math.max(wide, displayWidth(text)) : wide,
-      'side' in column ? column.side : 'left',
-    )
+    const text = safe(texts[column.name])
+    return cell(text, width === Number.POSITIVE_INFINITY ? Math.max(wide, widthOf(text)) : wide, 'side' in column ? column.side : 'left')
   })
   return cut([...cells, texts.remark].join(' '), width).trimEnd()
 }
@@ -162,9 +161,7 @@ function remarkOf(row: Row): string {
   const ended = row['end_reason'] === 'completed' ? [] : [String(row['end_reason'])]
   const status = Number(row['status'])
   const error = row['error_type'] === null || row['error_type'] === String(status) ? [] : [String(row['error_type'])]
-  const usage = isWithoutUsage(row)
-    ? [`${row['usage_outcome']}${row['usage_reason'] === null ? '' : `: ${row['usage_reason']}`}`]
-    : []
+  const usage = isWithoutUsage(row) ? [`${row['usage_outcome']}${row['usage_reason'] === null ? '' : `: ${row['usage_reason']}`}`] : []
   return [...new Set([...usage, ...ended, ...error])].join(', ')
 }
 

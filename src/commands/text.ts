@@ -1,34 +1,12 @@
-/** Text for a terminal: how wide it stands there, cut or folded to a width, and without what could take the terminal over. */
+/** Text for a terminal, cut or folded to a width, without what could take the terminal over. */
+import { safe, widthOf } from './table.ts'
 
-/** Two cells: East Asian wide characters and emoji. Good for names; not a full Unicode width table. */
-const wide =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
-const noWidth = /\p{Mn}|\p{Me}|[\u200b-\u200d]/u
+const segmenter = new Intl.Segmenter()
 
-const segmenter = new Intl.Segmenter('en')
-
-function widthOf(character: string): number {
-  if (wide.test(character)) return 2
-  return noWidth.test(character) && character.length === 1 ? 0 : 1
-}
-
-/** Cells that a text takes on a terminal. */
-export function displayWidth(text: string): number {
-  if (/^[\x20-\x7e]*$/.test(text)) return text.length
-  let width = 0
-  for (const { segment } of segmenter.segment(text)) width += widthOf(segment)
-  return width
-}
-
-/** Names come from whoever sends a request: control characters, and marks that turn the direction of what follows, become visible. */
-export function harmless(text: string): string {
-  return text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu, '\ufffd')
-}
-
-/** Harmless, and at most so wide: what is longer ends in `…`. */
+/** Safe, and at most so wide: what is longer ends in `…`. */
 export function cut(text: string, widthMax: number): string {
-  const whole = harmless(text)
-  if (displayWidth(whole) <= widthMax) return whole
+  const whole = safe(text)
+  if (widthOf(whole) <= widthMax) return whole
   let kept = ''
   let width = 0
   for (const { segment } of segmenter.segment(whole)) {
@@ -42,7 +20,7 @@ export function cut(text: string, widthMax: number): string {
 /** Cut or filled up to a width exactly. */
 export function cell(text: string, width: number, side: 'left' | 'right' = 'left'): string {
   const fitting = cut(text, width)
-  const space = ' '.repeat(Math.max(0, width - displayWidth(fitting)))
+  const space = ' '.repeat(Math.max(0, width - widthOf(fitting)))
   return side === 'left' ? fitting + space : space + fitting
 }
 
@@ -50,8 +28,8 @@ export function cell(text: string, width: number, side: 'left' | 'right' = 'left
 export function folded(text: string, widthMax: number): readonly string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of harmless(text).split(' ')) {
-    if (line !== '' && displayWidth(line) + 1 + displayWidth(word) > widthMax) {
+  for (const word of safe(text).split(' ')) {
+    if (line !== '' && widthOf(line) + 1 + widthOf(word) > widthMax) {
       lines.push(line)
       line = word
     } else line = line === '' ? word : `${line} ${word}`

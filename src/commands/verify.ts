@@ -1,4 +1,5 @@
 /** `tokenweir verify`: proves on a running sidecar that a streamed and a plain request are recorded with their tokens, or says what is wrong. */
+import type { Command } from 'commander'
 import type { Address } from '../config.ts'
 import type { Api } from '../verify/ask.ts'
 import type { Check } from '../verify/judge.ts'
@@ -52,7 +53,8 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
     .option('--wait <seconds>', 'longest wait for the records', '15')
     .option('--json', 'print one JSON document')
     .addHelpText('after', help)
-    .action(async (options: Options) => {
+    .action(async (options: Options, { args }: Command) => {
+      if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)
       const asked = await understand(options, flags(), env, io)
       if (typeof asked === 'number') return end(asked)
       if (typeof asked === 'string') return refuseUse(asked)

@@ -7,7 +7,7 @@ import { endColumns, startColumns } from './ledger-columns.ts'
 /** `user_version` of the file. A change of the columns raises it. */
 const schemaVersion = 1
 /** `application_id` of the file: "twer". Tells a ledger from any other SQLite file. */
-const applicationId = 0x74776572
+export const applicationId = 0x74776572
 /** At start another process may be finishing; later, waiting would hold up every other sink. */
 const startLockMs = 2000
 const runLockMs = 50

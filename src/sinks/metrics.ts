@@ -237,7 +237,7 @@ function recordStream(meter: Meter, names: GenerationNames, cells: Operation, ex
   if (reason !== undefined) cells.streams.zeroUsage.get(reason)?.add(1)
 }
 
-function isCompletedStream({ ending, endReason, request, usageOutcome }: Exchange): boolean {
+export function isCompletedStream({ ending, endReason, request, usageOutcome }: Exchange): boolean {
   const { streamed, status } = ending
   // A WebSocket on which no response began has no usage to miss.
   if (status === 101) return endReason === 'completed' && usageOutcome !== undefined
@@ -255,7 +255,7 @@ const zeroUsageReasons = [
   'unknown_format',
 ] as const
 
-function zeroUsageReason({ usageOutcome, usageReason }: Exchange): string | undefined {
+export function zeroUsageReason({ usageOutcome, usageReason }: Exchange): string | undefined {
   if (usageOutcome === 'zero') return 'zero'
   if (usageOutcome !== 'missing' && usageOutcome !== 'undecodable') return undefined
   return zeroUsageReasons.find((reason) => reason === usageReason) ?? 'upstream_omitted'

@@ -2,8 +2,8 @@
  * Requests out of the ledger as they end, read from the file alone: no sidecar need run, and none notices. Rows are found by rowid; one that
  * was open when it was first seen is asked for by its id, since closing it need not give it a new rowid.
  */
-import { existsSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
+import { openForReading } from '../reading/open.ts'
 
 /** A row of the table `exchanges`, column by column; null where something is not known. */
 export type Row = Readonly<Record<string, string | number | null>>
@@ -20,23 +20,10 @@ export interface Follower {
 const openMax = 10_000
 /** Rows that are looked through for `last`. */
 const lookedThroughMax = 100_000
-const lockedMs = 1000
 
-export class FollowError extends Error {
-  override readonly name = 'FollowError'
-}
-
-/** Throws `FollowError` with the sentence that mends it. */
+/** Throws `ReadingError` with the sentence that mends it. */
 export function followLedger(path: string): Follower {
-  if (!existsSync(path)) throw new FollowError(`There is no ledger ${path}. Start tokenweir, or name its file with --ledger FILE.`)
-  let database: DatabaseSync | undefined
-  try {
-    database = new DatabaseSync(path, { readOnly: true, timeout: lockedMs })
-    return follow(database)
-  } catch (error) {
-    database?.close()
-    throw new FollowError(`The ledger ${path} cannot be read (${(error as Error).message}). Name another file with --ledger FILE.`)
-  }
+  return follow(openForReading(path))
 }
 
 function follow(database: DatabaseSync): Follower {

@@ -1,0 +1,137 @@
+/** Rates over time, and how long answers took. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Latency, ProviderSeries, Quantiles, Series } from './answers.ts'
+import { inRange, isZeroUsage } from './fragments.ts'
+import { addTo, type Buckets, bucketSql, quantilesOf } from './quantiles.ts'
+import type { Range } from './range.ts'
+
+/** A row left open by a killed process has no end: it counts where it began. */
+const at = 'coalesce(ended_at, started_at)'
+/** Rows are found by when they began; an answer that took longer than this before the range is not in its series. */
+const longestMs = 600_000
+
+export interface SeriesQuestion {
+  readonly range: Range
+  readonly bucketMs: number
+  readonly providersMax: number
+}
+
+/** Both ends of the range are moved outwards to whole buckets. */
+export function readSeries(database: DatabaseSync, { range, bucketMs, providersMax }: SeriesQuestion): Series {
+  const sinceMs = Math.floor(range.sinceMs / bucketMs) * bucketMs
+  const untilMs = Math.ceil(range.untilMs / bucketMs) * bucketMs
+  const length = Math.round((untilMs - sinceMs) / bucketMs)
+  const where = `started_at >= :since - ${longestMs} AND started_at < :until AND ${at} >= :since AND ${at} < :until AND end_reason IS NOT NULL`
+  const index = `CAST((${at} - :since) / ${bucketMs} AS INTEGER)`
+  const bounds = { since: sinceMs, until: untilMs }
+  const rows = database
+    .prepare(
+      `SELECT ${index} AS i, provider, count(*) AS requests, sum(error_type IS NOT NULL) AS errors, sum(${isZeroUsage}) AS zero_usage,
+       total(input_tokens) + total(output_tokens) AS tokens, count(coalesce(input_tokens, output_tokens)) AS reported
+       FROM exchanges WHERE ${where} GROUP BY 1, 2`,
+    )
+    .all(bounds) as unknown as readonly SeriesRow[]
+  const zeros = () => new Array<number>(length).fill(0)
+  const requests = zeros()
+  const errors = zeros()
+  const zeroUsage = zeros()
+  for (const row of rows) {
+    requests[row.i] = (requests[row.i] ?? 0) + row.requests
+    errors[row.i] = (errors[row.i] ?? 0) + row.errors
+    zeroUsage[row.i] = (zeroUsage[row.i] ?? 0) + row.zero_usage
+  }
+  const firstChunk = quantilesByBucket(
+    database
+      .prepare(
+        `SELECT ${index} AS i, ${bucketSql('time_to_first_chunk_ms')} AS bucket, count(*) AS count
+         FROM exchanges WHERE ${where} AND time_to_first_chunk_ms IS NOT NULL GROUP BY 1, 2`,
+      )
+      .all(bounds) as unknown as readonly { i: number; bucket: number; count: number }[],
+    length,
+  )
+  return {
+    sinceMs,
+    untilMs,
+    bucketMs,
+    ...byProvider(rows, length, providersMax),
+    requests,
+    errors,
+    zeroUsage,
+    firstChunkP50Ms: firstChunk.map((quantiles) => quantiles?.p50 ?? null),
+    firstChunkP95Ms: firstChunk.map((quantiles) => quantiles?.p95 ?? null),
+  }
+}
+
+interface SeriesRow {
+  readonly i: number
+  readonly provider: string | null
+  readonly requests: number
+  readonly errors: number
+  readonly zero_usage: number
+  readonly tokens: number
+  readonly reported: number
+}
+
+/** The providers with most tokens by name, the others as one. Those that never reported any count too, at the end. */
+function byProvider(rows: readonly SeriesRow[], length: number, providersMax: number): Pick<Series, 'providers' | 'others'> {
+  const found = new Map<string | null, { total: number; reported: number; tokens: (number | null)[] }>()
+  const blank = () => new Array<number | null>(length).fill(0)
+  for (const { i, provider, tokens, reported } of rows) {
+    let entry = found.get(provider)
+    if (entry === undefined) found.set(provider, (entry = { total: 0, reported: 0, tokens: blank() }))
+    entry.tokens[i] = reported === 0 ? null : tokens
+    entry.total += tokens
+    entry.reported += reported
+  }
+  const ranked = [...found]
+    .filter(([provider, { reported }]) => provider !== null || reported > 0)
+    .sort(([a, x], [b, y]) => y.total - x.total || ((a ?? '') < (b ?? '') ? -1 : 1))
+  const providers = ranked.slice(0, providersMax).map(([provider, { tokens }]): ProviderSeries => ({ provider, tokens }))
+  const rest = ranked.slice(providersMax)
+  if (rest.length === 0) return { providers, others: null }
+  const others = blank().map((_, i) => rest.reduce((sum, [, { tokens }]) => sum + (tokens[i] ?? 0), 0))
+  return { providers, others }
+}
+
+function quantilesByBucket(rows: readonly { i: number; bucket: number; count: number }[], length: number): (Quantiles | null)[] {
+  const found = Array.from({ length }, (): Buckets => new Map())
+  for (const { i, bucket, count } of rows) addTo(found[i] ?? new Map(), bucket, count)
+  return found.map(quantilesOf)
+}
+
+/** Of requests that began in the range. */
+export function readLatency(database: DatabaseSync, range: Range): Latency {
+  const firstChunk = bucketsByProvider(database, range, 'time_to_first_chunk_ms')
+  const duration = bucketsByProvider(database, range, 'duration_ms')
+  const providers = [...new Set([...firstChunk.keys(), ...duration.keys()])].sort((a, b) => ((a ?? '') < (b ?? '') ? -1 : 1))
+  return {
+    ...range,
+    total: { firstChunkMs: quantilesOf(merged(firstChunk)), durationMs: quantilesOf(merged(duration)) },
+    providers: providers.map((provider) => ({
+      provider,
+      firstChunkMs: quantilesOf(firstChunk.get(provider) ?? new Map()),
+      durationMs: quantilesOf(duration.get(provider) ?? new Map()),
+    })),
+  }
+}
+
+function bucketsByProvider(database: DatabaseSync, range: Range, column: string): Map<string | null, Buckets> {
+  const rows = database
+    .prepare(
+      `SELECT provider, ${bucketSql(column)} AS bucket, count(*) AS count FROM exchanges WHERE ${inRange} AND ${column} IS NOT NULL GROUP BY 1, 2`,
+    )
+    .all({ since: range.sinceMs, until: range.untilMs }) as unknown as readonly { provider: string | null; bucket: number; count: number }[]
+  const found = new Map<string | null, Buckets>()
+  for (const { provider, bucket, count } of rows) {
+    let buckets = found.get(provider)
+    if (buckets === undefined) found.set(provider, (buckets = new Map()))
+    addTo(buckets, bucket, count)
+  }
+  return found
+}
+
+function merged(all: ReadonlyMap<unknown, Buckets>): Buckets {
+  const sum: Buckets = new Map()
+  for (const buckets of all.values()) for (const [bucket, count] of buckets) addTo(sum, bucket, count)
+  return sum
+}
