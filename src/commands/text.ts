@@ -24,15 +24,21 @@ export function cell(text: string, width: number, side: 'left' | 'right' = 'left
   return side === 'left' ? fitting + space : space + fitting
 }
 
-/** Lines no wider than that, broken at spaces; a word that is wider stands alone. */
+/** Lines no wider than that, broken at spaces, and within a word that is wider alone. */
 export function folded(text: string, widthMax: number): readonly string[] {
   const lines: string[] = []
   let line = ''
   for (const word of safe(text).split(' ')) {
     if (line !== '' && widthOf(line) + 1 + widthOf(word) > widthMax) {
       lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
+      line = ''
+    }
+    line = line === '' ? word : `${line} ${word}`
+    while (widthOf(line) > widthMax) {
+      const part = cut(line, widthMax + 1).slice(0, -1)
+      lines.push(part)
+      line = line.slice(part.length)
+    }
   }
   return [...lines, line]
 }
