@@ -14,6 +14,7 @@ import {
   painter,
   refuse,
 } from './commands/context.ts'
+import { demoCommand } from './commands/demo.ts'
 import { replayCommand } from './commands/replay.ts'
 import { reportCommand } from './commands/report.ts'
 import { tailCommand } from './commands/tail.ts'
@@ -25,7 +26,14 @@ import type { Running } from './main.ts'
 export type { Io }
 
 /** In the order of `--help`. */
-const commands: readonly ((context: CommandContext) => void)[] = [checkCommand, replayCommand, reportCommand, tailCommand, verifyCommand]
+const commands: readonly ((context: CommandContext) => void)[] = [
+  checkCommand,
+  demoCommand,
+  replayCommand,
+  reportCommand,
+  tailCommand,
+  verifyCommand,
+]
 
 /** Runs one command to its end and gives the exit code; never throws, never ends the process. `argv` is without node and script. */
 export async function runCli(argv: readonly string[], env: Environment, io: Io): Promise<number> {

@@ -56,6 +56,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   sinks: ['exchange', 'batch', 'config', 'telemetry', 'json'],
   reading: ['sinks'],
   admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks', 'reading'],
+  demo: ['exchange', 'json', 'reading'],
   replay: ['exchange', 'json', 'config', 'decode', 'fold', 'formats', 'frames', 'observe', 'pricing', 'providers', 'recorder'],
   tail: ['reading'],
   verify: ['exchange', 'json', 'ids', 'fold', 'frames'],

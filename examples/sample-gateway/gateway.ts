@@ -1,5 +1,5 @@
 /**
- * A sample LLM gateway: it answers as OpenAI, Anthropic and Gemini do on the wire, with token counts that depend on the request alone,
+ * A sample LLM gateway: it answers as OpenAI, Anthropic, Gemini, Bedrock, Cohere and Ollama do on the wire, with token counts that depend on the request alone,
  * misbehaves for models named after their fault (`silent-1`, `cut-1`, `broken-1`, `strict-1`, `zero-1`, `error-429`), and keeps a list of
  * what it really sent, to compare records with.
  *
@@ -14,10 +14,12 @@ import type { AddressInfo } from 'node:net'
 import type { Usage } from '../../src/exchange.ts'
 import { at, object, parseJson } from '../../src/json.ts'
 import { anthropicError, messages } from './anthropic.ts'
+import { converse, isBedrock } from './bedrock.ts'
+import { cohereChat } from './cohere.ts'
 import { geminiError, generateContent, isGemini } from './gemini.ts'
+import { ollamaChat } from './ollama.ts'
 import { chat, completions, embeddings, models, openaiError } from './openai.ts'
 import { type Pace, type Played, play } from './play.ts'
-import { createRealtime } from './realtime.ts'
 import { responses } from './responses.ts'
 import type { Incoming, Script } from './script.ts'
 
@@ -71,6 +73,8 @@ const routes: Readonly<Record<string, Route>> = {
   'POST /v1/embeddings': embeddings,
   'POST /v1/responses': responses,
   'POST /v1/messages': messages,
+  'POST /v2/chat': cohereChat,
+  'POST /api/chat': ollamaChat,
 }
 
 export async function startSampleGateway(options: SampleGatewayOptions = {}): Promise<SampleGateway> {
@@ -80,11 +84,11 @@ export async function startSampleGateway(options: SampleGatewayOptions = {}): Pr
   const server = createServer((request, response) => {
     answer(request, response, { eventMs, gzip }, index++, sent).catch(() => response.destroy())
   })
-  const realtime = createRealtime(eventMs)
+  const realtime = await loadRealtime(eventMs)
   server.on('upgrade', (request, socket, head) => {
     const path = new URL(request.url ?? '/', 'http://gateway').pathname
     const { headers: requestHeaders } = request
-    if (!realtime.claims(path)) {
+    if (realtime?.claims(path) !== true) {
       socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
       return
     }
@@ -104,9 +108,19 @@ export async function startSampleGateway(options: SampleGatewayOptions = {}): Pr
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
-        realtime.close()
+        realtime?.close()
         server.closeAllConnections()
       }),
+  }
+}
+
+/** It needs the package `ws`, which is not there where tokenweir is installed as a package and only shows its demo. */
+async function loadRealtime(eventMs: number) {
+  try {
+    return (await import('./realtime.ts')).createRealtime(eventMs)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined
+    throw error
   }
 }
 
@@ -114,8 +128,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, pace: 
   const url = new URL(request.url ?? '/', 'http://gateway')
   const requestBody = await bodyOf(request)
   const body = object(parseJson(requestBody === '' ? '{}' : requestBody))
-  const route =
-    routes[`${request.method} ${url.pathname}`] ?? (request.method === 'POST' && isGemini(url.pathname) ? generateContent : undefined)
+  const route = routeOf(request.method, url.pathname)
   const now = Math.floor(Date.now() / 1000)
   const script =
     route === undefined
@@ -128,7 +141,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, pace: 
   sent.push({
     id: script.id,
     path: url.pathname,
-    model: typeof model === 'string' ? model : /\/models\/([^/:]+):/.exec(url.pathname)?.[1],
+    model: typeof model === 'string' ? model : /\/models?\/([^/:]+)/.exec(url.pathname)?.[1],
     streamed: script.streamed,
     status: script.status,
     usage,
@@ -136,6 +149,13 @@ async function answer(request: IncomingMessage, response: ServerResponse, pace: 
     requestHeaders: request.headers,
     requestBody,
   })
+}
+
+function routeOf(method: string | undefined, path: string): Route | undefined {
+  const exact = routes[`${method} ${path}`]
+  if (exact !== undefined || method !== 'POST') return exact
+  if (isGemini(path)) return generateContent
+  return isBedrock(path) ? converse : undefined
 }
 
 function errorFor(path: string, status: number): Script {

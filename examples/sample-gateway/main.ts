@@ -4,7 +4,8 @@ import { startSampleGateway } from './gateway.ts'
 
 const help = `Usage: node examples/sample-gateway/main.ts [options]
 
-A sample LLM gateway: OpenAI chat, completions, responses, realtime and embeddings, Anthropic messages, Gemini generateContent.
+A sample LLM gateway: OpenAI chat, completions, responses, realtime and embeddings, Anthropic messages, Gemini generateContent,
+Bedrock converse, Cohere chat v2, Ollama chat.
 
 Options:
   --port <number>      where to listen on 127.0.0.1 (default 8000; 0 lets the system choose)

@@ -59,7 +59,7 @@ async function cut(script: Script, body: Writable, response: ServerResponse, usa
   return { ended: 'cut', usage }
 }
 
-async function write(body: Writable, text: string): Promise<void> {
+async function write(body: Writable, text: string | Buffer): Promise<void> {
   if (body.destroyed) return
   if (!body.write(text) && !body.destroyed) await Promise.race([once(body, 'drain'), once(body, 'close')])
 }

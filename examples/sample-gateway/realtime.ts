@@ -111,7 +111,7 @@ function spoken(model: string, prompt: string, random: () => number): readonly E
 /** The events of a streamed answer to `POST /v1/responses`, each as a message. */
 function written({ type: _type, ...body }: JsonObject, index: number): readonly Event[] {
   const incoming = { path: '/v1/responses', query: new URLSearchParams(), body: { ...body, stream: true }, index, now: 1_790_000_000 }
-  return responses(incoming).pieces.map(({ text, usage }) => ({ data: dataOf(text), usage }))
+  return responses(incoming).pieces.map(({ text, usage }) => ({ data: dataOf(String(text)), usage }))
 }
 
 function dataOf(event: string): JsonObject {

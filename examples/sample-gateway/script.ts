@@ -4,7 +4,8 @@ import { at, type Json, type JsonObject, number, string } from '../../src/json.t
 import { type Counts, countsOf, randomFrom, seedOf, wordsOf } from './numbers.ts'
 
 export interface Piece {
-  readonly text: string
+  /** Bytes where the framing is none of text. */
+  readonly text: string | Buffer
   /** What a reader knows of the usage after this piece, in the GenAI conventions' reading (input includes cached tokens). */
   readonly usage?: Usage | undefined
 }
@@ -116,7 +117,7 @@ export function jsonScript(
 /** A stream; one of a model that misbehaves is cut, or turns into `failure`, half-way. */
 export function streamScript(
   asked: Asked,
-  id: string,
+  id: string | undefined,
   pieces: readonly Piece[],
   failure: readonly Piece[],
   headers: Readonly<Record<string, string>>,

@@ -30,10 +30,15 @@ const chat = (model: string, how: JsonObject = {}, leaves = false) =>
 const claude = (model: string, how: JsonObject = {}, leaves = false) =>
   post('/v1/messages', { model, max_tokens: 400, messages: messages(), ...how }, leaves)
 const response = (model: string, how: JsonObject = {}) => post('/v1/responses', { model, input: question(), ...how })
+const cohere = (model: string, how: JsonObject = {}) => post('/v2/chat', { model, messages: messages(), ...how })
+const ollama = (model: string, how: JsonObject = {}) => post('/api/chat', { model, messages: messages(), ...how })
+const bedrock = (model: string, verb: 'converse' | 'converse-stream') =>
+  post(`/model/${encodeURIComponent(model)}/${verb}`, { messages: [{ role: 'user', content: [{ text: question() }] }] })
 const gemini = (model: string, method: string) =>
   post(`/v1beta/models/${model}:${method}`, { contents: [{ role: 'user', parts: [{ text: question() }] }] })
 
-export const demoRequests: readonly DemoRequest[] = [
+/** Well answered, every kind of them. Called again, they ask other questions. */
+export const goodRequests = (): readonly DemoRequest[] => [
   ...['gpt-4o', 'gpt-5', 'anthropic/claude-sonnet-5.5', 'mistral/mistral-large', 'deepseek/deepseek-reasoner'].flatMap((model) => [
     chat(model),
     chat(model, withUsage),
@@ -51,7 +56,18 @@ export const demoRequests: readonly DemoRequest[] = [
   gemini('gemini-2.5-flash', 'streamGenerateContent?alt=sse'),
   gemini('gemini-2.5-pro', 'streamGenerateContent?alt=sse'),
   gemini('gemini-2.5-pro', 'streamGenerateContent'),
-  // What goes wrong in real life.
+  bedrock('anthropic.claude-sonnet-5-5-v1:0', 'converse'),
+  bedrock('anthropic.claude-sonnet-5-5-v1:0', 'converse-stream'),
+  bedrock('amazon.nova-pro-v1:0', 'converse-stream'),
+  cohere('command-a-03-2025'),
+  cohere('command-a-03-2025', streamed),
+  ollama('qwen3:8b'),
+  ollama('llama3.3:70b', { stream: false }),
+  { method: 'GET', path: '/v1/models' },
+]
+
+/** What goes wrong in real life. */
+export const faultyRequests = (): readonly DemoRequest[] => [
   chat('silent-1'),
   chat('silent-1', withUsage),
   claude('silent-1', streamed),
@@ -63,8 +79,11 @@ export const demoRequests: readonly DemoRequest[] = [
   claude('broken-1', streamed),
   chat('error-429'),
   claude('error-529', streamed),
+  bedrock('cut-1', 'converse-stream'),
+  cohere('silent-1', streamed),
+  ollama('broken-1'),
+  cohere('error-429'),
   gemini('error-503', 'streamGenerateContent?alt=sse'),
   chat('gpt-4o', withUsage, true),
   claude('claude-sonnet-5-5', streamed, true),
-  { method: 'GET', path: '/v1/models' },
 ]
