@@ -41,6 +41,10 @@ export interface Route {
 export interface Config {
   readonly listen: Address
   readonly admin: Address
+  /** Without it the live page and its data are answered on the loopback only. */
+  readonly adminToken?: string | undefined
+  /** Where the page links a trace to; `{traceId}` stands for its id. */
+  readonly traceUrl?: string | undefined
   /** Path of the SQLite file. */
   readonly ledger: string
   readonly capture: 'observe' | 'inject'

@@ -1,12 +1,17 @@
 /** The recorder's thread: owns every sink and the admin port, so that no fsync, export or serialisation can delay a chunk. */
 import { readFileSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { createAccess } from './admin/access.ts'
+import { createPage, type PageSetup } from './admin/page.ts'
 import { adminRoutes } from './admin/routes.ts'
-import { type AdminServer, startAdmin } from './admin/server.ts'
-import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
-import type { Address, Config } from './config.ts'
+import { isLoopback, startAdmin } from './admin/server.ts'
+import { type FromRecorder, Gauge, type Packed, type ToRecorder } from './batch.ts'
+import type { Config } from './config.ts'
 import { createEstimator } from './estimates.ts'
 import { createPricer } from './pricing.ts'
+import { listedColumns } from './reading/answers.ts'
+import { bucketOf } from './reading/quantiles.ts'
+import { createReader } from './reading/reader.ts'
 import { type Assessment, createAssessment } from './recorder/assess.ts'
 import { type RecorderData, revivedConfig } from './recorder/data.ts'
 import { createExport } from './recorder/export.ts'
@@ -15,6 +20,7 @@ import { createUnpacker } from './recorder/unpack.ts'
 import { fromWire } from './recorder/wire.ts'
 import { createFanOut } from './sinks/fan-out.ts'
 import { type Ledger, openLedger } from './sinks/ledger.ts'
+import { createLiveSink, type LiveSink } from './sinks/live.ts'
 import { createLogSink } from './sinks/log.ts'
 import { createMetricsSink } from './sinks/metrics.ts'
 import type { Sink } from './sinks/sink.ts'
@@ -44,8 +50,9 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const ledger = openLedger({ path: config.ledger, meter, report })
   const metrics = createMetricsSink({ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues })
   const exported = createExport({ env: process.env, meter, generation: config.semconv, version, report })
-  const fanOut = createFanOut([ledger, createLogSink({ meter }), metrics, ...exported.sinks], meter, report)
-  const admin = await openAdmin(config.admin, gauges, ledger, meter).catch(async (error) => {
+  const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
+  const fanOut = createFanOut([ledger, createLogSink({ meter }), metrics, ...exported.sinks, live], meter, report)
+  const admin = await openAdmin(config, { gauges, ledger, meter, live, exports: exported.sinks.length > 0 }).catch(async (error) => {
     await ledger.close()
     throw error
   })
@@ -76,10 +83,49 @@ function reported(sentence: string): (error: unknown) => void {
   return (error) => report(`${sentence} (${error instanceof Error ? error.message : String(error)}).`)
 }
 
-function openAdmin(address: Address, gauges: Int32Array, ledger: Ledger, meter: Meter): Promise<AdminServer> {
-  const scrape = () => prometheusText(meter.collect())
-  const state = { gauges, isLedgerWritable: ledger.isWritable, scrape, total: meter.total, version, uptime: process.uptime }
-  return startAdmin({ address, routes: adminRoutes(state), report })
+interface AdminParts {
+  readonly gauges: Int32Array
+  readonly ledger: Ledger
+  readonly meter: Meter
+  readonly live: LiveSink
+  /** Spans are sent to a collector. */
+  readonly exports: boolean
+}
+
+async function openAdmin(
+  config: Config,
+  { gauges, ledger, meter, live, exports }: AdminParts,
+): Promise<{ port: number; close(): Promise<void> }> {
+  const { admin: address, adminToken: token, ledger: path } = config
+  const reader = createReader({ path })
+  const setup: PageSetup = {
+    ledger: path,
+    capture: config.capture,
+    routes: config.routes.map(({ name }) => name),
+    exports,
+    traceUrl: config.traceUrl,
+  }
+  const page = createPage({
+    access: createAccess({ token, isLoopback: isLoopback(address.host), now: Date.now }),
+    reader,
+    live,
+    open: () => Atomics.load(gauges, Gauge.open),
+    isLedgerWritable: ledger.isWritable,
+    collect: meter.collect,
+    now: Date.now,
+    uptime: process.uptime,
+    version,
+    setup,
+  })
+  const state = { gauges, isLedgerWritable: ledger.isWritable, scrape: () => prometheusText(meter.collect()), uptime: process.uptime }
+  const server = await startAdmin({ address, routes: [...adminRoutes(state), ...page.routes], report })
+  return {
+    port: server.port,
+    async close() {
+      page.close()
+      await Promise.all([server.close(), reader.close()])
+    },
+  }
 }
 
 function recordWith(fanOut: Sink, assessment: Assessment, limits: Config['limits'], meter: Meter): (packed: Packed) => void {

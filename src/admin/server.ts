@@ -10,11 +10,14 @@ export interface AdminAnswer {
   readonly status: number
   readonly contentType: string
   readonly body: string | Uint8Array
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-/** One exact path. `/api/…`, the page's files and its event stream are further entries. */
+/** One exact path. */
 export interface AdminRoute {
   readonly path: string
+  /** GET (and HEAD) when not given. */
+  readonly method?: 'POST'
   /** May reject: then the answer is 500 with the message on stderr only. A handler that writes to `response` itself gives `undefined`. */
   readonly answer: (request: IncomingMessage, response: ServerResponse) => AdminAnswer | undefined | Promise<AdminAnswer | undefined>
 }
@@ -32,7 +35,8 @@ export interface AdminServer {
   close(): Promise<void>
 }
 
-const headers: Readonly<Record<string, string>> = {
+/** On every answer. */
+export const headers: Readonly<Record<string, string>> = {
   'cache-control': 'no-store',
   'content-security-policy':
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -82,17 +86,18 @@ export async function startAdmin({ address, routes, report }: AdminOptions): Pro
 function dispatch(routes: ReadonlyMap<string, AdminRoute>, request: IncomingMessage, response: ServerResponse) {
   const route = routes.get(pathOf(request))
   if (route === undefined) return refusal(404, 'There is no such page.')
-  if (request.method === 'GET' || request.method === 'HEAD') return route.answer(request, response)
-  response.setHeader('allow', 'GET, HEAD')
-  return refusal(405, 'Only GET and HEAD are answered here.')
+  const methods = route.method === undefined ? ['GET', 'HEAD'] : [route.method]
+  if (methods.includes(request.method ?? '')) return route.answer(request, response)
+  response.setHeader('allow', methods.join(', '))
+  return refusal(405, `Only ${methods.join(' and ')} ${methods.length === 1 ? 'is' : 'are'} answered here.`)
 }
 
 function pathOf(request: IncomingMessage): string {
   return (request.url ?? '/').split('?', 1)[0] as string
 }
 
-function send(response: ServerResponse, { status, contentType, body }: AdminAnswer, method: string | undefined): void {
-  response.writeHead(status, { ...headers, 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
+function send(response: ServerResponse, { status, contentType, body, headers: own }: AdminAnswer, method: string | undefined): void {
+  response.writeHead(status, { ...headers, ...own, 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
   response.end(method === 'HEAD' ? undefined : body)
 }
 
@@ -100,7 +105,7 @@ export function jsonAnswer(status: number, value: unknown): AdminAnswer {
   return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` }
 }
 
-function refusal(status: number, error: string): AdminAnswer {
+export function refusal(status: number, error: string): AdminAnswer {
   return jsonAnswer(status, { error })
 }
 
@@ -116,7 +121,7 @@ function hostGuard(listenHost: string): (header: string | undefined) => boolean 
   }
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 

@@ -62,6 +62,21 @@ export const upstream: Read<URL> = (value) => {
   return url
 }
 
+/** A token that people and programs show. The messages never quote it. */
+export const secret: Read<string> = (value) => {
+  if (typeof value === 'string' && /^[\x21-\x7e]{16,256}$/.test(value)) return value
+  throw new ValueError(
+    'The token is no token. Write 16 to 256 letters, digits and signs without spaces, such as openssl rand -hex 24 prints.',
+  )
+}
+
+/** An http or https address in which `{traceId}` stands. */
+export const traceUrl: Read<string> = (value) => {
+  const url = typeof value === 'string' && value.includes('{traceId}') ? URL.parse(value.replaceAll('{traceId}', '0'.repeat(32))) : null
+  if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return value as string
+  return fail(value, 'is no address of traces', 'Write one with {traceId} in it, such as http://127.0.0.1:16686/trace/{traceId}')
+}
+
 /** The path of a file on disk. */
 export const path: Read<string> = (value) => {
   if (typeof value !== 'string' || value.trim() === '')

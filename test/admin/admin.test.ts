@@ -19,8 +19,6 @@ async function start({ host = '127.0.0.1', routes, ...overrides }: Overrides = {
     gauges,
     isLedgerWritable: () => true,
     scrape: () => 'tokenweir_requests_total 3\n',
-    total: (name) => (name === 'tokenweir.requests' ? 3 : 0),
-    version: '1.2.3',
     uptime: () => 10,
     ...overrides,
   }
@@ -97,31 +95,6 @@ describe('/metrics', () => {
     const { get, lines } = await start({ scrape })
     expect(told(await get('/metrics'))).toEqual([500, { error: 'This failed; see the log.' }])
     expect(lines).toEqual(['The admin port failed on GET /metrics: secret detail'])
-  })
-})
-
-describe('the page', () => {
-  it('lists the totals and the endpoints', async () => {
-    const { get } = await start()
-    const { status, headers, body } = await get('/?x=1')
-    expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
-    expect(body).toContain('<tr><td>tokenweir_requests_total</td><td>3</td></tr>')
-    for (const path of ['/livez', '/readyz', '/metrics']) expect(body).toContain(`<a href="${path}">`)
-  })
-
-  it('has no inline script or style, and a policy that would forbid one', async () => {
-    const { get } = await start()
-    const { headers, body } = await get('/')
-    expect(body).not.toMatch(/<script|<style|style=|onclick=/)
-    expect(headers).toMatchObject({
-      'content-security-policy':
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-      'cache-control': 'no-store',
-      'cross-origin-resource-policy': 'same-origin',
-      'referrer-policy': 'no-referrer',
-      'x-content-type-options': 'nosniff',
-      'x-frame-options': 'DENY',
-    })
   })
 })
 

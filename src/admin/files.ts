@@ -1,0 +1,55 @@
+/** The page's files: read once, from beside this module; the plotting library from its package. They hold nothing that is secret. */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { AdminAnswer, AdminRoute } from './server.ts'
+
+const types = {
+  css: 'text/css; charset=utf-8',
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  svg: 'image/svg+xml',
+} as const
+
+/** In `page/`; a test holds the list to the folder. */
+export const pageFiles = [
+  'app.js',
+  'colours.js',
+  'details.js',
+  'events.js',
+  'icon.svg',
+  'login.js',
+  'now.js',
+  'page.css',
+  'plots.js',
+  'requests.js',
+  'state.js',
+  'text.js',
+  'theme.js',
+  'totals.js',
+] as const
+
+const require = createRequire(import.meta.url)
+
+export function pageRoutes(): readonly AdminRoute[] {
+  return [
+    ...pageFiles.map((name) => fileRoute(`/page/${name}`, new URL(`./page/${name}`, import.meta.url))),
+    fileRoute('/page/uplot.js', () => require.resolve('uplot/dist/uPlot.esm.js')),
+    fileRoute('/page/uplot.css', () => require.resolve('uplot/dist/uPlot.min.css')),
+  ]
+}
+
+export function pageDocument(name: 'index.html' | 'login.html'): (status: number) => AdminAnswer {
+  const read = once(() => readFileSync(new URL(`./page/${name}`, import.meta.url), 'utf8'))
+  return (status) => ({ status, contentType: types.html, body: read() })
+}
+
+function fileRoute(path: string, file: URL | (() => string)): AdminRoute {
+  const read = once(() => readFileSync(typeof file === 'function' ? file() : file))
+  const extension = path.slice(path.lastIndexOf('.') + 1) as keyof typeof types
+  return { path, answer: () => ({ status: 200, contentType: types[extension], body: read() }) }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}

@@ -1,0 +1,196 @@
+/** The three plots. History comes out of the ledger, the last bucket grows with each tick. */
+import { colourOf, variable } from './colours.js'
+import { el, milliseconds, rate, tick as tickText } from './text.js'
+import uPlot from './uplot.js'
+
+export function createPlots() {
+  const tokens = createPlot('tokens', rate, tickText)
+  const requests = createPlot('rate', rate, tickText)
+  const first = createPlot('first', milliseconds, (value) => milliseconds(value))
+  let series
+
+  function draw() {
+    if (series === undefined) return
+    const { sinceMs, bucketMs, requests: ended, errors } = series
+    const times = ended.map((_, index) => (sinceMs + index * bucketMs) / 1000)
+    const perSecond = (values) => values.map((value, index) => (value === null ? null : value / secondsOf(index)))
+    const secondsOf = (index) => Math.max(1, Math.min(bucketMs, series.nowMs - (sinceMs + index * bucketMs)) / 1000)
+    const lines = series.providers.map(({ provider, tokens: values }) => ({
+      label: provider ?? 'no inference',
+      colour: colourOf(provider),
+      values: perSecond(values),
+    }))
+    if (series.others !== null)
+      lines.push({ label: 'all others', colour: variable('--soft'), dash: [4, 4], values: perSecond(series.others) })
+    tokens.draw(times, lines)
+    requests.draw(times, [
+      { label: 'requests', colour: variable('--accent'), values: perSecond(ended) },
+      { label: 'errors', colour: variable('--bad'), values: perSecond(errors) },
+    ])
+    first.draw(times, [
+      { label: 'median', colour: variable('--accent'), values: series.firstChunkP50Ms },
+      { label: '95 %', colour: variable('--warn'), dash: [4, 4], values: series.firstChunkP95Ms },
+    ])
+    document.querySelector('#tokens-said').textContent =
+      lines.length === 0
+        ? 'No tokens in this range.'
+        : `Now: ${lines.map(({ label, values }) => `${label} ${rate(values.at(-1))}`).join(', ')}.`
+  }
+
+  return {
+    /** The answer of `/api/series`. */
+    show(answer) {
+      // By name: an order by size would change while one looks.
+      const providers = answer.providers.toSorted((a, b) => ((a.provider ?? '') < (b.provider ?? '') ? -1 : 1))
+      series = { ...answer, providers, nowMs: Math.min(Date.now(), answer.untilMs) }
+      draw()
+    },
+    tick(tick) {
+      if (series === undefined) return
+      series.nowMs = tick.atMs
+      while (tick.atMs >= series.untilMs) slide(series)
+      const last = series.requests.length - 1 - Math.floor((series.untilMs - 1 - tick.atMs) / series.bucketMs)
+      if (last < 0) return
+      series.requests[last] += tick.requests
+      series.errors[last] += tick.errors
+      const first = tick.firstChunkMs
+      if (first !== null && tick.requests > 0) {
+        series.firstChunkP50Ms[last] ??= first.p50
+        series.firstChunkP95Ms[last] ??= first.p95
+      }
+      for (const { provider, tokens: count } of tick.providers) {
+        const known = series.providers.find((line) => line.provider === provider)
+        if (known !== undefined) known.tokens[last] = (known.tokens[last] ?? 0) + count
+        else if (series.providers.length < 8)
+          series.providers.push({ provider, tokens: series.requests.map((_, index) => (index === last ? count : 0)) })
+        else (series.others ??= series.requests.map(() => 0))[last] += count
+      }
+      if (!document.hidden) draw()
+    },
+    draw,
+  }
+}
+
+/** One bucket further. */
+function slide(series) {
+  series.sinceMs += series.bucketMs
+  series.untilMs += series.bucketMs
+  const push = (values, value) => {
+    values.shift()
+    values.push(value)
+  }
+  for (const { tokens } of series.providers) push(tokens, 0)
+  if (series.others !== null) push(series.others, 0)
+  push(series.requests, 0)
+  push(series.errors, 0)
+  push(series.zeroUsage, 0)
+  push(series.firstChunkP50Ms, null)
+  push(series.firstChunkP95Ms, null)
+}
+
+function createPlot(id, valueText, axisText) {
+  const root = document.querySelector(`#plot-${id}`)
+  const legend = document.querySelector(`#legend-${id}`)
+  const hidden = new Set()
+  let plot
+  let drawn = ''
+  let lines = []
+
+  function legendValue(index) {
+    ;[...legend.querySelectorAll('.now')].forEach((field, at) => {
+      const values = lines[at]?.values ?? []
+      const text = valueText(values[index ?? values.length - 1])
+      if (field.textContent !== text) field.textContent = text
+    })
+  }
+
+  function toggle(label, button) {
+    if (!hidden.delete(label)) hidden.add(label)
+    button.setAttribute('aria-pressed', String(!hidden.has(label)))
+    const at = lines.findIndex((line) => line.label === label)
+    if (at >= 0) plot?.setSeries(at + 1, { show: !hidden.has(label) })
+  }
+
+  function makeLegend() {
+    legend.replaceChildren(
+      ...lines.map(({ label, colour, dash }) => {
+        const swatch = el('span', { class: dash === undefined ? 'swatch' : 'swatch dashed', 'aria-hidden': 'true' })
+        swatch.style.setProperty('--colour', colour)
+        const button = el(
+          'button',
+          { type: 'button', 'aria-pressed': String(!hidden.has(label)) },
+          swatch,
+          el('bdi', {}, label),
+          el('span', { class: 'now' }),
+        )
+        button.addEventListener('click', () => toggle(label, button))
+        return el('li', {}, button)
+      }),
+    )
+  }
+
+  function make(data) {
+    plot?.destroy()
+    const soft = variable('--soft')
+    const grid = { stroke: variable('--line'), width: 1 }
+    const font = `11px ${getComputedStyle(document.body).fontFamily}`
+    plot = new uPlot(
+      {
+        width: root.clientWidth,
+        height: root.clientHeight,
+        padding: [8, 8, 0, 0],
+        legend: { show: false },
+        cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
+        scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+        axes: [
+          { stroke: soft, grid, ticks: { show: false }, font, size: 24, space: 70, values: timeTexts },
+          { stroke: soft, grid, ticks: { show: false }, font, size: 56, space: 32, values: (_plot, splits) => splits.map(axisText) },
+        ],
+        series: [
+          {},
+          ...lines.map(({ label, colour, dash }) => ({
+            label,
+            stroke: colour,
+            width: 1.5,
+            dash,
+            show: !hidden.has(label),
+            points: { show: false },
+          })),
+        ],
+        hooks: { setCursor: [({ cursor }) => legendValue(cursor.idx)] },
+      },
+      data,
+      root,
+    )
+  }
+
+  new ResizeObserver(() => plot?.setSize({ width: root.clientWidth, height: root.clientHeight })).observe(root)
+  return {
+    draw(times, given) {
+      lines = given
+      const data = [times, ...lines.map(({ values }) => values)]
+      const shape = JSON.stringify(lines.map(({ label, colour }) => [label, colour]))
+      if (shape === drawn) plot.setData(data)
+      else {
+        drawn = shape
+        makeLegend()
+        make(data)
+      }
+      legendValue(plot.cursor.idx)
+    },
+  }
+}
+
+const minute = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
+const second = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
+
+function timeTexts(_plot, splits) {
+  const step = splits.length > 1 ? splits[1] - splits[0] : 60
+  const format = step < 60 ? second : step < 86_400 ? minute : day
+  return splits.map((value) => {
+    const date = new Date(value * 1000)
+    const isMidnight = step < 86_400 && step >= 3600 && date.getHours() === 0 && date.getMinutes() === 0
+    return (isMidnight ? day : format).format(date)
+  })
+}

@@ -1,0 +1,236 @@
+/** The last requests: live as they end, or as a search finds them. While somebody reads, the list stands still. */
+import { colourOf } from './colours.js'
+import { clock, el, milliseconds, name, number, unknown, usd } from './text.js'
+
+const liveMax = 200
+/** With more rows than this a browser becomes slow; a search finds the rest. */
+const shownMax = 3000
+const typingMs = 250
+
+const heads = [
+  ['Time', 'time'],
+  ['Provider', 'provider'],
+  ['Model', 'model'],
+  ['Caller', 'caller'],
+  ['Outcome', 'outcome'],
+  ['Input', 'number'],
+  ['Output', 'number'],
+  ['Cost', 'number cost'],
+  ['First chunk', 'number'],
+  ['Duration', 'number'],
+]
+
+/** `read(path)` gives JSON; `range()` the parameters of the range; `onOpen(id)` shows one. */
+export function createRequests({ read, range, onOpen }) {
+  const table = document.querySelector('#requests-table')
+  const scroll = document.querySelector('#requests-scroll')
+  const count = document.querySelector('#requests-count')
+  const hold = document.querySelector('#hold')
+  const older = document.querySelector('#older')
+  const filters = {
+    text: document.querySelector('#filter-text'),
+    provider: document.querySelector('#filter-provider'),
+    outcome: document.querySelector('#filter-outcome'),
+  }
+  const body = el('tbody')
+  table.append(el('thead', {}, el('tr', {}, ...heads.map(([title, kind]) => el('th', { scope: 'col', class: kind }, title)))), body)
+  /** By id, newest first; the nodes are kept. */
+  let rows = new Map()
+  let waiting = []
+  let next = null
+  let asked = 0
+  let isHeld = false
+  let isLoaded = false
+
+  const isFiltered = () => Object.values(filters).some(({ value }) => value !== '')
+  const isRead = () => isHeld || scroll.matches(':focus-within') || scroll.scrollTop > 0 || scroll.matches(':hover')
+
+  function rowOf(request) {
+    const row = el('tr', { 'data-id': request.id, 'data-cursor': `${request.started_at}_${request.id}` })
+    const open = el(
+      'button',
+      { type: 'button', class: 'open', tabindex: '-1', 'aria-label': `${clock(request.started_at)}, show the request` },
+      clock(request.started_at),
+    )
+    row.append(
+      el('td', { class: 'time' }, open),
+      el('td', { class: 'provider' }, providerOf(request.provider)),
+      el('td', { class: 'model' }, name(request.request_model ?? request.response_model)),
+      el('td', { class: 'caller' }, name(request.caller)),
+      el('td', { class: 'outcome' }, outcomeOf(request)),
+      el('td', { class: 'number' }, countOf(request.input_tokens)),
+      el('td', { class: 'number' }, countOf(request.output_tokens)),
+      el('td', { class: 'number' }, request.cost === null ? unknown('not known') : usd(request.cost)),
+      el(
+        'td',
+        { class: 'number' },
+        request.time_to_first_chunk_ms === null ? unknown('not measured') : milliseconds(request.time_to_first_chunk_ms),
+      ),
+      el('td', { class: 'number' }, request.duration_ms === null ? unknown('not known') : milliseconds(request.duration_ms)),
+    )
+    return row
+  }
+
+  function note() {
+    const held = waiting.length > 0 ? `, ${number(waiting.length)}${waiting.length >= liveMax ? ' or more' : ''} new ones wait` : ''
+    const text =
+      rows.size === 0
+        ? ''
+        : `${isFiltered() ? 'found' : 'the last'} ${number(rows.size)}${next === null && isFiltered() ? '' : ' of this range'}${held}`
+    if (count.textContent !== text) count.textContent = text
+    older.hidden = next === null || rows.size >= shownMax
+    table.classList.toggle('empty', rows.size === 0)
+  }
+
+  function empty() {
+    if (rows.size > 0 || !isLoaded) return
+    const text = isFiltered()
+      ? 'Nothing in this range fits. Take a filter away, or choose a longer range.'
+      : 'No requests in this range yet. Send one through tokenweir: point a client at its address instead of the gateway’s.'
+    body.replaceChildren(el('tr', {}, el('td', { colspan: heads.length, class: 'nothing soft' }, text)))
+  }
+
+  function focusable() {
+    const first = body.querySelector('button.open')
+    if (first !== null && body.querySelector('button.open[tabindex="0"]') === null) first.tabIndex = 0
+  }
+
+  /** Newest first. */
+  function prepend(requests) {
+    const fresh = requests.filter(({ id }) => !rows.has(id))
+    const made = fresh.map((request) => [request.id, rowOf(request)])
+    if (rows.size === 0) body.replaceChildren()
+    body.prepend(...made.map(([, row]) => row))
+    rows = new Map([...made, ...rows])
+    if (rows.size > liveMax) {
+      for (const [id, row] of [...rows].slice(liveMax)) {
+        row.remove()
+        rows.delete(id)
+      }
+      // What was cut off is the beginning of what is older.
+      next = [...rows.values()].at(-1)?.dataset.cursor ?? null
+    }
+    focusable()
+  }
+
+  function parameters(before) {
+    const query = new URLSearchParams(range())
+    for (const [parameter, { value }] of Object.entries(filters)) if (value !== '') query.set(parameter, value)
+    if (before !== undefined) query.set('before', before)
+    return query
+  }
+
+  async function load() {
+    const number = ++asked
+    const page = await read(`/api/requests?${parameters()}`)
+    if (number !== asked) return
+    isLoaded = true
+    waiting = []
+    rows = new Map(page.requests.map((request) => [request.id, rowOf(request)]))
+    next = page.next
+    body.replaceChildren(...rows.values())
+    focusable()
+    empty()
+    note()
+  }
+
+  async function loadOlder() {
+    const number = asked
+    const page = await read(`/api/requests?${parameters(next)}`)
+    if (number !== asked) return
+    const made = page.requests.filter(({ id }) => !rows.has(id)).map((request) => [request.id, rowOf(request)])
+    for (const [id, row] of made) rows.set(id, row)
+    body.append(...made.map(([, row]) => row))
+    next = page.next
+    hold.setAttribute('aria-pressed', 'true')
+    isHeld = true
+    note()
+    made[0]?.[1].querySelector('button').focus()
+  }
+
+  function release() {
+    if (waiting.length === 0 || isRead() || isFiltered()) return
+    prepend(waiting)
+    waiting = []
+    note()
+  }
+
+  function moveFocus(event) {
+    const buttons = [...body.querySelectorAll('button.open')]
+    const at = buttons.indexOf(document.activeElement)
+    const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }
+    const target = at === -1 ? undefined : buttons[steps[event.key]]
+    if (target === undefined) return
+    event.preventDefault()
+    buttons[at].tabIndex = -1
+    target.tabIndex = 0
+    target.focus()
+  }
+
+  body.addEventListener('click', (event) => {
+    const id = event.target.closest('tr')?.dataset.id
+    if (id !== undefined) onOpen(id)
+  })
+  body.addEventListener('keydown', moveFocus)
+  hold.addEventListener('click', () => {
+    isHeld = !isHeld
+    hold.setAttribute('aria-pressed', String(isHeld))
+    release()
+  })
+  older.addEventListener('click', loadOlder)
+  let typing
+  filters.text.addEventListener('input', () => {
+    clearTimeout(typing)
+    typing = setTimeout(load, typingMs)
+  })
+  filters.provider.addEventListener('change', load)
+  filters.outcome.addEventListener('change', load)
+  document.querySelector('#filters').addEventListener('submit', (event) => event.preventDefault())
+  scroll.addEventListener('mouseleave', release)
+  scroll.addEventListener('focusout', () => setTimeout(release))
+
+  return {
+    load,
+    tick({ newest }) {
+      if (!isLoaded || isFiltered() || newest.length === 0) return
+      waiting = [...newest, ...waiting].slice(0, liveMax)
+      if (document.hidden) return
+      release()
+      note()
+    },
+    /** What there is to filter by. */
+    providers(names) {
+      const { provider } = filters
+      const shown = [...provider.options].map(({ value }) => value).filter((value) => value !== '')
+      const fresh = names.filter((each) => each !== null && !shown.includes(each))
+      provider.append(...fresh.map((each) => el('option', { value: each }, each)))
+    },
+  }
+}
+
+function providerOf(provider) {
+  if (provider === null) return el('span', { class: 'soft' }, 'no inference')
+  const swatch = el('span', { class: 'swatch', 'aria-hidden': 'true' })
+  swatch.style.setProperty('--colour', colourOf(provider))
+  return el('span', {}, swatch, name(provider))
+}
+
+function countOf(count) {
+  return count === null ? unknown() : number(count)
+}
+
+/** One word that says how it came out, and how that is to be taken. */
+export function outcomeWords(request) {
+  const { end_reason: end, error_type: error, usage_outcome: usage, usage_reason: reason, status } = request
+  if (end === null) return ['open', 'soft']
+  if (error !== null) return [`error ${error}`, 'bad']
+  if (end !== 'completed') return [end, 'warn']
+  if (usage === 'missing' || usage === 'undecodable' || usage === 'partial') return [`${usage}: ${reason ?? 'no reason'}`, 'warn']
+  if (usage === 'zero') return ['zero usage', 'warn']
+  return [usage ?? String(status ?? end), usage === 'reported' ? 'good' : 'soft']
+}
+
+function outcomeOf(request) {
+  const [text, kind] = outcomeWords(request)
+  return el('span', { class: `tag ${kind}`, title: text }, text)
+}

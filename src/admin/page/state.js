@@ -1,0 +1,70 @@
+/** Where records go, and whether they arrive: ledger, collector, the sidecar itself. */
+import { bytes, clock, el, name, number, seconds } from './text.js'
+
+export function showState(state) {
+  const { metrics, ledgerFile } = state
+  const sum = (metric, label, value) => {
+    const series = metrics[`tokenweir.${metric}`]
+    return series?.filter(({ labels }) => label === undefined || labels[label] === value).reduce((total, each) => total + each.value, 0)
+  }
+  const worst = (metric) => metrics[`tokenweir.${metric}`]?.reduce((most, { value }) => Math.max(most, value), 0)
+  document.querySelector('#state').replaceChildren(
+    part('Ledger', state.ledgerWritable ? ['good', 'is written'] : ['bad', 'cannot be written'], [
+      ['File', name(state.ledger.split(/[\\/]/).at(-1), { title: state.ledger })],
+      ['Rows', `${number(ledgerFile.rows)}, ${bytes(ledgerFile.bytes)}`],
+      ['Oldest', ledgerFile.oldestStartedAt === null ? 'none yet' : clock(ledgerFile.oldestStartedAt)],
+      ['Waiting', number(sum('ledger.depth'))],
+      ['Dropped', lost(sum('ledger.dropped'))],
+      ['Failed writes', lost(sum('ledger.failures'))],
+    ]),
+    collector(state, sum, worst),
+    part(
+      'Sidecar',
+      ['good', `version ${state.version}`],
+      [
+        ['Running for', seconds(state.uptimeSeconds)],
+        ['Usage capture', state.capture],
+        ['Routes', state.routes.join(', ')],
+        ['Unread exchanges', lost(sum('exchanges.dropped'))],
+        ['Log lines dropped', lost(sum('log.dropped'))],
+        ['Sink failures', lost(sum('sink.failures'))],
+      ],
+    ),
+  )
+  document.querySelector('#version').textContent = `tokenweir ${state.version}`
+}
+
+function collector(state, sum, worst) {
+  if (!state.exports) {
+    return part('Collector', ['soft', 'none is set up'], [['To set one up', el('code', {}, 'OTEL_EXPORTER_OTLP_ENDPOINT')]])
+  }
+  const depth = sum('spool.depth') ?? sum('spans.depth')
+  const failures = sum('spool.failures')
+  const oldest = worst('spool.oldest_age')
+  const isBehind = oldest !== undefined && oldest > 60
+  return part('Collector', isBehind ? ['bad', 'does not take what is sent'] : ['good', 'is sent to'], [
+    ['Waiting', number(depth)],
+    ['Oldest waits for', oldest === undefined ? undefined : seconds(oldest)],
+    ['Spool', sum('spool.bytes') === undefined ? undefined : bytes(sum('spool.bytes'))],
+    ['Delivered', number(sum('spool.delivered') ?? sum('spans.exported'))],
+    ['Failed attempts', failures === undefined ? undefined : lost(failures)],
+    ['Dropped', lost(sum('spool.dropped') ?? sum('spans.dropped'))],
+  ])
+}
+
+function lost(count) {
+  return el('span', { class: count > 0 ? 'bad' : '' }, number(count))
+}
+
+function part(title, [kind, word], pairs) {
+  return el(
+    'section',
+    { class: 'part' },
+    el('h3', {}, title, ' ', el('span', { class: `tag ${kind}` }, word)),
+    el(
+      'dl',
+      { class: 'pairs' },
+      ...pairs.filter(([, value]) => value !== undefined).flatMap(([term, value]) => [el('dt', {}, term), el('dd', {}, value)]),
+    ),
+  )
+}

@@ -1,0 +1,80 @@
+/** The query of a request for data → what to ask the ledger, or the sentence that mends it. */
+import { type Dimension, dimensions, outcomes, type RequestFilter } from '../reading/answers.ts'
+import { MomentError, type Range, rangeOf } from '../reading/range.ts'
+
+/** Answered 400 with its message. */
+export class ParameterError extends Error {
+  override readonly name = 'ParameterError'
+}
+
+const rangeMsMax = 400 * 86_400_000
+const textCharactersMax = 200
+const valueCharactersMax = 512
+const setsMax = 8
+const limitMax = 500
+const limitUsual = 200
+
+export interface Query {
+  readonly range: Range
+  /** The end of the range is now: the answer is as good a moment later. */
+  readonly isRelative: boolean
+  readonly get: (name: string) => string | undefined
+  readonly all: (name: string) => readonly string[]
+}
+
+/** Throws `ParameterError` for a name that is not in `known`, and for a range that is none. */
+export function queryOf(url: string, known: readonly string[], nowMs: number): Query {
+  const given = new URL(url, 'http://admin').searchParams
+  const names = ['since', 'until', ...known]
+  for (const [name, value] of given) {
+    if (!names.includes(name))
+      throw new ParameterError(`There is no parameter ${JSON.stringify(name.slice(0, 40))}. The parameters are ${names.join(', ')}.`)
+    if (value.length > valueCharactersMax) throw new ParameterError(`${name} is longer than ${valueCharactersMax} characters.`)
+  }
+  const get = (name: string) => given.get(name) ?? undefined
+  try {
+    const range = rangeOf({ since: get('since'), until: get('until') }, nowMs, '1h')
+    if (range.untilMs - range.sinceMs > rangeMsMax) throw new ParameterError('The range is longer than 400 days. Ask for less at a time.')
+    return { range, isRelative: get('until') === undefined, get, all: (name) => given.getAll(name) }
+  } catch (error) {
+    throw error instanceof MomentError ? new ParameterError(error.message) : error
+  }
+}
+
+/** `by=provider&by=model,day`: one breakdown by provider, one by model and day. */
+export function setsOf(query: Query): readonly (readonly Dimension[])[] {
+  const sets = query.all('by').map((set) =>
+    set.split(',').map((name) => {
+      const found = dimensions.find((dimension) => dimension === name)
+      if (found === undefined) throw new ParameterError(`by=${JSON.stringify(name.slice(0, 40))} is none of ${dimensions.join(', ')}.`)
+      return found
+    }),
+  )
+  if (sets.length > setsMax) throw new ParameterError(`by may stand ${setsMax} times at most.`)
+  return sets
+}
+
+export function filterOf(query: Query): RequestFilter {
+  const { range, get } = query
+  const outcome = outcomes.find((one) => one === get('outcome'))
+  if (get('outcome') !== undefined && outcome === undefined) {
+    throw new ParameterError(`outcome is none of ${outcomes.join(', ')}.`)
+  }
+  const text = get('text')
+  if (text !== undefined && text.length > textCharactersMax)
+    throw new ParameterError(`text is longer than ${textCharactersMax} characters.`)
+  const limit = Number(get('limit') ?? limitUsual)
+  if (!Number.isInteger(limit) || limit < 1 || limit > limitMax) throw new ParameterError(`limit is no whole number from 1 to ${limitMax}.`)
+  const before = get('before')
+  if (before !== undefined && !/^\d+(\.\d+)?_[\w-]{1,64}$/.test(before))
+    throw new ParameterError('before is not the next of an earlier page.')
+  return { ...range, outcome, provider: get('provider'), text, before, limit }
+}
+
+const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800].map((s) => s * 1000)
+const bucketsMax = 100
+
+/** Round, and no more of them than a plot has room for. */
+export function bucketMsOf({ sinceMs, untilMs }: Range): number {
+  return steps.find((step) => (untilMs - sinceMs) / step <= bucketsMax) ?? (steps.at(-1) as number)
+}
