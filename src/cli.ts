@@ -1,6 +1,7 @@
 /** The command line: `tokenweir [options]` starts; every other command has a file of its own in `commands/`. */
 import type { Command } from 'commander'
 import { checkCommand } from './commands/check.ts'
+import { completionCommand } from './commands/completion.ts'
 import {
   type CommandContext,
   coloured,
@@ -28,6 +29,7 @@ export type { Io }
 /** In the order of `--help`. */
 const commands: readonly ((context: CommandContext) => void)[] = [
   checkCommand,
+  completionCommand,
   demoCommand,
   replayCommand,
   reportCommand,

@@ -40,7 +40,7 @@ export function replayCommand({ program, env, io, flags, end, refuseUse }: Comma
     .option('--request <file>', 'the request as an HTTP message, in place of a recording')
     .option('--response <file>', 'the answer as an HTTP message')
     .option('--entry <number>', 'which entry of a HAR file')
-    .option('--ended <how>', `how it ended: ${Object.keys(endings).join(', ')}`, 'answered')
+    .option(`--ended <${Object.keys(endings).join('|')}>`, 'how it ended', 'answered')
     .option('--json', 'print one JSON document')
     .addHelpText('after', help)
     .action(async (file: string | undefined, options: Options, { args }: Command) => {

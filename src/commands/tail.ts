@@ -27,7 +27,7 @@ export function tailCommand({ program, env, io, flags, end, refuseUse }: Command
     .option('--provider <name>', 'only this provider')
     .option('--model <text>', 'only models (asked for, or answering) whose name has this text')
     .option('--caller <name>', 'only this caller')
-    .option('--outcome <name>', 'only this usage outcome: reported, zero, partial, missing or undecodable')
+    .option('--outcome <reported|zero|partial|missing|undecodable>', 'only this usage outcome')
     .option('--errors', 'only what failed')
     .option('--zero', 'only answers whose usage is not known, or 0')
     .option('-n, --lines <number>', 'begin with so many that have ended before', '10')

@@ -38,7 +38,7 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
     .command('verify')
     .description('send a streamed and a plain request through a running sidecar, and check that both are recorded')
     .option('--sidecar <url>', 'where clients connect (default: the setting listen)')
-    .option('--api <name>', 'chat, responses or messages', 'chat')
+    .option('--api <chat|responses|messages>', 'which API to speak', 'chat')
     .option('--path <path>', "path of the requests (default: the API's own, such as /v1/chat/completions)")
     .option('--model <name>', 'model to ask (default: a small one)')
     .option(
