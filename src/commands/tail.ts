@@ -1,5 +1,6 @@
 /** `tokenweir tail`: one line for each request as it ends, out of the ledger. */
 import type { Command } from 'commander'
+import type { UsageOutcome } from '../exchange.ts'
 import type { Row } from '../tail/follow.ts'
 import { type CommandContext, exit, type Io, type Painter, painter, refuse } from './context.ts'
 import { safe, widthOf } from './table.ts'
@@ -19,6 +20,7 @@ interface Options {
 
 const pollMs = 200
 const linesMax = 100_000
+const outcomes = ['reported', 'zero', 'partial', 'missing', 'undecodable'] as const satisfies readonly UsageOutcome[]
 
 export function tailCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
@@ -27,7 +29,7 @@ export function tailCommand({ program, env, io, flags, end, refuseUse }: Command
     .option('--provider <name>', 'only this provider')
     .option('--model <text>', 'only models (asked for, or answering) whose name has this text')
     .option('--caller <name>', 'only this caller')
-    .option('--outcome <reported|zero|partial|missing|undecodable>', 'only this usage outcome')
+    .option(`--outcome <${outcomes.join('|')}>`, 'only this usage outcome')
     .option('--errors', 'only what failed')
     .option('--zero', 'only answers whose usage is not known, or 0')
     .option('-n, --lines <number>', 'begin with so many that have ended before', '10')
@@ -38,6 +40,9 @@ export function tailCommand({ program, env, io, flags, end, refuseUse }: Command
       const count = Number(options.lines)
       if (!/^\d+$/.test(options.lines) || count > linesMax) {
         return refuseUse(`-n ${JSON.stringify(options.lines)} is not a whole number up to ${linesMax}.`)
+      }
+      if (options.outcome !== undefined && !outcomes.some((one) => one === options.outcome)) {
+        return refuseUse(`--outcome ${JSON.stringify(options.outcome)} is none of ${outcomes.join(', ')}.`)
       }
       const { loadConfig } = await import('../config.ts')
       const loaded = await loadConfig({ flags: flags(), env, readFile: io.readFile, upstreamNeeded: false })

@@ -151,7 +151,7 @@ const nameWidth = 18
 
 function show(checks: readonly Check[], io: Io, env: Environment): void {
   const paint = painter(io.stdout, env)
-  const width = widthOfOutput(io.stdout.columns)
+  const width = io.stdout.isTTY === true ? widthOfOutput(io.stdout.columns) : Number.POSITIVE_INFINITY
   const colour = { ok: paint.green, failed: paint.red, skipped: paint.dim } as const
   const indent = ' '.repeat(nameWidth + 4)
   const lines = checks.flatMap(({ name, status, what, mend }) => {
@@ -163,13 +163,14 @@ function show(checks: readonly Check[], io: Io, env: Environment): void {
       ...mending.map((line, index) => `${indent}${paint.yellow(`${index === 0 ? '→' : ' '} ${line}`)}`),
     ]
   })
-  io.stdout.write(`${lines.join('\n')}\n\n${verdict(checks, paint)}\n`)
+  io.stdout.write(`${lines.join('\n')}\n\n${verdict(checks, width, paint)}\n`)
 }
 
-function verdict(checks: readonly Check[], paint: Painter): string {
+function verdict(checks: readonly Check[], width: number, paint: Painter): string {
   const failures = checks.filter(({ status }) => status === 'failed').length
   if (failures > 0) return paint.red(`${failures} of ${checks.length} checks failed.`)
   const spans = checks.find(({ name }) => name === 'span')
   const unproven = spans?.status === 'skipped' ? ' Spans were not checked: none are exported.' : ''
-  return paint.green('Streamed and plain requests are recorded with their tokens.') + unproven
+  const proven = folded(`Streamed and plain requests are recorded with their tokens.${unproven}`, width)
+  return proven.map(paint.green).join('\n')
 }

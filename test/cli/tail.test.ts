@@ -110,6 +110,7 @@ describe('tail', () => {
 
   it.each([
     [['--ledger', join(folder, 'none.db')], 1, `There is no ledger ${join(folder, 'none.db')} yet.`],
+    [['--outcome', 'bad'], 2, '--outcome "bad" is none of reported, zero, partial, missing, undecodable.'],
     [['-n', 'many'], 2, '-n "many" is not a whole number up to 100000.'],
   ])('says what is wrong: %s', async (args, code, sentence) => {
     const result = await runOn({ columns: 80, colour: false }, ['tail', ...args])

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
+import { runOn, terminals, visible } from '../cli/terminal.ts'
 import { cleanEnvironment, type Product, type ProductOptions, startProduct } from '../e2e/product.ts'
 import { startCollector } from '../telemetry/collector.ts'
 
@@ -60,6 +61,28 @@ const allWell = {
   'log line': 'ok',
   span: 'skipped',
 }
+
+/** What differs from run to run. */
+const masked = (text: string) =>
+  text
+    .replace(/127\.0\.0\.1:\d+/g, '127.0.0.1:PORT')
+    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'ROW')
+    .replace(/\b\d+ ms/g, 'N ms')
+
+describe.each(terminals)('verify looks as it should: $name', ({ name, ...terminal }) => {
+  it.each(['gpt-4o', 'silent-1'])('%s', async (model) => {
+    const { product } = await startBoth()
+    const places = ['--sidecar', product.url, '--admin', product.adminUrl, '--ledger', product.ledger]
+    const { stdout, stderr } = await runOn(terminal, ['verify', ...places, '--model', model])
+    const { stdout: piped } = await runOn({ columns: undefined, colour: false }, ['verify', ...places, '--model', model])
+    expect(stderr).toBe(terminal.columns === undefined ? '' : stderr)
+    if (terminal.columns !== undefined && !terminal.colour) {
+      expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(terminal.columns)
+    }
+    expect(piped).not.toContain('\u001b')
+    await expect(visible(masked(stdout))).toMatchFileSnapshot(`golden/verify-${model}-${name}.txt`)
+  })
+})
 
 describe('verify', () => {
   it.each(['chat', 'responses', 'messages'])('passes in front of the sample gateway: %s', async (api) => {

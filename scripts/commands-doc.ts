@@ -1,0 +1,37 @@
+/** Writes `docs/commands.md` from the program's own help: `node scripts/commands-doc.ts`. A test holds the two together. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runCli } from '../src/cli.ts'
+
+const columns = 100
+
+async function helpOf(args: readonly string[]): Promise<string> {
+  let text = ''
+  const stdout = { write: (part: string) => (text += part), isTTY: true, columns }
+  const unused = () => {
+    throw new Error('Help needs nothing.')
+  }
+  await runCli([...args, '--help'], { NO_COLOR: '1' }, { stdout, stderr: stdout, readFile: unused, start: unused, onStopSignal: unused })
+  return text.trimEnd()
+}
+
+const fenced = (text: string) => `\`\`\`text\n${text}\n\`\`\`\n`
+
+/** The whole page. */
+export async function commandsPage(): Promise<string> {
+  const main = await helpOf([])
+  const list = /^Commands:\n([\s\S]*?)\n\n/m.exec(main)?.[1] ?? ''
+  const names = [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name as string)
+  const pages = await Promise.all(names.map(async (name) => `## tokenweir ${name}\n\n${fenced(await helpOf([name]))}`))
+  return `# Commands
+
+Made from \`tokenweir --help\` by \`scripts/commands-doc.ts\`. The same three ways everywhere: \`npx tokenweir …\`, \`tokenweir …\` after a global
+install, \`npm start -- …\` in the repository.
+
+## tokenweir
+
+${fenced(main)}
+${pages.join('\n')}`
+}
+
+if (import.meta.main) writeFileSync(join(import.meta.dirname, '../docs/commands.md'), await commandsPage())

@@ -1,0 +1,83 @@
+/** The packed package: installed globally, and for npx, every command works as it does in the repository. Slow: npm installs it twice. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cleanEnvironment } from '../e2e/product.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const folder = mkdtempSync(join(tmpdir(), 'tokenweir-package-'))
+const env = { ...cleanEnvironment(), npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false' }
+delete (env as Record<string, string>)['NODE_COMPILE_CACHE']
+
+beforeAll(() => {
+  const options = { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] as ('ignore' | 'pipe')[] } as const
+  const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], options)
+  const tarball = join(folder, packed.trim().split('\n').at(-1) as string)
+  execFileSync('npm', ['install', '--global', '--silent', '--prefix', join(folder, 'global'), tarball], options)
+  writeFileSync(join(folder, 'package.json'), '{}')
+  execFileSync('npm', ['install', '--silent', tarball], { ...options, cwd: folder })
+}, 300_000)
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const exchange = {
+  request: { path: '/v1/chat/completions', body: { model: 'gpt-4o' } },
+  response: {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: { id: 'a', object: 'chat.completion', choices: [], usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 } },
+  },
+}
+
+describe.each([
+  ['installed globally', join(folder, 'global/bin/tokenweir'), []],
+  ['by npx', 'npx', ['--no-install', 'tokenweir']],
+] as const)('%s', (_how, program, before) => {
+  const run = (args: readonly string[], input = '') => {
+    const { status, stdout, stderr } = spawnSync(program, [...before, ...args], {
+      cwd: folder,
+      env,
+      input,
+      encoding: 'utf8',
+      timeout: 100_000,
+    })
+    return { status, stdout, stderr: stderr.replace(/^npm (warn|notice).*\n/gm, '') }
+  }
+
+  it('has every command', () => {
+    const { status, stdout } = run(['--help'])
+    expect(status).toBe(0)
+    for (const name of ['check', 'completion', 'demo', 'replay', 'report', 'tail', 'verify'])
+      expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
+  })
+
+  it('reads a configuration and a recording', () => {
+    expect(run(['check', '--upstream', 'http://127.0.0.1:1']).status).toBe(0)
+    const { status, stdout, stderr } = run(['replay', '-', '--json'], JSON.stringify(exchange))
+    expect({ status, stderr, usage: JSON.parse(stdout).response.usage }).toEqual({
+      ...{ status: 0, stderr: '' },
+      usage: { inputTokens: 3, outputTokens: 4, totalTokens: 7 },
+    })
+  })
+
+  it('completes', () => {
+    expect(run(['completion', 'bash']).stdout).toContain('complete -F _tokenweir tokenweir')
+  })
+
+  it('says what is wrong with a ledger that is not there', () => {
+    for (const command of ['tail', 'report'])
+      expect(run([command, '--ledger', 'none.db'])).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: expect.stringContaining('There is no ledger none.db'),
+      })
+    const verified = run(['verify', '--admin', '127.0.0.1:1'])
+    expect([verified.status, verified.stdout]).toEqual([1, expect.stringContaining('Nothing answers at http://127.0.0.1:1')])
+  })
+
+  it('shows the demo', () => {
+    const { status, stdout, stderr } = run(['demo', '--seconds', '1'])
+    expect({ status, stderr, end: stdout.trimEnd().split('\n').at(-1) }).toEqual({ status: 0, stderr: '', end: 'Everything matches.' })
+  }, 120_000)
+})
