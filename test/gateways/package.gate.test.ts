@@ -18,7 +18,7 @@ beforeAll(() => {
   execFileSync('npm', ['install', '--global', '--silent', '--prefix', join(folder, 'global'), tarball], options)
   writeFileSync(join(folder, 'package.json'), '{}')
   execFileSync('npm', ['install', '--silent', tarball], { ...options, cwd: folder })
-}, 300_000)
+}, 600_000)
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const exchange = {
