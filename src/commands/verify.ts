@@ -22,7 +22,8 @@ interface Options {
 const apis: readonly Api[] = ['chat', 'responses', 'messages']
 
 const help = `
---admin may be a URL here; --ledger names the file of the running sidecar, --config its configuration.
+--admin may be a URL here; --ledger names the file of the running sidecar, --config its configuration. Where the file is
+out of reach, the sidecar is asked for its rows (with TOKENWEIR_ADMIN_TOKEN, where it wants one).
 
 What it looks at: both answers as a client gets them; their rows in the ledger, with tokens above zero; their log
 lines (in the file of --log, else by the sidecar's own count); and that the collector took their spans, where one is
@@ -91,7 +92,15 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   const path = options.path ?? paths[api]
   if (!path.startsWith('/')) return `--path ${JSON.stringify(path)} must begin with "/".`
   return {
-    ...{ sidecar, admin: adminUrl ?? addressUrl(config.admin), ledger: config.ledger, log: options.log, api, path },
+    ...{
+      sidecar,
+      admin: adminUrl ?? addressUrl(config.admin),
+      ledger: config.ledger,
+      adminToken: config.adminToken,
+      log: options.log,
+      api,
+      path,
+    },
     ...{ model: options.model ?? usualModels[api], headers, timeoutMs, waitMs },
   }
 }

@@ -1,5 +1,5 @@
 /** What the sidecar says of itself on its admin port: whether it is ready, and its counters. */
-import { array, at, parseJson } from '../json.ts'
+import { array, at, type Json, object, parseJson } from '../json.ts'
 
 /** One reading of the counters that a verification compares. All are totals; what the sidecar does not have is undefined. */
 export interface Counters {
@@ -10,6 +10,8 @@ export interface Counters {
   readonly spansDropped: number | undefined
   readonly spanFailures: number | undefined
   readonly spansWaiting: number | undefined
+  /** Somebody sends spans to a collector: only then there is a count of what failed. */
+  readonly exportsSpans: boolean
 }
 
 export interface Readiness {
@@ -55,5 +57,23 @@ export function countersOf(text: string): Counters {
     spansDropped: total('tokenweir_spool_dropped_total', 'tokenweir_spans_dropped_total'),
     spanFailures: total('tokenweir_spool_failures_total'),
     spansWaiting: total('tokenweir_spool_depth', 'tokenweir_spans_depth'),
+    exportsSpans: total('tokenweir_spool_failures_total', 'tokenweir_spans_depth') !== undefined,
+  }
+}
+
+/** The newest request of a trace that has ended, as the sidecar itself reads its ledger; undefined where it has none, or does not tell. Never rejects. */
+export async function rowOfTrace(admin: URL, token: string | undefined, traceId: string, sinceMs: number): Promise<Json | undefined> {
+  const query = new URLSearchParams({ text: traceId, since: new Date(sinceMs).toISOString() })
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  try {
+    const response = await fetch(new URL(`/api/requests?${query}`, admin), {
+      headers,
+      signal: AbortSignal.timeout(patienceMs),
+      redirect: 'manual',
+    })
+    const found = array(at(parseJson(await response.text()), 'requests')) ?? []
+    return found.find((row) => at(row, 'trace_id') === traceId && object(row)?.['end_reason'] !== null)
+  } catch {
+    return undefined
   }
 }

@@ -154,7 +154,7 @@ export function judgeRow(name: string, api: Api, streamed: boolean, { path, look
 }
 
 function judgeUsage(name: string, api: Api, streamed: boolean, row: Row): Check {
-  const tokens = (row.input_tokens ?? 0) + (row.output_tokens ?? 0) || (row.total_tokens ?? 0)
+  const tokens = (row.input_tokens ?? 0) + (row.output_tokens ?? 0)
   const outcome = row.usage_outcome ?? 'none'
   if (outcome === 'reported' && tokens > 0 && row.end_reason === 'completed') {
     return ok(
@@ -241,7 +241,7 @@ export function spansSettled({ before, after, sent }: Omit<SpanView, 'waitedMs'>
   )
 }
 
-const delta = (before: Counters, after: Counters, name: keyof Counters) => (after[name] ?? 0) - (before[name] ?? 0)
+const delta = (before: Counters, after: Counters, name: Exclude<keyof Counters, 'exportsSpans'>) => (after[name] ?? 0) - (before[name] ?? 0)
 
 export function judgeSpans(view: SpanView): Check {
   const name = 'span'
@@ -256,7 +256,7 @@ export function judgeSpans(view: SpanView): Check {
   if (delivered >= sent) return ok(name, `${delivered} taken by the collector`)
   if (failures > 0)
     return failed(name, `The collector refuses or cannot be reached: ${failures} attempts failed, ${waiting} spans wait.`, look)
-  if (after.spansWaiting !== undefined) {
+  if (after.exportsSpans) {
     return failed(
       name,
       `${waiting} spans still wait after ${Math.round(waitedMs / 1000)} s, and the collector took ${delivered}.`,

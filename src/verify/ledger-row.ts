@@ -11,10 +11,8 @@ export interface Row {
   readonly provider: string | null
   readonly input_tokens: number | null
   readonly output_tokens: number | null
-  readonly total_tokens: number | null
   readonly usage_outcome: string | null
   readonly usage_reason: string | null
-  readonly notes: string | null
 }
 
 /** By which a request is found: its trace id, or, where the route begins a trace of its own, the id of its answer. */
@@ -25,7 +23,7 @@ export interface Mark {
   readonly responseId: string | undefined
 }
 
-const columns = 'id, end_reason, status, streamed, provider, input_tokens, output_tokens, total_tokens, usage_outcome, usage_reason, notes'
+const columns = 'id, end_reason, status, streamed, provider, input_tokens, output_tokens, usage_outcome, usage_reason'
 /** Clocks of two containers on one machine are one; a little is for rounding. */
 const earlierMs = 1000
 

@@ -3,15 +3,17 @@ import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import type { Ids } from '../ids.ts'
 import { at, parseJson } from '../json.ts'
-import { type Counters, type Readiness, readCounters, readiness } from './admin.ts'
+import { type Counters, type Readiness, readCounters, readiness, rowOfTrace } from './admin.ts'
 import { type Api, ask, type Reply } from './ask.ts'
 import { type Check, judgeAnswer, judgeLog, judgeRow, judgeSidecar, judgeSpans, type Status, spansSettled } from './judge.ts'
-import { findRow, type Lookup } from './ledger-row.ts'
+import { findRow, type Lookup, type Row } from './ledger-row.ts'
 
 export interface VerifyOptions {
   readonly sidecar: URL
   readonly admin: URL
   readonly ledger: string
+  /** Opens the sidecar's data where its admin port is guarded. */
+  readonly adminToken: string | undefined
   /** The file to which the sidecar's standard output goes, if there is one. */
   readonly log: string | undefined
   readonly api: Api
@@ -66,6 +68,7 @@ const nothingCounted: Counters = {
   spansDropped: undefined,
   spanFailures: undefined,
   spansWaiting: undefined,
+  exportsSpans: false,
 }
 
 async function send({ ids, sidecar, ...options }: VerifyOptions, streamed: boolean): Promise<Sent> {
@@ -84,12 +87,18 @@ interface Seen {
   readonly ready: Readiness | undefined
 }
 
+/** In the file; else, when that is out of reach or of another sidecar, by the sidecar's own word. */
+async function lookUp({ ledger, admin, adminToken }: VerifyOptions, { traceId, sinceMs, reply }: Sent): Promise<Lookup> {
+  const inFile = findRow(ledger, { traceId, sinceMs, responseId: 'failure' in reply ? undefined : reply.facts?.id })
+  if ('row' in inFile && inFile.row !== undefined) return inFile
+  const told = await rowOfTrace(admin, adminToken, traceId, sinceMs)
+  return told === undefined ? inFile : { row: told as unknown as Row }
+}
+
 async function recorded(options: VerifyOptions, sent: readonly Sent[], before: Counters): Promise<readonly Check[]> {
   const begun = performance.now()
   const look = async (): Promise<Seen> => ({
-    lookups: sent.map(({ traceId, sinceMs, reply }) =>
-      findRow(options.ledger, { traceId, sinceMs, responseId: 'failure' in reply ? undefined : reply.facts?.id }),
-    ),
+    lookups: await Promise.all(sent.map((one) => lookUp(options, one))),
     logFound: options.log === undefined ? undefined : foundInLog(options.log, sent),
     after: await readCounters(options.admin).catch(() => nothingCounted),
     ready: await readiness(options.admin).catch(() => undefined),
@@ -106,7 +115,7 @@ async function recorded(options: VerifyOptions, sent: readonly Sent[], before: C
 function isSettled({ lookups, logFound, after, ready }: Seen, before: Counters, sent: number): boolean {
   const rows = lookups.every((lookup) => 'unreadable' in lookup || lookup.row !== undefined) || ready?.ready === false
   const lines = logFound === undefined ? (after.logWritten ?? sent) - (before.logWritten ?? 0) >= sent : logFound === sent
-  return rows && lines && (after.spansWaiting === undefined || spansSettled({ before, after, sent }))
+  return rows && lines && (!after.exportsSpans || spansSettled({ before, after, sent }))
 }
 
 interface Judged extends Seen {

@@ -176,6 +176,16 @@ describe('verify', () => {
     })
   })
 
+  it('asks the sidecar for its rows where the file is out of reach, with its token', async () => {
+    const token = 'a-token-of-the-operator'
+    const { product } = await startBoth({ env: { TOKENWEIR_ADMIN_TOKEN: token } })
+    const args = ['--ledger', '/nowhere/at/all.db', '--wait', '1']
+    const [without, withToken] = [await verify(product, args), await verify(product, args, { TOKENWEIR_ADMIN_TOKEN: token })]
+    expect([without.code, without.checks['stream: ledger row']]).toEqual([1, 'failed'])
+    expect(without.sentences).toContain('The ledger /nowhere/at/all.db cannot be read here: there is no such file.')
+    expect({ code: withToken.code, checks: withToken.checks }).toEqual({ code: 0, checks: allWell })
+  })
+
   it('says that no sidecar runs', async () => {
     const { product } = await startBoth()
     await product.stop()
