@@ -15,7 +15,11 @@ import {
   understand,
 } from './script.ts'
 
+/** Models that somebody else serves in OpenAI's format. */
+const elsewhere = /^(grok-|deepseek-|mistral-|sonar)|\//
+
 export function openaiHeaders(asked: Asked): Readonly<Record<string, string>> {
+  if (elsewhere.test(asked.model)) return { 'x-request-id': idFrom(asked.random, '', 32, true) }
   return {
     'x-request-id': idFrom(asked.random, 'req_', 32, true),
     'openai-version': '2020-10-01',

@@ -43,6 +43,8 @@ export const goodRequests = (): readonly DemoRequest[] => [
     chat(model),
     chat(model, withUsage),
   ]),
+  // Others that speak OpenAI's format, known by the names of their models.
+  ...['grok-4', 'deepseek-chat', 'mistral-large-latest', 'sonar-pro'].flatMap((model) => [chat(model), chat(model, withUsage)]),
   chat('gpt-4o-mini', streamed),
   chat('gpt-4o', { ...withUsage, max_completion_tokens: 8, n: 2 }),
   post('/v1/completions', { model: 'gpt-3.5-turbo-instruct', prompt: question() }),

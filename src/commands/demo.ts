@@ -20,6 +20,7 @@ const eventMs = 25
 const redrawMs = 1000
 const settleMsMax = 10_000
 /** While it is drawn over and over, it must fit a terminal of 24 lines. */
+const providersShownMax = 8
 const reasonsShownMax = 5
 
 export function demoCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
@@ -164,7 +165,7 @@ ${isTerminal ? '  Ctrl-C ends it.\n' : ''}
 `)
     },
     totals(ledger, traffic, isLast) {
-      if (isTerminal || isLast) draw(totalsText(ledger, traffic, isLast ? undefined : reasonsShownMax, width(), paint))
+      if (isTerminal || isLast) draw(totalsText(ledger, traffic, isLast, width(), paint))
     },
     stopping() {
       if (isTerminal) stdout.write('\u001b[2K\rStopping: answers under way may end …\n')
@@ -187,16 +188,12 @@ ${isTerminal ? '  Ctrl-C ends it.\n' : ''}
 
 const grouped = (value: number) => value.toLocaleString('en')
 
-function totalsText(
-  ledger: DemoLedger,
-  traffic: Traffic,
-  reasonsMax: number | undefined,
-  width: number | undefined,
-  paint: Painter,
-): string {
+function totalsText(ledger: DemoLedger, traffic: Traffic, isLast: boolean, width: number | undefined, paint: Painter): string {
   const totals = ledger.totals()
   const column = (title: string, spare: number, align: 'left' | 'right' = 'right') => ({ title, align, spare })
-  const rows = totals.map(({ provider, requests, streams, input, output, cost, errors, withoutUsage }) => [
+  const shown = totals.slice(0, isLast ? undefined : providersShownMax)
+  const more = totals.length - shown.length
+  const rows = shown.map(({ provider, requests, streams, input, output, cost, errors, withoutUsage }) => [
     ...[provider, grouped(requests), grouped(streams), grouped(input), grouped(output)],
     ...[cost.toFixed(4), grouped(errors), grouped(withoutUsage)],
   ])
@@ -206,8 +203,8 @@ function totalsText(
   ]
   const reasons = ledger
     .reasons()
-    .slice(0, reasonsMax)
+    .slice(0, isLast ? undefined : reasonsShownMax)
     .map(({ what, count }) => `${String(count).padStart(5)}  ${what}`)
   const title = `${grouped(traffic.sent)} requests sent, ${grouped(ledger.closed())} recorded`
-  return `${title}\n\n${tableText({ columns, rows }, width, paint)}\n${paint.bold('Answers without their usage, and why')}\n${reasons.join('\n')}\n`
+  return `${title}\n\n${tableText({ columns, rows }, width, paint)}${more > 0 ? `and ${more} providers more\n` : ''}\n${paint.bold('Answers without their usage, and why')}\n${reasons.join('\n')}\n`
 }
