@@ -35,7 +35,7 @@ const measures: readonly Measure[] = [
   {
     title: 'Cost USD',
     spare: 0,
-    text: ({ cost }) => atLeast(cost.usd === null ? notKnown : usd.format(cost.usd), cost.usd, cost.unpriced),
+    text: ({ cost }) => atLeast(cost.usd === null ? notKnown : usdText(cost.usd), cost.usd, cost.unpriced),
   },
 ]
 
@@ -45,6 +45,11 @@ function countText({ sum, unreported }: Count): string {
 
 function atLeast(text: string, known: number | null, unknown: number): string {
   return known !== null && unknown > 0 ? `${text}${mark}` : text
+}
+
+/** An amount that would be rounded to nothing is not nothing. */
+function usdText(amount: number): string {
+  return amount > 0 && amount < 0.000_05 ? '<0.0001' : usd.format(amount)
 }
 
 const titles: Readonly<Record<Dimension, string>> = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route', day: 'Day' }

@@ -209,7 +209,7 @@ const schema = section({
     {},
   ),
   adminToken: v.optional(
-    leaf(values.secret, { type: 'text', env: 'TOKENWEIR_ADMIN_TOKEN' }, 'Who knows it may see the live page; needed off the loopback.'),
+    leaf(values.secret, { type: 'text', env: 'TOKENWEIR_ADMIN_TOKEN' }, 'The token for the live page; needed off the loopback.'),
   ),
   traceUrl: v.optional(
     leaf(values.traceUrl, { type: 'URL with {traceId}', env: 'TOKENWEIR_TRACE_URL' }, 'Where the live page links a trace to.'),

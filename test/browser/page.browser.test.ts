@@ -31,7 +31,7 @@ const text = (locator: Locator) => poll(async () => (await locator.textContent()
 const choose = (page: Page, name: string, value: string) => page.locator(`input[name="${name}"][value="${value}"]`).check()
 
 /** A bound for a busy machine, no measure of the page. */
-const poll = <T>(read: () => T | Promise<T>) => expect.poll(read, { timeout: 20_000, interval: 100 })
+const poll = <T>(read: () => T | Promise<T>) => expect.poll(read, { timeout: 40_000, interval: 100 })
 
 /** How much wider the page is than the window. */
 const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
@@ -53,25 +53,23 @@ async function threadSeconds(page: Page): Promise<() => Promise<number>> {
 const recently = () => Date.now() - 120_000
 
 describe.skipIf(!hasChromium)('the live page', () => {
-  it('shows every view with data, in light, dark and on a phone, without a fault', async () => {
+  it.each([
+    ['light', { colorScheme: 'light' }],
+    ['dark', { colorScheme: 'dark' }],
+    ['phone', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }],
+  ] as const)('shows every view with data without a fault: %s', async (name, options) => {
     const stage = await setStage()
     stage.record(trafficOver(240_000, 600))
-    for (const [name, options] of [
-      ['light', { colorScheme: 'light' }],
-      ['dark', { colorScheme: 'dark' }],
-      ['phone', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }],
-    ] as const) {
-      const { page, problems } = await visit(stage, options)
-      await live(page)
-      await poll(() => rows(page).count()).toBe(200)
-      await text(page.locator('#totals tfoot th')).toBe('Total')
-      await text(page.locator('#totals tfoot td').first()).toBe('600')
-      await poll(() => page.locator('#plot-tokens canvas').count()).toBe(1)
-      await poll(() => page.locator('#state .part').count()).toBe(3)
-      expect(await page.evaluate(overflow)).toBe(0)
-      await shoot(page, name)
-      expect({ name, violations: await violations(page), problems }).toEqual({ name, violations: [], problems: [] })
-    }
+    const { page, problems } = await visit(stage, options)
+    await live(page)
+    await poll(() => rows(page).count()).toBe(200)
+    await text(page.locator('#totals tfoot th')).toBe('Total')
+    await text(page.locator('#totals tfoot td').first()).toBe('600')
+    await poll(() => page.locator('#plot-tokens canvas').count()).toBe(1)
+    await poll(() => page.locator('#state .part').count()).toBe(3)
+    expect(await page.evaluate(overflow)).toBe(0)
+    await shoot(page, name)
+    expect({ violations: await violations(page), problems }).toEqual({ violations: [], problems: [] })
   })
 
   it('shows each dimension and each range', async () => {
@@ -129,9 +127,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
       '50 ms',
       '261 ms',
     ])
-    await text(page.locator('#totals tfoot tr')).toBe(
-      'Total 1 1 0 1 –not reported–not reported–not reported–not reported50 ms50 ms–not known'.replace('Total 1 1 0 1 ', 'Total1101'),
-    )
+    await text(page.locator('#totals tfoot tr')).toBe('Total1101–not reported–not reported–not reported–not reported50 ms50 ms–not known')
     expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
   })
 
@@ -157,6 +153,9 @@ describe.skipIf(!hasChromium)('the live page', () => {
     stage.record(trafficOver(200_000, 20))
     const { page } = await visit(stage)
     await live(page)
+    await text(page.locator('#totals tfoot td').first()).toBe('20')
+    await poll(() => rows(page).count()).toBe(20)
+    await poll(() => page.locator('#state .part').count()).toBe(3)
     await stage.leave()
     await text(page.locator('#connection-text')).toMatch(/^Stale since \d\d:\d\d:\d\d, trying again$/)
     await text(page.locator('#said')).toBe('The connection is lost: what is shown is no longer live.')
@@ -321,7 +320,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
     }, 50)
     onTestFinished(() => clearInterval(feeding))
     await poll(() => sent).toBeGreaterThan(8000)
-    await expect.poll(async () => Number((await tile(page, 'requests').textContent())?.replace('K', 'e3'))).toBeGreaterThan(600)
+    await poll(async () => Number((await tile(page, 'requests').textContent())?.replace('K', 'e3'))).toBeGreaterThan(600)
     expect(await rows(page).count()).toBe(200)
     expect((await busySeconds()) - before).toBeLessThan(((performance.now() - began) / 1000) * 0.4)
     clearInterval(feeding)
