@@ -7,7 +7,8 @@ export default defineConfig({
     ...base.test,
     include: ['test/browser/**/*.browser.test.ts'],
     exclude: ['**/node_modules/**'],
-    testTimeout: 60_000,
+    // Browsers are slow beside other work; nothing here measures time.
+    testTimeout: 120_000,
     maxWorkers: 1,
   },
 })

@@ -1,7 +1,7 @@
 /** A summary of the ledger as a table, as JSON or as CSV. */
 import { type Count, type Dimension, type Group, type Summary, type TokenKind, type Totals, tokenKinds } from '../reading/answers.ts'
 import type { Painter } from './context.ts'
-import { type Column, safe, tableText } from './table.ts'
+import { type Column, safe, tableText, wrapped } from './table.ts'
 
 const notKnown = '–'
 /** At least: not every request told. */
@@ -35,7 +35,7 @@ const measures: readonly Measure[] = [
   {
     title: 'Cost USD',
     spare: 0,
-    text: ({ cost }) => atLeast(cost.usd === null ? notKnown : usd.format(cost.usd), cost.usd, cost.unpriced),
+    text: ({ cost }) => atLeast(cost.usd === null ? notKnown : usdText(cost.usd), cost.usd, cost.unpriced),
   },
 ]
 
@@ -45,6 +45,11 @@ function countText({ sum, unreported }: Count): string {
 
 function atLeast(text: string, known: number | null, unknown: number): string {
   return known !== null && unknown > 0 ? `${text}${mark}` : text
+}
+
+/** An amount that would be rounded to nothing is not nothing. */
+function usdText(amount: number): string {
+  return amount > 0 && amount < 0.000_05 ? '<0.0001' : usd.format(amount)
 }
 
 const titles: Readonly<Record<Dimension, string>> = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route', day: 'Day' }
@@ -72,19 +77,20 @@ export function tableOf(summary: Summary, path: string, width: number | undefine
     width,
     paint,
   )
-  return `${paint.dim(`${when(summary.sinceMs)} to ${when(summary.untilMs)}, ${safe(path)}`)}\n\n${table}${notes(summary, paint)}`
+  return `${paint.dim(`${when(summary.sinceMs)} to ${when(summary.untilMs)}, ${safe(path)}`)}\n\n${table}${notes(summary, width, paint)}`
 }
 
 function when(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
-function notes({ total, zeroUsage }: Summary, paint: Painter): string {
+function notes({ total, zeroUsage }: Summary, width: number | undefined, paint: Painter): string {
   const lines: string[] = []
-  if (total.open > 0) lines.push(`${number.format(total.open)} of them still open.`)
+  const say = (text: string, colour = (line: string) => line) => lines.push(...wrapped(text, width).map(colour))
+  if (total.open > 0) say(`${number.format(total.open)} of them still open.`)
   if (total.zeroUsage > 0) {
     const reasons = zeroUsage.map(({ reason, streams }) => `${safe(reason)} ${number.format(streams)}`).join(', ')
-    lines.push(paint.yellow(`${number.format(total.zeroUsage)} of ${number.format(total.streams)} streams came without usage: ${reasons}.`))
+    say(`${number.format(total.zeroUsage)} of ${number.format(total.streams)} streams came without usage: ${reasons}.`, paint.yellow)
   }
   const unreported = Math.max(total.tokens.input.unreported, total.tokens.output.unreported)
   if (unreported > 0 || total.cost.unpriced > 0) {
@@ -92,7 +98,7 @@ function notes({ total, zeroUsage }: Summary, paint: Painter): string {
       unreported > 0 ? `${number.format(unreported)} requests did not report their tokens` : '',
       total.cost.unpriced > 0 ? `${number.format(total.cost.unpriced)} have no price that is known` : '',
     ]
-    lines.push(`+ is at least: ${what.filter((part) => part !== '').join(', ')}.`)
+    say(`+ is at least: ${what.filter((part) => part !== '').join(', ')}.`)
   }
   return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`
 }
@@ -141,6 +147,6 @@ export function csvOf({ breakdowns }: Summary): string {
 
 /** Names come from requests: one that a spreadsheet would run as a formula is marked as text. */
 function csvText(text: string): string {
-  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
-  return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain
+  const plain = safe(/^[=+\-@]/.test(text) ? `'${text}` : text)
+  return /[",]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain
 }

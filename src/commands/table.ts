@@ -96,3 +96,14 @@ function cut(text: string, width: number): string {
   }
   return `${kept}…`
 }
+
+/** Broken between words into lines that fit; undefined is a pipe, where a line stays one. */
+export function wrapped(text: string, width: number | undefined): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last === undefined || (width !== undefined && widthOf(last) + 1 + widthOf(word) > width)) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines
+}

@@ -17,9 +17,6 @@ export function describeConfig(
   const simple: Line[] = [
     { key: 'listen', text: `listen: ${address(config.listen)}` },
     { key: 'admin', text: `admin: ${address(config.admin)}` },
-    // Never shown, not even in part: as a comment it is no setting that could be read back.
-    ...(config.adminToken === undefined ? [] : [{ key: 'adminToken', text: '# adminToken: (not shown)' }]),
-    ...(config.traceUrl === undefined ? [] : [{ key: 'traceUrl', text: `traceUrl: ${scalar(config.traceUrl)}` }]),
     { key: 'ledger', text: `ledger: ${scalar(config.ledger)}` },
     { key: 'capture', text: `capture: ${config.capture}` },
     { key: 'semconv', text: `semconv: ${scalar(config.semconv)}` },
@@ -34,6 +31,9 @@ export function describeConfig(
     ...sectionLines('limits', config.limits),
     ...priceLines(config.prices),
     ...sectionLines('estimates', config.estimates),
+    // Never shown, not even in part: as a comment it is no setting that could be read back.
+    ...(config.adminToken === undefined ? [] : [{ key: 'adminToken', text: '# adminToken: (not shown)' }]),
+    ...(config.traceUrl === undefined ? [] : [{ key: 'traceUrl', text: `traceUrl: ${scalar(config.traceUrl)}` }]),
   ]
   const width = Math.max(...lines.map(({ key, text }) => (key === '' ? 0 : text.length)))
   return lines

@@ -129,12 +129,6 @@ const schema = section({
     leaf(values.address, { type: 'address', flag: '--admin', env: 'TOKENWEIR_ADMIN' }, 'Health, metrics and the live page.'),
     '127.0.0.1:4142',
   ),
-  adminToken: v.optional(
-    leaf(values.secret, { type: 'text', env: 'TOKENWEIR_ADMIN_TOKEN' }, 'Who knows it may see the live page; needed off the loopback.'),
-  ),
-  traceUrl: v.optional(
-    leaf(values.traceUrl, { type: 'URL with {traceId}', env: 'TOKENWEIR_TRACE_URL' }, 'Where the live page links a trace to.'),
-  ),
   ledger: v.optional(
     leaf(values.path, { type: 'path', flag: '--ledger', env: 'TOKENWEIR_LEDGER' }, 'The SQLite file with one row per request.'),
     'tokenweir.db',
@@ -213,6 +207,12 @@ const schema = section({
       ),
     }),
     {},
+  ),
+  adminToken: v.optional(
+    leaf(values.secret, { type: 'text', env: 'TOKENWEIR_ADMIN_TOKEN' }, 'The token for the live page; needed off the loopback.'),
+  ),
+  traceUrl: v.optional(
+    leaf(values.traceUrl, { type: 'URL with {traceId}', env: 'TOKENWEIR_TRACE_URL' }, 'Where the live page links a trace to.'),
   ),
 })
 

@@ -138,7 +138,7 @@ function createPlot(id, valueText, axisText) {
       {
         width: root.clientWidth,
         height: root.clientHeight,
-        padding: [8, 8, 0, 0],
+        padding: [8, 24, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
         scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
@@ -154,7 +154,7 @@ function createPlot(id, valueText, axisText) {
             width: 1.5,
             dash,
             show: !hidden.has(label),
-            points: { show: false },
+            points: { show: true, size: 4, width: 0, fill: colour, filter: lonely },
           })),
         ],
         hooks: { setCursor: [({ cursor }) => legendValue(cursor.idx)] },
@@ -179,6 +179,12 @@ function createPlot(id, valueText, axisText) {
       legendValue(plot.cursor.idx)
     },
   }
+}
+
+/** Values between two gaps: a line cannot show them, a point can. */
+function lonely(plot, at) {
+  const values = plot.data[at]
+  return values.flatMap((value, index) => (value != null && values[index - 1] == null && values[index + 1] == null ? [index] : []))
 }
 
 const minute = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })

@@ -56,7 +56,7 @@ export function createRequests({ read, range, onOpen }) {
       el('td', { class: 'time' }, open),
       el('td', { class: 'provider' }, providerOf(request.provider)),
       el('td', { class: 'model' }, name(request.request_model ?? request.response_model)),
-      el('td', { class: 'caller' }, name(request.caller)),
+      el('td', { class: 'caller' }, request.caller === null ? unknown('nobody could tell') : name(request.caller)),
       el('td', { class: 'outcome' }, outcomeOf(request)),
       el('td', { class: 'number' }, countOf(request.input_tokens)),
       el('td', { class: 'number' }, countOf(request.output_tokens)),
@@ -78,7 +78,8 @@ export function createRequests({ read, range, onOpen }) {
         ? ''
         : `${isFiltered() ? 'found' : 'the last'} ${number(rows.size)}${next === null && isFiltered() ? '' : ' of this range'}${held}`
     if (count.textContent !== text) count.textContent = text
-    older.hidden = next === null || rows.size >= shownMax
+    // Its place stays, so that nothing moves when it comes.
+    older.classList.toggle('away', next === null || rows.size >= shownMax)
     table.classList.toggle('empty', rows.size === 0)
   }
 

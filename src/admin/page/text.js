@@ -55,6 +55,12 @@ export function usd(value) {
   return `$${value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}`
 }
 
+/** Of a column: with the same number of digits in each line. */
+export function usdTotal(value) {
+  if (value > 0 && value < 0.000_05) return '< $0.0001'
+  return `$${value.toLocaleString('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })}`
+}
+
 export function milliseconds(value) {
   if (value === null || value === undefined) return notKnown
   if (value < 1) return value === 0 ? '0 ms' : `${value.toFixed(2)} ms`

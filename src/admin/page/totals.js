@@ -1,6 +1,6 @@
 /** Totals by one dimension, and the streams without usage by reason. */
 import { colourOf } from './colours.js'
-import { atLeast, el, milliseconds, name, number, unknown, usd } from './text.js'
+import { atLeast, el, milliseconds, name, number, unknown, usdTotal } from './text.js'
 
 const rowsMax = 12
 const titles = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route' }
@@ -134,11 +134,12 @@ function countOf({ sum, unreported }) {
 
 function costOf({ usd: amount, unpriced }) {
   if (amount === null) return unknown('not known')
-  return unpriced > 0 ? atLeast(usd(amount), `${number(unpriced)} requests have no price that is known`) : usd(amount)
+  return unpriced > 0 ? atLeast(usdTotal(amount), `${number(unpriced)} requests have no price that is known`) : usdTotal(amount)
 }
 
 /** What each reason means, and what mends it. */
 const mends = {
+  upstream_cut: 'The stream told of an error in its middle, and had no usage after it.',
   zero: 'The provider itself reported 0 tokens. Ask it, or the gateway between, why.',
   not_requested: 'The client did not ask for usage. Start with --capture inject, or let clients set stream_options.include_usage.',
   upstream_omitted: 'Asked for, and left out. See whether the gateway passes the last chunk of a stream on.',
