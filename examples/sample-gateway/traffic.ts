@@ -89,3 +89,6 @@ export const faultyRequests = (): readonly DemoRequest[] => [
   chat('gpt-4o', withUsage, true),
   claude('claude-sonnet-5-5', streamed, true),
 ]
+
+/** All of them, once. */
+export const demoRequests: readonly DemoRequest[] = [...goodRequests(), ...faultyRequests()]
