@@ -217,7 +217,7 @@ export function judgeLog({ file, before, after, sent }: LogView): Check {
   if (dropped > 0)
     return failed(
       name,
-      `The sidecar dropped ${dropped} lines: nobody reads its standard output.`,
+      `The sidecar dropped ${plural(dropped, 'line')}: nobody reads its standard output.`,
       'Mend what reads it (a pipe that closed, a full disk), and restart.',
     )
   if (after.logWritten === undefined) return skipped(name, 'This version does not count its lines; give --log FILE to look for them.')
@@ -241,6 +241,8 @@ export function spansSettled({ before, after, sent }: Omit<SpanView, 'waitedMs'>
   )
 }
 
+const plural = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`
+
 const delta = (before: Counters, after: Counters, name: Exclude<keyof Counters, 'exportsSpans'>) => (after[name] ?? 0) - (before[name] ?? 0)
 
 export function judgeSpans(view: SpanView): Check {
@@ -252,14 +254,18 @@ export function judgeSpans(view: SpanView): Check {
   const waiting = after.spansWaiting ?? 0
   const look =
     'Is OTEL_EXPORTER_OTLP_ENDPOINT of the sidecar the address of a collector that is up, takes traces by that protocol, and lets it in? What it said on stderr names the answer.'
-  if (dropped > 0) return failed(name, `The collector refuses: ${dropped} spans were given up.`, look)
+  if (dropped > 0) return failed(name, `The collector refuses: ${plural(dropped, 'span')} given up.`, look)
   if (delivered >= sent) return ok(name, `${delivered} taken by the collector`)
   if (failures > 0)
-    return failed(name, `The collector refuses or cannot be reached: ${failures} attempts failed, ${waiting} spans wait.`, look)
+    return failed(
+      name,
+      `The collector refuses or cannot be reached: ${plural(failures, 'attempt')} failed; ${plural(waiting, 'span')} waiting.`,
+      look,
+    )
   if (after.exportsSpans) {
     return failed(
       name,
-      `${waiting} spans still wait after ${Math.round(waitedMs / 1000)} s, and the collector took ${delivered}.`,
+      `${plural(waiting, 'span')} still waiting after ${Math.round(waitedMs / 1000)} s, and the collector took ${delivered}.`,
       `${look} If it only sends rarely (OTEL_BSP_SCHEDULE_DELAY), wait longer with --wait SECONDS.`,
     )
   }

@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
-import { openLedgerFile } from '../../src/sinks/ledger-file.ts'
+import { columns } from '../../src/sinks/ledger-columns.ts'
 import { followLedger } from '../../src/tail/follow.ts'
 import { cleanEnvironment, startProduct } from '../e2e/product.ts'
 import { runOn, terminals, visible } from './terminal.ts'
@@ -60,7 +61,9 @@ const rows: readonly Values[] = [
   { ...well, usage_outcome: 'zero', input_tokens: 0, output_tokens: 0, cost: 0, provider: 'a.very.long.provider.name' },
 ]
 
-const { database } = openLedgerFile(ledger)
+const database = new DatabaseSync(ledger)
+const definitions = columns.map(({ name, type }) => `${name} ${type}${name === 'id' ? ' PRIMARY KEY NOT NULL' : ''}`)
+database.exec(`PRAGMA application_id = ${0x74776572}; CREATE TABLE exchanges (${definitions.join(', ')})`)
 afterAll(() => database.close())
 
 function insert(values: Values, index: number): void {
@@ -125,7 +128,7 @@ describe('tail', () => {
     const ids = () => follower.next().map(({ id }) => id)
     expect(ids()).toEqual(['id-022'])
     insert({ ...well }, 20) // written anew, under another rowid
-    openLedgerFile(ledger).database.close() // closes what is open, in place
+    database.exec("UPDATE exchanges SET end_reason = 'sidecar-stopped' WHERE end_reason IS NULL") // in place
     expect(ids()).toEqual(['id-020', 'id-021'])
     expect(ids()).toEqual([])
     follower.close()
