@@ -8,8 +8,8 @@ import type { Comparison, DemoLedger } from '../demo/ledger.ts'
 import type { Parts, SampleGateway } from '../demo/parts.ts'
 import type { Sidecar } from '../demo/sidecar.ts'
 import type { Traffic } from '../demo/traffic.ts'
-import { type CommandContext, type Environment, exit, type Flags, type Io, type Painter, painter } from './context.ts'
-import { tableText } from './table.ts'
+import { type CommandContext, type Environment, exit, type Flags, type Io, painter } from './context.ts'
+import { comparisonsText, isEqual, totalsText } from './demo-text.ts'
 import { widthOfOutput } from './text.ts'
 
 /** It ends by itself: the list of what was sent grows. */
@@ -19,9 +19,6 @@ const unattendedSeconds = 8
 const eventMs = 25
 const redrawMs = 1000
 const settleMsMax = 10_000
-/** While it is drawn over and over, it must fit a terminal of 24 lines. */
-const providersShownMax = 8
-const reasonsShownMax = 5
 
 export function demoCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
@@ -165,46 +162,26 @@ ${isTerminal ? '  Ctrl-C ends it.\n' : ''}
 `)
     },
     totals(ledger, traffic, isLast) {
-      if (isTerminal || isLast) draw(totalsText(ledger, traffic, isLast, width(), paint))
+      if (isTerminal || isLast)
+        draw(
+          totalsText(
+            { totals: ledger.totals(), reasons: ledger.reasons(), sent: traffic.sent, recorded: ledger.closed() },
+            isLast,
+            width(),
+            paint,
+          ),
+        )
     },
     stopping() {
       if (isTerminal) stdout.write('\u001b[2K\rStopping: answers under way may end …\n')
       drawnLines += isTerminal && drawnLines > 0 ? 1 : 0
     },
     comparisons(comparisons) {
-      const equal = ({ recorded, sent }: Comparison) => recorded === sent
-      const lines = comparisons.map((one) => {
-        const text = `  ${one.what.padEnd(28)}${grouped(one.recorded).padStart(10)}${grouped(one.sent).padStart(10)}  ${equal(one) ? 'equal' : 'DIFFERENT'}`
-        return equal(one) ? paint.green(text) : paint.red(text)
-      })
-      stdout.write(`\n${paint.bold('                                RECORDED      SENT')}\n${lines.join('\n')}\n\n`)
-      return comparisons.every(equal)
+      stdout.write(comparisonsText(comparisons, paint))
+      return comparisons.every(isEqual)
     },
     verdict(matches) {
       stdout.write(matches ? `${paint.green('Everything matches.')}\n` : `${paint.red('Something does not match: see above.')}\n`)
     },
   }
-}
-
-const grouped = (value: number) => value.toLocaleString('en')
-
-function totalsText(ledger: DemoLedger, traffic: Traffic, isLast: boolean, width: number | undefined, paint: Painter): string {
-  const totals = ledger.totals()
-  const column = (title: string, spare: number, align: 'left' | 'right' = 'right') => ({ title, align, spare })
-  const shown = totals.slice(0, isLast ? undefined : providersShownMax)
-  const more = totals.length - shown.length
-  const rows = shown.map(({ provider, requests, streams, input, output, cost, errors, withoutUsage }) => [
-    ...[provider, grouped(requests), grouped(streams), grouped(input), grouped(output)],
-    ...[cost.toFixed(4), grouped(errors), grouped(withoutUsage)],
-  ])
-  const columns = [
-    ...[column('PROVIDER', 0, 'left'), column('REQUESTS', 0), column('STREAMS', 2), column('INPUT', 0), column('OUTPUT', 0)],
-    ...[column('USD', 3), column('ERRORS', 1), column('NO USAGE', 0)],
-  ]
-  const reasons = ledger
-    .reasons()
-    .slice(0, isLast ? undefined : reasonsShownMax)
-    .map(({ what, count }) => `${String(count).padStart(5)}  ${what}`)
-  const title = `${grouped(traffic.sent)} requests sent, ${grouped(ledger.closed())} recorded`
-  return `${title}\n\n${tableText({ columns, rows }, width, paint)}${more > 0 ? `and ${more} providers more\n` : ''}\n${paint.bold('Answers without their usage, and why')}\n${reasons.join('\n')}\n`
 }

@@ -5,10 +5,41 @@ import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { painter } from '../../src/commands/context.ts'
+import { comparisonsText, totalsText } from '../../src/commands/demo-text.ts'
 import { cleanEnvironment } from '../e2e/product.ts'
-import { runOn } from './terminal.ts'
+import { runOn, terminals, visible } from './terminal.ts'
 
 const root = resolve(import.meta.dirname, '../..')
+
+const standing = {
+  sent: 1234,
+  recorded: 1230,
+  totals: Array.from({ length: 10 }, (_, index) => ({
+    ...{
+      provider: index === 0 ? 'a.provider.with.a.name\u202e.that.is.far.too.long' : `provider_${index}`,
+      requests: 10 ** index,
+      streams: index,
+    },
+    ...{ input: 12_345_678 * index, output: 7, cost: 0.1234 * index, errors: index, withoutUsage: 1 },
+  })),
+  reasons: Array.from({ length: 7 }, (_, index) => ({ what: `missing (reason_${index})`, count: 7 - index })),
+}
+const comparisons = [
+  { what: 'requests', recorded: 1234, sent: 1234 },
+  { what: 'answers with their usage', recorded: 1, sent: 2 },
+]
+
+it.each(terminals)('the demo looks as it should: $name', async ({ name, columns, colour }) => {
+  const paint = painter({ write: () => undefined, isTTY: colour }, {})
+  const texts = [
+    totalsText(standing, false, columns, paint),
+    totalsText(standing, true, columns, paint),
+    comparisonsText(comparisons, paint),
+  ]
+  if (columns !== undefined) expect((texts[0] ?? '').split('\n').length).toBeLessThanOrEqual(22)
+  await expect(visible(texts.join('\n'))).toMatchFileSnapshot(`golden/demo-${name}.txt`)
+})
 
 describe('demo', () => {
   it('shows traffic of many providers within 30 s, and ends cleanly at Ctrl-C', async () => {
