@@ -373,6 +373,20 @@ estimates: { enabled: true }
     expect(await config({ file: printed })).toEqual(loaded.config)
   })
 
+  it('shows where links to traces go, and that there is a token, never which', async () => {
+    const env = { TOKENWEIR_ADMIN_TOKEN: 'a-token-of-32-characters-0123456', TOKENWEIR_TRACE_URL: 'http://traces/{traceId}' }
+    const loaded = await load({ flags: upstream, env })
+    if ('errors' in loaded) throw new Error('not expected')
+    const printed = describeConfig(loaded.config, loaded.origins, { dim: (text) => text })
+    expect(
+      printed
+        .split('\n')
+        .slice(-3)
+        .map((line) => line.replace(/\s+/g, ' ')),
+    ).toEqual(['# adminToken: (not shown) # TOKENWEIR_ADMIN_TOKEN', 'traceUrl: "http://traces/{traceId}" # TOKENWEIR_TRACE_URL', ''])
+    expect(await config({ file: printed })).toEqual({ ...loaded.config, adminToken: undefined })
+  })
+
   it('says where each value comes from', async () => {
     const loaded = await load({ flags: upstream, env: { TOKENWEIR_LISTEN: ':80' } })
     if ('errors' in loaded) throw new Error('not expected')
