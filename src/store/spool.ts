@@ -118,6 +118,15 @@ export function createSpool(options: SpoolOptions): StoreSpool {
     return { taken, upTo: chosen.at(-1)?.id ?? 0, held: [], bytes: sumOf(chosen, 'bytes') }
   }
 
+  function attemptFile(signal: Signal, limit: TakeLimits) {
+    const tables = options.tables()
+    try {
+      return tables === undefined ? undefined : takeFromFile(tables, signal, limit)
+    } catch {
+      return undefined // a file that cannot be read shows at the next commit
+    }
+  }
+
   function takeFromMemory(signal: Signal, limit: TakeLimits) {
     const mine = waiting.filter(({ packet }) => packet.signal === signal)
     const heads = mine.map((held) => ({
@@ -215,8 +224,7 @@ export function createSpool(options: SpoolOptions): StoreSpool {
     },
     take(signal, limit) {
       const lane = lanes[signal]
-      const tables = options.tables()
-      lane.underWay = (tables === undefined ? undefined : takeFromFile(tables, signal, limit)) ?? takeFromMemory(signal, limit)
+      lane.underWay = attemptFile(signal, limit) ?? takeFromMemory(signal, limit)
       return lane.underWay?.taken
     },
     settle(taken, fate) {
