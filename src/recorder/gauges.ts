@@ -11,6 +11,7 @@ const resolutionMs = 20
 /** Returns what stops the readings. */
 export function recordGauges(meter: Meter, gauges: Int32Array): () => void {
   recordShared(meter, gauges)
+  recordStart(meter)
   recordProcess(meter)
   const stopDelay = recordLoopDelay(meter)
   const timer = setInterval(meter.collect, pollMs).unref()
@@ -51,6 +52,14 @@ function createIncrease(gauges: Int32Array, cell: number): () => number {
     last = value
     return increase
   }
+}
+
+function recordStart(meter: Meter): void {
+  const start = meter.reading('tokenweir.counters.start_time', {})
+  meter.beforeCollect(() => {
+    const startedAt = meter.startedAt()
+    if (startedAt !== undefined) start.set(startedAt / 1000)
+  })
 }
 
 function recordProcess(meter: Meter): void {

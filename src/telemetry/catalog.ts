@@ -91,7 +91,7 @@ export const attributes = {
   reason: { type: 'string', description: 'As `tokenweir.usage.reason`, or why something was dropped. A label only.' },
   end_reason: { type: 'string', description: 'As `tokenweir.end_reason`. A label only.' },
   caller: { type: 'string', description: 'As `tokenweir.caller`. A label only.' },
-  token_type: { type: 'string', description: 'input or output. A label only.' },
+  token_type: { type: 'string', description: 'input, output, cache_read, cache_write or reasoning. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
   label: { type: 'string', description: 'Name of the label whose value became `other`. A label only.' },
   'thread.name': { type: 'string', description: 'recorder. A label only.' },
@@ -136,7 +136,7 @@ const operationLabels = [
   'server.address',
   'server.port',
 ] as const
-const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model'] as const
+const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route'] as const
 
 type Label = AttributeName
 const counter = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'counter', unit, description, labels }) as const
@@ -191,6 +191,14 @@ export const metrics = {
     'usage_outcome',
     'reason',
     'end_reason',
+  ),
+  'tokenweir.tokens': counter(
+    '{token}',
+    'Tokens as reported, in either generation of the conventions; cache_read and cache_write are part of input, reasoning of output.',
+    'gen_ai.provider.name',
+    'gen_ai.request.model',
+    'http.route',
+    'token_type',
   ),
   'tokenweir.caller.requests': counter('{request}', 'Proxied requests that ended, by caller and how they ended.', 'caller', 'end_reason'),
   'tokenweir.caller.tokens': counter('{token}', 'Tokens as reported, by caller.', 'caller', 'token_type'),
@@ -251,6 +259,10 @@ export const metrics = {
   'tokenweir.spans.exported': counter('{span}', 'Spans that the collector acknowledged.'),
   'tokenweir.spans.dropped': counter('{span}', 'Spans given up: `queue_full`, or `export_failed` after every retry.', 'reason'),
   'tokenweir.spans.depth': updown('{span}', 'Spans that wait for export.'),
+  'tokenweir.counters.start_time': gauge(
+    's',
+    'When this ledger began to count, in seconds since the epoch: a series that appears in a window this lies in began at 0.',
+  ),
   'process.memory.usage': updown('By', 'Resident memory of the process.'),
   'process.cpu.time': counter('s', 'CPU time of the process.', 'cpu.mode'),
   'nodejs.eventloop.delay.p50': gauge('s', 'Median event-loop delay since the last reading.', 'thread.name'),

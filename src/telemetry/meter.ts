@@ -59,6 +59,8 @@ export interface Meter {
   collect(): readonly Family[]
   /** Sum over all series of a counter. */
   total(name: CounterName): number
+  /** When the oldest counter began, in milliseconds since the epoch; `undefined` while there is none. */
+  startedAt(): number | undefined
 }
 
 type Writable<Entry> = { -readonly [Key in keyof Entry]: Entry[Key] extends readonly number[] ? number[] : Entry[Key] }
@@ -126,6 +128,14 @@ export function createMeter(now: () => number): Meter {
       let total = 0
       for (const { value } of sums.get(name)?.values() ?? []) total += value
       return total
+    },
+    startedAt() {
+      let oldest: number | undefined
+      for (const [name, series] of sums) {
+        if (metrics[name].kind !== 'counter') continue
+        for (const { startedAt } of series.values()) if (oldest === undefined || startedAt < oldest) oldest = startedAt
+      }
+      return oldest
     },
   }
 }
