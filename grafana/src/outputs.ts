@@ -2,6 +2,7 @@
 import { stringify } from 'yaml'
 import { grafanaRules } from './alerts/grafana.ts'
 import { prometheusRules } from './alerts/prometheus.ts'
+import { ruleTests } from './alerts/scenarios.ts'
 import { pages } from './dashboards/index.ts'
 import { buildPage } from './layout.ts'
 
@@ -16,6 +17,8 @@ export function outputs(): ReadonlyMap<string, string> {
   return new Map([
     ...dashboards,
     ['alerting/prometheus-rules.yaml', ruleFile(prometheusRules())],
+    ['alerting/prometheus-rules.test.yaml', ruleFile(ruleTests('prometheus-rules.yaml'))],
+    ['alerting/prometheus-rules.long.test.yaml', ruleFile(ruleTests('prometheus-rules.yaml', true))],
     ['alerting/grafana-rules.yaml', ruleFile(grafanaRules())],
   ])
 }
