@@ -1,7 +1,7 @@
 /**
  * PromQL, with the names of the catalog by type: a metric that is not in it, or a label that the metric does not have, does not compile.
  */
-import { type AttributeName, type MetricEntry, type MetricName, metrics } from '../../src/telemetry/catalog.ts'
+import { type AttributeName, type MetricEntry, metrics } from '../../src/telemetry/catalog.ts'
 import { pending } from './pending.ts'
 
 const known = { ...metrics, ...pending }
@@ -33,9 +33,6 @@ export const labelName = (label: Label): string => label.replaceAll('.', '_')
 
 /** The label names of a metric as Prometheus shows them. */
 export const labelsOf = (name: Metric): readonly string[] => [...known[name].labels, ...ownLabels].map((label) => labelName(label as Label))
-
-/** The description in the catalog: panels of one metric use it. */
-export const descriptionOf = (name: MetricName): string => metrics[name].description
 
 /** A selector: `tokenweir_requests_total{http_route="default"}`. */
 export function series<Name extends Metric>(name: Name, matchers: Matchers<Name> = {}, part?: Part): string {

@@ -163,10 +163,16 @@ const errors: readonly Scenario[] = [
   },
 ]
 
+const otherProvider = series('tokenweir.requests', { ...request, 'gen_ai.provider.name': '="anthropic"', end_reason: '="completed"' })
 const cuts: readonly Scenario[] = [
   {
-    name: 'cut streams: fires, is kept through a pause, resolves',
-    series: { ...old, [ended('completed')]: '0+10x200', [ended('upstream-aborted')]: '0x10 0+3x10 30x12 30+3x5 45x200' },
+    name: 'cut streams: of one provider among two fire, are kept through a pause, resolve',
+    series: {
+      ...old,
+      [otherProvider]: '0+50x200',
+      [ended('completed')]: '0+10x200',
+      [ended('upstream-aborted')]: '0x10 0+3x10 30x12 30+3x5 45x200',
+    },
     firing: { ...none('9m'), ...same(['CutStreams'], '18m', '25m', '33m', '40m', '50m'), ...none('85m') },
   },
   {
@@ -183,7 +189,6 @@ const slow: readonly Scenario[] = [
   {
     name: 'slow first chunk: fires when it lasts, and resolves when streams are fast again',
     series: {
-      ...old,
       [firstChunk('5.12')]: '0+1x60 60+5x140',
       [firstChunk('20.48')]: '0+5x200',
       [firstChunk('+Inf')]: '0+5x200',
