@@ -1,38 +1,29 @@
 /**
  * PromQL, with the names of the catalog by type: a metric that is not in it, or a label that the metric does not have, does not compile.
  */
-import { type AttributeName, type MetricEntry, metrics } from '../../src/telemetry/catalog.ts'
-import { pending } from './pending.ts'
+import { type AttributeName, type MetricEntry, type MetricName, metrics, prometheusName } from '../../src/telemetry/catalog.ts'
 
-const known = { ...metrics, ...pending }
-type Known = typeof known
-export type Metric = keyof Known
+export type Metric = MetricName
 
 /** What Prometheus adds to each series: of which process it is, from the resource or the scrape, and the bounds of buckets. */
 const ownLabels = ['job', 'instance', 'le'] as const
 type OwnLabel = (typeof ownLabels)[number]
-type LabelOf<Name extends Metric> = Known[Name]['labels'][number] | OwnLabel
-export type Label = AttributeName | 'signal' | OwnLabel
+type LabelOf<Name extends Metric> = (typeof metrics)[Name]['labels'][number] | OwnLabel
+export type Label = AttributeName | OwnLabel
 type Part = 'bucket' | 'sum' | 'count'
 
 /** A matcher is the operator with the quoted value: `=~"5.."`. */
 export type Matchers<Name extends Metric> = { readonly [Key in LabelOf<Name>]?: string }
 
-const units: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' }
-
-/** As `prometheusName` of the catalog has it, with the part of a histogram. */
 function nameOf(name: Metric, part?: Part): string {
-  const { kind, unit } = known[name] as MetricEntry
-  const base = name.replaceAll('.', '_')
-  const suffix = units[unit] ?? ''
-  const full = `${base}${base.endsWith(suffix) ? '' : suffix}${kind === 'counter' ? '_total' : ''}`
-  return part === undefined ? full : `${full}_${part}`
+  return part === undefined ? prometheusName(name) : `${prometheusName(name)}_${part}`
 }
 
 export const labelName = (label: Label): string => label.replaceAll('.', '_')
 
 /** The label names of a metric as Prometheus shows them. */
-export const labelsOf = (name: Metric): readonly string[] => [...known[name].labels, ...ownLabels].map((label) => labelName(label as Label))
+export const labelsOf = (name: Metric): readonly string[] =>
+  [...metrics[name].labels, ...ownLabels].map((label) => labelName(label as Label))
 
 /** A selector: `tokenweir_requests_total{http_route="default"}`. */
 export function series<Name extends Metric>(name: Name, matchers: Matchers<Name> = {}, part?: Part): string {
@@ -43,8 +34,8 @@ export function series<Name extends Metric>(name: Name, matchers: Matchers<Name>
 /** Every series name that a query may use, for the test that looks. */
 export const seriesNames = (): ReadonlyMap<string, Metric> =>
   new Map(
-    (Object.keys(known) as Metric[]).flatMap((name): [string, Metric][] =>
-      (known[name] as MetricEntry).kind === 'histogram'
+    (Object.keys(metrics) as Metric[]).flatMap((name): [string, Metric][] =>
+      (metrics[name] as MetricEntry).kind === 'histogram'
         ? (['bucket', 'sum', 'count'] as const).map((part) => [nameOf(name, part), name])
         : [[nameOf(name), name]],
     ),

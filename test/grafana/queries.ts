@@ -4,7 +4,7 @@ import { spanDuration } from '../../grafana/src/span-metrics.ts'
 import { attributes } from '../../src/telemetry/catalog.ts'
 
 const known = seriesNames()
-const attributeNames = new Set([...Object.keys(attributes), 'signal', 'job', 'instance', 'le'].map((name) => labelName(name as 'job')))
+const attributeNames = new Set([...Object.keys(attributes), 'job', 'instance', 'le'].map((name) => labelName(name as 'job')))
 /** Labels that our own queries make, and those of the collector's spanmetrics. */
 const otherLabels = new Set(['what', 'span_name', 'service_name', '__name__'])
 
