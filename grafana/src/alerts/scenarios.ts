@@ -189,6 +189,7 @@ const slow: readonly Scenario[] = [
   {
     name: 'slow first chunk: fires when it lasts, and resolves when streams are fast again',
     series: {
+      ...old,
       [firstChunk('5.12')]: '0+1x60 60+5x140',
       [firstChunk('20.48')]: '0+5x200',
       [firstChunk('+Inf')]: '0+5x200',
