@@ -59,6 +59,15 @@ const usage: readonly Scenario[] = [
     firing: { ...none('4m'), ...same(['ZeroUsageBurst', 'ZeroUsageTrickle'], '6m', '40m'), '50m': ['ZeroUsageTrickle'] },
   },
   {
+    name: "zero usage, burst: fires for what came before a new sidecar's first export",
+    series: {
+      [series('tokenweir.counters.start_time', of)]: '_x5 240x60',
+      [completed]: '_x5 4x60',
+      [zero()]: '_x5 4x60',
+    },
+    firing: { ...none('4m'), ...same(['ZeroUsageBurst', 'ZeroUsageTrickle'], '6m', '20m') },
+  },
+  {
     name: 'zero usage, burst: each reason is an alert, the conditions are of all of them together',
     series: { ...young, [completed]: '_x5 4x100', [zero()]: '_x5 2x100', [zero('upstream_omitted')]: '_x5 2x100' },
     firing: { '7m': ['ZeroUsageBurst*2', 'ZeroUsageTrickle*2'] },
