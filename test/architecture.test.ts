@@ -53,8 +53,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   conclude: ['exchange', 'json', 'formats', 'providers', 'frames', 'decode', 'fold'],
   observe: ['exchange', 'batch', 'clock', 'decode', 'estimates', 'fold', 'frames', 'proxy'],
   telemetry: ['exchange', 'batch', 'config', 'json'],
-  sinks: ['exchange', 'batch', 'config', 'telemetry', 'json'],
-  reading: ['sinks'],
+  store: ['telemetry'],
+  sinks: ['exchange', 'batch', 'config', 'telemetry', 'json', 'store'],
+  reading: ['store'],
   admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks', 'reading'],
 }
 const seesEverything = new Set(['main', 'cli', 'commands', 'tokenweir', 'recorder'])
