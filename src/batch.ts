@@ -51,7 +51,8 @@ export const Gauge = {
 export const gaugeCells = 64
 
 export type ToRecorder =
-  | { readonly kind: 'batch'; readonly wire: Wire }
+  /** `resent`: posted before to a recorder that died, and perhaps recorded by it. */
+  | { readonly kind: 'batch'; readonly wire: Wire; readonly resent?: boolean }
   /** Write and export everything within `deadlineMs`, then answer `closed`. */
   | { readonly kind: 'close'; readonly deadlineMs: number }
 

@@ -1,7 +1,7 @@
 /** Opens a ledger to read from, or says in one sentence why not and what mends it. */
 import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { applicationId } from '../sinks/ledger-file.ts'
+import { applicationId } from '../store/schema.ts'
 
 export class ReadingError extends Error {
   override readonly name = 'ReadingError'

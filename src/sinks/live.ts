@@ -1,7 +1,8 @@
 /** What the live page shows of now: sums since the last look, the last requests, how long first chunks took in the last minute. Bounded. */
 import type { Exchange } from '../exchange.ts'
-import { endColumns, type SqlValue, startColumns } from './ledger-columns.ts'
-import { isCompletedStream, zeroUsageReason } from './metrics.ts'
+import type { SqlValue } from '../store/row.ts'
+import { endColumns, startColumns } from './ledger-columns.ts'
+import { isCompletedStream, zeroUsageReason } from './metrics/by-route.ts'
 import type { Sink } from './sink.ts'
 
 /** Sums since the look before. */

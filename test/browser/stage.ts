@@ -12,8 +12,9 @@ import { listedColumns } from '../../src/reading/answers.ts'
 import { bucketOf } from '../../src/reading/quantiles.ts'
 import { createReader } from '../../src/reading/reader.ts'
 import { createFanOut } from '../../src/sinks/fan-out.ts'
-import { openLedger } from '../../src/sinks/ledger.ts'
+import { createLedgerSink, ledgerShape } from '../../src/sinks/ledger.ts'
 import { createLiveSink } from '../../src/sinks/live.ts'
+import { openStore } from '../../src/store/store.ts'
 import { createMeter } from '../../src/telemetry/meter.ts'
 import { exchangeOf } from '../sinks/exchange-of.ts'
 
@@ -46,9 +47,9 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
   const gauges = new Int32Array(gaugeCells)
   gauges[Gauge.listening] = 1
   const meter = createMeter(Date.now)
-  const ledger = openLedger({ path, meter, report })
+  const ledger = openStore({ path, shape: ledgerShape, meter, report })
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
-  const fanOut = createFanOut([ledger, live], meter, report)
+  const fanOut = createFanOut([createLedgerSink(ledger), live], meter, report)
   const reader = createReader({ path })
   const access = createAccess({ token, isLoopback: host === '127.0.0.1', now: Date.now })
   const page = createPage({
@@ -71,7 +72,10 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     ledger: path,
     gauges,
     lines,
-    record: (ended, opened = []) => fanOut.record({ opened, ended }),
+    record(ended, opened = []) {
+      fanOut.record({ opened, ended })
+      ledger.commit()
+    },
     async leave() {
       page.close()
       await server.close()
@@ -81,6 +85,7 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
       await server.close()
       await reader.close()
       await fanOut.close()
+      ledger.close()
       rmSync(folder, { recursive: true })
     },
   }

@@ -7,9 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Io, runCli } from '../../src/cli.ts'
 import { safe, widthOf } from '../../src/commands/table.ts'
 import type { Exchange } from '../../src/exchange.ts'
-import { openLedger } from '../../src/sinks/ledger.ts'
-import { createMeter } from '../../src/telemetry/meter.ts'
 import { cleanEnvironment } from '../e2e/product.ts'
+import { writeLedger } from '../reading/ledger-of.ts'
 import { exchangeOf, failedExchangeOf, openingOf } from '../sinks/exchange-of.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -65,9 +64,7 @@ beforeAll(async () => {
     [ledger, ended],
     [empty, []],
   ] as const) {
-    const sink = openLedger({ path, meter: createMeter(Date.now), report: () => undefined })
-    sink.record({ opened: rows.length === 0 ? [] : [openingOf({ id: 'open', startedAt: began })], ended: rows })
-    await sink.close()
+    writeLedger(path, { opened: rows.length === 0 ? [] : [openingOf({ id: 'open', startedAt: began })], ended: rows })
   }
 })
 

@@ -57,6 +57,7 @@ describe('with nothing but an upstream', () => {
       providers: [],
       timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 900_000, drainMs: 30_000, graceMs: 20_000, flushMs: 5000 },
       limits: { bodyBytes: 16_777_216, messageBytes: 4_194_304, drainBytes: 8_388_608, headerBytes: 65_536, labelValues: 1000 },
+      retention: { days: 90, bytes: 10_737_418_240, spoolBytes: 268_435_456, spoolDays: 7 },
       prices: [],
       estimates: { enabled: false },
     })
@@ -231,7 +232,7 @@ colour: red
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, routes, providers, timeouts, limits, prices, estimates, adminToken, traceUrl.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, routes, providers, timeouts, limits, retention, prices, estimates, adminToken, traceUrl.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",
@@ -373,6 +374,20 @@ estimates: { enabled: true }
     expect(await config({ file: printed })).toEqual(loaded.config)
   })
 
+  it('shows where links to traces go, and that there is a token, never which', async () => {
+    const env = { TOKENWEIR_ADMIN_TOKEN: 'a-token-of-32-characters-0123456', TOKENWEIR_TRACE_URL: 'http://traces/{traceId}' }
+    const loaded = await load({ flags: upstream, env })
+    if ('errors' in loaded) throw new Error('not expected')
+    const printed = describeConfig(loaded.config, loaded.origins, { dim: (text) => text })
+    expect(
+      printed
+        .split('\n')
+        .slice(-3)
+        .map((line) => line.replace(/\s+/g, ' ')),
+    ).toEqual(['# adminToken: (not shown) # TOKENWEIR_ADMIN_TOKEN', 'traceUrl: "http://traces/{traceId}" # TOKENWEIR_TRACE_URL', ''])
+    expect(await config({ file: printed })).toEqual({ ...loaded.config, adminToken: undefined })
+  })
+
   it('says where each value comes from', async () => {
     const loaded = await load({ flags: upstream, env: { TOKENWEIR_LISTEN: ':80' } })
     if ('errors' in loaded) throw new Error('not expected')
@@ -404,6 +419,11 @@ limits:
   drainBytes: 8388608    # default
   headerBytes: 65536     # default
   labelValues: 1000      # default
+retention:
+  days: 90               # default
+  bytes: 10737418240     # default
+  spoolBytes: 268435456  # default
+  spoolDays: 7           # default
 prices: []               # default
 estimates:
   enabled: false         # default

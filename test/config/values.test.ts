@@ -211,3 +211,31 @@ describe('the nearest word', () => {
     expect(values.nearest(word, ['upstream', 'listen', 'admin', 'stripPrefix', 'connectMs'])).toBe(meant)
   })
 })
+
+describe('a token of the admin port', () => {
+  it('is 16 to 256 printable characters', () => {
+    expect(read(values.secret, 'a-token/of+32=characters.0123456')).toBe('a-token/of+32=characters.0123456')
+  })
+
+  it.each(['short', 'with a space in its middle', 'ümlaut-ümlaut-ümlaut', 'x'.repeat(257), 1234567890123456, ''])(
+    '%j is refused, and not quoted',
+    (text) => {
+      const message = read(values.secret, text)
+      expect(message).toContain('Write 16 to 256 letters, digits and signs without spaces')
+      if (text !== '') expect(message).not.toContain(String(text))
+    },
+  )
+})
+
+describe('an address of traces', () => {
+  it.each(['http://127.0.0.1:16686/trace/{traceId}', 'https://grafana.example/explore?left={"query":"{traceId}"}'])('%s is one', (text) => {
+    expect(read(values.traceUrl, text)).toBe(text)
+  })
+
+  it.each(['http://127.0.0.1:16686/trace/', 'javascript:alert({traceId})', '{traceId}', 'http://user:password@h/{traceId}', 7])(
+    '%j is none',
+    (value) => {
+      expect(read(values.traceUrl, value)).toContain('is no address of traces. Write one with {traceId} in it')
+    },
+  )
+})

@@ -1,5 +1,5 @@
 /** Answers of the ledger, held to exchanges that were recorded by the sink itself. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -12,9 +12,8 @@ import { createReader } from '../../src/reading/reader.ts'
 import { readRequest, readRequests } from '../../src/reading/requests.ts'
 import { readLatency, readSeries } from '../../src/reading/series.ts'
 import { readSummary } from '../../src/reading/summary.ts'
-import { openLedger } from '../../src/sinks/ledger.ts'
-import { createMeter } from '../../src/telemetry/meter.ts'
 import { exchangeOf, failedExchangeOf, openingOf, otherExchangeOf } from '../sinks/exchange-of.ts'
+import { writeLedger } from './ledger-of.ts'
 
 const began = Date.UTC(2026, 10, 23, 12)
 
@@ -24,11 +23,8 @@ function folderOf(): string {
   return folder
 }
 
-async function ledgerOf(ended: readonly Exchange[], opened: readonly Opening[] = []): Promise<{ path: string; database: DatabaseSync }> {
-  const path = join(folderOf(), 'ledger.db')
-  const ledger = openLedger({ path, meter: createMeter(Date.now), report: () => undefined })
-  ledger.record({ opened, ended })
-  await ledger.close()
+async function ledgerOf(ended: readonly Exchange[], opened: readonly Opening[] = [], path = join(folderOf(), 'ledger.db')) {
+  writeLedger(path, { opened, ended })
   const database = openForReading(path)
   onTestFinished(() => database.close())
   return { path, database }
@@ -335,6 +331,16 @@ describe('opening', () => {
 })
 
 describe('the reading thread', () => {
+  it('reads the file that has the name now', async () => {
+    const { path } = await ledgerOf(mixed)
+    const reader = createReader({ path })
+    onTestFinished(() => reader.close())
+    expect((await reader.ask({ kind: 'state' })).rows).toBe(6)
+    renameSync(path, `${path}.aside`)
+    await ledgerOf(mixed.slice(0, 2), [], path)
+    expect((await reader.ask({ kind: 'state' })).rows).toBe(2)
+  })
+
   it('answers, says what is wrong, and refuses when too many wait', async () => {
     const { path } = await ledgerOf(mixed)
     const reader = createReader({ path, waitingMax: 2 })

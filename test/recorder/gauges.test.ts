@@ -7,7 +7,8 @@ import { samples } from '../sinks/scrape.ts'
 
 function start(gauges = new Int32Array(gaugeCells)) {
   const meter = createMeter(Date.now)
-  onTestFinished(recordGauges(meter, gauges))
+  const { stop } = recordGauges(meter, gauges)
+  onTestFinished(stop)
   return { meter, gauges }
 }
 
@@ -29,6 +30,14 @@ describe('the shared cells', () => {
       tokenweir_exchanges_open: 0,
       'tokenweir_exchanges_dropped_total{reason="recorder_behind"}': 1,
     })
+  })
+
+  it('come with the time at which counting began', () => {
+    const before = Date.now() / 1000
+    const { meter } = start()
+    const { tokenweir_counters_start_time_seconds: since = 0 } = samples(meter, 'tokenweir_counters')
+    expect(since).toBeGreaterThanOrEqual(before)
+    expect(since).toBeLessThanOrEqual(Date.now() / 1000)
   })
 
   it('become the histogram of the chunk overhead', async () => {
