@@ -39,6 +39,10 @@ export const Gauge = {
   listening: 4,
   /** Seconds since process start of the proxying thread's last sign of life. */
   heartbeat: 5,
+  /** Recorder threads started because another had died. */
+  recorderRestarts: 6,
+  /** Exchanges given up because recorders died on them. */
+  lostWithRecorder: 7,
   /** Requests whose token did not verify, or had no claim that names a caller. */
   callersUnverified: 8,
   /** Requests whose token was not looked at: too many were under verification. */
@@ -51,7 +55,8 @@ export const Gauge = {
 export const gaugeCells = 64
 
 export type ToRecorder =
-  | { readonly kind: 'batch'; readonly wire: Wire }
+  /** `resent`: another recorder has died on it, or right after it: some of its exchanges may have been recorded. */
+  | { readonly kind: 'batch'; readonly wire: Wire; readonly resent?: true }
   /** Write and export everything within `deadlineMs`, then answer `closed`. */
   | { readonly kind: 'close'; readonly deadlineMs: number }
 
@@ -59,6 +64,6 @@ export type FromRecorder =
   | { readonly kind: 'ready'; readonly adminPort: number }
   /** Could not start, or lost something for good: the sentence says what to mend. `fatal` means the recorder gives up. */
   | { readonly kind: 'problem'; readonly message: string; readonly fatal: boolean }
-  /** A batch has been handed to every sink: that many exchanges are no longer in flight. */
+  /** A batch has been recorded, and is no longer kept for another recorder. One answer for each batch, in their order. */
   | { readonly kind: 'recorded'; readonly ended: number }
   | { readonly kind: 'closed' }

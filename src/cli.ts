@@ -20,6 +20,8 @@ export interface Io {
   readonly start: (config: Config, report: (message: string) => void) => Promise<Running>
   /** Calls back at each request to stop (SIGTERM, SIGINT). */
   readonly onStopSignal: (listener: () => void) => void
+  /** Calls back with what nobody caught, in place of ending the process. */
+  readonly onUncaught: (listener: (error: unknown) => void) => void
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -52,9 +54,14 @@ async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
     await runUntilStopped(loaded.config, env, io, report)
     return exit.done
   } catch (error) {
-    if (!said.has(explain(error))) report(explain(error))
+    if (!(error instanceof UncaughtError || said.has(explain(error)))) report(explain(error))
     return exit.failed
   }
+}
+
+/** Said already when it is thrown. */
+class UncaughtError extends Error {
+  override readonly name = 'UncaughtError'
 }
 
 /** The first signal stops in good order, the next at once; one that comes while starting counts when the start is through. */
@@ -62,6 +69,14 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
   let signals = 0
   let running: Running | undefined
   const stopped = new Promise<void>((resolve, reject) => {
+    io.onUncaught((error) => {
+      // What state it has left behind nobody knows: record what is open, and end. The next start goes on from there.
+      report(`This is a mistake of tokenweir's own, which ends it: ${explain(error)}`)
+      void running?.stop()
+      const failed = new UncaughtError(explain(error))
+      if (running === undefined) reject(failed)
+      else running.stop().then(() => reject(failed), reject)
+    })
     io.onStopSignal(() => {
       signals++
       if (running !== undefined) running.stop().then(resolve, reject)

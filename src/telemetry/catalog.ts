@@ -235,9 +235,10 @@ export const metrics = {
   'tokenweir.exchanges.open': updown('{exchange}', 'Requests open now.'),
   'tokenweir.exchanges.dropped': counter(
     '{exchange}',
-    'Ended requests that were not recorded: the recorder was too far behind, or had never heard of them.',
+    'Ended requests that were not recorded: the recorder was too far behind, died on them, or had never heard of them.',
     'reason',
   ),
+  'tokenweir.recorder.restarts': counter('{restart}', 'Times that the recorder thread died and was started again.'),
   'tokenweir.requests.malformed': counter('{request}', 'Connections that sent no HTTP and were refused before they became a request.'),
   'tokenweir.observer.failures': counter('{exchange}', 'Exchanges whose observation failed; their bytes went through untouched.'),
   'tokenweir.sink.failures': counter('{batch}', 'Batches that a sink threw on.', 'sink'),
