@@ -1,34 +1,27 @@
-/** The command line: `tokenweir [options]` starts, `tokenweir check [CONFIG]` reads the configuration and shows it. */
+/** The command line: `tokenweir [options]` starts; every other command has a file of its own in `commands/`. */
 import type { Command } from 'commander'
+import { checkCommand } from './commands/check.ts'
+import {
+  type CommandContext,
+  coloured,
+  complain,
+  type Environment,
+  exit,
+  explain,
+  type Flags,
+  type Io,
+  type Painter,
+  painter,
+  refuse,
+} from './commands/context.ts'
 import type { Setting } from './config/schema.ts'
-import type { Config, ConfigError } from './config.ts'
+import type { Config } from './config.ts'
 import type { Running } from './main.ts'
 
-/** A stream to write to: `process.stdout` or what a test gives. */
-export interface Output {
-  write(text: string): unknown
-  readonly isTTY?: boolean | undefined
-  readonly columns?: number | undefined
-}
+export type { Io }
 
-export interface Io {
-  readonly stdout: Output
-  readonly stderr: Output
-  /** The text of a file; throws as `fs.readFileSync` does. */
-  readonly readFile: (path: string) => string
-  /** `start` of main.ts. Loading that is expensive, so it is only called to start; `report` gets sentences for the operator. */
-  readonly start: (config: Config, report: (message: string) => void) => Promise<Running>
-  /** Calls back at each request to stop (SIGTERM, SIGINT). */
-  readonly onStopSignal: (listener: () => void) => void
-  /** Calls back with what nobody caught, in place of ending the process. */
-  readonly onUncaught: (listener: (error: unknown) => void) => void
-}
-
-type Environment = Readonly<Record<string, string | undefined>>
-type Flags = Readonly<Record<string, string | undefined>>
-
-/** 0 done, 1 failed, 2 bad arguments or configuration. */
-const exit = { done: 0, failed: 1, refused: 2 } as const
+/** In the order of `--help`. */
+const commands: readonly ((context: CommandContext) => void)[] = [checkCommand]
 
 /** Runs one command to its end and gives the exit code; never throws, never ends the process. `argv` is without node and script. */
 export async function runCli(argv: readonly string[], env: Environment, io: Io): Promise<number> {
@@ -100,21 +93,6 @@ ${routes.join('')}  metrics and live page: ${at(config.admin.host, adminPort)}
 `
 }
 
-async function check(flags: Flags, env: Environment, io: Io): Promise<number> {
-  const { loadConfig } = await import('./config.ts')
-  const { describeConfig } = await import('./config/print.ts')
-  const loaded = await loadConfig({ flags, env, readFile: io.readFile })
-  if ('errors' in loaded) return refuse(loaded.errors, env, io)
-  io.stdout.write(describeConfig(loaded.config, loaded.origins, painter(io.stdout, env)))
-  return exit.done
-}
-
-async function refuse(errors: readonly ConfigError[], env: Environment, io: Io): Promise<number> {
-  const { describeError } = await import('./config.ts')
-  for (const error of errors) complain(io, env, describeError(error))
-  return exit.refused
-}
-
 async function parse(argv: readonly string[], env: Environment, io: Io): Promise<number> {
   const { Command, CommanderError } = await import('commander')
   let code: number = exit.done
@@ -130,14 +108,10 @@ async function parse(argv: readonly string[], env: Environment, io: Io): Promise
     if (stray === undefined) code = await start(program.opts(), env, io)
     else refuseUse(`${JSON.stringify(stray)} is no command. The commands are: ${names()}.`)
   })
-  program
-    .command('check')
-    .description('validate the configuration, print what is in effect and where it comes from')
-    .argument('[config]', 'the file to check, as with --config')
-    .action(async (config: string | undefined, _options, { args }: Command) => {
-      if (args.length > 1) refuseUse(`${JSON.stringify(args[1])} is one argument too many.`)
-      else code = await check(config === undefined ? program.opts() : { ...program.opts(), config }, env, io)
-    })
+  const end = (ended: number) => {
+    code = ended
+  }
+  for (const command of commands) command({ program, env, io, flags: () => program.opts(), end, refuseUse })
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
@@ -222,30 +196,4 @@ function sentence(message: string): string {
   const [wrong = '', hint = ''] = message.replace(/^error: /, '').split('\n')
   const meant = /Did you mean (.+)\?/.exec(hint)?.[1]
   return `${wrong}. ${meant === undefined ? 'See tokenweir --help.' : `Did you mean ${meant}?`}`
-}
-
-/** A failure as one sentence; a mistake of ours comes with its stack. */
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const ours = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError
-  return ours ? (error.stack ?? error.message) : error.message
-}
-
-function complain(io: Io, env: Environment, text: string): void {
-  io.stderr.write(`${painter(io.stderr, env).red('tokenweir:')} ${text}\n`)
-}
-
-function coloured(stream: Output, env: Environment): boolean {
-  return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
-}
-
-export interface Painter {
-  readonly bold: (text: string) => string
-  readonly dim: (text: string) => string
-  readonly red: (text: string) => string
-}
-
-function painter(stream: Output, env: Environment): Painter {
-  const code = (open: number, close: number) => (text: string) => (coloured(stream, env) ? `\u001b[${open}m${text}\u001b[${close}m` : text)
-  return { bold: code(1, 22), dim: code(2, 22), red: code(31, 39) }
 }

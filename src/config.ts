@@ -103,6 +103,8 @@ export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>
   /** The text of a file; throws as `fs.readFileSync` does. */
   readonly readFile: (path: string) => string
+  /** False for a command that sends nothing on: a configuration without an upstream is one then, with no routes. */
+  readonly upstreamNeeded?: boolean
 }
 
 export type { CallerSource, ConfigError }
@@ -112,7 +114,7 @@ export type Loaded =
   { readonly config: Config; readonly origins: ReadonlyMap<string, string> } | { readonly errors: readonly ConfigError[] }
 
 /** Reads, validates and joins everything; either a configuration that can be started, or everything that is wrong with it. */
-export async function loadConfig({ flags, env, readFile }: Sources): Promise<Loaded> {
+export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }: Sources): Promise<Loaded> {
   const errors: ConfigError[] = misspeltVariables(env)
   const given = givenText(flags, env)
   const named = given.get('config')
@@ -135,7 +137,7 @@ export async function loadConfig({ flags, env, readFile }: Sources): Promise<Loa
   for (const { path, message } of contradictions(draft)) errors.push({ key: dotted(path), where: whereOf(path), message })
   const aimless =
     tree['upstream'] === undefined && (tree['routes'] === undefined || (Array.isArray(tree['routes']) && tree['routes'].length === 0))
-  if (aimless && (read === undefined || file !== undefined)) errors.push(noUpstream)
+  if (upstreamNeeded && aimless && (read === undefined || file !== undefined)) errors.push(noUpstream)
   if (errors.length > 0) return { errors }
   const settled = output as Settings
   const keys = readKeyFiles(settled.caller, readFile, (index, message) => {

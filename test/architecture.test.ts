@@ -56,7 +56,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   sinks: ['exchange', 'batch', 'config', 'telemetry', 'json'],
   admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks'],
 }
-const seesEverything = new Set(['main', 'cli', 'tokenweir', 'recorder'])
+const seesEverything = new Set(['main', 'cli', 'commands', 'tokenweir', 'recorder'])
 const pure = (path: string) =>
   /^(exchange|json|providers|provider-rules)\.ts$|^(frames|formats)\/|^telemetry\/(catalog|names)\.ts$|^pricing\/plan\.ts$|^estimates\/text\.ts$/.test(
     path,
