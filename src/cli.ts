@@ -14,6 +14,7 @@ import {
   painter,
   refuse,
 } from './commands/context.ts'
+import { reconcileCommand } from './commands/reconcile.ts'
 import type { Setting } from './config/schema.ts'
 import type { Config } from './config.ts'
 import type { Running } from './main.ts'
@@ -21,7 +22,7 @@ import type { Running } from './main.ts'
 export type { Io }
 
 /** In the order of `--help`. */
-const commands: readonly ((context: CommandContext) => void)[] = [checkCommand]
+const commands: readonly ((context: CommandContext) => void)[] = [checkCommand, reconcileCommand]
 
 /** Runs one command to its end and gives the exit code; never throws, never ends the process. `argv` is without node and script. */
 export async function runCli(argv: readonly string[], env: Environment, io: Io): Promise<number> {
@@ -181,6 +182,8 @@ Examples:
     tokenweir --config tokenweir.yaml
   Is the file right, and what is in effect?
     tokenweir check tokenweir.yaml
+  Has every request its row, span, log line and place in the metrics?
+    tokenweir reconcile --spans spans.jsonl --log sidecar.log
 
 Exit codes: 0 done, 1 failed, 2 bad arguments or configuration.`
 }

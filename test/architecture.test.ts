@@ -54,6 +54,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   observe: ['exchange', 'batch', 'clock', 'decode', 'estimates', 'fold', 'frames', 'proxy'],
   telemetry: ['exchange', 'batch', 'config', 'json'],
   sinks: ['exchange', 'batch', 'config', 'telemetry', 'json'],
+  reconcile: ['json', 'telemetry'],
   admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks'],
 }
 const seesEverything = new Set(['main', 'cli', 'commands', 'tokenweir', 'recorder'])

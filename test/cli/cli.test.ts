@@ -55,7 +55,7 @@ describe('the process', () => {
     [['--upstrem', 'x'], "tokenweir: unknown option '--upstrem'. Did you mean --upstream?\n"],
     [['--colour'], "tokenweir: unknown option '--colour'. See tokenweir --help.\n"],
     [['--listen'], "tokenweir: option '--listen <address>' argument missing. See tokenweir --help.\n"],
-    [['run'], 'tokenweir: "run" is no command. The commands are: check. See tokenweir --help.\n'],
+    [['run'], 'tokenweir: "run" is no command. The commands are: check, reconcile. See tokenweir --help.\n'],
     [['check', 'a', 'b'], 'tokenweir: "b" is one argument too many. See tokenweir --help.\n'],
     [['--listen', '4141:x', '--upstream', 'http://h'], expect.stringContaining('tokenweir: --listen: "4141:x" is not an address.')],
     [['--config', 'absent.yaml'], 'tokenweir: --config: The file "absent.yaml" does not exist.\n'],
