@@ -55,8 +55,8 @@ export const Gauge = {
 export const gaugeCells = 64
 
 export type ToRecorder =
-  /** `resent`: another recorder has died on it, or right after it: some of its exchanges may have been recorded. */
-  | { readonly kind: 'batch'; readonly wire: Wire; readonly resent?: true }
+  /** `resent`: posted before to a recorder that died, and perhaps recorded by it. */
+  | { readonly kind: 'batch'; readonly wire: Wire; readonly resent?: boolean }
   /** Write and export everything within `deadlineMs`, then answer `closed`. */
   | { readonly kind: 'close'; readonly deadlineMs: number }
 

@@ -78,6 +78,17 @@ export interface Config {
     /** Distinct values of a metric label such as the model; more become `other`. */
     readonly labelValues: number
   }
+  /** What is kept on disk, and how long; the oldest goes first. 0 means without limit. */
+  readonly retention: {
+    /** Of rows in the ledger, in days. */
+    readonly days: number
+    /** Of the ledger's file, the spool in it included. */
+    readonly bytes: number
+    /** Of telemetry that waits for its collector. */
+    readonly spoolBytes: number
+    /** Of telemetry that waits for its collector, in days. */
+    readonly spoolDays: number
+  }
   /** The operator's own prices, in USD per million tokens; the first that fits stands. */
   readonly prices: readonly ModelPrice[]
   /** Token counts by a tokenizer where the provider reports none. */

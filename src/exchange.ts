@@ -248,6 +248,8 @@ export interface Exchange {
   readonly opening: Opening
   readonly ending: Ending
   readonly endReason: EndReason
+  /** A killed process left it open: `ending.endMs` is when the sidecar is last known to have lived. */
+  readonly endUnseen?: true | undefined
   /** Name of the wire format, where one was recognised. */
   readonly format?: string | undefined
   /** The wire format was recognised, or the answer was a stream to a POST: metrics of GenAI operations apply. */

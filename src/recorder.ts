@@ -9,15 +9,18 @@ import { createEstimator } from './estimates.ts'
 import { createPricer } from './pricing.ts'
 import { type Assessment, createAssessment } from './recorder/assess.ts'
 import { type RecorderData, revivedConfig } from './recorder/data.ts'
-import { createExport } from './recorder/export.ts'
+import { loadExport, planExport } from './recorder/export.ts'
 import { recordGauges } from './recorder/gauges.ts'
+import { createKeeper, recoverWith, withoutClosed } from './recorder/keep.ts'
 import { createUnpacker } from './recorder/unpack.ts'
 import { fromWire } from './recorder/wire.ts'
 import { createFanOut } from './sinks/fan-out.ts'
-import { type Ledger, openLedger } from './sinks/ledger.ts'
+import { createLedgerSink, ledgerShape } from './sinks/ledger.ts'
 import { createLogSink } from './sinks/log.ts'
 import { createMetricsSink } from './sinks/metrics.ts'
-import type { Sink } from './sinks/sink.ts'
+import type { Batch } from './sinks/sink.ts'
+import { openStore, type Store } from './store/store.ts'
+import type { TelemetryPlan } from './telemetry/environment.ts'
 import { createLineLimit } from './telemetry/line-limit.ts'
 import { createMeter, type Meter } from './telemetry/meter.ts'
 import { prometheusText } from './telemetry/prometheus.ts'
@@ -27,13 +30,10 @@ const report = createLineLimit({ write: (line) => process.stderr.write(`tokenwei
 
 interface Recorder {
   readonly adminPort: number
-  record(batch: Packed): void
-  /** Begins to export; until then what is to be exported waits. */
-  exportTelemetry(): void
-  /** Loads what the first record needs, and a start does not: the table of prices, and the tokenizer when estimates are on. */
-  load(): Promise<void>
-  /** Writes and exports everything. */
-  close(): Promise<void>
+  /** `resent`: some of it may be recorded already. */
+  record(batch: Packed, resent: boolean): void
+  /** Writes everything, and exports what can be exported within the deadline; the rest stays in the spool. */
+  close(deadlineMs: number): Promise<void>
 }
 
 /** Rejects with the sentence that mends it: a ledger that cannot be written, an admin port in use. */
@@ -41,34 +41,58 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const config = revivedConfig(data.config)
   const gauges = new Int32Array(data.gauges)
   const meter = createMeter(Date.now)
-  const ledger = openLedger({ path: config.ledger, meter, report })
-  const metrics = createMetricsSink({ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues })
-  const exported = createExport({ env: process.env, meter, generation: config.semconv, version, report })
-  const fanOut = createFanOut([ledger, createLogSink({ meter }), metrics, ...exported.sinks], meter, report)
-  const admin = await openAdmin(config.admin, gauges, ledger, meter).catch(async (error) => {
-    await ledger.close()
-    throw error
-  })
-  const stopGauges = recordGauges(meter, gauges)
+  const plan = planExport(process.env, report)
+  const store = openStore({ path: config.ledger, shape: ledgerShape, meter, report, ...storeLimits(config, plan, data) })
+  const log = createLogSink({ meter, onMark: (rowid) => store.remember('log_mark', rowid) })
+  store.onCommit(log.letOut)
   const pricer = createPricer({ prices: config.prices })
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
+  // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
+  const [admin, exported] = await Promise.all([
+    openAdmin(config.admin, gauges, store, meter),
+    loadExport({ plan, meter, store, generation: config.semconv, version, report }),
+    pricer.load().catch(reported('Nothing is priced by the public table: it could not be loaded')),
+    estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
+  ]).catch((error) => {
+    store.close()
+    throw error
+  })
+  const metrics = createMetricsSink({ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues })
+  const fanOut = createFanOut([createLedgerSink(store), metrics, ...exported.sinks, log], meter, report)
+  const counting = recordGauges(meter, gauges, {
+    before: data.restarted === true ? String(store.recall('gauges') ?? '') : undefined,
+    keep: (cells) => store.remember('gauges', cells),
+  })
+  store.onTick(counting.count)
+  const keep = createKeeper({ fanOut, exported, store, log, report })
+  store.recover(recoverWith({ ...keep, log, meter, restarted: data.restarted === true }))
+  const unpack = createUnpack(createAssessment({ config, pricer, estimator }), config.limits, meter)
   return {
     adminPort: admin.port,
-    record: recordWith(fanOut, createAssessment({ config, pricer, estimator }), config.limits, meter),
-    exportTelemetry: exported.begin,
-    async load() {
-      await Promise.all([
-        pricer.load().catch(reported('Nothing is priced by the public table: it could not be loaded')),
-        estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
-      ])
+    record(packed, resent) {
+      keep.gather(unpack(resent ? withoutClosed(packed, store.isClosed) : packed))
+      keep.commit()
     },
-    async close() {
+    async close(deadlineMs) {
+      keep.commit()
       // Side by side: a log whose reader has stopped reading must not keep spans from their collector.
-      const [lost] = await Promise.all([exported.shutdown(), fanOut.close()])
-      for (const line of lost) report(line)
-      stopGauges()
+      const lines = await within(deadlineMs, Promise.all([exported.shutdown(), fanOut.close()]))
+      for (const line of lines?.[0] ?? [`The recorder gave up after ${deadlineMs} ms: what was not exported stays in the spool.`])
+        report(line)
+      counting.stop()
+      store.close()
       await admin.close()
     },
+  }
+}
+
+const dayMs = 86_400_000
+
+function storeLimits({ retention }: Config, { queue }: TelemetryPlan, { restarted = false }: RecorderData) {
+  return {
+    restarted,
+    retention: { ageMsMax: retention.days * dayMs, bytesMax: retention.bytes },
+    spool: { bytesMax: retention.spoolBytes, ageMsMax: retention.spoolDays * dayMs, memoryRecordsMax: queue.recordsMax },
   }
 }
 
@@ -76,16 +100,16 @@ function reported(sentence: string): (error: unknown) => void {
   return (error) => report(`${sentence} (${error instanceof Error ? error.message : String(error)}).`)
 }
 
-function openAdmin(address: Address, gauges: Int32Array, ledger: Ledger, meter: Meter): Promise<AdminServer> {
+function openAdmin(address: Address, gauges: Int32Array, { isWritable }: Store, meter: Meter): Promise<AdminServer> {
   const scrape = () => prometheusText(meter.collect())
-  const state = { gauges, isLedgerWritable: ledger.isWritable, scrape, total: meter.total, version, uptime: process.uptime }
+  const state = { gauges, isLedgerWritable: isWritable, scrape, total: meter.total, version, uptime: process.uptime }
   return startAdmin({ address, routes: adminRoutes(state), report })
 }
 
-function recordWith(fanOut: Sink, assessment: Assessment, limits: Config['limits'], meter: Meter): (packed: Packed) => void {
+function createUnpack(assessment: Assessment, limits: Config['limits'], meter: Meter): (packed: Packed) => Batch {
   const unknown = meter.counter('tokenweir.exchanges.dropped', { reason: 'unknown' })
   const failures = meter.counter('tokenweir.observer.failures', {})
-  const unpack = createUnpacker({
+  return createUnpacker({
     ...assessment,
     limits,
     onUnknown: () => unknown.add(1),
@@ -94,7 +118,6 @@ function recordWith(fanOut: Sink, assessment: Assessment, limits: Config['limits
       report(`An exchange could not be read: ${error instanceof Error ? error.message : String(error)}`)
     },
   })
-  return (packed) => fanOut.record(unpack(packed))
 }
 
 /** What the thread answers, from its first message to its last. After a start that failed it only says so, and waits to be closed. */
@@ -102,10 +125,9 @@ function serve(port: MessagePort, data: RecorderData): void {
   const tell = (message: FromRecorder) => port.postMessage(message)
   const started = startRecorder(data)
   /** What the next message waits for. They are handled in the order in which they came. */
-  let prepared: Promise<Recorder | undefined> = started.then(
+  const prepared: Promise<Recorder | undefined> = started.then(
     (recorder) => {
       tell({ kind: 'ready', adminPort: recorder.adminPort })
-      recorder.exportTelemetry()
       return recorder
     },
     (error) => {
@@ -113,47 +135,29 @@ function serve(port: MessagePort, data: RecorderData): void {
       return undefined
     },
   )
-  let isLoaded = false
-
-  /** With the first request that has ended, so that neither a start nor an idle sidecar pays for it. */
-  async function loaded(before: Promise<Recorder | undefined>): Promise<Recorder | undefined> {
-    const recorder = await before
-    await recorder?.load()
-    return recorder
-  }
   port.on('message', async (message: ToRecorder) => {
-    if (message.kind === 'batch' && message.wire.ended.length > 0 && !isLoaded) {
-      isLoaded = true
-      prepared = loaded(prepared)
-    }
     const recorder = await prepared
     if (message.kind === 'batch') {
       const batch = fromWire(message.wire)
-      recorder?.record(batch)
+      recorder?.record(batch, message.resent === true)
       tell({ kind: 'recorded', ended: batch.ended.length })
       return
     }
-    if (recorder !== undefined && !(await within(message.deadlineMs, recorder.close()))) {
-      report(`The recorder gave up after ${message.deadlineMs} ms: what had not been exported by then is lost.`)
-    }
+    await recorder?.close(message.deadlineMs).catch((error) => {
+      report(`The recorder failed to close: ${error instanceof Error ? error.message : String(error)}`)
+    })
     tell({ kind: 'closed' })
     port.close()
   })
 }
 
-async function within(deadlineMs: number, work: Promise<void>): Promise<boolean> {
+/** Undefined when it took longer. */
+async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, deadlineMs, false)
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs, undefined)
   })
-  const done = work.then(
-    () => true,
-    (error) => {
-      report(`The recorder failed to close: ${error instanceof Error ? error.message : String(error)}`)
-      return true
-    },
-  )
-  return Promise.race([done, late]).finally(() => clearTimeout(timer))
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 if (parentPort !== null) {

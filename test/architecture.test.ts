@@ -53,7 +53,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   conclude: ['exchange', 'json', 'formats', 'providers', 'frames', 'decode', 'fold'],
   observe: ['exchange', 'batch', 'clock', 'decode', 'estimates', 'fold', 'frames', 'proxy'],
   telemetry: ['exchange', 'batch', 'config', 'json'],
-  sinks: ['exchange', 'batch', 'config', 'telemetry', 'json'],
+  store: ['telemetry'],
+  sinks: ['exchange', 'batch', 'config', 'telemetry', 'json', 'store'],
   reconcile: ['json', 'telemetry'],
   admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks'],
 }

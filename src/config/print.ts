@@ -29,6 +29,7 @@ export function describeConfig(
     ...ruleLines(config.providers),
     ...sectionLines('timeouts', config.timeouts),
     ...sectionLines('limits', config.limits),
+    ...sectionLines('retention', config.retention),
     ...priceLines(config.prices),
     ...sectionLines('estimates', config.estimates),
   ]

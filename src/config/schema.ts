@@ -198,6 +198,21 @@ const schema = section({
     }),
     {},
   ),
+  retention: v.optional(
+    section({
+      days: v.optional(leaf(values.integer(0, 36_500), { type: 'days' }, 'How long rows stay in the ledger; 0 is for ever.'), 90),
+      bytes: v.optional(
+        size(MiB, 1024 * 1024 * MiB, 'How large the file of the ledger may grow; the oldest rows make room.'),
+        10 * 1024 * MiB,
+      ),
+      spoolBytes: v.optional(size(MiB, 1024 * 1024 * MiB, 'Of what waits for the OTLP collector; the oldest makes room.'), 256 * MiB),
+      spoolDays: v.optional(
+        leaf(values.integer(0, 36_500), { type: 'days' }, 'How long telemetry waits for the OTLP collector; 0 is for ever.'),
+        7,
+      ),
+    }),
+    {},
+  ),
   prices: v.optional(v.array(price), []),
   estimates: v.optional(
     section({

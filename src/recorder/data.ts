@@ -9,8 +9,8 @@ export interface RecorderData {
   readonly config: CloneableConfig
   /** Cells as in `Gauge`. */
   readonly gauges: SharedArrayBuffer
-  /** Another recorder of this process has died: rows that are open belong to requests that still are. */
-  readonly restarted?: true
+  /** It takes the place of a recorder that died in this process: rows that are open belong to living requests. */
+  readonly restarted?: boolean
   /** Variables that take the place of the thread's own `OTEL_*` ones; for tests. */
   readonly env?: Readonly<Record<string, string>>
 }

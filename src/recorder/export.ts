@@ -1,17 +1,18 @@
 /**
- * Export over OTLP, loaded after the recorder is ready: the SDK and its exporters take as long to import as everything else together.
- * Metrics lose nothing by that, their cells exist from the start; exchanges wait here until spans can be built of them.
+ * Export over OTLP, loaded only where it is asked for, and before the first batch is recorded: a span is made of every row that is committed,
+ * in the same commit.
  */
-import { createHeldSink } from '../sinks/held.ts'
 import type { Sink } from '../sinks/sink.ts'
+import type { Store } from '../store/store.ts'
 import type { Generation } from '../telemetry/catalog.ts'
 import { type Environment, planTelemetry, type TelemetryPlan } from '../telemetry/environment.ts'
 import type { Meter } from '../telemetry/meter.ts'
 
 export interface ExportOptions {
   /** The exporters read `process.env` for themselves, so this is normally that. */
-  readonly env: Environment
+  readonly plan: TelemetryPlan
   readonly meter: Meter
+  readonly store: Pick<Store, 'spool' | 'addPacket' | 'instanceId'>
   readonly generation: Generation
   /** `service.version`. */
   readonly version: string
@@ -20,46 +21,44 @@ export interface ExportOptions {
 }
 
 export interface Export {
-  /** One sink when spans are to be exported, else none. */
+  /** For spans and for log records, each where it is to be exported. */
   readonly sinks: readonly Sink[]
-  /** Loads what the variables ask for. */
-  begin(): void
-  /** Exports what waits. Resolves always, with a sentence for each thing that could not be exported. */
+  /** Makes packets of what the sinks were given. */
+  flush(): void
+  /** Exports what waits. Resolves always, with a sentence for each thing that was not exported. */
   shutdown(): Promise<readonly string[]>
 }
 
-interface Loaded {
-  readonly spans: Sink | undefined
-  shutdown(): Promise<readonly string[]>
+const nothing: Export = { sinks: [], flush() {}, shutdown: async () => [] }
+
+/** Reads `env` once; says on `report` what could not be used. */
+export function planExport(env: Environment, report: (line: string) => void): TelemetryPlan {
+  const plan = planTelemetry(env)
+  for (const problem of plan.problems) report(problem)
+  return plan
 }
 
-export function createExport(options: ExportOptions): Export {
-  const plan = planTelemetry(options.env)
-  for (const problem of plan.problems) options.report(problem)
-  let loading: Promise<Loaded> | undefined
-  const spans = createHeldSink({ name: 'span', exchangesMax: plan.spanQueue.maxQueueSize, meter: options.meter })
-  return {
-    sinks: plan.traces.length === 0 ? [] : [spans],
-    begin() {
-      if (plan.traces.length === 0 && plan.metrics.length === 0) return
-      loading = load(plan, options)
-      loading.then(
-        (loaded) => spans.release(loaded.spans),
-        (error) => {
-          spans.release(undefined)
-          options.report(`Nothing is exported: OpenTelemetry could not be loaded (${error instanceof Error ? error.message : error}).`)
-        },
-      )
-    },
-    async shutdown() {
-      const loaded = await loading?.catch(() => undefined)
-      return loaded === undefined ? [] : loaded.shutdown()
-    },
+export async function loadExport(options: ExportOptions): Promise<Export> {
+  const { traces, metrics, logs } = options.plan
+  if (traces.length === 0 && metrics.length === 0 && logs.length === 0) return nothing
+  try {
+    return await load(options)
+  } catch (error) {
+    options.report(`Nothing is exported: OpenTelemetry could not be loaded (${error instanceof Error ? error.message : error}).`)
+    return nothing
   }
 }
 
-async function load(plan: TelemetryPlan, { meter, generation, version, report }: ExportOptions): Promise<Loaded> {
-  const [{ createTelemetry }, { createSpanSink }] = await Promise.all([import('../telemetry/sdk.ts'), import('../sinks/span.ts')])
-  const { spans, shutdown } = await createTelemetry({ plan, meter, version, report })
-  return { spans: spans === undefined ? undefined : createSpanSink(spans, generation), shutdown }
+async function load({ plan, meter, store, generation, version, report }: ExportOptions): Promise<Export> {
+  const [{ createTelemetry }, { createSpanSink }, { createOtlpLogSink }] = await Promise.all([
+    import('../telemetry/sdk.ts'),
+    import('../sinks/span.ts'),
+    import('../sinks/otlp-log.ts'),
+  ])
+  const { spool, addPacket } = store
+  const telemetry = await createTelemetry({ plan, meter, version, instanceId: store.instanceId(), spool, addPacket, report })
+  const sinks: Sink[] = []
+  if (telemetry.spans !== undefined) sinks.push(createSpanSink(telemetry.spans, generation))
+  if (telemetry.logs !== undefined) sinks.push(createOtlpLogSink(telemetry.logs))
+  return { sinks, flush: telemetry.flush, shutdown: telemetry.shutdown }
 }

@@ -8,19 +8,36 @@ import type { Meter } from '../telemetry/meter.ts'
 const pollMs = 60_000
 const resolutionMs = 20
 
-/** Returns what stops the readings. */
-export function recordGauges(meter: Meter, gauges: Int32Array): () => void {
-  recordShared(meter, gauges)
+export interface SharedCounts {
+  /** What `keep` was last given in this process, by a recorder that died: up to there the cells are counted. */
+  readonly before?: string | undefined
+  /** Given the cells as they were counted, with every reading. */
+  readonly keep?: (cells: string) => void
+}
+
+export interface Recording {
+  /** Counts what the shared cells grew by. */
+  count(): void
+  stop(): void
+}
+
+export function recordGauges(meter: Meter, gauges: Int32Array, shared: SharedCounts = {}): Recording {
+  const count = recordShared(meter, gauges, shared)
   recordProcess(meter)
   const stopDelay = recordLoopDelay(meter)
   const timer = setInterval(meter.collect, pollMs).unref()
-  return () => {
-    clearInterval(timer)
-    stopDelay()
+  return {
+    count,
+    stop() {
+      clearInterval(timer)
+      stopDelay()
+    },
   }
 }
 
-function recordShared(meter: Meter, gauges: Int32Array): void {
+function recordShared(meter: Meter, gauges: Int32Array, { before, keep }: SharedCounts): () => void {
+  const counted = before?.split(' ').map(Number) ?? []
+  const reads: (() => void)[] = []
   const open = meter.reading('tokenweir.exchanges.open', {})
   meter.beforeCollect(() => open.set(Atomics.load(gauges, Gauge.open)))
   const counters: readonly (readonly [CounterName, Record<string, string>, number])[] = [
@@ -34,19 +51,26 @@ function recordShared(meter: Meter, gauges: Int32Array): void {
   ]
   for (const [name, labels, cell] of counters) {
     const counter = meter.counter(name, labels)
-    const added = createIncrease(gauges, cell)
-    meter.beforeCollect(() => counter.add(added()))
+    const added = createIncrease(gauges, cell, counted[cell])
+    reads.push(() => counter.add(added()))
   }
   const overhead = meter.histogram('tokenweir.overhead.chunk', {})
   for (let bucket = 0; bucket <= overheadBucketsMicros.length; bucket++) {
-    const added = createIncrease(gauges, Gauge.chunkOverhead + bucket)
-    meter.beforeCollect(() => overhead.addToBucket(bucket, added()))
+    const added = createIncrease(gauges, Gauge.chunkOverhead + bucket, counted[Gauge.chunkOverhead + bucket])
+    reads.push(() => overhead.addToBucket(bucket, added()))
   }
+  const count = () => {
+    for (const read of reads) read()
+    // In one commit with the counts: what is counted is not counted again by a recorder that takes this one's place.
+    keep?.(gauges.join(' '))
+  }
+  meter.beforeCollect(count)
+  return count
 }
 
-/** What a wrapping 32-bit counter grew by since the last call. The first call gives all of it: a recorder that replaced another loses nothing. */
-function createIncrease(gauges: Int32Array, cell: number): () => number {
-  let last = 0
+/** What a wrapping 32-bit counter grew by since the last call. The first call gives all that was not counted before. */
+function createIncrease(gauges: Int32Array, cell: number, before = 0): () => number {
+  let last = before
   return () => {
     const value = Atomics.load(gauges, cell)
     const increase = (value - last) >>> 0

@@ -1,7 +1,6 @@
 /** The columns of the ledger's table, in order. The table, its statements and its documentation are made from this. */
-import type { Exchange, Opening, Usage } from '../exchange.ts'
-
-export type SqlValue = string | number | null
+import type { Exchange, Opening, SpanLink, Usage } from '../exchange.ts'
+import type { SqlValue } from '../store/row.ts'
 
 interface ColumnEntry {
   readonly name: string
@@ -12,6 +11,8 @@ interface ColumnEntry {
 /** Known when the request starts: it is written then, and a crash leaves it in the file. */
 export interface StartColumn extends ColumnEntry {
   readonly ofOpening: (opening: Opening) => SqlValue | undefined
+  /** Where the end knows better. */
+  readonly ofExchange?: (exchange: Exchange) => SqlValue | undefined
 }
 
 /** Known when the request has ended; NULL until then, and when it was not reported. */
@@ -40,7 +41,37 @@ export const startColumns: readonly StartColumn[] = [
   { name: 'route', type: 'TEXT', description: 'Name of the configured route.', ofOpening: (o) => o.route },
   { name: 'server_address', type: 'TEXT', description: 'Host of the upstream.', ofOpening: (o) => o.serverAddress },
   { name: 'server_port', type: 'INTEGER', description: 'Port of the upstream.', ofOpening: (o) => o.serverPort },
+  {
+    name: 'trace_flags',
+    type: 'INTEGER',
+    description: "The caller's W3C trace flags; 1 when it sent none.",
+    ofOpening: (o) => o.traceFlags,
+  },
+  { name: 'trace_state', type: 'TEXT', description: "The caller's tracestate.", ofOpening: (o) => o.traceState },
+  {
+    name: 'link',
+    type: 'TEXT',
+    description: "The caller's span as a traceparent, where the route links to its callers' traces.",
+    ofOpening: (o) => o.link && linkText(o.link),
+  },
+  {
+    name: 'usage_by_caller',
+    type: 'INTEGER',
+    description: '1 where the caller reports usage itself, so that span and gen_ai metrics do not.',
+    ofOpening: (o) => (o.usageByCaller === true ? 1 : undefined),
+  },
+  {
+    name: 'caller',
+    type: 'TEXT',
+    description: 'Who called: `key:` and ten hex digits, the value of a header, or a verified claim. NULL when no source could tell.',
+    ofOpening: (o) => o.caller,
+    ofExchange: (e) => e.caller,
+  },
 ]
+
+function linkText({ traceId, spanId, traceFlags }: SpanLink): string {
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
+}
 
 const tokenColumn = (name: string, count: keyof Usage, description: string): EndColumn => ({
   name,
@@ -64,7 +95,7 @@ export const endColumns: readonly EndColumn[] = [
     name: 'ended_at',
     type: 'REAL',
     description: 'When the answer had been handed over whole, or was cut, in milliseconds since the epoch. NULL when nobody saw the end.',
-    ofExchange: (e) => e.opening.startedAt + e.ending.endMs,
+    ofExchange: (e) => (e.endUnseen === true ? undefined : e.opening.startedAt + e.ending.endMs),
   },
   {
     name: 'end_reason',
@@ -151,8 +182,8 @@ export const endColumns: readonly EndColumn[] = [
   {
     name: 'duration_ms',
     type: 'REAL',
-    description: 'Milliseconds from the request to the end of the answer.',
-    ofExchange: (e) => e.ending.endMs,
+    description: 'Milliseconds from the request to the end of the answer. NULL when nobody saw the end.',
+    ofExchange: (e) => (e.endUnseen === true ? undefined : e.ending.endMs),
   },
   {
     name: 'content_encoding',
@@ -179,10 +210,10 @@ export const endColumns: readonly EndColumn[] = [
     ofExchange: (e) => json(e.notes),
   },
   {
-    name: 'caller',
-    type: 'TEXT',
-    description: 'Who called: `key:` and ten hex digits, the value of a header, or a verified claim. NULL when no source could tell.',
-    ofExchange: (e) => e.caller,
+    name: 'responses',
+    type: 'INTEGER',
+    description: 'Responses that ended on a WebSocket; usage is their sum. NULL for everything else.',
+    ofExchange: (e) => e.response?.responses?.ended,
   },
   {
     name: 'cost',

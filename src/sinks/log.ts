@@ -1,4 +1,7 @@
-/** exchange → one line of JSON on standard output. Batches are written asynchronously; a slow or closed reader costs lines, never memory. */
+/**
+ * exchange → one line of JSON on standard output. Lines are let out after the commit of their rows, and written asynchronously; a slow or
+ * closed reader costs lines, never memory. A mark says up to which row the lines are out, so that the next start can write what is missing.
+ */
 import { write as writeFile } from 'node:fs'
 import type { Exchange } from '../exchange.ts'
 import type { Meter } from '../telemetry/meter.ts'
@@ -10,6 +13,8 @@ export interface LogOptions {
   readonly write?: Write
   /** Bytes that may wait for the reader; lines beyond are dropped and counted. */
   readonly waitingBytesMax?: number
+  /** Told when the lines of all rows up to that rowid are out, or given up and counted. */
+  readonly onMark?: (rowid: number) => void
 }
 
 export type Write = (bytes: Uint8Array, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void
@@ -23,9 +28,18 @@ const writeStdout: Write = (bytes, done) => writeFile(1, bytes, 0, bytes.length,
 interface Chunk {
   readonly bytes: Uint8Array
   readonly lines: number
+  /** Rowid of the last row whose line is in it or before it. */
+  readonly mark: number
 }
 
-export function createLogSink({ meter, write = writeStdout, waitingBytesMax = waitingBytesUsualMax }: LogOptions): Sink {
+export interface LogSink extends Sink {
+  /** Lets out the lines gathered since the last time. `mark`: rowid of the last row whose line they bring, 0 when it is not written yet. */
+  letOut(mark: number): void
+  /** Lines of rows that an earlier process may have left without one. */
+  replay(exchanges: readonly Exchange[]): void
+}
+
+export function createLogSink({ meter, write = writeStdout, waitingBytesMax = waitingBytesUsualMax, onMark }: LogOptions): LogSink {
   const dropped = meter.counter('tokenweir.log.dropped', {})
   let waiting: Chunk[] = []
   let waitingBytes = 0
@@ -35,10 +49,15 @@ export function createLogSink({ meter, write = writeStdout, waitingBytesMax = wa
 
   function next(): void {
     const lines = waiting.reduce((sum, chunk) => sum + chunk.lines, 0)
-    underWay = waiting.length === 0 ? undefined : { bytes: Buffer.concat(waiting.map(({ bytes }) => bytes)), lines }
+    const mark = waiting.reduce((last, chunk) => chunk.mark || last, 0)
+    underWay = lines === 0 ? undefined : { bytes: Buffer.concat(waiting.map(({ bytes }) => bytes)), lines, mark }
     waiting = []
-    if (underWay === undefined) onIdle?.()
-    else attempt(underWay)
+    if (underWay !== undefined) {
+      attempt(underWay)
+      return
+    }
+    out(mark)
+    onIdle?.()
   }
 
   function attempt(chunk: Chunk): void {
@@ -49,13 +68,14 @@ export function createLogSink({ meter, write = writeStdout, waitingBytesMax = wa
       }
       if (error === null && written < chunk.bytes.length) {
         waitingBytes -= written
-        attempt({ bytes: chunk.bytes.subarray(written), lines: chunk.lines })
+        attempt({ ...chunk, bytes: chunk.bytes.subarray(written) })
         return
       }
       waitingBytes -= chunk.bytes.length
       if (error !== null) dropped.add(chunk.lines)
       // Nobody will ever read again. Any other error (a full disk) may pass, and only costs this chunk.
       if (error?.code === 'EPIPE' || error?.code === 'EBADF') giveUp()
+      out(chunk.mark)
       next()
     })
   }
@@ -67,21 +87,39 @@ export function createLogSink({ meter, write = writeStdout, waitingBytesMax = wa
     waitingBytes = 0
   }
 
+  function out(mark: number): void {
+    if (mark > 0) onMark?.(mark)
+  }
+
+  function push(text: string, lines: number, mark: number): void {
+    const bytes = Buffer.from(text)
+    if (closed || waitingBytes + bytes.length > waitingBytesMax) {
+      dropped.add(lines)
+      waiting.push({ bytes: new Uint8Array(0), lines: 0, mark })
+    } else {
+      waiting.push({ bytes, lines, mark })
+      waitingBytes += bytes.length
+    }
+    if (underWay === undefined) next()
+  }
+
+  let gathered = ''
+  let gatheredLines = 0
+
   return {
     name: 'log',
     record({ ended }) {
-      if (ended.length === 0) return
-      let text = ''
-      for (const exchange of ended) text += `${logLine(exchange)}\n`
-      const bytes = Buffer.from(text)
-      if (closed || waitingBytes + bytes.length > waitingBytesMax) {
-        dropped.add(ended.length)
-        return
-      }
-      waiting.push({ bytes, lines: ended.length })
-      waitingBytes += bytes.length
-      if (underWay === undefined) next()
+      for (const exchange of ended) gathered += `${logLine(exchange)}\n`
+      gatheredLines += ended.length
     },
+    letOut(mark) {
+      if (gatheredLines === 0 && mark === 0) return
+      const [text, lines] = [gathered, gatheredLines]
+      gathered = ''
+      gatheredLines = 0
+      push(text, lines, mark)
+    },
+    replay: (exchanges) => push(exchanges.map((exchange) => `${logLine(exchange, true)}\n`).join(''), exchanges.length, 0),
     close() {
       if (underWay === undefined) return Promise.resolve()
       return new Promise((resolve) => {
@@ -95,14 +133,23 @@ export function createLogSink({ meter, write = writeStdout, waitingBytesMax = wa
 const streamedMessage = 'Streaming request logged'
 const otherMessage = 'Request logged'
 
-/** One JSON object. What is not known is left out; there are no headers, no query and no content in it. */
-export function logLine(exchange: Exchange): string {
+/** The `msg` of an exchange's line. */
+export function logMessage({ ending }: Exchange): string {
+  return ending.streamed && ending.status !== undefined && ending.status < 400 ? streamedMessage : otherMessage
+}
+
+/**
+ * One JSON object. What is not known is left out; there are no headers, no query and no content in it. `replayed`: made of the row after a
+ * kill, when the first line may be out or not.
+ */
+export function logLine(exchange: Exchange, replayed?: boolean): string {
   const { opening, ending, request, response } = exchange
   const usage = response?.usage
   return JSON.stringify({
     time: new Date(opening.startedAt + ending.endMs).toISOString(),
     level: levelOf(exchange),
-    msg: ending.streamed && ending.status !== undefined && ending.status < 400 ? streamedMessage : otherMessage,
+    msg: logMessage(exchange),
+    replayed,
     trace_id: opening.traceId,
     span_id: opening.spanId,
     exchange_id: opening.id,
@@ -132,7 +179,7 @@ export function logLine(exchange: Exchange): string {
     cost: costOf(exchange),
     cost_status: exchange.cost?.status,
     time_to_first_chunk_ms: rounded(ending.firstChunkMs),
-    duration_ms: rounded(ending.endMs),
+    duration_ms: exchange.endUnseen === true ? undefined : rounded(ending.endMs),
     request_bytes: ending.requestBytes,
     response_bytes: ending.responseBytes,
     notes: exchange.notes.length === 0 ? undefined : exchange.notes,
@@ -145,7 +192,7 @@ function costOf({ cost }: Exchange): number | undefined {
 }
 
 /** A caller's mistake is a warning, everything that failed on the upstream's side an error. */
-function levelOf({ errorType, ending }: Exchange): 'info' | 'warn' | 'error' {
+export function levelOf({ errorType, ending }: Exchange): 'info' | 'warn' | 'error' {
   if (errorType === undefined) return 'info'
   return ending.status !== undefined && ending.status >= 400 && ending.status < 500 ? 'warn' : 'error'
 }

@@ -91,6 +91,7 @@ export const attributes = {
   reason: { type: 'string', description: 'As `tokenweir.usage.reason`, or why something was dropped. A label only.' },
   end_reason: { type: 'string', description: 'As `tokenweir.end_reason`. A label only.' },
   caller: { type: 'string', description: 'As `tokenweir.caller`. A label only.' },
+  signal: { type: 'string', description: '`traces` or `logs`. A label only.' },
   token_type: { type: 'string', description: 'input or output. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
   label: { type: 'string', description: 'Name of the label whose value became `other`. A label only.' },
@@ -140,7 +141,7 @@ const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.r
 
 type Label = AttributeName
 const counter = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'counter', unit, description, labels }) as const
-const updown = (unit: string, description: string) => ({ kind: 'updown', unit, description, labels: [] }) as const
+const updown = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'updown', unit, description, labels }) as const
 const gauge = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'gauge', unit, description, labels }) as const
 const histogram = (unit: string, buckets: readonly number[], description: string, ...labels: Label[]) =>
   ({ kind: 'histogram', unit, buckets, description, labels }) as const
@@ -246,12 +247,25 @@ export const metrics = {
   'tokenweir.log.dropped': counter('{line}', 'Log lines dropped: standard output was closed or too slow.'),
   'tokenweir.ledger.written': counter('{row}', 'Ledger rows opened or closed.'),
   'tokenweir.ledger.failures': counter('{batch}', 'Writes to the ledger that failed and are tried again.'),
+  'tokenweir.ledger.expired': counter('{row}', 'Rows removed because they were too old, or the ledger too large.'),
+  'tokenweir.ledger.bytes': updown('By', "Size of the ledger's file."),
+  'tokenweir.ledger.writable': updown('{ledger}', '1 while the ledger can be written, else 0.'),
   'tokenweir.ledger.dropped': counter('{row}', 'Rows given up because too many waited for the ledger.'),
   'tokenweir.ledger.recovered': counter('{row}', 'Rows that a killed process had left open, closed at start-up.'),
   'tokenweir.ledger.depth': updown('{row}', 'Rows that wait to be written.'),
-  'tokenweir.spans.exported': counter('{span}', 'Spans that the collector acknowledged.'),
-  'tokenweir.spans.dropped': counter('{span}', 'Spans given up: `queue_full`, or `export_failed` after every retry.', 'reason'),
-  'tokenweir.spans.depth': updown('{span}', 'Spans that wait for export.'),
+  'tokenweir.spool.depth': updown('{record}', 'Spans or log records that wait for the collector.', 'signal'),
+  'tokenweir.spool.bytes': updown('By', 'Bytes that wait for the collector.', 'signal'),
+  'tokenweir.spool.oldest_age': gauge('s', 'How long the oldest that waits for the collector has waited; 0 when nothing waits.', 'signal'),
+  'tokenweir.spool.written': counter('{record}', 'Spans or log records given to the spool.', 'signal'),
+  'tokenweir.spool.delivered': counter('{record}', 'Spans or log records that the collector acknowledged.', 'signal'),
+  'tokenweir.spool.replayed': counter('{record}', 'Of those delivered, what an earlier process had left in the spool.', 'signal'),
+  'tokenweir.spool.dropped': counter(
+    '{record}',
+    'Given up: too old (`age`), too much (`size`), not taken by the collector (`refused`, `rejected`), or never on disk (`unwritable`).',
+    'signal',
+    'reason',
+  ),
+  'tokenweir.spool.failures': counter('{request}', 'Exports that failed; what they held is sent again.', 'signal'),
   'process.memory.usage': updown('By', 'Resident memory of the process.'),
   'process.cpu.time': counter('s', 'CPU time of the process.', 'cpu.mode'),
   'nodejs.eventloop.delay.p50': gauge('s', 'Median event-loop delay since the last reading.', 'thread.name'),
@@ -270,11 +284,13 @@ export type ReadingName = OfKind<'updown' | 'gauge'>
 /** Longer values of a label become `other`: a model name may be as long as a request body. */
 export const labelCharsMax = 200
 
-/** What the default translation adds to a name, by unit; annotations in braces add nothing. */
+/** What the default translation adds to a name, by unit, unless it is in the name already; annotations in braces add nothing. */
 const prometheusUnits: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' }
 
 /** The name that Prometheus shows under the default OTLP translation: `gen_ai_client_operation_duration_seconds`, `tokenweir_requests_total`. */
 export function prometheusName(name: MetricName): string {
   const { unit, kind } = metrics[name]
-  return `${name.replaceAll('.', '_')}${prometheusUnits[unit] ?? ''}${kind === 'counter' ? '_total' : ''}`
+  const base = name.replaceAll('.', '_')
+  const suffix = prometheusUnits[unit] ?? ''
+  return `${base}${base.endsWith(suffix) ? '' : suffix}${kind === 'counter' ? '_total' : ''}`
 }

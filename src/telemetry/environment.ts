@@ -1,7 +1,9 @@
 /**
  * What the `OTEL_*` variables ask for, read without side effects. The rules are those of the specification ("Environment Variable
- * Specification") and of sdk-node 0.301, with three of our own: nothing is exported until an endpoint or an exporter is configured, the
- * sampler is `always_on` (the usual default drops requests that arrive with `traceparent …-00`), and the span queue holds 65,536.
+ * Specification") and of sdk-node 0.301, with four of our own: nothing is exported until an endpoint or an exporter is configured, the
+ * sampler is `always_on` (the usual default drops requests that arrive with `traceparent …-00`), 65,536 records
+ * wait in memory (on disk there is room for more), and log records leave only when OTEL_LOGS_EXPORTER or the endpoint of logs is set: the same
+ * lines stand on standard output, and many collect those.
  * What the exporters themselves read (endpoint, headers, compression, timeout, certificates, temporality) is left to them.
  */
 
@@ -19,14 +21,18 @@ export type SamplerName =
 export interface TelemetryPlan {
   readonly traces: readonly ExporterName[]
   readonly metrics: readonly ExporterName[]
+  readonly logs: readonly ExporterName[]
   readonly traceProtocol: Protocol
   readonly metricProtocol: Protocol
+  readonly logProtocol: Protocol
   readonly sampler: { readonly name: SamplerName; readonly ratio: number }
-  readonly spanQueue: {
-    readonly maxQueueSize: number
-    readonly maxExportBatchSize: number
-    readonly scheduledDelayMillis: number
-    readonly exportTimeoutMillis: number
+  readonly queue: {
+    /** Records that wait in memory while the disk cannot be written. */
+    readonly recordsMax: number
+    /** Records in one request. */
+    readonly requestRecordsMax: number
+    /** How long records wait for company. */
+    readonly delayMs: number
   }
   readonly metricIntervalMs: number
   readonly metricTimeoutMs: number
@@ -40,26 +46,26 @@ export interface TelemetryPlan {
   readonly problems: readonly string[]
 }
 
-/** Spans that wait for the collector. */
-const spanQueueMax = 65_536
+const queueRecordsMax = 65_536
 
 export function planTelemetry(env: Environment): TelemetryPlan {
   const problems: string[] = []
   const read = createReader(env, problems)
   const disabled = read.text('OTEL_SDK_DISABLED')?.toLowerCase() === 'true'
-  const maxQueueSize = read.positive('OTEL_BSP_MAX_QUEUE_SIZE', spanQueueMax)
+  const recordsMax = read.positive('OTEL_BSP_MAX_QUEUE_SIZE', queueRecordsMax)
   const metricIntervalMs = read.positive('OTEL_METRIC_EXPORT_INTERVAL', 60_000)
   return {
     traces: disabled ? [] : exporters(read, 'TRACES', problems),
     metrics: disabled ? [] : exporters(read, 'METRICS', problems),
+    logs: disabled ? [] : exporters(read, 'LOGS', problems),
     traceProtocol: protocol(read, 'TRACES', problems),
     metricProtocol: protocol(read, 'METRICS', problems),
+    logProtocol: protocol(read, 'LOGS', problems),
     sampler: sampler(read, problems),
-    spanQueue: {
-      maxQueueSize,
-      maxExportBatchSize: Math.min(maxQueueSize, read.positive('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 512)),
-      scheduledDelayMillis: read.positive('OTEL_BSP_SCHEDULE_DELAY', 5000),
-      exportTimeoutMillis: read.positive('OTEL_BSP_EXPORT_TIMEOUT', 30_000),
+    queue: {
+      recordsMax,
+      requestRecordsMax: Math.min(recordsMax, read.positive('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 512)),
+      delayMs: read.positive('OTEL_BSP_SCHEDULE_DELAY', 5000),
     },
     metricIntervalMs,
     metricTimeoutMs: Math.min(metricIntervalMs, read.positive('OTEL_METRIC_EXPORT_TIMEOUT', 30_000)),
@@ -99,24 +105,28 @@ function createReader(env: Environment, problems: string[]) {
   }
 }
 
+type SignalName = 'TRACES' | 'METRICS' | 'LOGS'
+
 /** `otlp` when an endpoint is configured; what OTEL_{signal}_EXPORTER says when it is set. */
-function exporters(read: Reader, signal: 'TRACES' | 'METRICS', problems: string[]): readonly ExporterName[] {
+function exporters(read: Reader, signal: SignalName, problems: string[]): readonly ExporterName[] {
   const variable = `OTEL_${signal}_EXPORTER`
   const named = read.list(variable)
   if (named === undefined) {
-    const endpoint = read.text(`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) ?? read.text('OTEL_EXPORTER_OTLP_ENDPOINT')
+    const general = signal === 'LOGS' ? undefined : read.text('OTEL_EXPORTER_OTLP_ENDPOINT')
+    const endpoint = read.text(`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) ?? general
     return endpoint === undefined ? [] : ['otlp']
   }
   if (named.includes('none')) return []
   return [...new Set(named)].filter((name): name is ExporterName => {
-    if (name === 'otlp' || name === 'console') return true
+    // Standard output has every log line already.
+    if (name === 'otlp' || name === 'console') return name === 'otlp' || signal !== 'LOGS'
     // The admin port always serves Prometheus text, so there is nothing to start.
     if (name !== 'prometheus') problems.push(`${variable}: "${name}" is not known; use otlp, console or none.`)
     return false
   })
 }
 
-function protocol(read: Reader, signal: 'TRACES' | 'METRICS', problems: string[]): Protocol {
+function protocol(read: Reader, signal: SignalName, problems: string[]): Protocol {
   const own = `OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`
   const variable = read.text(own) === undefined ? 'OTEL_EXPORTER_OTLP_PROTOCOL' : own
   const given = read.text(variable) ?? 'http/protobuf'

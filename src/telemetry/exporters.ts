@@ -1,32 +1,15 @@
 /**
- * The exporters of each protocol, loaded only when one is asked for: importing all of them, as sdk-node does, takes longer than the rest of
+ * The metric exporters of each protocol, loaded only when one is asked for: importing all of them, as sdk-node does, takes longer than the rest of
  * the start (520–670 ms against 130 ms measured on two shared cores). They read their endpoint, headers, compression, timeout and
  * certificates from `process.env` themselves.
  */
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics'
-import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import type { ExporterName, Protocol } from './environment.ts'
-
-interface ExporterOptions {
-  /** Exports under way at once; more are refused. At shutdown every waiting batch is exported at once. */
-  readonly concurrencyLimit: number
-}
-
-const spanExporters: Readonly<Record<Protocol, (options: ExporterOptions) => Promise<SpanExporter>>> = {
-  'http/protobuf': async (options) => new (await import('@opentelemetry/exporter-trace-otlp-proto')).OTLPTraceExporter(options),
-  'http/json': async (options) => new (await import('@opentelemetry/exporter-trace-otlp-http')).OTLPTraceExporter(options),
-  grpc: async (options) => new (await import('@opentelemetry/exporter-trace-otlp-grpc')).OTLPTraceExporter(options),
-}
 
 const metricExporters: Readonly<Record<Protocol, () => Promise<PushMetricExporter>>> = {
   'http/protobuf': async () => new (await import('@opentelemetry/exporter-metrics-otlp-proto')).OTLPMetricExporter(),
   'http/json': async () => new (await import('@opentelemetry/exporter-metrics-otlp-http')).OTLPMetricExporter(),
   grpc: async () => new (await import('@opentelemetry/exporter-metrics-otlp-grpc')).OTLPMetricExporter(),
-}
-
-export async function createSpanExporter(name: ExporterName, protocol: Protocol, options: ExporterOptions): Promise<SpanExporter> {
-  if (name === 'otlp') return spanExporters[protocol](options)
-  return new (await import('@opentelemetry/sdk-trace')).ConsoleSpanExporter()
 }
 
 export async function createMetricExporter(name: ExporterName, protocol: Protocol): Promise<PushMetricExporter> {

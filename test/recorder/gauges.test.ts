@@ -7,7 +7,8 @@ import { samples } from '../sinks/scrape.ts'
 
 function start(gauges = new Int32Array(gaugeCells)) {
   const meter = createMeter(Date.now)
-  onTestFinished(recordGauges(meter, gauges))
+  const { stop } = recordGauges(meter, gauges)
+  onTestFinished(stop)
   return { meter, gauges }
 }
 

@@ -1,0 +1,64 @@
+/** Old rows leave the ledger, a few at a time, so that no batch waits for them; freed pages go back to the disk. */
+import type { Meter } from '../telemetry/meter.ts'
+import type { Tables } from './tables.ts'
+
+export interface RetentionLimits {
+  /** 0 is without limit. */
+  readonly ageMsMax: number
+  /** Of the file, without its free pages. */
+  readonly bytesMax: number
+}
+
+export interface RetentionOptions {
+  readonly limits: RetentionLimits
+  readonly meter: Meter
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** Rows removed in one step: some milliseconds. */
+  readonly stepRows?: number
+}
+
+export interface Retention {
+  /** Goes on in steps until nothing is too old and the file small enough. `isStopped` ends it before. */
+  begin(tables: Tables, isStopped: () => boolean): void
+  stop(): void
+}
+
+const stepUsualRows = 500
+const stepPages = 256
+/** Free pages that stay in the file: they are used again soon. */
+const freeBytesMax = 4 * 2 ** 20
+const betweenStepsMs = 100
+
+export function createRetention({ limits, meter, now, stepRows = stepUsualRows }: RetentionOptions): Retention {
+  const expired = meter.counter('tokenweir.ledger.expired', {})
+  let next: NodeJS.Timeout | undefined
+
+  /** How many rows left; 0 when none needs to. */
+  function step(tables: Tables): number {
+    const isTooLarge = tables.size().usedBytes > limits.bytesMax
+    const before = isTooLarge ? Number.MAX_VALUE : limits.ageMsMax === 0 ? 0 : now() - limits.ageMsMax
+    const count = before === 0 ? 0 : tables.expireRows(before, stepRows)
+    expired.add(count)
+    const { bytes, usedBytes } = tables.size()
+    if (count > 0 || bytes - usedBytes > freeBytesMax) tables.vacuum(stepPages)
+    return count
+  }
+
+  function begin(tables: Tables, isStopped: () => boolean): void {
+    if (next !== undefined) return
+    const count = step(tables)
+    if (count < stepRows) return
+    next = setTimeout(() => {
+      next = undefined
+      if (isStopped()) return
+      try {
+        begin(tables, isStopped)
+      } catch {
+        // What fails here fails at the next commit too, and is reported there.
+      }
+    }, betweenStepsMs).unref()
+  }
+
+  return { begin, stop: () => clearTimeout(next) }
+}
