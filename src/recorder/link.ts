@@ -83,6 +83,8 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
         one.isRequestTold = false
         refresh(one)
       }
+      // What has ended since the last batch was gathered is told to a recorder that knows nothing of it either.
+      ended = ended.map((one) => ({ ...one, isOpeningTold: false, isRequestTold: false }))
       schedule()
     },
     onDone(batch) {

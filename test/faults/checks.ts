@@ -4,8 +4,18 @@ import type { Sent } from './load.ts'
 import type { Sidecar } from './sidecar.ts'
 import { endReasons } from './upstream.ts'
 
-/** What a SIGKILL can lose: answers that ended less than this before it. */
+/**
+ * What a SIGKILL can lose: answers that ended less than this before it, not counting the time in which the process was kept from the cores:
+ * on a machine with more work than cores, threads stand still for longer than this.
+ */
 export const commitWindowMs = 100
+
+export interface Kill {
+  /** Milliseconds of `performance.now()`. */
+  readonly at: number
+  /** How long the process's threads had to wait for a core between that moment and the kill. */
+  readonly waitedMsSince: (moment: number) => number
+}
 
 interface Row {
   readonly id: string
@@ -17,10 +27,12 @@ export interface LedgerVerdict {
   readonly rows: number
   /** Answers received in full inside the commit window before a kill whose rows are not there, or not whole. */
   readonly lostInWindow: number
+  /** Of those, how many only because the process had to wait for a core. */
+  readonly lostWaiting: number
 }
 
 /** Every request whose answer its client has in full is one row that says so; nothing is twice, nothing open, the file is sound. */
-export function checkLedger(sidecar: Sidecar, sent: readonly Sent[], killedAt: readonly number[] = []): LedgerVerdict {
+export function checkLedger(sidecar: Sidecar, sent: readonly Sent[], kills: readonly Kill[] = []): LedgerVerdict {
   expect(sidecar.rows('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }])
   const rows = sidecar.rows('SELECT id, parent_span_id, end_reason FROM exchanges ORDER BY id') as unknown as Row[]
   expect(rows.filter(({ end_reason }) => end_reason === null)).toEqual([])
@@ -30,6 +42,7 @@ export function checkLedger(sidecar: Sidecar, sent: readonly Sent[], killedAt: r
   expect(rows.filter(({ parent_span_id }) => !known.has(parent_span_id))).toEqual([])
   const wrong: object[] = []
   let lostInWindow = 0
+  let lostWaiting = 0
   for (const one of sent) {
     const { kind, wholeAt } = one
     if (wholeAt === undefined || kind === 'hold') continue
@@ -37,12 +50,16 @@ export function checkLedger(sidecar: Sidecar, sent: readonly Sent[], killedAt: r
     const is = row?.end_reason
     // One that left may have had its whole answer by then.
     if (is === endReasons[kind] || one.status === 502 || (one.leaves && is === 'client-aborted')) continue
-    const kill = killedAt.find((at) => at >= wholeAt)
-    if (kill !== undefined && kill - wholeAt < commitWindowMs) lostInWindow++
-    else wrong.push({ ...one, row, msBeforeKill: kill === undefined ? undefined : kill - wholeAt })
+    // The kill that cut this process short: the first after the request had begun. Its client may read the answer's end after it.
+    const kill = kills.find(({ at }) => at >= one.startedAt)
+    const beforeMs = kill === undefined ? Number.POSITIVE_INFINITY : kill.at - wholeAt
+    const waitedMs = kill?.waitedMsSince(wholeAt) ?? 0
+    if (beforeMs - waitedMs >= commitWindowMs) wrong.push({ ...one, row, beforeMs, waitedMs })
+    else lostInWindow++
+    if (beforeMs >= commitWindowMs) lostWaiting++
   }
   expect(wrong).toEqual([])
-  return { rows: rows.length, lostInWindow }
+  return { rows: rows.length, lostInWindow, lostWaiting }
 }
 
 /** How many rows ended in each way. */

@@ -1,7 +1,7 @@
 /** The product as people start it, over one folder: killed, stopped and started again on the same ledger. Each process has log and stderr files of its own. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -39,6 +39,8 @@ export interface Sidecar {
   metrics(): Promise<Counters>
   /** Status of `/readyz`. */
   ready(): Promise<number>
+  /** How long its threads have waited for a core since it started, in milliseconds, added up: a busy machine is no fault of its own. */
+  waitedMs(): number
   /** Resident memory, in MiB. */
   memory(): number
   rows(query: string): Record<string, unknown>[]
@@ -141,6 +143,11 @@ export function createSidecar({ upstream, env, through = [], ledgerFolder }: Sid
         ({ status }) => status,
         () => 0,
       ),
+    waitedMs() {
+      // The second figure of schedstat, in nanoseconds.
+      const tasks = `/proc/${child?.pid}/task`
+      return readdirSync(tasks).reduce((sum, task) => sum + Number(text(`${tasks}/${task}/schedstat`).split(' ')[1]) / 1e6, 0)
+    },
     memory: () => Number(/^VmRSS:\s+(\d+)/m.exec(text(`/proc/${child?.pid}/status`))?.[1]) / 1024,
     rows(query) {
       const database = new DatabaseSync(ledger, { readOnly: true, timeout: 5000 })

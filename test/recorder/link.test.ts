@@ -83,6 +83,17 @@ describe('a recorder that dies', () => {
       .toEqual([{ resent: false, opened: [], requests: [], ended: [['one', false, undefined, 'answered']] }])
   })
 
+  it('is followed by one that is told all of what ended while it died', async () => {
+    const { link, workers, told, open } = startLink([{}])
+    await link.ready
+    const one = open('one')
+    await expect.poll(() => told[0]?.flatMap(({ opened }) => opened)).toEqual(['one'])
+    const gone = workers[0]?.terminate()
+    one.ended(endingOf({ id: 'one' }), bytes('answered')) // gathered with what follows within 50 ms, by when the recorder is dead
+    await gone
+    await expect.poll(() => told[1]?.flatMap(({ ended }) => ended)).toEqual([['one', true, undefined, 'answered']])
+  })
+
   it('is started again without end, more slowly each time, and nothing is dropped meanwhile', async () => {
     const refusals = Array.from({ length: 7 }, () => ({ refuses: 'The ledger is locked.' }))
     const { link, gauges, workers, told, said, open } = startLink([{ isSilent: true }, ...refusals, {}], { pauseMs: 1 })

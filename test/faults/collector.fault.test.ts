@@ -1,0 +1,88 @@
+/** A collector that is absent, hangs, refuses, fails, rejects and is slow. */
+import { expect, it } from 'vitest'
+import { checkLedger, checkReconciled } from './checks.ts'
+import { type Behaviour, createOwnCollector, createRealCollector, realCollectorMissing } from './collector.ts'
+import { createScene, drained, pause, startScene } from './scene.ts'
+import { createRandom, say, settings } from './settings.ts'
+
+const { outageSeconds, requestsPerSecond } = settings
+
+/** Growth of resident memory that is no leak: heaps breathe, and SQLite's cache fills. */
+const growthMiBMax = 96
+
+const missing = realCollectorMissing()
+if (missing !== undefined) say(`SKIPPED with the real collector, tried with our own receiver only. ${missing}`)
+
+it.each([
+  ['a receiver of our own', createOwnCollector, undefined],
+  ['a real OpenTelemetry Collector', createRealCollector, missing],
+] as const)(
+  `delivers every span exactly once to %s that was absent for ${outageSeconds} s`,
+  { timeout: 3_600_000 },
+  async (_name, create, why) => {
+    if (why !== undefined) return
+    const scene = await createScene()
+    const { sidecar, clients } = scene
+    const collector = await create(sidecar.folder)
+    await sidecar.start(collector.env)
+    clients.aim(sidecar.url)
+    const load = clients.run(requestsPerSecond, ['sse', 'json'], createRandom('outage'))
+    const memory: number[] = []
+    for (let second = 0; second < outageSeconds; second++) {
+      await pause(1000)
+      memory.push(Math.round(sidecar.memory()))
+    }
+    const { length: during } = clients.sent
+    await collector.start()
+    await pause(2000)
+    await load.stop()
+    const memoryAtEnd = Math.round(sidecar.memory())
+    await drained(scene, collector)
+    expect(clients.sent.filter(({ wholeAt }) => wholeAt === undefined)).toEqual([])
+    const { rows } = checkLedger(sidecar, clients.sent)
+    const { spans } = sidecar.reconcile(collector.files())
+    expect({ rows, spans }).toEqual({ rows: clients.sent.length, spans: { exchanges: rows, records: rows, waiting: 0 } })
+    checkReconciled(sidecar, collector.files())
+    say(
+      `outage: ${during} requests in ${outageSeconds} s without a collector, ${rows} in all; memory each second: ${memory.join(' ')}, then ${memoryAtEnd} MiB`,
+    )
+    expect(Math.max(...memory) - (memory[Math.floor(memory.length / 4)] as number)).toBeLessThan(growthMiBMax)
+    expect((await sidecar.stop()).code).toBe(0)
+  },
+)
+
+it('keeps account of every span with a collector that misbehaves in every way, and clients and upstreams that do', {
+  timeout: 600_000,
+}, async () => {
+  const random = createRandom('misbehaving')
+  const scene = await startScene()
+  const { sidecar, clients, collector } = scene
+  const load = clients.run(Math.min(requestsPerSecond, 100), ['sse', 'json', 'slow', 'refused', 'cut', 'reset', 'hold'], random)
+  const behaviours: Behaviour[] = ['hangs', 'refuses', 'fails', 'rejects one', 'is slow', 'takes']
+  behaviours.sort(() => random() - 0.5)
+  for (const behaviour of behaviours) {
+    collector.behave(behaviour)
+    await pause(behaviour === 'hangs' ? 3000 : 1500)
+  }
+  collector.behave('takes')
+  await load.stop()
+  await drained(scene, collector)
+  const { rows } = checkLedger(sidecar, clients.sent)
+  expect(rows).toBe(clients.sent.length)
+  const metrics = await sidecar.metrics()
+  const dropped = (reason: string) => metrics.total('tokenweir.spool.dropped', { signal: 'traces', reason })
+  say(`misbehaving: ${behaviours.join(', ')}; ${rows} requests, answered ${JSON.stringify(collector.requests)}`)
+  expect([dropped('refused'), dropped('rejected'), dropped('unwritable')]).toEqual([collector.refused(), collector.rejected(), 0])
+  checkReconciled(sidecar, collector.files())
+  // And it is seen to disagree: one row less, and both spans and log lines have one too many.
+  expect((await sidecar.stop()).code).toBe(0)
+  const { DatabaseSync } = await import('node:sqlite')
+  const database = new DatabaseSync(sidecar.ledger)
+  database.exec('DELETE FROM exchanges WHERE id = (SELECT id FROM exchanges ORDER BY id LIMIT 1 OFFSET 3)')
+  database.close()
+  const { equal, differences } = sidecar.reconcile(collector.files())
+  expect([equal, differences.map(({ what, count }) => [what, count])]).toEqual([
+    false,
+    expect.arrayContaining([['log lines without a row', 1]]),
+  ])
+})
