@@ -405,6 +405,11 @@ limits:
   drainBytes: 8388608    # default
   headerBytes: 65536     # default
   labelValues: 1000      # default
+retention:
+  days: 90               # default
+  bytes: 10737418240     # default
+  spoolBytes: 268435456  # default
+  spoolDays: 7           # default
 prices: []               # default
 estimates:
   enabled: false         # default

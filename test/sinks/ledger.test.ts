@@ -1,10 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Ledger, openLedger } from '../../src/sinks/ledger.ts'
+import { createLedgerSink, ledgerShape } from '../../src/sinks/ledger.ts'
 import { columns } from '../../src/sinks/ledger-columns.ts'
+import type { Batch } from '../../src/sinks/sink.ts'
+import { openStore } from '../../src/store/store.ts'
 import { createMeter, type Meter } from '../../src/telemetry/meter.ts'
 import { exchangeOf, failedExchangeOf, openingOf, startedAt } from './exchange-of.ts'
 import { samples } from './scrape.ts'
@@ -13,6 +15,13 @@ function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'tokenweir-ledger-'))
   onTestFinished(() => rmSync(path, { recursive: true, force: true }))
   return path
+}
+
+/** The sink with its store: each batch is recorded and committed. */
+interface Ledger {
+  record(batch: Batch): void
+  isWritable(): boolean
+  close(): void
 }
 
 interface Opened {
@@ -25,8 +34,13 @@ interface Opened {
 function open(path = join(folder(), 'ledger.db'), options: { rowsWaitingMax?: number; retryMs?: number } = {}): Opened {
   const meter = createMeter(Date.now)
   const lines: string[] = []
-  const ledger = openLedger({ path, meter, report: (line) => lines.push(line), ...options })
-  return { path, ledger, meter, lines }
+  const store = openStore({ path, shape: ledgerShape, meter, report: (line) => lines.push(line), ...options })
+  const sink = createLedgerSink(store)
+  const record = (batch: Batch) => {
+    sink.record(batch)
+    store.commit()
+  }
+  return { path, ledger: { record, isWritable: store.isWritable, close: store.close }, meter, lines }
 }
 
 /** What another program reads from the file while the ledger is open. */
@@ -73,6 +87,10 @@ describe('a row', () => {
         route: 'default',
         server_address: 'api.example.com',
         server_port: 443,
+        trace_flags: 1,
+        trace_state: null,
+        link: null,
+        usage_by_caller: null,
         ended_at: startedAt + 260.5,
         end_reason: 'completed',
         status: 200,
@@ -107,6 +125,7 @@ describe('a row', () => {
         drained_ms: null,
         notes: '["limit_hit"]',
         caller: null,
+        responses: null,
         cost: 0.0125,
         cost_status: 'priced',
         cost_source: 'table',
@@ -114,7 +133,7 @@ describe('a row', () => {
         estimated_output_tokens: 8,
       },
     ])
-    await ledger.close()
+    ledger.close()
   })
 
   it('tells a cost of zero from one that is not known', async () => {
@@ -126,7 +145,7 @@ describe('a row', () => {
       { cost: null, cost_status: 'unpriced', cost_source: null, estimated_input_tokens: null },
       { cost: null, cost_status: null, cost_source: null, estimated_input_tokens: null },
     ])
-    await ledger.close()
+    ledger.close()
   })
 
   it('is opened when the request starts and closed when it ends', async () => {
@@ -140,7 +159,7 @@ describe('a row', () => {
       { id: id(1), ended_at: startedAt + 260.5, end_reason: 'completed', status: 429, error_type: '429' },
     ])
     expect(meter.total('tokenweir.ledger.written')).toBe(2)
-    await ledger.close()
+    ledger.close()
   })
 
   it('is written once when the request starts and ends in one batch', async () => {
@@ -148,7 +167,7 @@ describe('a row', () => {
     ledger.record({ opened: [openingOf({ id: id(1) })], ended: [exchangeOf({ opening: { id: id(1) } })] })
     expect(rows(path, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: 'completed' }])
     expect(meter.total('tokenweir.ledger.written')).toBe(1)
-    await ledger.close()
+    ledger.close()
   })
 
   it('does not wait any more once it is written', async () => {
@@ -159,10 +178,12 @@ describe('a row', () => {
       tokenweir_ledger_written_total: 2,
       tokenweir_ledger_failures_total: 0,
       tokenweir_ledger_dropped_total: 0,
-      tokenweir_ledger_recovered_total: 0,
+      tokenweir_ledger_expired_total: 0,
       tokenweir_ledger_depth: 0,
+      tokenweir_ledger_writable: 1,
+      tokenweir_ledger_bytes: expect.any(Number),
     })
-    await ledger.close()
+    ledger.close()
   })
 
   it('never fails its batch, whatever was read from a body', async () => {
@@ -170,7 +191,7 @@ describe('a row', () => {
     const model = { not: 'a string' } as unknown as string
     ledger.record({ opened: [], ended: [exchangeOf({ request: { operation: 'chat', usageExpected: true, model } })] })
     expect(rows(path, 'SELECT id, request_model FROM exchanges')).toEqual([{ id: id(1), request_model: null }])
-    await ledger.close()
+    ledger.close()
   })
 })
 
@@ -178,117 +199,20 @@ describe('the file', () => {
   it('has the documented columns, its schema version and a mark of its own', async () => {
     const { path, ledger } = open()
     expect(rows(path, "SELECT name, type FROM pragma_table_info('exchanges')")).toEqual(columns.map(({ name, type }) => ({ name, type })))
-    expect(rows(path, 'PRAGMA user_version')).toEqual([{ user_version: 1 }])
+    expect(rows(path, 'PRAGMA user_version')).toEqual([{ user_version: 2 }])
     expect(rows(path, 'PRAGMA application_id')).toEqual([{ application_id: 0x74776572 }])
     expect(rows(path, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
     expect(columns.filter(({ description }) => !description.endsWith('.'))).toEqual([])
-    await ledger.close()
+    ledger.close()
   })
 
   it('is made in a folder that does not exist yet, and keeps its rows when it is opened again', async () => {
     const first = open(join(folder(), 'a', 'b', 'ledger.db'))
     first.ledger.record({ opened: [], ended: [exchangeOf()] })
-    await first.ledger.close()
+    first.ledger.close()
     const second = open(first.path)
     expect(rows(first.path, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: 'completed' }])
-    expect(second.meter.total('tokenweir.ledger.recovered')).toBe(0)
-    await second.ledger.close()
-  })
-
-  it('closes the rows that a killed process left open, and invents no end for them', async () => {
-    const first = open()
-    first.ledger.record({ opened: [openingOf({ id: id(1) })], ended: [exchangeOf({ opening: { id: id(2) } })] })
-    // No close: the process is gone, and its connection with it.
-    const second = open(first.path)
-    expect(rows(first.path, 'SELECT id, end_reason, ended_at, duration_ms FROM exchanges ORDER BY id')).toEqual([
-      { id: id(1), end_reason: 'sidecar-stopped', ended_at: null, duration_ms: null },
-      { id: id(2), end_reason: 'completed', ended_at: startedAt + 260.5, duration_ms: 260.5 },
-    ])
-    expect(second.meter.total('tokenweir.ledger.recovered')).toBe(1)
-    await second.ledger.close()
-    await first.ledger.close()
-  })
-
-  it('takes a request back that was thought to be over', async () => {
-    const first = open()
-    first.ledger.record({ opened: [openingOf({ id: id(1) })], ended: [] })
-    const second = open(first.path)
-    second.ledger.record({ opened: [openingOf({ id: id(1) })], ended: [] })
-    expect(rows(first.path, 'SELECT end_reason FROM exchanges')).toEqual([{ end_reason: null }])
-    await second.ledger.close()
-    await first.ledger.close()
-  })
-})
-
-describe('a file that cannot be the ledger', () => {
-  const refusal = (path: string): string => {
-    try {
-      open(path)
-    } catch (error) {
-      return (error as Error).message
-    }
-    return 'opened'
-  }
-
-  it('is refused when it is no SQLite file', () => {
-    const path = join(folder(), 'notes.txt')
-    writeFileSync(path, 'these are notes, of more than a hundred bytes, so that SQLite looks at a whole header. '.repeat(20))
-    expect(refusal(path)).toBe(`The ledger ${path} is not an SQLite file. Move it away, or choose another file with --ledger FILE.`)
-  })
-
-  it('is refused when it belongs to another program, and is not changed', () => {
-    const path = join(folder(), 'other.db')
-    const other = new DatabaseSync(path)
-    other.exec('CREATE TABLE things (a)')
-    other.close()
-    expect(refusal(path)).toBe(`The ledger ${path} is an SQLite file of another program. Choose another file with --ledger FILE.`)
-    expect(rows(path, 'SELECT name FROM sqlite_schema')).toEqual([{ name: 'things' }])
-    expect(rows(path, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'delete' }])
-  })
-
-  it('is refused when a newer version wrote it', async () => {
-    const { path, ledger } = open()
-    await ledger.close()
-    const newer = new DatabaseSync(path)
-    newer.exec('PRAGMA user_version = 2')
-    newer.close()
-    expect(refusal(path)).toBe(
-      `The ledger ${path} was written by a newer tokenweir (schema version 2; this one knows 1). ` +
-        'Start that version, or choose another file with --ledger FILE.',
-    )
-  })
-
-  it('is refused when it is damaged', async () => {
-    const { path, ledger } = open()
-    for (let index = 0; index < 100; index++) ledger.record({ opened: [openingOf({ id: id(index) })], ended: [] })
-    await ledger.close()
-    const garbage = Buffer.alloc(4096, 0xff)
-    const database = new DatabaseSync(path)
-    const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count'])
-    database.close()
-    const { openSync, writeSync, closeSync } = await import('node:fs')
-    const file = openSync(path, 'r+')
-    for (let page = 1; page < pages; page++) writeSync(file, garbage, 0, garbage.length, page * 4096)
-    closeSync(file)
-    expect(refusal(path)).toBe(
-      `The ledger ${path} is damaged (database disk image is malformed). Move it away, and a new one is made; "sqlite3 ${path} .recover" saves what can be read.`,
-    )
-  })
-
-  it('is refused when its folder cannot be made', () => {
-    const blocking = join(folder(), 'file')
-    writeFileSync(blocking, '')
-    const path = join(blocking, 'ledger.db')
-    expect(refusal(path)).toBe(
-      `The ledger ${path} cannot be written (EEXIST: file already exists, mkdir '${blocking}'). ` +
-        `Give this user write access to ${blocking}, or choose another file with --ledger FILE.`,
-    )
-  })
-
-  it('is refused when it is a folder', () => {
-    const path = join(folder(), 'ledger')
-    mkdirSync(path)
-    expect(refusal(path)).toContain(`The ledger ${path} cannot be written (unable to open database file).`)
+    second.ledger.close()
   })
 })
 
@@ -321,7 +245,7 @@ describe('a ledger that cannot be written', () => {
       `The ledger ${path} cannot be written: database is locked. Rows wait, and are tried again.`,
       `The ledger ${path} can be written again.`,
     ])
-    await ledger.close()
+    ledger.close()
   })
 
   it('drops and counts the rows beyond its limit, but never the end of a request whose start waits', async () => {
@@ -331,7 +255,7 @@ describe('a ledger that cannot be written', () => {
     ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(2) } })] })
     expect(meter.total('tokenweir.ledger.dropped')).toBe(1)
     release()
-    await ledger.close()
+    ledger.close()
     expect(rows(path, 'SELECT id, end_reason FROM exchanges ORDER BY id')).toEqual([
       { id: id(1), end_reason: null },
       { id: id(2), end_reason: 'completed' },
@@ -342,7 +266,7 @@ describe('a ledger that cannot be written', () => {
     const { path, ledger, lines } = open(undefined, { retryMs: 60_000 })
     const release = lock(path)
     ledger.record({ opened: [], ended: [exchangeOf()] })
-    await ledger.close()
+    ledger.close()
     release()
     expect(lines.at(-1)).toBe(`The ledger ${path} could not be written: 1 rows are lost.`)
   })

@@ -71,15 +71,44 @@ function driven(waitingBytesMax?: number) {
   const asked: { bytes: string; done: Parameters<Write>[1] }[] = []
   const meter = createMeter(Date.now)
   const write: Write = (bytes, done) => asked.push({ bytes: Buffer.from(bytes).toString(), done })
-  const sink = createLogSink({ meter, write, ...(waitingBytesMax === undefined ? {} : { waitingBytesMax }) })
-  const record = (...ids: string[]) => sink.record({ opened: [], ended: ids.map((id) => exchangeOf({ opening: { id } })) })
+  const marks: number[] = []
+  const sink = createLogSink({
+    meter,
+    write,
+    onMark: (rowid) => marks.push(rowid),
+    ...(waitingBytesMax === undefined ? {} : { waitingBytesMax }),
+  })
+  const record = (...ids: string[]) => {
+    sink.record({ opened: [], ended: ids.map((id) => exchangeOf({ opening: { id } })) })
+    sink.letOut(0)
+  }
   const idsOf = (text: string | undefined) => [...(text ?? '').matchAll(/"exchange_id":"([^"]+)"/g)].map((match) => match[1])
   const dropped = () => meter.total('tokenweir.log.dropped')
   const failure = (code: string) => Object.assign(new Error(code), { code })
-  return { asked, sink, record, idsOf, dropped, failure }
+  return { asked, sink, record, idsOf, dropped, failure, marks }
 }
 
 describe('writing', () => {
+  it('waits for the commit, and marks the rows whose lines are out', () => {
+    const { asked, sink, record, idsOf, marks } = driven()
+    sink.record({ opened: [], ended: [exchangeOf({ opening: { id: 'a' } })] })
+    expect(asked).toEqual([])
+    sink.letOut(7)
+    record('b') // whose commit failed: its row comes with a later one
+    sink.letOut(9)
+    expect([asked.map(({ bytes }) => idsOf(bytes)), marks]).toEqual([[['a']], []])
+    asked[0]?.done(null, Buffer.byteLength(asked[0].bytes))
+    expect([asked.map(({ bytes }) => idsOf(bytes)), marks]).toEqual([[['a'], ['b']], [7]])
+    asked[1]?.done(null, Buffer.byteLength(asked[1].bytes))
+    expect(marks).toEqual([7, 9])
+  })
+
+  it('says of a line that it may be the second', () => {
+    const { asked, sink } = driven()
+    sink.replay([exchangeOf()])
+    expect(JSON.parse(asked[0]?.bytes ?? '')).toEqual({ ...JSON.parse(logLine(exchangeOf())), replayed: true })
+  })
+
   it('puts a batch into one write, and what comes meanwhile into the next', () => {
     const { asked, record, idsOf } = driven()
     record('a', 'b')

@@ -3,7 +3,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-interface Received {
+export interface Received {
   readonly path: string
   readonly headers: http.IncomingHttpHeaders
   readonly body: Buffer
@@ -19,14 +19,23 @@ export interface Collector {
 // biome-ignore lint/suspicious/noExplicitAny: whatever the exporter put on the wire
 export type OtlpJson = any
 
-export async function startCollector(status = 200): Promise<Collector> {
+export interface Answer {
+  readonly status: number
+  readonly body?: string
+  readonly contentType?: string
+}
+
+/** `answer` is a status, or decides for each request. */
+export async function startCollector(answer: number | ((received: Received) => Answer) = 200): Promise<Collector> {
   const received: Received[] = []
   const server = http.createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk) => chunks.push(chunk))
     request.on('end', () => {
-      received.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks) })
-      response.writeHead(status, { 'content-type': 'application/json' }).end('{}')
+      const one = { path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks) }
+      received.push(one)
+      const { status, body = '{}', contentType = 'application/json' } = typeof answer === 'number' ? { status: answer } : answer(one)
+      response.writeHead(status, { 'content-type': contentType }).end(body)
     })
   })
   await new Promise<void>((resolve) => {
@@ -41,6 +50,11 @@ export async function startCollector(status = 200): Promise<Collector> {
     received,
     json: (path) => received.filter((one) => one.path === path).map(({ body }) => JSON.parse(body.toString())),
   }
+}
+
+/** All spans of one request. */
+export function spansOf({ resourceSpans }: OtlpJson): OtlpJson[] {
+  return resourceSpans.flatMap(({ scopeSpans }: OtlpJson) => scopeSpans.flatMap(({ spans }: OtlpJson) => spans))
 }
 
 /** `[{ key, value: { stringValue } }]` → a plain object. */

@@ -4,10 +4,12 @@ import { planTelemetry, type TelemetryPlan } from '../../src/telemetry/environme
 const nothingSet: TelemetryPlan = {
   traces: [],
   metrics: [],
+  logs: [],
   traceProtocol: 'http/protobuf',
   metricProtocol: 'http/protobuf',
+  logProtocol: 'http/protobuf',
   sampler: { name: 'always_on', ratio: 1 },
-  spanQueue: { maxQueueSize: 65_536, maxExportBatchSize: 512, scheduledDelayMillis: 5000, exportTimeoutMillis: 30_000 },
+  queue: { recordsMax: 65_536, requestRecordsMax: 512, delayMs: 5000 },
   metricIntervalMs: 60_000,
   metricTimeoutMs: 30_000,
   spanLimits: {},
@@ -47,7 +49,7 @@ describe('the OTEL variables', () => {
 
   it('choose the protocol, each signal its own', () => {
     const plan = planTelemetry({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/json' })
-    expect(plan).toEqual({ ...nothingSet, traceProtocol: 'grpc', metricProtocol: 'http/json' })
+    expect(plan).toEqual({ ...nothingSet, traceProtocol: 'grpc', logProtocol: 'grpc', metricProtocol: 'http/json' })
   })
 
   it('set the queue, the intervals and the limits', () => {
@@ -63,7 +65,7 @@ describe('the OTEL variables', () => {
     })
     expect(plan).toEqual({
       ...nothingSet,
-      spanQueue: { maxQueueSize: 100, maxExportBatchSize: 100, scheduledDelayMillis: 50, exportTimeoutMillis: 60 },
+      queue: { recordsMax: 100, requestRecordsMax: 100, delayMs: 50 },
       metricIntervalMs: 1000,
       metricTimeoutMs: 1000,
       spanLimits: { attributeCountLimit: 20, attributeValueLengthLimit: 30 },

@@ -1,12 +1,20 @@
+import { mkdtempSync, rmSync } from 'node:fs'
 import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { ledgerShape } from '../../src/sinks/ledger.ts'
+import { columns } from '../../src/sinks/ledger-columns.ts'
+import { wholeRow } from '../../src/sinks/ledger-rows.ts'
+import { createOtlpLogSink } from '../../src/sinks/otlp-log.ts'
 import { createSpanSink } from '../../src/sinks/span.ts'
+import { openStore } from '../../src/store/store.ts'
 import { planTelemetry } from '../../src/telemetry/environment.ts'
 import { createMeter, type Meter } from '../../src/telemetry/meter.ts'
 import { createTelemetry, type Telemetry } from '../../src/telemetry/sdk.ts'
 import { exchangeOf, failedExchangeOf, openingOf } from '../sinks/exchange-of.ts'
-import { plain, startCollector } from './collector.ts'
+import { plain, spansOf, startCollector } from './collector.ts'
 
 interface Started {
   readonly telemetry: Telemetry
@@ -23,13 +31,25 @@ async function start(env: Record<string, string>): Promise<Started> {
   onTestFinished(() => void vi.unstubAllEnvs())
   const lines: string[] = []
   const meter = createMeter(Date.now)
-  const telemetry = await createTelemetry({ plan: planTelemetry(process.env), meter, version: '1.2.3', report: (line) => lines.push(line) })
+  const report = (line: string) => void lines.push(line)
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-sdk-'))
+  const store = openStore({ path: join(folder, 'ledger.db'), shape: ledgerShape, meter, report })
+  onTestFinished(() => {
+    store.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const { spool, addPacket } = store
+  const plan = planTelemetry(process.env)
+  const telemetry = await createTelemetry({ plan, meter, version: '1.2.3', instanceId: store.instanceId(), spool, addPacket, report })
   return {
     telemetry,
     meter,
     lines,
     send(...exchanges) {
       if (telemetry.spans !== undefined) createSpanSink(telemetry.spans, '1.41').record({ opened: [], ended: exchanges })
+      if (telemetry.logs !== undefined) createOtlpLogSink(telemetry.logs).record({ opened: [], ended: exchanges })
+      telemetry.flush()
+      store.commit()
       return telemetry.shutdown()
     },
   }
@@ -102,10 +122,13 @@ describe('an exported span', () => {
 describe('the export', () => {
   it('is of metrics alone when only those have an endpoint', async () => {
     const collector = await startCollector()
-    const { telemetry, send, lines } = await start({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${collector.url}/v1/metrics` })
+    const { telemetry, send, lines } = await start({
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${collector.url}/v1/metrics`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    })
     expect(telemetry.spans).toBeUndefined()
     expect(await send()).toEqual([])
-    expect([collector.received.map(({ path }) => path), lines]).toEqual([[], []])
+    expect([collector.received.map(({ path }) => path), lines]).toEqual([['/v1/metrics'], []])
   })
 
   it('is protobuf unless told otherwise, with the headers and the compression of the variables', async () => {
@@ -144,27 +167,53 @@ describe('the export', () => {
     expect(paths).toEqual(['application/grpc /opentelemetry.proto.collector.trace.v1.TraceService/Export'])
   })
 
-  it('counts the spans that the collector refused, and says so at the end', async () => {
+  it('drops and counts the spans that the collector refuses, and says so', async () => {
     const collector = await startCollector(400)
-    const { send, meter } = await start({ ...jsonTo(collector.url), OTEL_METRICS_EXPORTER: 'none' })
-    expect(await send(exchangeOf(), exchangeOf())).toEqual(['Not all spans could be exported: Bad Request'])
-    expect([meter.total('tokenweir.spans.exported'), meter.total('tokenweir.spans.dropped')]).toEqual([0, 2])
+    const { send, meter, lines } = await start({ ...jsonTo(collector.url), OTEL_METRICS_EXPORTER: 'none' })
+    expect(await send(exchangeOf(), exchangeOf())).toEqual([])
+    expect(lines).toEqual(['The collector refused spans: 400 Bad Request. They are dropped and counted.'])
+    expect([meter.total('tokenweir.spool.delivered'), meter.total('tokenweir.spool.dropped')]).toEqual([0, 2])
   })
 
-  it('counts the spans that found the queue full', async () => {
+  it('sends every span at the end, in requests no larger than asked for', async () => {
     const collector = await startCollector()
-    const { send, meter } = await start({ ...jsonTo(collector.url), OTEL_BSP_MAX_QUEUE_SIZE: '2', OTEL_BSP_SCHEDULE_DELAY: '60000' })
-    await send(exchangeOf(), exchangeOf(), exchangeOf(), exchangeOf(), exchangeOf())
-    // Two went to the exporter as soon as they were a batch, two wait behind them.
-    expect([meter.total('tokenweir.spans.exported'), meter.total('tokenweir.spans.dropped')]).toEqual([4, 1])
-  })
-
-  it('sends every batch at the end, however many wait', async () => {
-    const collector = await startCollector()
-    const { send, meter } = await start({ ...jsonTo(collector.url), OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1', OTEL_METRICS_EXPORTER: 'none' })
+    const { send, meter } = await start({ ...jsonTo(collector.url), OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '20', OTEL_METRICS_EXPORTER: 'none' })
     expect(await send(...Array.from({ length: 50 }, () => exchangeOf()))).toEqual([])
-    expect([meter.total('tokenweir.spans.exported'), meter.total('tokenweir.spans.dropped')]).toEqual([50, 0])
-    expect(collector.json('/v1/traces')).toHaveLength(50)
+    expect([meter.total('tokenweir.spool.delivered'), meter.total('tokenweir.spool.dropped')]).toEqual([50, 0])
+    expect(collector.json('/v1/traces').map((request) => spansOf(request).length)).toEqual([20, 20, 10])
+  })
+})
+
+describe('an exported log record', () => {
+  it('has the message, the ids and the time of its line, and the columns of the row that are not NULL', async () => {
+    const collector = await startCollector()
+    const { send } = await start({ ...jsonTo(collector.url), OTEL_LOGS_EXPORTER: 'otlp', OTEL_TRACES_EXPORTER: 'none' })
+    const opening = { parentSpanId: 'aaaaaaaaaaaaaaaa', caller: 'alice' }
+    expect(await send(failedExchangeOf(429, { opening }))).toEqual([])
+    const [{ scope, logRecords }] = collector.json('/v1/logs')[0].resourceLogs[0].scopeLogs
+    expect(scope).toEqual({ name: 'tokenweir' })
+    const [{ attributes, ...record }] = logRecords
+    expect(record).toEqual({
+      timeUnixNano: '1790000000260750000',
+      observedTimeUnixNano: '1790000000260750000',
+      severityNumber: 13,
+      severityText: 'WARN',
+      body: { stringValue: 'Request logged' },
+      droppedAttributesCount: 0,
+      flags: 1,
+      traceId: '0af7651916cd43dd8448eb211c80319c',
+      spanId: 'b7ad6b7169203331',
+    })
+    const exchange = failedExchangeOf(429, { opening })
+    const row = wholeRow(exchange)
+    const expected = columns.map(({ name }, index) => [name, row[index]] as const).filter(([, value]) => value !== null)
+    expect(plain(attributes)).toEqual(Object.fromEntries(expected))
+  })
+
+  it('is not asked for by the endpoint of everything: standard output has the lines', async () => {
+    const collector = await startCollector()
+    const { telemetry } = await start(jsonTo(collector.url))
+    expect(telemetry.logs).toBeUndefined()
   })
 })
 

@@ -1,0 +1,400 @@
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it } from 'vitest'
+import type { Remains } from '../../src/store/store.ts'
+import type { Packet } from '../../src/telemetry/packet.ts'
+import { exchangeOf, openingOf, startedAt } from '../sinks/exchange-of.ts'
+import { copied, folder, id, open, rows } from './harness.ts'
+
+const packet = (records: number, bytes = 10, signal: Packet['signal'] = 'traces'): Packet => ({
+  signal,
+  encoding: 'protobuf',
+  records,
+  body: new Uint8Array(bytes).fill(records),
+})
+const everything = { packetsMax: 100, recordsMax: 1000, bytesMax: 1e6 }
+
+/** What was left by an earlier process, as it was found. */
+function remainsOf(store: { recover(take: (remains: Remains) => void): void }) {
+  let found: { open: unknown[]; afterMark: unknown[]; lastSignOfLife: number } | undefined
+  store.recover(({ openRows, rowsAfterMark, lastSignOfLife }) => {
+    const afterMark = [...rowsAfterMark()].flat().map((row) => row['id'])
+    found = { open: openRows.map((row) => row['id']), afterMark, lastSignOfLife }
+  })
+  return found
+}
+
+describe('a commit', () => {
+  it('has the rows, the packets and the counts, or none of them', () => {
+    const { path, store, ledger, meter } = open(undefined, { retryMs: 60_000 })
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    const counter = meter.counter('tokenweir.requests', { 'http.route': 'default' })
+    ledger.record({ opened: [], ended: [exchangeOf()] })
+    store.addPacket(packet(3))
+    counter.add(1)
+    expect(store.commit()).toBe(false)
+    other.exec('ROLLBACK')
+    other.close()
+    const found = () => [
+      rows(path, 'SELECT id, end_reason FROM exchanges'),
+      rows(path, 'SELECT signal, records, process FROM spool'),
+      rows(path, "SELECT value FROM series WHERE name IN ('tokenweir.requests', 'tokenweir.ledger.written')"),
+    ]
+    expect(found()).toEqual([[], [], []])
+    store.close()
+    expect(found()).toEqual([
+      [{ id: id(1), end_reason: 'completed' }],
+      [{ signal: 'traces', records: 3, process: 1 }],
+      [{ value: 1 }, { value: 1 }],
+    ])
+  })
+
+  it('is not made when nothing has changed', () => {
+    const { path, store, ledger } = open()
+    ledger.record({ opened: [], ended: [exchangeOf()] })
+    store.commit()
+    const before = readFileSync(`${path}-wal`).length
+    store.commit()
+    expect(readFileSync(`${path}-wal`).length).toBe(before)
+  })
+})
+
+describe('counts', () => {
+  it('go on after a restart where they were, with their start', () => {
+    const first = open(undefined)
+    first.meter.counter('tokenweir.requests', { 'http.route': 'default' }).add(5)
+    first.meter.histogram('gen_ai.client.token.usage', { 'gen_ai.token.type': 'input' }).record(20)
+    first.meter.histogram('tokenweir.overhead.chunk', {}).addToBucket(3, 2)
+    first.ledger.record({ opened: [], ended: [exchangeOf()] })
+    first.store.close()
+    const before = first.counts()
+    const second = open(first.path)
+    expect(second.counts()).toEqual(before)
+    second.meter.counter('tokenweir.requests', { 'http.route': 'default' }).add(1)
+    expect(second.meter.total('tokenweir.requests')).toBe(6)
+    const started = (opened: typeof first) =>
+      opened.meter.collect().flatMap((family) => ('sums' in family && family.name === 'tokenweir.requests' ? family.sums : []))[0]
+        ?.startedAt
+    expect(started(second)).toBe(started(first))
+    expect(second.store.instanceId()).toBe(first.store.instanceId())
+  })
+
+  it('of a metric that is gone, or whose buckets are others, are left out', () => {
+    const first = open()
+    first.meter.histogram('http.server.request.duration', {}).record(1)
+    first.store.close()
+    const database = new DatabaseSync(first.path)
+    database.exec("UPDATE series SET bounds = '1 2 3' WHERE name = 'http.server.request.duration'")
+    database.exec("INSERT INTO series (id, name, labels, started_at, value) VALUES (99999, 'tokenweir.gone', '{}', 1, 4)")
+    database.close()
+    const second = open(first.path)
+    expect(second.counts().filter((line) => /http_server|gone/.test(line))).toEqual([])
+  })
+})
+
+describe('what a killed process leaves', () => {
+  it('is told once: its open rows, and the closed ones whose lines may be missing', () => {
+    const first = open(undefined, { now: () => 5000 })
+    first.ledger.record({ opened: [openingOf({ id: id(1) })], ended: [exchangeOf({ opening: { id: id(2) } })] })
+    first.store.commit()
+    first.store.remember('log_mark', 2)
+    first.ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(3) } })] })
+    first.store.commit()
+    const second = open(copied(first.path))
+    expect(remainsOf(second.store)).toEqual({ open: [id(1)], afterMark: [id(3)], lastSignOfLife: 5000 })
+  })
+
+  it('is closed in one commit with what is made of it: a kill before it changes nothing', () => {
+    const first = open()
+    first.ledger.record({ opened: [openingOf({ id: id(1) })], ended: [] })
+    first.store.commit()
+    const killed = copied(first.path)
+    const second = open(killed)
+    let during: unknown
+    second.store.recover(({ openRows }) => {
+      second.ledger.record({
+        opened: [],
+        ended: [exchangeOf({ opening: { id: String(openRows[0]?.['id']) }, endReason: 'sidecar-stopped' })],
+      })
+      second.store.addPacket(packet(1))
+      second.store.commit()
+      during = rows(killed, 'SELECT end_reason FROM exchanges')
+    })
+    expect(during).toEqual([{ end_reason: null }])
+    expect(rows(killed, 'SELECT end_reason, records FROM exchanges, spool')).toEqual([{ end_reason: 'sidecar-stopped', records: 1 }])
+    expect(remainsOf(open(copied(killed)).store)?.open).toEqual([])
+  })
+
+  it('waits in the spool, and counts as replayed when it is delivered', () => {
+    const first = open()
+    first.store.addPacket(packet(3))
+    first.store.commit()
+    const { store, meter, path } = open(copied(first.path))
+    store.addPacket(packet(2))
+    store.commit()
+    const taken = store.spool.take('traces', everything)
+    expect(taken).toMatchObject({ records: 5, replayed: 3, bodies: [packet(3).body, packet(2).body] })
+    store.spool.settle(taken as never, { kind: 'delivered', rejected: 1 })
+    expect(['delivered', 'replayed', 'dropped', 'written'].map((name) => meter.total(`tokenweir.spool.${name}` as never))).toEqual([
+      4, 2, 1, 5,
+    ])
+    expect([rows(path, 'SELECT * FROM spool'), store.spool.depth('traces')]).toEqual([[], 0])
+  })
+})
+
+describe('the spool', () => {
+  it('drops the oldest beyond its bytes, but nothing that is under way', () => {
+    const { store, meter, path } = open(undefined, { spool: { bytesMax: 250 } })
+    store.addPacket(packet(1, 100))
+    store.commit()
+    store.spool.take('traces', { ...everything, packetsMax: 1 })
+    for (const records of [2, 3, 4]) store.addPacket(packet(records, 100))
+    store.commit()
+    expect(rows(path, 'SELECT records FROM spool')).toEqual([{ records: 1 }, { records: 4 }])
+    expect([meter.total('tokenweir.spool.dropped'), store.spool.depth('traces')]).toEqual([5, 5])
+  })
+
+  it('drops what is too old', () => {
+    let now = 1000
+    const { store, meter, path } = open(undefined, { spool: { ageMsMax: 500 }, now: () => now })
+    store.addPacket(packet(2))
+    store.addPacket(packet(3, 10, 'logs'))
+    store.commit()
+    now = 1400
+    store.addPacket(packet(1))
+    store.commit()
+    now = 1600
+    store.addPacket(packet(4))
+    store.commit()
+    expect(rows(path, 'SELECT records FROM spool')).toEqual([{ records: 1 }, { records: 4 }])
+    expect(meter.total('tokenweir.spool.dropped')).toBe(5)
+  })
+
+  it('gives from memory what the disk did not take, which then is never written', () => {
+    const { store, path } = open(undefined, { retryMs: 60_000 })
+    store.commit()
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    store.addPacket(packet(3))
+    expect(store.commit()).toBe(false)
+    const taken = store.spool.take('traces', everything)
+    expect(taken?.records).toBe(3)
+    store.spool.settle(taken as never, { kind: 'delivered', rejected: 0 })
+    other.exec('ROLLBACK')
+    other.close()
+    store.close()
+    expect(rows(path, 'SELECT * FROM spool')).toEqual([])
+  })
+
+  it('forgets on disk what was taken from memory and written meanwhile', () => {
+    const { store, path } = open()
+    store.addPacket(packet(3))
+    const taken = store.spool.take('traces', everything)
+    store.commit()
+    expect(rows(path, 'SELECT records FROM spool')).toEqual([{ records: 3 }])
+    store.spool.settle(taken as never, { kind: 'delivered', rejected: 0 })
+    expect([rows(path, 'SELECT records FROM spool'), store.spool.depth('traces')]).toEqual([[], 0])
+  })
+
+  it('takes no more than asked for, and one encoding at a time', () => {
+    const { store } = open()
+    for (const records of [2, 2, 2]) store.addPacket(packet(records))
+    store.addPacket({ ...packet(1), encoding: 'json' })
+    store.commit()
+    const records = (limits: object) => store.spool.take('traces', { ...everything, ...limits })?.records
+    expect([
+      records({}),
+      records({ packetsMax: 2 }),
+      records({ recordsMax: 5 }),
+      records({ recordsMax: 1 }),
+      records({ bytesMax: 15 }),
+    ]).toEqual([6, 4, 4, 2, 2])
+  })
+})
+
+describe('a file that cannot be written', () => {
+  it('costs no row while there is room in memory, and exactly the counted ones beyond', async () => {
+    const { path, store, ledger, meter, lines } = open(undefined, { rowsWaitingMax: 30, retryMs: 1 })
+    store.commit()
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    for (let index = 0; index < 50; index++) ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(index) } })] })
+    store.commit()
+    expect([store.isWritable(), meter.total('tokenweir.ledger.dropped')]).toEqual([false, 20])
+    other.exec('ROLLBACK')
+    other.close()
+    await expect.poll(() => store.isWritable()).toBe(true)
+    expect(rows(path, 'SELECT count(*) AS count FROM exchanges')).toEqual([{ count: 30 }])
+    expect(lines).toEqual([
+      `The ledger ${path} cannot be written: database is locked. Rows wait, and are tried again.`,
+      `The ledger ${path} can be written again.`,
+    ])
+  })
+})
+
+describe('retention', () => {
+  it('removes old rows a few at a time, never an open one and never the newest', async () => {
+    const { path, store, ledger, meter } = open(undefined, {
+      retention: { ageMsMax: 1000, bytesMax: 2 ** 30 },
+      now: () => startedAt + 5000,
+    })
+    const opening = (index: number, age: number) => ({ id: id(index), startedAt: startedAt + 5000 - age })
+    ledger.record({
+      opened: [openingOf(opening(1, 4000))],
+      ended: [
+        exchangeOf({ opening: opening(2, 4000) }),
+        exchangeOf({ opening: opening(3, 500) }),
+        exchangeOf({ opening: opening(4, 2000) }),
+      ],
+    })
+    store.commit()
+    await expect.poll(() => meter.total('tokenweir.ledger.expired'), { timeout: 10_000 }).toBe(1)
+    expect(rows(path, 'SELECT id FROM exchanges ORDER BY id')).toEqual([{ id: id(1) }, { id: id(3) }, { id: id(4) }])
+  })
+
+  it('keeps the file below its size, and gives the room back to the disk', async () => {
+    const bytesMax = 400_000
+    const { path, store, ledger, meter } = open(undefined, { retention: { ageMsMax: 0, bytesMax } })
+    const long = 'x'.repeat(2000)
+    for (let index = 0; index < 1200; index++)
+      ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(index), path: long } })] })
+    store.commit()
+    const used = () =>
+      Number(rows(path, 'SELECT (page_count - freelist_count) * 4096 AS bytes FROM pragma_page_count, pragma_freelist_count')[0]?.['bytes'])
+    expect(used()).toBeGreaterThan(2_000_000)
+    await expect.poll(used, { timeout: 15_000 }).toBeLessThanOrEqual(bytesMax)
+    const left = rows(path, 'SELECT count(*) AS count, max(id) AS last FROM exchanges')[0]
+    expect([Number(left?.['count']) + meter.total('tokenweir.ledger.expired'), left?.['last']]).toEqual([1200, id(1199)])
+  })
+})
+
+describe('a file that cannot be used', () => {
+  const aside = (path: string) => readdirSync(dirname(path)).filter((name) => name.includes('.aside-') && !/-(wal|shm)$/.test(name))
+
+  it.each([
+    ['is not an SQLite file', (path: string) => writeFileSync(path, 'these are notes, of more than a hundred bytes. '.repeat(30))],
+    [
+      'is an SQLite file of another program',
+      (path: string) => {
+        const other = new DatabaseSync(path)
+        other.exec('CREATE TABLE things (a); INSERT INTO things VALUES (4)')
+        other.close()
+      },
+    ],
+    ['is damaged (database disk image is malformed)', damage],
+  ] as const)('is moved aside unchanged, twice without overwriting: %s', (why, make) => {
+    const path = join(folder(), 'ledger.db')
+    const now = () => Date.UTC(2026, 10, 23, 17, 12, 5)
+    const contents = [1, 2].map(() => {
+      rmSync(path, { force: true })
+      make(path)
+      const content = readFileSync(path)
+      const { store, lines } = open(path, { now })
+      expect(lines).toEqual([
+        expect.stringMatching(
+          new RegExp(
+            `^The ledger ${path} ${why.replace(/[()]/g, '\\$&')}. It was moved to .*aside-20261123T171205Z.*, unchanged, and a new one begun.$`,
+          ),
+        ),
+      ])
+      store.close()
+      return content
+    })
+    expect(aside(path)).toEqual(['ledger.db.aside-20261123T171205Z', 'ledger.db.aside-20261123T171205Z-2'])
+    expect(aside(path).map((name) => readFileSync(join(dirname(path), name)).equals(contents[0] as Buffer))).toEqual([true, true])
+  })
+
+  it('is refused, not moved, when a newer version wrote it', () => {
+    const { path, store } = open()
+    store.close()
+    const newer = new DatabaseSync(path)
+    newer.exec('PRAGMA user_version = 3')
+    newer.close()
+    expect(() => open(path)).toThrow(
+      `The ledger ${path} was written by a newer tokenweir (schema version 3; this one knows 2). ` +
+        'Start that version, or choose another file with --ledger FILE.',
+    )
+    expect(aside(path)).toEqual([])
+  })
+
+  it('is replaced while it is in use, and what waits goes to the new one with every count', () => {
+    const { path, store, ledger, meter, lines } = open()
+    for (let index = 0; index < 200; index++) ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(index) } })] })
+    store.commit()
+    const database = new DatabaseSync(path)
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    database.close()
+    scribble(path)
+    for (let index = 300; index < 302; index++) ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(index) } })] })
+    store.commit()
+    store.commit()
+    expect(rows(path, 'SELECT id FROM exchanges')).toEqual([{ id: id(300) }, { id: id(301) }])
+    expect(lines).toEqual([expect.stringContaining('is damaged')])
+    expect([aside(path).length, meter.total('tokenweir.ledger.written'), store.isWritable()]).toEqual([1, 202, true])
+    expect(rows(path, "SELECT value FROM series WHERE name = 'tokenweir.ledger.written'")).toEqual([{ value: 202 }])
+    expect(rows(path, "SELECT value FROM meta WHERE key = 'instance_id'")).toEqual([{ value: store.instanceId() }])
+  })
+
+  function scribble(path: string): void {
+    const size = readFileSync(path).length
+    const file = openSync(path, 'r+')
+    for (let at = 4096; at < size; at += 4096) writeSync(file, Buffer.alloc(4096, 0xff), 0, 4096, at)
+    closeSync(file)
+  }
+
+  function damage(path: string): void {
+    const { store, ledger } = open(path)
+    ledger.record({ opened: [openingOf()], ended: [] })
+    store.close()
+    scribble(path)
+    writeFileSync(path, readFileSync(path))
+  }
+})
+
+describe('a file of version 1', () => {
+  it('keeps its rows, gets the new columns and tables, and gives freed pages back', () => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL('./version-1.sql', import.meta.url), 'utf8'))
+    old.exec(`INSERT INTO exchanges (id, started_at, end_reason, caller) VALUES ('${id(1)}', ${startedAt}, 'completed', 'alice')`)
+    old.exec(`INSERT INTO exchanges (id, started_at) VALUES ('${id(2)}', ${startedAt})`)
+    old.close()
+    const { store, ledger } = open(path)
+    expect(remainsOf(store)).toMatchObject({ open: [id(2)], afterMark: [] })
+    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(3), caller: 'bob' }, caller: 'bob' })] })
+    store.commit()
+    expect(rows(path, 'SELECT id, end_reason, trace_flags, caller FROM exchanges ORDER BY id')).toEqual([
+      { id: id(1), end_reason: 'completed', trace_flags: null, caller: 'alice' },
+      { id: id(2), end_reason: null, trace_flags: null, caller: null },
+      { id: id(3), end_reason: 'completed', trace_flags: 1, caller: 'bob' },
+    ])
+    expect(rows(path, 'SELECT user_version, auto_vacuum FROM pragma_user_version, pragma_auto_vacuum')).toEqual([
+      { user_version: 2, auto_vacuum: 2 },
+    ])
+  })
+})
+
+describe('one ledger', () => {
+  it('is of one process at a time, and readers are welcome', () => {
+    const { path, store } = open()
+    expect(() => open(path)).toThrow(
+      `The ledger ${path} is in use by another tokenweir. Stop that one, or give this one a file of its own with --ledger FILE.`,
+    )
+    expect(rows(path, 'SELECT count(*) AS count FROM exchanges')).toEqual([{ count: 0 }])
+    store.close()
+    open(path).store.close()
+    expect(existsSync(`${path}-lock`)).toBe(true)
+  })
+})
+
+describe('a request that is recorded twice', () => {
+  it('is known to be closed, on disk or waiting; one that is open is not', () => {
+    const { store, ledger } = open()
+    ledger.record({ opened: [openingOf({ id: id(1) })], ended: [exchangeOf({ opening: { id: id(2) } })] })
+    store.commit()
+    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(3) } })] })
+    expect([1, 2, 3, 4].map((index) => store.isClosed(id(index)))).toEqual([false, true, true, false])
+  })
+})
