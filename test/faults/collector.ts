@@ -47,6 +47,7 @@ function environment(port: number, protocol: string): Record<string, string> {
     OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
     OTEL_METRICS_EXPORTER: 'none',
     OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
+    OTEL_BSP_SCHEDULE_DELAY: '500',
   }
 }
 

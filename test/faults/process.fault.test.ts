@@ -7,7 +7,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { checkLedger, checkReconciled } from './checks.ts'
 import { inRecorder, inspectorEnv } from './inspector.ts'
 import { drained, pause, startScene } from './scene.ts'
-import { createRandom, pick, say, settings, until } from './settings.ts'
+import { createRandom, pick, say, settings, skipLoudly, until } from './settings.ts'
 import { createShim, shimMissing } from './shim.ts'
 
 const perSecond = Math.min(settings.requestsPerSecond, 100)
@@ -46,8 +46,9 @@ it('goes on when its recorder dies, and records every request once', async () =>
   expect((await sidecar.stop()).code).toBe(0)
 })
 
-it('answers again after it had no file descriptor left, and has recorded what it refused', async () => {
-  if (spawnSync('prlimit', ['--version']).status !== 0) return say('SKIPPED: file descriptors cannot be limited, there is no prlimit here.')
+it('answers again after it had no file descriptor left, and has recorded what it refused', async ({ skip }) => {
+  if (spawnSync('prlimit', ['--version']).status !== 0)
+    return skipLoudly(skip, 'file descriptors cannot be limited, there is no prlimit here.')
   const scene = await startScene({ through: ['prlimit', '--nofile=128:128'] })
   const { sidecar, clients, collector } = scene
   const crowd = Array.from({ length: 200 }, () => clients.request('hold', { leavesAfterMs: 3000 }))
@@ -68,9 +69,9 @@ it('answers again after it had no file descriptor left, and has recorded what it
   expect((await sidecar.stop()).code).toBe(0)
 })
 
-it('keeps order and durations while the wall clock jumps', async () => {
+it('keeps order and durations while the wall clock jumps', async ({ skip }) => {
   const missing = shimMissing()
-  if (missing !== undefined) return say(`SKIPPED: no clock can be made to jump. ${missing}`)
+  if (missing !== undefined) return skipLoudly(skip, `no clock can be made to jump. ${missing}`)
   const random = createRandom('clock')
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-shim-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))

@@ -42,6 +42,12 @@ export function say(line: string): void {
   process.stderr.write(`[faults, seed ${settings.seed}] ${line}\n`)
 }
 
+/** For what cannot be done on this machine. `skip` is the test's own. */
+export function skipLoudly(skip: (note?: string) => void, why: string): void {
+  say(`SKIPPED: ${why}`)
+  skip(why)
+}
+
 /** Asks again until it is so; throws with what it was last. */
 export async function until<T>(
   what: string,
