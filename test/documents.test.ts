@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { columns } from '../src/sinks/ledger-columns.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const documents = [
@@ -35,6 +36,12 @@ describe.each(documents)('%s', (name) => {
   it('names sources that exist', () => {
     expect(pathsOf(text).filter((path) => !existsSync(join(root, path)))).toEqual([])
   })
+})
+
+it('the document of the ledger has each of its columns, in order, with type and description', () => {
+  const text = readFileSync(join(root, 'docs/ledger.md'), 'utf8')
+  const rows = [...text.matchAll(/^\| `(\w+)` +\| (\w+) +\| (.*?) +\|$/gm)].map(([, name, type, description]) => ({ name, type, description }))
+  expect(rows).toEqual(columns.map(({ name, type, description }) => ({ name, type, description })))
 })
 
 it('the reader of this guard finds links and paths', () => {

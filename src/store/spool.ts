@@ -76,6 +76,8 @@ export function createSpool(options: SpoolOptions): StoreSpool {
   let waiting: Held[] = []
   let memoryRecords = 0
   let memoryBytes = 0
+  /** SQLite would begin at 1 again when the table has been emptied, and what is settled is known by its id. */
+  let nextId = 1
   observe()
 
   function observe(): void {
@@ -183,7 +185,8 @@ export function createSpool(options: SpoolOptions): StoreSpool {
     for (const one of waiting) {
       const { signal, records, body } = one.packet
       const lane = lanes[signal]
-      one.id = tables.putPacket(one.packet, one.createdAt, options.process())
+      one.id = nextId++
+      tables.putPacket(one.id, one.packet, one.createdAt, options.process())
       lane.records += records
       lane.bytes += body.length
       undo.push(() => {
@@ -241,6 +244,7 @@ export function createSpool(options: SpoolOptions): StoreSpool {
       for (const signal of signals) lanes[signal].removedUpTo = lanes[signal].settledUpTo
     },
     opened(tables) {
+      nextId = Math.max(nextId, tables.lastPacketId() + 1)
       for (const signal of signals) Object.assign(lanes[signal], tables.packetTotals(signal))
       for (const signal of signals) if (lanes[signal].records > 0) for (const listener of listeners) listener(signal)
     },

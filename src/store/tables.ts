@@ -26,8 +26,8 @@ export interface Tables {
   lastRowid(): number
   /** Removes closed rows, the oldest first, but never the newest: rowids must go on growing. Returns how many. */
   expireRows(startedBefore: number, limit: number): number
-  /** Returns its id. */
-  putPacket(packet: Packet, createdAt: number, process: number): number
+  putPacket(id: number, packet: Packet, createdAt: number, process: number): void
+  lastPacketId(): number
   packetsAfter(signal: Signal, id: number, limit: number): PacketHead[]
   oldestPackets(limit: number): PacketHead[]
   packetBody(id: number): Uint8Array | undefined
@@ -66,8 +66,9 @@ function prepare(database: DatabaseSync, { start, end }: RowShape) {
       SELECT rowid FROM exchanges WHERE started_at < ? AND end_reason IS NOT NULL AND rowid < (SELECT max(rowid) FROM exchanges)
       ORDER BY started_at LIMIT ?)`),
     putPacket: database.prepare(
-      'INSERT INTO spool (signal, encoding, records, bytes, created_at, process, body) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO spool (id, signal, encoding, records, bytes, created_at, process, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ),
+    lastPacketId: database.prepare('SELECT ifnull(max(id), 0) AS id FROM spool'),
     packetsAfter: database.prepare(`SELECT ${head} FROM spool WHERE signal = ? AND id > ? ORDER BY id LIMIT ?`),
     oldestPackets: database.prepare(`SELECT ${head} FROM spool NOT INDEXED ORDER BY id LIMIT ?`),
     packetBody: database.prepare('SELECT body FROM spool WHERE id = ?'),
@@ -106,8 +107,9 @@ function rowTable(on: Statements, { start }: RowShape) {
 
 function packetTable(on: Statements) {
   return {
-    putPacket: ({ signal, encoding, records, body }: Packet, createdAt: number, process: number) =>
-      Number(on.putPacket.run(signal, encoding, records, body.length, createdAt, process, body).lastInsertRowid),
+    putPacket: (id: number, { signal, encoding, records, body }: Packet, createdAt: number, process: number) =>
+      void on.putPacket.run(id, signal, encoding, records, body.length, createdAt, process, body),
+    lastPacketId: () => Number(on.lastPacketId.get()?.['id']),
     packetsAfter: (signal: Signal, id: number, limit: number) => on.packetsAfter.all(signal, id, limit) as unknown as PacketHead[],
     oldestPackets: (limit: number) => on.oldestPackets.all(limit) as unknown as PacketHead[],
     packetBody: (id: number) => on.packetBody.get(id)?.['body'] as Uint8Array | undefined,

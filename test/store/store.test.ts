@@ -198,6 +198,18 @@ describe('the spool', () => {
     expect([rows(path, 'SELECT records FROM spool'), store.spool.depth('traces')]).toEqual([[], 0])
   })
 
+  it('gives what came after it had been emptied', () => {
+    const { store } = open()
+    for (let round = 0; round < 3; round++) {
+      store.addPacket(packet(2))
+      store.addPacket(packet(1))
+      store.commit()
+      const taken = store.spool.take('traces', everything)
+      expect(taken?.records).toBe(3)
+      store.spool.settle(taken as never, { kind: 'delivered', rejected: 0 })
+    }
+  })
+
   it('takes no more than asked for, and one encoding at a time', () => {
     const { store } = open()
     for (const records of [2, 2, 2]) store.addPacket(packet(records))
