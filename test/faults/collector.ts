@@ -28,7 +28,7 @@ export interface OwnCollector extends Collector {
   behave(behaviour: Behaviour): void
   /** Requests answered, or not, in each way. */
   readonly requests: Readonly<Record<Behaviour, number>>
-  /** Spans that it has rejected, one by one, and those of requests that it refused. */
+  /** Spans that it has rejected, one by one, and those in requests that it refused; some came again. */
   readonly rejected: () => number
   readonly refused: () => number
 }
