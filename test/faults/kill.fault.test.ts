@@ -26,8 +26,7 @@ it(`loses nothing but what ended less than ${commitWindowMs} ms before a SIGKILL
     const watch = watchWaiting(sidecar)
     await new Promise((resolve) => setTimeout(resolve, 200 + random() * 1500))
     kills.push(watch.end())
-    await sidecar.kill()
-    await load.stop()
+    await Promise.all([sidecar.kill(), load.stop()])
     if (round % 20 === 19) say(`kill: round ${round + 1}, ${clients.sent.length} requests`)
   }
   await sidecar.start(collector.env)
