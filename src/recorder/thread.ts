@@ -12,5 +12,5 @@ export function startRecorder(config: Config, gauges: Int32Array, again: { reado
     gauges: gauges.buffer as SharedArrayBuffer,
     ...(again === undefined ? {} : { restarted: true }),
   }
-  return new Worker(new URL(file, import.meta.url), { workerData })
+  return new Worker(new URL(file, import.meta.url), { workerData, name: 'recorder' }) // the thread's name, as top -H shows it
 }

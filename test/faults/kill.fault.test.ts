@@ -36,9 +36,8 @@ it(`loses nothing but what ended less than ${commitWindowMs} ms before a SIGKILL
   checkReconciled(sidecar, collector.files())
   expect((await sidecar.stop()).code).toBe(0)
   checkReconciled(sidecar, collector.files())
-  say(
-    `kill: ${clients.sent.length} requests, ${rows} rows, ${lostInWindow} answers lost inside the window (${lostWaiting} waiting for a core)`,
-  )
+  const whole = clients.sent.filter(({ wholeAt }) => wholeAt !== undefined).length
+  say(`kill: ${whole} whole answers, ${rows} rows, ${lostInWindow} answers lost inside the window (${lostWaiting} waiting for a core)`)
 })
 
 const watchMs = 10

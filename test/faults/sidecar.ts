@@ -39,7 +39,7 @@ export interface Sidecar {
   metrics(): Promise<Counters>
   /** Status of `/readyz`. */
   ready(): Promise<number>
-  /** How long its threads have waited for a core since it started, in milliseconds, added up: a busy machine is no fault of its own. */
+  /** How long its two threads have waited for a core since it started, in milliseconds: a busy machine is no fault of its own. */
   waitedMs(): number
   /** Resident memory, in MiB. */
   memory(): number
@@ -144,9 +144,10 @@ export function createSidecar({ upstream, env, through = [], ledgerFolder }: Sid
         () => 0,
       ),
     waitedMs() {
+      const tasks = readdirSync(`/proc/${child?.pid}/task`).map((task) => `/proc/${child?.pid}/task/${task}`)
+      const own = tasks.filter((task) => /^(MainThread|recorder)$/m.test(text(`${task}/comm`)))
       // The second figure of schedstat, in nanoseconds.
-      const tasks = `/proc/${child?.pid}/task`
-      return readdirSync(tasks).reduce((sum, task) => sum + Number(text(`${tasks}/${task}/schedstat`).split(' ')[1]) / 1e6, 0)
+      return own.reduce((sum, task) => sum + Number(text(`${task}/schedstat`).split(' ')[1]) / 1e6, 0)
     },
     memory: () => Number(/^VmRSS:\s+(\d+)/m.exec(text(`/proc/${child?.pid}/status`))?.[1]) / 1024,
     rows(query) {
