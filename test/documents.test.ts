@@ -40,7 +40,11 @@ describe.each(documents)('%s', (name) => {
 
 it('the document of the ledger has each of its columns, in order, with type and description', () => {
   const text = readFileSync(join(root, 'docs/ledger.md'), 'utf8')
-  const rows = [...text.matchAll(/^\| `(\w+)` +\| (\w+) +\| (.*?) +\|$/gm)].map(([, name, type, description]) => ({ name, type, description }))
+  const rows = [...text.matchAll(/^\| `(\w+)` +\| (\w+) +\| (.*?) +\|$/gm)].map(([, name, type, description]) => ({
+    name,
+    type,
+    description,
+  }))
   expect(rows).toEqual(columns.map(({ name, type, description }) => ({ name, type, description })))
 })
 

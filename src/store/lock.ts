@@ -10,8 +10,8 @@ import { StoreError } from './file.ts'
 /** A process that is stopping, or a recorder that just died, may still hold it. */
 const waitMs = 2000
 
-/** Returns what lets go. Throws `StoreError` when another process has it; a folder that cannot be written is left to the ledger to tell. */
-export function lockStore(path: string): () => void {
+/** Returns what lets go; undefined where the lock's file cannot be made, which the ledger's own file tells better. Throws `StoreError` when another process has it. */
+export function lockStore(path: string): (() => void) | undefined {
   let database: DatabaseSync | undefined
   try {
     mkdirSync(dirname(path), { recursive: true })
@@ -20,7 +20,7 @@ export function lockStore(path: string): () => void {
     return () => held.close()
   } catch (error) {
     database?.close()
-    if ((((error as { errcode?: number }).errcode ?? 0) & 0xff) !== 5) return () => undefined
+    if ((((error as { errcode?: number }).errcode ?? 0) & 0xff) !== 5) return undefined
     throw new StoreError(
       `The ledger ${path} is in use by another tokenweir. Stop that one, or give this one a file of its own with --ledger FILE.`,
     )

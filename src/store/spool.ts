@@ -67,6 +67,10 @@ interface Lane {
 
 /** Heads read at a time. */
 const headsMax = 256
+/** Packets dropped in one commit: reading more heads than that, with each commit, cost more than the rows (600 µs for 256). */
+const droppedMax = 32
+/** Packets are looked at for their age this often. */
+const ageCheckMs = 1000
 
 export function createSpool(options: SpoolOptions): StoreSpool {
   const { meter, limits, now } = options
@@ -78,6 +82,7 @@ export function createSpool(options: SpoolOptions): StoreSpool {
   let memoryBytes = 0
   /** SQLite would begin at 1 again when the table has been emptied, and what is settled is known by its id. */
   let nextId = 1
+  let ageCheckedAt = 0
   observe()
 
   function observe(): void {
@@ -118,6 +123,15 @@ export function createSpool(options: SpoolOptions): StoreSpool {
     return { taken, upTo: chosen.at(-1)?.id ?? 0, held: [], bytes: sumOf(chosen, 'bytes') }
   }
 
+  function attemptFile(signal: Signal, limit: TakeLimits) {
+    const tables = options.tables()
+    try {
+      return tables === undefined ? undefined : takeFromFile(tables, signal, limit)
+    } catch {
+      return undefined // a file that cannot be read shows at the next commit
+    }
+  }
+
   function takeFromMemory(signal: Signal, limit: TakeLimits) {
     const mine = waiting.filter(({ packet }) => packet.signal === signal)
     const heads = mine.map((held) => ({
@@ -156,7 +170,7 @@ export function createSpool(options: SpoolOptions): StoreSpool {
 
   /** Drops the oldest of what is on disk while `isTooMuch`, but nothing that the sender has. Part of a transaction. */
   function drop(tables: Tables, reason: 'size' | 'age', isTooMuch: (head: { created_at: number }) => boolean, undo: Undo): void {
-    for (const head of tables.oldestPackets(headsMax)) {
+    for (const head of tables.oldestPackets(droppedMax)) {
       const lane = lanes[head.signal]
       if (head.id <= lane.settledUpTo || head.id <= (lane.underWay?.upTo ?? 0)) continue
       if (lane.underWay?.held.some(({ id }) => id === head.id)) continue
@@ -176,8 +190,10 @@ export function createSpool(options: SpoolOptions): StoreSpool {
   function trim(tables: Tables, undo: Undo): void {
     const total = () => lanes.traces.bytes + lanes.logs.bytes
     if (total() > limits.bytesMax) drop(tables, 'size', () => total() > limits.bytesMax, undo)
-    if (limits.ageMsMax === 0 || total() === 0) return
-    const oldestAllowed = now() - limits.ageMsMax
+    const moment = now()
+    if (limits.ageMsMax === 0 || total() === 0 || Math.abs(moment - ageCheckedAt) < Math.min(ageCheckMs, limits.ageMsMax / 10)) return
+    ageCheckedAt = moment
+    const oldestAllowed = moment - limits.ageMsMax
     drop(tables, 'age', ({ created_at }) => created_at < oldestAllowed, undo)
   }
 
@@ -215,8 +231,7 @@ export function createSpool(options: SpoolOptions): StoreSpool {
     },
     take(signal, limit) {
       const lane = lanes[signal]
-      const tables = options.tables()
-      lane.underWay = (tables === undefined ? undefined : takeFromFile(tables, signal, limit)) ?? takeFromMemory(signal, limit)
+      lane.underWay = attemptFile(signal, limit) ?? takeFromMemory(signal, limit)
       return lane.underWay?.taken
     },
     settle(taken, fate) {

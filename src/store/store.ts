@@ -88,7 +88,7 @@ interface Open {
 /** Throws `StoreError` with the sentence that mends it. A full disk is no error: everything waits for it to have room. */
 export function openStore(options: StoreOptions): Store {
   const { path, shape, meter, report, rowsWaitingMax = rowsWaitingUsualMax, retryMs = retryUsualMs, now = Date.now } = options
-  const unlock = lockStore(path)
+  let unlock = lockStore(path)
   const written = meter.counter('tokenweir.ledger.written', {})
   const failures = meter.counter('tokenweir.ledger.failures', {})
   const dropped = meter.counter('tokenweir.ledger.dropped', {})
@@ -102,6 +102,7 @@ export function openStore(options: StoreOptions): Store {
   let retry: NodeJS.Timeout | undefined
   let isWritable = true
   let isRecovering = false
+  let isOver = false
   let open: Open | undefined
   const series = createSeriesKeeper(meter)
   const spool = createSpool({
@@ -117,7 +118,7 @@ export function openStore(options: StoreOptions): Store {
   try {
     if (!openNow()) retryLater()
   } catch (error) {
-    unlock()
+    unlock?.()
     throw error
   }
   const ticking = setInterval(tick, tickMs).unref()
@@ -135,6 +136,7 @@ export function openStore(options: StoreOptions): Store {
 
   /** Opens the file and takes over what is in it. False when the disk is full or fails. */
   function openNow(): boolean {
+    unlock ??= lockStore(path)
     const opened = openStoreFile({ path, shape, now })
     if (opened.kind === 'unwritable') {
       failing(opened.error)
@@ -190,7 +192,7 @@ export function openStore(options: StoreOptions): Store {
   }
 
   function commit(): boolean {
-    if (isRecovering || retry !== undefined) return false
+    if (isRecovering || isOver || retry !== undefined) return false
     return write()
   }
 
@@ -290,7 +292,12 @@ export function openStore(options: StoreOptions): Store {
     },
     isClosed(id) {
       const row = waiting.get(id)
-      return row !== undefined ? row.length > shape.start.length : (open?.tables.isClosed(id) ?? false)
+      if (row !== undefined) return row.length > shape.start.length
+      try {
+        return open?.tables.isClosed(id) ?? false
+      } catch {
+        return false // it is written again, over what is there
+      }
     },
     addPacket: spool.add,
     spool,
@@ -312,8 +319,10 @@ export function openStore(options: StoreOptions): Store {
       write()
       clearTimeout(retry)
       if (waiting.size > 0) report(`The ledger ${path} could not be written: ${waiting.size} rows are lost.`)
+      isOver = true
       open?.database.close()
-      unlock()
+      open = undefined
+      unlock?.()
     },
   }
 }

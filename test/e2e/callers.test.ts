@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { until } from '../proxy/harness.ts'
-import { plain, startCollector } from '../telemetry/collector.ts'
+import { plain, spansOf, startCollector } from '../telemetry/collector.ts'
 import { type Product, type ProductOptions, startProduct } from './product.ts'
 import { chat, startChatUpstream } from './upstream.ts'
 
@@ -68,7 +68,7 @@ it('the name of a key is in row, span, log line and metrics, and its salt beside
   expect([statSync(salt).mode & 0o777, readFileSync(salt, 'utf8')]).toEqual([0o600, expect.stringMatching(/^[0-9a-f]{64}\n$/)])
   await product.stop()
   expect(log(product).map(({ caller }) => caller ?? null)).toEqual(callers)
-  const spans = collector.json('/v1/traces').flatMap((sent) => sent.resourceSpans[0].scopeSpans[0].spans)
+  const spans = collector.json('/v1/traces').flatMap(spansOf)
   expect(spans.map(({ attributes }) => plain(attributes)['tokenweir.caller'] ?? null)).toEqual(callers)
 })
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { rawClient, rawUpstream, until } from '../proxy/harness.ts'
-import { plain, startCollector } from '../telemetry/collector.ts'
+import { plain, spansOf, startCollector } from '../telemetry/collector.ts'
 import { startProduct } from './product.ts'
 
 const delta = (content: string) => ({
@@ -36,7 +36,7 @@ async function recorded(events: readonly object[], settings: string) {
   await until(() => product.stdout().includes('"msg"'))
   const metrics = await (await fetch(`${product.adminUrl}/metrics`)).text()
   await product.stop()
-  const [span] = collector.json('/v1/traces').flatMap((sent) => sent.resourceSpans[0].scopeSpans[0].spans)
+  const [span] = collector.json('/v1/traces').flatMap(spansOf)
   return { row: row ?? {}, line: JSON.parse(product.stdout().split('\n')[0] ?? ''), attributes: plain(span.attributes), metrics }
 }
 

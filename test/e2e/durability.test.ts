@@ -72,7 +72,10 @@ const exchangeIds = (text: string) => [...text.matchAll(/"exchange_id":"([^"]+)"
 const spanIds = (requests: readonly OtlpJson[]) =>
   requests.flatMap(spansOf).map(({ attributes }) => String(plain(attributes)['tokenweir.exchange.id']))
 
-describe('a process that is killed under load', () => {
+/** Several starts of the product in each, on a machine that may be busy. */
+const slowMs = 120_000
+
+describe('a process that is killed under load', { timeout: slowMs }, () => {
   it('leaves a ledger from which the next has every row closed, one span and one count for each, and a line', async () => {
     const ledger = join(folder(), 'ledger.db')
     const away = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_METRICS_EXPORTER: 'none' }
@@ -140,7 +143,7 @@ describe('a process that is killed under load', () => {
   })
 })
 
-describe('a process that stops and starts again', () => {
+describe('a process that stops and starts again', { timeout: slowMs }, () => {
   it('goes on with every count where it was', async () => {
     const ledger = join(folder(), 'ledger.db')
     const first = await start(ledger)
@@ -159,7 +162,7 @@ describe('a process that stops and starts again', () => {
   })
 })
 
-describe('a disk that is full', () => {
+describe('a disk that is full', { timeout: slowMs }, () => {
   it('costs no request and no record that there is memory for, says so, and is got over without a restart', async () => {
     const mount = folder()
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tokenweir-test', mount]).status === 0

@@ -2,7 +2,7 @@
 import type net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type RawClient, rawClient, rawUpstream, split, unchunked, until } from '../proxy/harness.ts'
-import { type Collector, plain, startCollector } from '../telemetry/collector.ts'
+import { type Collector, plain, spansOf, startCollector } from '../telemetry/collector.ts'
 import { type Product, startProduct } from './product.ts'
 
 const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -57,7 +57,7 @@ async function recorded({ product, collector }: Scene) {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
-  const spans = collector.json('/v1/traces').flatMap((sent) => sent.resourceSpans[0].scopeSpans[0].spans)
+  const spans = collector.json('/v1/traces').flatMap(spansOf)
   const [row] = rows
   const attributes = plain(spans[0]?.attributes ?? [])
   return {
@@ -174,9 +174,7 @@ it('a whole stream leaves one record, and so does each of many at once', async (
   for (const client of [scene.client, ...others]) await client.until((text) => text.endsWith('0\r\n\r\n'))
   const rows = await scene.product.closedRows(50)
   expect(await scene.product.stop()).toBe(0)
-  const spans = scene.collector
-    .json('/v1/traces')
-    .flatMap((sent) => sent.resourceSpans[0].scopeSpans.flatMap((scope: { spans: unknown[] }) => scope.spans))
+  const spans = scene.collector.json('/v1/traces').flatMap(spansOf)
   expect(rows.map((row) => [row['end_reason'], row['output_tokens'], row['usage_outcome']])).toEqual(
     Array(50).fill(['completed', 7, 'reported']),
   )

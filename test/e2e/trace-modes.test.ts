@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type OtlpJson, plain, startCollector } from '../telemetry/collector.ts'
+import { type OtlpJson, plain, spansOf, startCollector } from '../telemetry/collector.ts'
 import { startProduct } from './product.ts'
 import { chat, startChatUpstream } from './upstream.ts'
 
@@ -31,7 +31,7 @@ async function record(
   await (await fetch(`${product.url}${path}`, { ...chat(), headers })).text()
   const [row] = await product.closedRows(1)
   await product.stop()
-  const [span] = collector.json('/v1/traces').flatMap((sent) => sent.resourceSpans[0].scopeSpans[0].spans)
+  const [span] = collector.json('/v1/traces').flatMap(spansOf)
   const metrics = collector.json('/v1/metrics').flatMap((sent) => sent.resourceMetrics[0].scopeMetrics[0].metrics)
   const attributes = plain(span.attributes)
   return {

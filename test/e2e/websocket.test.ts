@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { WebSocket, WebSocketServer } from 'ws'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { until } from '../proxy/harness.ts'
-import { plain, startCollector } from '../telemetry/collector.ts'
+import { plain, spansOf, startCollector } from '../telemetry/collector.ts'
 import { type LedgerRow, type Product, startProduct } from './product.ts'
 
 const columns = [
@@ -153,7 +153,7 @@ describe('a session', () => {
     expect(metrics).toMatch(/tokenweir_streams_completed_total\{[^}]*gen_ai_request_model="gpt-realtime"[^}]*\} 1/)
     expect(metrics).not.toMatch(/time_to_first_chunk_seconds_count/)
     expect(await product.stop()).toBe(0)
-    const [span] = collector.json('/v1/traces').flatMap((sent) => sent.resourceSpans[0].scopeSpans[0].spans)
+    const [span] = collector.json('/v1/traces').flatMap(spansOf)
     expect(plain(span.attributes)).toEqual({
       'http.request.method': 'GET',
       'url.path': '/v1/realtime',

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import net from 'node:net'
 import { dirname } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { toWire } from '../../src/recorder/wire.ts'
 import { type MetricEntry, type MetricName, metrics, prometheusName } from '../../src/telemetry/catalog.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
 import { plain, spansOf, startCollector } from '../telemetry/collector.ts'
@@ -101,6 +102,35 @@ describe('a recorded request', () => {
     await recorder.record({ ended: [{ opening: openingOf({ id: id(1) }), ending: endingOf({ id: id(1), response }) }] })
     await expect.poll(() => recorder.lines().length).toBe(1)
     expect(JSON.parse(recorder.lines()[0] as string)).toMatchObject({ msg: 'Streaming request logged', input_tokens: 3, output_tokens: 4 })
+  })
+})
+
+describe('a batch that comes a second time', () => {
+  it('is recorded once, and what was not recorded is', async () => {
+    const ledger = temporaryLedger()
+    const recorder = startRecorder(configOf({ ledger }))
+    const { adminPort } = await recorder.next('ready')
+    const one = (index: number) => ({ opening: openingOf({ id: id(index) }), ending: endingOf({ id: id(index) }) })
+    await recorder.record({ ended: [one(1)] })
+    const wire = toWire({ opened: [openingOf({ id: id(1) })], requests: [], ended: [one(1), one(2)], bytes: new Uint8Array(0) })
+    recorder.post({ kind: 'batch', wire, resent: true })
+    await recorder.next('recorded')
+    expect(rows(ledger, 'SELECT id, end_reason FROM exchanges ORDER BY id')).toEqual([
+      { id: id(1), end_reason: 'completed' },
+      { id: id(2), end_reason: 'completed' },
+    ])
+    expect(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()).toMatch(/^tokenweir_requests_total\{.*\} 2$/m)
+  })
+
+  it('does not open again what is closed', async () => {
+    const ledger = temporaryLedger()
+    const recorder = startRecorder(configOf({ ledger }))
+    await recorder.next('ready')
+    await recorder.record({ ended: [{ opening: openingOf({ id: id(1) }), ending: endingOf({ id: id(1) }) }] })
+    const wire = toWire({ opened: [openingOf({ id: id(1) })], requests: [], ended: [], bytes: new Uint8Array(0) })
+    recorder.post({ kind: 'batch', wire, resent: true })
+    await recorder.next('recorded')
+    expect(rows(ledger, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: 'completed' }])
   })
 })
 

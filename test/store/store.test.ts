@@ -28,26 +28,31 @@ function remainsOf(store: { recover(take: (remains: Remains) => void): void }) {
 describe('a commit', () => {
   it('has the rows, the packets and the counts, or none of them', () => {
     const { path, store, ledger, meter } = open(undefined, { retryMs: 60_000 })
+    store.commit()
     const other = new DatabaseSync(path)
-    other.exec('BEGIN IMMEDIATE')
+    other.exec("CREATE TRIGGER fault BEFORE INSERT ON series BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END")
     const counter = meter.counter('tokenweir.requests', { 'http.route': 'default' })
     ledger.record({ opened: [], ended: [exchangeOf()] })
     store.addPacket(packet(3))
     counter.add(1)
     expect(store.commit()).toBe(false)
-    other.exec('ROLLBACK')
+    other.exec('DROP TRIGGER fault')
     other.close()
     const found = () => [
       rows(path, 'SELECT id, end_reason FROM exchanges'),
       rows(path, 'SELECT signal, records, process FROM spool'),
-      rows(path, "SELECT value FROM series WHERE name IN ('tokenweir.requests', 'tokenweir.ledger.written')"),
+      rows(path, "SELECT name, value FROM series WHERE name IN ('tokenweir.requests', 'tokenweir.ledger.written')"),
     ]
-    expect(found()).toEqual([[], [], []])
+    expect(found()).toEqual([[], [], [{ name: 'tokenweir.ledger.written', value: 0 }]])
+    expect([meter.total('tokenweir.ledger.written'), store.spool.depth('traces')]).toEqual([0, 3])
     store.close()
     expect(found()).toEqual([
       [{ id: id(1), end_reason: 'completed' }],
       [{ signal: 'traces', records: 3, process: 1 }],
-      [{ value: 1 }, { value: 1 }],
+      [
+        { name: 'tokenweir.ledger.written', value: 1 },
+        { name: 'tokenweir.requests', value: 1 },
+      ],
     ])
   })
 
