@@ -36,6 +36,11 @@ const answers: Readonly<Record<string, (response: ServerResponse) => void>> = {
       }
     }, 60)
   },
+  /** Seconds long. */
+  long(response) {
+    stream(response)
+    setTimeout(() => response.end(last), 1500)
+  },
   /** Until the client leaves, or the sidecar cuts it. */
   hold: (response) => void stream(response),
   refused: (response) =>

@@ -18,6 +18,7 @@ export const endReasons = {
   sse: 'completed',
   json: 'completed',
   slow: 'completed',
+  long: 'completed',
   refused: 'completed',
   cut: 'upstream-aborted',
   reset: 'unreachable',
