@@ -65,7 +65,7 @@ describe('a recorded request', () => {
     expect(recorder.errors()).toBe('')
   })
 
-  it('waits for the table of prices, which is loaded with the first that ends', async () => {
+  it('is priced by the public table from the first on', async () => {
     const ledger = temporaryLedger()
     const recorder = startRecorder(configOf({ ledger }))
     const response = { model: 'gpt-4o', usage: { inputTokens: 20, outputTokens: 7 }, finished: true }
