@@ -7,7 +7,7 @@ import { createRandom, say, settings, until } from './settings.ts'
 
 const { outageSeconds, requestsPerSecond } = settings
 
-/** Growth of resident memory that is no leak: heaps breathe, and SQLite's cache fills. */
+/** Growth of resident memory over the second half of an outage that is no leak: heaps breathe. */
 const growthMiBMax = 96
 
 const missing = realCollectorMissing()
@@ -39,7 +39,9 @@ async function outage(create: (folder: string) => Promise<Collector>): Promise<v
   say(
     `outage: ${during} requests in ${outageSeconds} s without a collector, ${rows} in all; memory each second: ${memory.join(' ')}, then ${memoryAtEnd} MiB`,
   )
-  expect(Math.max(...memory) - (memory[Math.floor(memory.length / 4)] as number)).toBeLessThan(growthMiBMax)
+  // The heaps of a process under load take tens of thousands of requests to reach their size, whether or not there is a collector.
+  const half = memory.slice(Math.floor(memory.length / 2))
+  expect(Math.max(...half) - (half[0] as number)).toBeLessThan(growthMiBMax)
   expect((await sidecar.stop()).code).toBe(0)
 }
 
