@@ -23,7 +23,7 @@ function linksOf(text: string): string[] {
 }
 
 function pathsOf(text: string): string[] {
-  return [...prose(text).matchAll(/`((?:src|test|bench|scripts|docs|examples)\/[\w./-]*)`/g)].map(([, path]) => path as string)
+  return [...prose(text).matchAll(/`((?:src|test|bench|scripts|docs|examples|grafana)\/[\w./-]*)`/g)].map(([, path]) => path as string)
 }
 
 describe.each(documents)('%s', (name) => {

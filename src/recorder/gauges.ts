@@ -23,6 +23,7 @@ export interface Recording {
 
 export function recordGauges(meter: Meter, gauges: Int32Array, shared: SharedCounts = {}): Recording {
   const count = recordShared(meter, gauges, shared)
+  recordStart(meter)
   recordProcess(meter)
   const stopDelay = recordLoopDelay(meter)
   const timer = setInterval(meter.collect, pollMs).unref()
@@ -77,6 +78,14 @@ function createIncrease(gauges: Int32Array, cell: number, before = 0): () => num
     last = value
     return increase
   }
+}
+
+function recordStart(meter: Meter): void {
+  const start = meter.reading('tokenweir.counters.start_time', {})
+  meter.beforeCollect(() => {
+    const startedAt = meter.startedAt()
+    if (startedAt !== undefined) start.set(startedAt / 1000)
+  })
 }
 
 function recordProcess(meter: Meter): void {

@@ -4,6 +4,7 @@ import type { Generation } from '../telemetry/catalog.ts'
 import type { Counter, Histogram, Labels, Meter } from '../telemetry/meter.ts'
 import { type GenerationNames, generations } from '../telemetry/names.ts'
 import { createLabelCap, type LabelCap, otherValue } from './label-cap.ts'
+import { countStream, countTokens, type RouteCells, routeCells } from './metrics/by-route.ts'
 import { createCallers } from './metrics/callers.ts'
 import type { Sink } from './sink.ts'
 
@@ -123,16 +124,12 @@ interface Operation {
   readonly duration: Histogram
   timeToFirstChunk: Histogram | undefined
   timePerOutputChunk: Histogram | undefined
-  streams: Streams | undefined
+  /** What is counted by route besides; routes are the configured ones. */
+  readonly byRoute: Map<string, RouteCells>
   cost: Counter | undefined
   /** By the order of the generation's `tokenHistograms` and `tokenCounters`. */
   readonly tokenHistograms: (Histogram | undefined)[]
   readonly tokenCounters: (Counter | undefined)[]
-}
-
-interface Streams {
-  readonly completed: Counter
-  readonly zeroUsage: ReadonlyMap<string, Counter>
 }
 
 function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, operationsMax: number): Recorder {
@@ -168,7 +165,11 @@ function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, o
     const cells = find(exchange, provider)
     cells.duration.record(exchange.ending.endMs / 1000)
     const usage = exchange.response?.usage
-    if (usage !== undefined && exchange.opening.usageByCaller !== true) recordTokens(meter, names, cells, usage)
+    if (usage !== undefined) {
+      countTokens(meter, routeCells(cells.byRoute, cells.labels, exchange.opening.route), usage)
+      // Ours alone counts what the caller reports itself: backends would add up the two spans' usage.
+      if (exchange.opening.usageByCaller !== true) recordTokens(meter, names, cells, usage)
+    }
     const { cost } = exchange
     if (cost !== undefined && cost.status !== 'unpriced') {
       cells.cost ??= meter.counter('tokenweir.cost', cells.labels)
@@ -193,7 +194,7 @@ function newOperation(labels: Labels, duration: Histogram): Operation {
     duration,
     timeToFirstChunk: none,
     timePerOutputChunk: none,
-    streams: none,
+    byRoute: new Map(),
     cost: none,
     tokenHistograms: [],
     tokenCounters: [],
@@ -230,44 +231,5 @@ function recordStream(meter: Meter, names: GenerationNames, cells: Operation, ex
     cells.timePerOutputChunk ??= meter.histogram(names.timePerOutputChunk, cells.labels)
     cells.timePerOutputChunk.record((lastChunkMs - firstChunkMs) / 1000 / (chunkCount - 1))
   }
-  if (!isCompletedStream(exchange)) return
-  cells.streams ??= createStreams(meter, cells.labels)
-  cells.streams.completed.add(1)
-  const reason = zeroUsageReason(exchange)
-  if (reason !== undefined) cells.streams.zeroUsage.get(reason)?.add(1)
-}
-
-function isCompletedStream({ ending, endReason, request, usageOutcome }: Exchange): boolean {
-  const { streamed, status } = ending
-  // A WebSocket on which no response began has no usage to miss.
-  if (status === 101) return endReason === 'completed' && usageOutcome !== undefined
-  return streamed && endReason === 'completed' && status !== undefined && status >= 200 && status < 300 && request?.usageExpected !== false
-}
-
-/** Why a completed stream can be without usage; `zero` is a provider that said 0. A client or upstream that left is no completed stream. */
-const zeroUsageReasons = [
-  'zero',
-  'not_requested',
-  'upstream_omitted',
-  'parse_error',
-  'unsupported_encoding',
-  'limit_hit',
-  'unknown_format',
-] as const
-
-function zeroUsageReason({ usageOutcome, usageReason }: Exchange): string | undefined {
-  if (usageOutcome === 'zero') return 'zero'
-  if (usageOutcome !== 'missing' && usageOutcome !== 'undecodable') return undefined
-  return zeroUsageReasons.find((reason) => reason === usageReason) ?? 'upstream_omitted'
-}
-
-/** Every series of the label set at once, at zero: `increase()` cannot see an event in a series that begins with it. */
-function createStreams(
-  meter: Meter,
-  { 'server.address': _address, 'server.port': _port, 'gen_ai.response.model': _model, ...labels }: Labels,
-): Streams {
-  const zeroUsage = new Map(
-    zeroUsageReasons.map((reason) => [reason, meter.counter('tokenweir.streams.zero_usage', { ...labels, reason })]),
-  )
-  return { completed: meter.counter('tokenweir.streams.completed', labels), zeroUsage }
+  countStream(meter, routeCells(cells.byRoute, cells.labels, exchange.opening.route), exchange)
 }

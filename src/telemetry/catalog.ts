@@ -92,7 +92,7 @@ export const attributes = {
   end_reason: { type: 'string', description: 'As `tokenweir.end_reason`. A label only.' },
   caller: { type: 'string', description: 'As `tokenweir.caller`. A label only.' },
   signal: { type: 'string', description: '`traces` or `logs`. A label only.' },
-  token_type: { type: 'string', description: 'input or output. A label only.' },
+  token_type: { type: 'string', description: 'input, output, cache_read, cache_write or reasoning. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
   label: { type: 'string', description: 'Name of the label whose value became `other`. A label only.' },
   'thread.name': { type: 'string', description: 'recorder. A label only.' },
@@ -137,7 +137,7 @@ const operationLabels = [
   'server.address',
   'server.port',
 ] as const
-const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model'] as const
+const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route'] as const
 
 type Label = AttributeName
 const counter = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'counter', unit, description, labels }) as const
@@ -192,6 +192,14 @@ export const metrics = {
     'usage_outcome',
     'reason',
     'end_reason',
+  ),
+  'tokenweir.tokens': counter(
+    '{token}',
+    'Tokens as reported, in either generation of the conventions; cache_read and cache_write are part of input, reasoning of output.',
+    'gen_ai.provider.name',
+    'gen_ai.request.model',
+    'http.route',
+    'token_type',
   ),
   'tokenweir.caller.requests': counter('{request}', 'Proxied requests that ended, by caller and how they ended.', 'caller', 'end_reason'),
   'tokenweir.caller.tokens': counter('{token}', 'Tokens as reported, by caller.', 'caller', 'token_type'),
@@ -253,6 +261,10 @@ export const metrics = {
   'tokenweir.ledger.dropped': counter('{row}', 'Rows given up because too many waited for the ledger.'),
   'tokenweir.ledger.recovered': counter('{row}', 'Rows that a killed process had left open, closed at start-up.'),
   'tokenweir.ledger.depth': updown('{row}', 'Rows that wait to be written.'),
+  'tokenweir.counters.start_time': gauge(
+    's',
+    'When this ledger began to count, in seconds since the epoch: a series that appears in a window this lies in began at 0.',
+  ),
   'tokenweir.spool.depth': updown('{record}', 'Spans or log records that wait for the collector.', 'signal'),
   'tokenweir.spool.bytes': updown('By', 'Bytes that wait for the collector.', 'signal'),
   'tokenweir.spool.oldest_age': gauge('s', 'How long the oldest that waits for the collector has waited; 0 when nothing waits.', 'signal'),

@@ -77,6 +77,8 @@ export interface Meter {
   collect(): readonly Family[]
   /** Sum over all series of a counter. */
   total(name: CounterName): number
+  /** When the oldest counter began, in milliseconds since the epoch; `undefined` while there is none. */
+  startedAt(): number | undefined
   /** Adds what an earlier process had counted, and its start. Undefined when the metric or its buckets are others by now. */
   restore(kept: Kept): Lasting | undefined
   /** Series made or changed since they were last forgotten. */
@@ -194,6 +196,14 @@ export function createMeter(now: () => number): Meter {
       let total = 0
       for (const { cell } of sums.get(name)?.values() ?? []) total += cell.value
       return total
+    },
+    startedAt() {
+      let oldest: number | undefined
+      for (const [name, series] of sums) {
+        if (metrics[name].kind !== 'counter') continue
+        for (const { cell } of series.values()) if (oldest === undefined || cell.startedAt < oldest) oldest = cell.startedAt
+      }
+      return oldest
     },
     restore(kept) {
       const tracked = restored(kept)

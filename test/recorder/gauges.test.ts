@@ -34,6 +34,14 @@ describe('the shared cells', () => {
     })
   })
 
+  it('come with the time at which counting began', () => {
+    const before = Date.now() / 1000
+    const { meter } = start()
+    const { tokenweir_counters_start_time_seconds: since = 0 } = samples(meter, 'tokenweir_counters')
+    expect(since).toBeGreaterThanOrEqual(before)
+    expect(since).toBeLessThanOrEqual(Date.now() / 1000)
+  })
+
   it('become the histogram of the chunk overhead', async () => {
     const { meter, gauges } = start()
     gauges[Gauge.chunkOverhead] = 5

@@ -14,7 +14,7 @@ function record(exchanges: readonly Exchange[], generation: Generation = '1.41',
 
 const operation =
   'gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",gen_ai_response_model="gpt-4o-2024-08-06",server_address="api.example.com",server_port="443"'
-const stream = 'gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o"'
+const stream = 'gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",http_route="default"'
 /** Without the buckets, which have their own test. */
 const withoutBuckets = (all: Record<string, number>) =>
   Object.fromEntries(Object.entries(all).filter(([name]) => !name.includes('_bucket{')))
@@ -96,6 +96,29 @@ describe('token usage', () => {
     expect(samples(meter, 'gen_ai_client_token_usage_count')).toEqual({
       [`gen_ai_client_token_usage_count{${operation},gen_ai_token_type="input"}`]: 1,
     })
+  })
+})
+
+describe('the tokens of both generations', () => {
+  const usage = { inputTokens: 20, outputTokens: 7, cacheReadTokens: 5, cacheWriteTokens: 3, reasoningTokens: 2 }
+  const tokens = (type: string) =>
+    `tokenweir_tokens_total{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",http_route="default",token_type="${type}"}`
+
+  it.each(['1.41', 'genai'] as const)('are counted by type and route in %s', (generation) => {
+    const exchange = exchangeOf({ response: { usage } })
+    expect(samples(record([exchange, exchange], generation), 'tokenweir_tokens')).toEqual({
+      [tokens('input')]: 40,
+      [tokens('output')]: 14,
+      [tokens('cache_read')]: 10,
+      [tokens('cache_write')]: 6,
+      [tokens('reasoning')]: 4,
+    })
+  })
+
+  it('are counted where the caller reports its usage itself, and not where nothing was reported', () => {
+    const late = exchangeOf({ response: { usage: { outputTokens: 7 } } })
+    const meter = record([{ ...late, opening: { ...late.opening, usageByCaller: true } }, exchangeOf({ response: {} })])
+    expect(samples(meter, 'tokenweir_tokens')).toEqual({ [tokens('output')]: 7 })
   })
 })
 

@@ -29,6 +29,22 @@ describe('a counter', () => {
   })
 })
 
+describe('the start of counting', () => {
+  it('is that of the oldest counter, of an earlier process where there was one, and of no reading', () => {
+    let now = start
+    const meter = createMeter(() => now)
+    meter.reading('tokenweir.exchanges.open', {}).set(1)
+    expect(meter.startedAt()).toBeUndefined()
+    now = start + 5000
+    meter.counter('tokenweir.log.dropped', {})
+    now = start + 9000
+    meter.counter('tokenweir.requests.malformed', {})
+    expect(meter.startedAt()).toBe(start + 5000)
+    meter.restore({ name: 'tokenweir.log.dropped', labels: {}, startedAt: start - 60_000, value: 2, histogram: undefined })
+    expect(meter.startedAt()).toBe(start - 60_000)
+  })
+})
+
 describe('a histogram', () => {
   it('counts a value that equals a bound below it', () => {
     const meter = meterAt()

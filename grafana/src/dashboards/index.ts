@@ -1,0 +1,9 @@
+import type { Page } from '../layout.ts'
+import { latencyPage } from './latency.ts'
+import { reliabilityPage } from './reliability.ts'
+import { sidecarPage } from './sidecar.ts'
+import { tokensPage } from './tokens.ts'
+import { zeroUsagePage } from './zero-usage.ts'
+
+/** In the order of the documents. */
+export const pages: readonly Page[] = [tokensPage, latencyPage, zeroUsagePage, reliabilityPage, sidecarPage]

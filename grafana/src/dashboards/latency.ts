@@ -1,0 +1,123 @@
+import type { Page } from '../layout.ts'
+import { heatmapPanel, type PanelBuilder, statPanel, timeSeriesPanel } from '../panels.ts'
+import { either, type Label, labelName, quantile, rate, sum, topk } from '../promql.ts'
+import { spanDuration } from '../span-metrics.ts'
+import { selected } from '../variables.ts'
+
+type Generation = 'operation' | 'inference'
+
+const duration = (generation: Generation) => selected(`gen_ai.client.${generation}.duration`, {}, 'bucket')
+const firstChunk = (generation: Generation) => selected(`gen_ai.client.${generation}.time_to_first_chunk`, {}, 'bucket')
+const perChunk = (generation: Generation) => selected(`gen_ai.client.${generation}.time_per_output_chunk`, {}, 'bucket')
+type Buckets = (generation: Generation) => string
+
+const shares = [0.5, 0.95, 0.99] as const
+const percent = (share: number) => `p${share * 100}`
+
+const current = (title: string, description: string, buckets: Buckets): PanelBuilder =>
+  statPanel({
+    title,
+    description,
+    unit: 's',
+    width: 8,
+    queries: shares.map((share) => ({ expr: quantile(share, buckets), legend: percent(share) })),
+  })
+
+const quantiles = (title: string, description: string, buckets: Buckets): PanelBuilder =>
+  timeSeriesPanel({
+    title,
+    description,
+    unit: 's',
+    width: 12,
+    queries: shares.map((share) => ({ expr: quantile(share, buckets), legend: percent(share) })),
+  })
+
+/** Fifteen slowest at each moment: quantiles cannot be ranked over the whole range without another query of its size. */
+const slowest = (title: string, description: string, buckets: Buckets, label: Label): PanelBuilder =>
+  timeSeriesPanel({
+    title,
+    description,
+    unit: 's',
+    width: 12,
+    queries: [{ expr: topk(15, `(${quantile(0.95, buckets, label)}) > 0`), legend: `{{${labelName(label)}}}` }],
+  })
+
+const spread = (title: string, description: string, buckets: Buckets): PanelBuilder =>
+  heatmapPanel({
+    title,
+    description: `${description} Darker: more requests.`,
+    unit: 's',
+    width: 12,
+    queries: [{ expr: either((generation) => sum(`increase(${buckets(generation)}[$__rate_interval])`, 'le')), legend: '{{le}}' }],
+  })
+
+export const latencyPage: Page = {
+  name: 'latency',
+  title: 'Latency',
+  description: 'How long answers take, until they begin, between their chunks and as a whole, as clients see it in front of the sidecar.',
+  rows: [
+    {
+      title: 'Now',
+      panels: [
+        current('Time to first chunk', 'From the request to the first chunk of a stream. What a person waits for.', firstChunk),
+        current('Time between chunks', 'Mean time between the chunks of one stream: one record per stream.', perChunk),
+        current('Duration', 'From the request to the end of the answer.', duration),
+      ],
+    },
+    {
+      title: 'Time to first chunk',
+      panels: [
+        quantiles('Time to first chunk', 'Half, 95 and 99 of 100 streams began within this time.', firstChunk),
+        spread('Time to first chunk, spread', 'How many streams began after how long.', firstChunk),
+        slowest('Slowest providers (p95 to first chunk)', 'The 15 slowest providers.', firstChunk, 'gen_ai.provider.name'),
+        slowest(
+          'Slowest models (p95 to first chunk)',
+          'The 15 slowest models, by the name that was asked for.',
+          firstChunk,
+          'gen_ai.request.model',
+        ),
+      ],
+    },
+    {
+      title: 'Between chunks',
+      panels: [
+        quantiles('Time between chunks', 'Half, 95 and 99 of 100 streams had this mean time between chunks.', perChunk),
+        slowest('Slowest models between chunks (p95)', 'The 15 models whose streams trickle.', perChunk, 'gen_ai.request.model'),
+      ],
+    },
+    {
+      title: 'Whole answers',
+      panels: [
+        quantiles('Duration', 'Half, 95 and 99 of 100 answers were whole within this time.', duration),
+        spread('Duration, spread', 'How many answers took how long.', duration),
+        slowest('Slowest models (p95 duration)', 'The 15 models with the longest answers.', duration, 'gen_ai.request.model'),
+        timeSeriesPanel({
+          title: 'Duration of every request, by route (p95)',
+          description: 'Also of requests that are no inference. The largest bucket ends at 10 s.',
+          unit: 's',
+          width: 12,
+          queries: [
+            {
+              expr: `histogram_quantile(0.95, ${sum(rate(selected('http.server.request.duration', {}, 'bucket')), 'le', 'http.route')})`,
+              legend: '{{http_route}}',
+            },
+          ],
+        }),
+      ],
+    },
+    {
+      title: 'To the traces',
+      panels: [
+        timeSeriesPanel({
+          title: 'Duration of spans, with traces (p95)',
+          description:
+            'From the spans, by the collector. Each diamond is one request: a click opens its trace. Only the instance selects here; without the collector there is no data.',
+          unit: 's',
+          width: 24,
+          queries: [{ expr: spanDuration.quantile(0.95), legend: '{{span_name}}', exemplar: true }],
+          noData: 'No data: the collector makes these from spans (its spanmetrics connector).',
+        }),
+      ],
+    },
+  ],
+}

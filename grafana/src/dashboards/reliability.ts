@@ -1,0 +1,175 @@
+import type { Page } from '../layout.ts'
+import { calm, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
+import { dashboardWindow, either, type Label, largest, max, orZero, rate, ratio, stepWindow, sum, topk, total } from '../promql.ts'
+import { selected } from '../variables.ts'
+
+const inRange = (selector: string, ...labels: readonly Label[]) => total(selector, dashboardWindow, ...labels)
+const requests = selected('tokenweir.requests')
+const ended = (...reasons: readonly string[]) => selected('tokenweir.requests', { end_reason: `=~"${reasons.join('|')}"` })
+const statuses = selected('http.server.request.duration', {}, 'count')
+const serverErrors = selected('http.server.request.duration', { 'http.response.status_code': '=~"5.."' }, 'count')
+const failed = (generation: 'operation' | 'inference') =>
+  selected(`gen_ai.client.${generation}.duration`, { 'error.type': '!=""' }, 'count')
+
+const share = (title: string, description: string, selector: string, steps: readonly [number, number]) =>
+  statPanel({
+    title,
+    description,
+    unit: 'percentunit',
+    width: 6,
+    decimals: 2,
+    steps: [...calm, [steps[0], 'yellow'], [steps[1], 'red']],
+    queries: [{ expr: ratio(orZero(inRange(selector)), inRange(requests)), legend: title }],
+    noData: 'No request in the selected time.',
+  })
+
+export const reliabilityPage: Page = {
+  name: 'reliability',
+  title: 'Reliability',
+  description: 'How requests end: errors, streams that were cut, clients that left, upstreams that could not be reached.',
+  rows: [
+    {
+      title: 'In the selected time',
+      panels: [
+        statPanel({
+          title: 'Answered with 5xx',
+          description: 'Share of all requests; 502 and 504 of the sidecar itself are among them. Provider and model do not select here.',
+          unit: 'percentunit',
+          width: 6,
+          decimals: 2,
+          steps: [...calm, [0.01, 'yellow'], [0.05, 'red']],
+          queries: [{ expr: ratio(orZero(inRange(serverErrors)), inRange(statuses)), legend: '5xx' }],
+          noData: 'No request in the selected time.',
+        }),
+        share('Cut streams', 'Answers that the upstream broke off after they had begun.', ended('upstream-aborted'), [0.01, 0.05]),
+        share('Upstream not reached', 'No connection, no answer in time, or none that is HTTP.', ended('unreachable'), [0.01, 0.05]),
+        share(
+          'Clients that left',
+          'The client closed before its answer was whole. No error, but answers nobody waited for.',
+          ended('client-aborted'),
+          [0.1, 0.3],
+        ),
+      ],
+    },
+    {
+      title: 'How requests end',
+      panels: [
+        timeSeriesPanel({
+          title: 'Requests per second, by end',
+          description: 'completed, client-aborted, upstream-aborted, unreachable, refused, sidecar-stopped.',
+          unit: 'reqps',
+          width: 12,
+          stacked: true,
+          queries: [{ expr: sum(rate(requests), 'end_reason'), legend: '{{end_reason}}' }],
+        }),
+        timeSeriesPanel({
+          title: 'Requests per second, by status',
+          description: 'Status sent to the client; the empty one is of requests that got none. Provider and model do not select here.',
+          unit: 'reqps',
+          width: 12,
+          stacked: true,
+          queries: [{ expr: sum(rate(statuses), 'http.response.status_code'), legend: '{{http_response_status_code}}' }],
+        }),
+      ],
+    },
+    {
+      title: 'Errors',
+      panels: [
+        timeSeriesPanel({
+          title: 'Errors per second, by type',
+          description:
+            'HTTP status of 400 or more, why the upstream was not reached, or the error told inside a stream: inference requests.',
+          unit: 'reqps',
+          width: 12,
+          queries: [{ expr: either((generation) => topk(15, sum(rate(failed(generation)), 'error.type'))), legend: '{{error_type}}' }],
+          noData: 'None: no inference request failed.',
+        }),
+        timeSeriesPanel({
+          title: 'Errors per second, by provider',
+          description: 'The 15 providers with the most at each moment.',
+          unit: 'reqps',
+          width: 12,
+          queries: [
+            {
+              expr: either((generation) => topk(15, sum(rate(failed(generation)), 'gen_ai.provider.name'))),
+              legend: '{{gen_ai_provider_name}}',
+            },
+          ],
+          noData: 'None: no inference request failed.',
+        }),
+        tablePanel({
+          title: 'Errors by provider, model and type',
+          description: 'Totals of the selected time, the hundred largest. The route does not select here.',
+          unit: 'short',
+          width: 24,
+          labels: { gen_ai_provider_name: 'Provider', gen_ai_request_model: 'Model', error_type: 'Type' },
+          queries: [
+            {
+              expr: topk(
+                100,
+                either((generation) => inRange(failed(generation), 'gen_ai.provider.name', 'gen_ai.request.model', 'error.type')),
+              ),
+              legend: 'Requests',
+            },
+          ],
+          noData: 'None in the selected time.',
+        }),
+      ],
+    },
+    {
+      title: 'Cut and left',
+      panels: [
+        timeSeriesPanel({
+          title: 'Cut streams, by provider',
+          description: 'How many answers the upstream broke off.',
+          unit: 'short',
+          width: 12,
+          bars: true,
+          queries: [
+            {
+              expr: topk(15, `${total(ended('upstream-aborted'), stepWindow, 'gen_ai.provider.name')} > 0`),
+              legend: '{{gen_ai_provider_name}}',
+            },
+          ],
+          noData: 'None in the selected time.',
+        }),
+        timeSeriesPanel({
+          title: 'Clients that left, by caller',
+          description: 'Per second, of the 15 callers with the most. Provider, model and route do not select here.',
+          unit: 'reqps',
+          width: 12,
+          queries: [
+            {
+              expr: largest(
+                15,
+                sum(rate(selected('tokenweir.caller.requests', { end_reason: '="client-aborted"' })), 'caller'),
+                selected('tokenweir.caller.requests', { end_reason: '="client-aborted"' }),
+                'caller',
+              ),
+              legend: '{{caller}}',
+            },
+          ],
+          noData: 'None: no known caller left early.',
+        }),
+        timeSeriesPanel({
+          title: 'No HTTP',
+          description: 'Connections that sent no HTTP and were refused before they became a request.',
+          unit: 'short',
+          width: 12,
+          bars: true,
+          queries: [{ expr: total(selected('tokenweir.requests.malformed'), stepWindow, 'instance'), legend: '{{instance}}' }],
+        }),
+        tablePanel({
+          title: 'What upstreams make of stream_options',
+          description: 'Whether an upstream takes the question for usage, or refused it: 1 for the state it is in.',
+          unit: 'short',
+          width: 12,
+          height: 8,
+          labels: { upstream: 'Upstream', feature: 'Feature', state: 'State' },
+          queries: [{ expr: `${max(selected('tokenweir.capability'), 'upstream', 'feature', 'state')} == 1`, legend: 'Instances agree' }],
+          noData: 'No data: nothing was injected yet.',
+        }),
+      ],
+    },
+  ],
+}

@@ -1,0 +1,160 @@
+import type { Page } from '../layout.ts'
+import { barsPanel, calm, type PanelBuilder, type Query, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
+import { dashboardWindow, type Label, labelName, largest, orZero, rate, ratio, sum, topk, total } from '../promql.ts'
+import { selected } from '../variables.ts'
+
+type TokenType = 'input' | 'output' | 'cache_read' | 'cache_write' | 'reasoning'
+
+const tokens = (type: TokenType) => selected('tokenweir.tokens', { token_type: `="${type}"` })
+const inRange = (selector: string, ...labels: readonly Label[]) => total(selector, dashboardWindow, ...labels)
+
+const meaning: Readonly<Record<TokenType, readonly [title: string, description: string]>> = {
+  input: ['Input', 'Input tokens as reported in the selected time, cached ones included.'],
+  output: ['Output', 'Output tokens as reported in the selected time, reasoning included.'],
+  cache_read: ['Cached input', 'Part of the input that was read from a cache. Already in the input: do not add it.'],
+  cache_write: ['Cache writes', 'Part of the input that was written to a cache. Already in the input: do not add it.'],
+  reasoning: ['Reasoning', 'Part of the output that was reasoning. Already in the output: do not add it.'],
+}
+const types = Object.keys(meaning) as TokenType[]
+
+const totals: readonly PanelBuilder[] = types.map((type) => {
+  const [title, description] = meaning[type]
+  return statPanel({ title, description, unit: 'short', width: 4, decimals: 2, queries: [{ expr: inRange(tokens(type)), legend: title }] })
+})
+
+const cost = selected('tokenweir.cost')
+const costPanel = statPanel({
+  title: 'Cost',
+  description: 'USD, of the requests whose cost is known: what the provider says, else the configured or the public prices.',
+  unit: 'currencyUSD',
+  width: 4,
+  queries: [{ expr: inRange(cost), legend: 'Cost' }],
+})
+
+/** The fifteen largest; each has a graph of what goes in and one of what comes out. */
+function ratesBy(label: Label, what: string): PanelBuilder[] {
+  return (['input', 'output'] as const).map((type) =>
+    timeSeriesPanel({
+      title: `${meaning[type][0]} tokens per second, by ${what}`,
+      description: `Rate of ${type} tokens as reported, of the 15 largest in the selected time.`,
+      unit: 'short',
+      width: 12,
+      stacked: true,
+      queries: [{ expr: largest(15, sum(rate(tokens(type)), label), tokens(type), label), legend: `{{${labelName(label)}}}` }],
+    }),
+  )
+}
+
+function columns(...labels: readonly Label[]): Query[] {
+  return types.map((type) => ({ expr: inRange(tokens(type), ...labels), legend: meaning[type][0] }))
+}
+
+const callerTokens = (type: 'input' | 'output') => selected('tokenweir.caller.tokens', { token_type: `="${type}"` })
+const known = selected('tokenweir.cost.requests')
+const unpriced = selected('tokenweir.cost.requests', { price_status: '="unpriced"' })
+
+export const tokensPage: Page = {
+  name: 'tokens',
+  title: 'Tokens per provider',
+  description:
+    'What the providers reported: tokens by provider, model and caller, and what they cost. A count that was not reported is in none of them.',
+  rows: [
+    { title: 'In the selected time', panels: [...totals, costPanel] },
+    {
+      title: 'By provider',
+      panels: [
+        ...ratesBy('gen_ai.provider.name', 'provider'),
+        tablePanel({
+          title: 'Tokens by provider',
+          description: 'Totals of the selected time. They equal the sums of the ledger for the same time.',
+          unit: 'short',
+          width: 24,
+          height: 8,
+          labels: { gen_ai_provider_name: 'Provider' },
+          units: { Cost: 'currencyUSD' },
+          queries: [...columns('gen_ai.provider.name'), { expr: inRange(cost, 'gen_ai.provider.name'), legend: 'Cost' }],
+        }),
+      ],
+    },
+    {
+      title: 'By model',
+      panels: [
+        ...ratesBy('gen_ai.request.model', 'model'),
+        tablePanel({
+          title: 'Tokens by model',
+          description:
+            'Totals of the selected time, by the model that the request asked for. "other" is what was beyond the cap on labels.',
+          unit: 'short',
+          width: 24,
+          labels: { gen_ai_provider_name: 'Provider', gen_ai_request_model: 'Model' },
+          units: { Cost: 'currencyUSD' },
+          queries: [
+            ...columns('gen_ai.provider.name', 'gen_ai.request.model'),
+            { expr: inRange(cost, 'gen_ai.provider.name', 'gen_ai.request.model'), legend: 'Cost' },
+          ],
+        }),
+      ],
+    },
+    {
+      title: 'By caller',
+      panels: [
+        barsPanel({
+          title: 'Callers with the most tokens',
+          description:
+            'Input and output tokens of the ten callers with the most, in the selected time. Provider, model and route do not select here.',
+          unit: 'short',
+          width: 10,
+          steps: [[null, 'blue']],
+          queries: [{ expr: topk(10, inRange(selected('tokenweir.caller.tokens'), 'caller')), legend: '{{caller}}' }],
+          noData: 'No data: no caller is known. See docs/callers.md.',
+        }),
+        tablePanel({
+          title: 'Tokens and requests by caller',
+          description: 'Totals of the selected time. Provider, model and route do not select here.',
+          unit: 'short',
+          width: 14,
+          height: 8,
+          labels: { caller: 'Caller' },
+          queries: [
+            { expr: inRange(callerTokens('input'), 'caller'), legend: 'Input' },
+            { expr: inRange(callerTokens('output'), 'caller'), legend: 'Output' },
+            { expr: inRange(selected('tokenweir.caller.requests'), 'caller'), legend: 'Requests' },
+          ],
+          noData: 'No data: no caller is known. See docs/callers.md.',
+        }),
+      ],
+    },
+    {
+      title: 'Cost',
+      panels: [
+        timeSeriesPanel({
+          title: 'Cost per hour, by provider',
+          description: 'USD per hour at the present rate, of the requests whose cost is known.',
+          unit: 'currencyUSD',
+          width: 12,
+          stacked: true,
+          queries: [{ expr: `3600 * ${sum(rate(cost), 'gen_ai.provider.name')}`, legend: '{{gen_ai_provider_name}}' }],
+        }),
+        statPanel({
+          title: 'Requests without a price',
+          description:
+            'Share of the requests that cost something and whose cost is not known. Above 5 % the cost here is too low: add prices.',
+          unit: 'percentunit',
+          width: 6,
+          height: 8,
+          steps: [...calm, [0.01, 'yellow'], [0.05, 'red']],
+          queries: [{ expr: ratio(orZero(inRange(unpriced)), inRange(known)), legend: 'Without a price' }],
+        }),
+        barsPanel({
+          title: 'Without a price, by provider',
+          description: 'Requests of the selected time whose cost is not known.',
+          unit: 'short',
+          width: 6,
+          steps: [[null, 'orange']],
+          queries: [{ expr: inRange(unpriced, 'gen_ai.provider.name'), legend: '{{gen_ai_provider_name}}' }],
+          noData: 'None: every request that cost something was priced.',
+        }),
+      ],
+    },
+  ],
+}

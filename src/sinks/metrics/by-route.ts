@@ -1,0 +1,83 @@
+/** What an operation's requests are counted by with the route: tokens, and the streams that should have told them. */
+import type { Exchange, Usage } from '../../exchange.ts'
+import type { Counter, Labels, Meter } from '../../telemetry/meter.ts'
+
+export interface RouteCells {
+  readonly labels: Labels
+  streams: Streams | undefined
+  /** In the order of `tokenTypes`. */
+  readonly tokens: (Counter | undefined)[]
+}
+
+/** Of `tokenweir.tokens`, which is the same in both generations. */
+const tokenTypes = [
+  ['inputTokens', 'input'],
+  ['outputTokens', 'output'],
+  ['cacheReadTokens', 'cache_read'],
+  ['cacheWriteTokens', 'cache_write'],
+  ['reasoningTokens', 'reasoning'],
+] as const satisfies readonly (readonly [keyof Usage, string])[]
+
+interface Streams {
+  readonly completed: Counter
+  readonly zeroUsage: ReadonlyMap<string, Counter>
+}
+
+/** Those of a route among an operation's, made with its first request. */
+export function routeCells(byRoute: Map<string, RouteCells>, all: Labels, route: string): RouteCells {
+  let cells = byRoute.get(route)
+  if (cells === undefined) {
+    const { 'server.address': _address, 'server.port': _port, 'gen_ai.response.model': _model, ...labels } = all
+    byRoute.set(route, (cells = { labels: { ...labels, 'http.route': route }, streams: undefined, tokens: [] }))
+  }
+  return cells
+}
+
+export function countTokens(meter: Meter, { labels, tokens }: RouteCells, usage: Usage): void {
+  tokenTypes.forEach(([count, type], index) => {
+    const reported = usage[count]
+    if (reported === undefined) return
+    tokens[index] ??= meter.counter('tokenweir.tokens', { ...labels, 'gen_ai.operation.name': undefined, token_type: type })
+    tokens[index].add(reported)
+  })
+}
+
+export function countStream(meter: Meter, cells: RouteCells, exchange: Exchange): void {
+  if (!isCompletedStream(exchange)) return
+  cells.streams ??= createStreams(meter, cells.labels)
+  cells.streams.completed.add(1)
+  const reason = zeroUsageReason(exchange)
+  if (reason !== undefined) cells.streams.zeroUsage.get(reason)?.add(1)
+}
+
+function isCompletedStream({ ending, endReason, request, usageOutcome }: Exchange): boolean {
+  const { streamed, status } = ending
+  // A WebSocket on which no response began has no usage to miss.
+  if (status === 101) return endReason === 'completed' && usageOutcome !== undefined
+  return streamed && endReason === 'completed' && status !== undefined && status >= 200 && status < 300 && request?.usageExpected !== false
+}
+
+/** Why a completed stream can be without usage; `zero` is a provider that said 0. A client or upstream that left is no completed stream. */
+const zeroUsageReasons = [
+  'zero',
+  'not_requested',
+  'upstream_omitted',
+  'parse_error',
+  'unsupported_encoding',
+  'limit_hit',
+  'unknown_format',
+] as const
+
+function zeroUsageReason({ usageOutcome, usageReason }: Exchange): string | undefined {
+  if (usageOutcome === 'zero') return 'zero'
+  if (usageOutcome !== 'missing' && usageOutcome !== 'undecodable') return undefined
+  return zeroUsageReasons.find((reason) => reason === usageReason) ?? 'upstream_omitted'
+}
+
+/** Every series of the label set at once, at zero: `increase()` cannot see an event in a series that begins with it. */
+function createStreams(meter: Meter, labels: Labels): Streams {
+  const zeroUsage = new Map(
+    zeroUsageReasons.map((reason) => [reason, meter.counter('tokenweir.streams.zero_usage', { ...labels, reason })]),
+  )
+  return { completed: meter.counter('tokenweir.streams.completed', labels), zeroUsage }
+}
