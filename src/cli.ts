@@ -16,6 +16,7 @@ import {
   refuse,
 } from './commands/context.ts'
 import { demoCommand } from './commands/demo.ts'
+import { reconcileCommand } from './commands/reconcile.ts'
 import { replayCommand } from './commands/replay.ts'
 import { reportCommand } from './commands/report.ts'
 import { tailCommand } from './commands/tail.ts'
@@ -31,6 +32,7 @@ const commands: readonly ((context: CommandContext) => void)[] = [
   checkCommand,
   completionCommand,
   demoCommand,
+  reconcileCommand,
   replayCommand,
   reportCommand,
   tailCommand,
@@ -61,9 +63,14 @@ async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
     await runUntilStopped(loaded.config, env, io, report)
     return exit.done
   } catch (error) {
-    if (!said.has(explain(error))) report(explain(error))
+    if (!(error instanceof UncaughtError || said.has(explain(error)))) report(explain(error))
     return exit.failed
   }
+}
+
+/** Said already when it is thrown. */
+class UncaughtError extends Error {
+  override readonly name = 'UncaughtError'
 }
 
 /** The first signal stops in good order, the next at once; one that comes while starting counts when the start is through. */
@@ -71,6 +78,14 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
   let signals = 0
   let running: Running | undefined
   const stopped = new Promise<void>((resolve, reject) => {
+    io.onUncaught((error) => {
+      // What state it has left behind nobody knows: record what is open, and end. The next start goes on from there.
+      report(`This is a mistake of tokenweir's own, which ends it: ${explain(error)}`)
+      void running?.stop()
+      const failed = new UncaughtError(explain(error))
+      if (running === undefined) reject(failed)
+      else running.stop().then(() => reject(failed), reject)
+    })
     io.onStopSignal(() => {
       signals++
       if (running !== undefined) running.stop().then(resolve, reject)
@@ -184,6 +199,8 @@ Examples:
     tokenweir check tokenweir.yaml
   What did the last week use, and what did it cost?
     tokenweir report --by provider,model --since 7d
+  Has every request its row, span, log line and place in the metrics?
+    tokenweir reconcile --spans spans.jsonl --log sidecar.log
 
 Exit codes: 0 done, 1 failed, 2 bad arguments or configuration.`
 }

@@ -61,6 +61,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   replay: ['exchange', 'json', 'config', 'decode', 'fold', 'formats', 'frames', 'observe', 'pricing', 'providers', 'recorder'],
   tail: ['reading'],
   verify: ['exchange', 'json', 'ids', 'fold', 'frames'],
+  reconcile: ['json', 'telemetry'],
 }
 const seesEverything = new Set(['main', 'cli', 'commands', 'tokenweir', 'recorder'])
 const pure = (path: string) =>
