@@ -11,7 +11,11 @@ async function helpOf(args: readonly string[]): Promise<string> {
   const unused = () => {
     throw new Error('Help needs nothing.')
   }
-  await runCli([...args, '--help'], { NO_COLOR: '1' }, { stdout, stderr: stdout, readFile: unused, start: unused, onStopSignal: unused })
+  await runCli(
+    [...args, '--help'],
+    { NO_COLOR: '1' },
+    { stdout, stderr: stdout, readFile: unused, start: unused, onStopSignal: unused, onUncaught: unused },
+  )
   return text.trimEnd()
 }
 

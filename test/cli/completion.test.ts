@@ -29,7 +29,7 @@ const isInstalled = (program: string) => spawnSync(program, ['--version']).statu
 /** What a typed line can become, the last word being completed. */
 const cases: readonly (readonly [line: string, expected: readonly string[]])[] = [
   ['tokenweir ver', ['verify']],
-  ['tokenweir re', ['replay', 'report']],
+  ['tokenweir rep', ['replay', 'report']],
   ['tokenweir --cap', ['--capture']],
   ['tokenweir --capture ', ['inject', 'observe']],
   ['tokenweir verify --api ', ['chat', 'messages', 'responses']],
