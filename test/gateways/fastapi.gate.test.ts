@@ -6,7 +6,7 @@ import OpenAI from 'openai'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { type Product, startProduct } from '../e2e/product.ts'
-import { type Collector, plain, startCollector } from '../telemetry/collector.ts'
+import { type Collector, type OtlpJson, plain, startCollector } from '../telemetry/collector.ts'
 import { type FastapiGateway, startFastapi } from './gateways.ts'
 import { isInstalled } from './places.ts'
 
@@ -61,7 +61,8 @@ async function recorded(product: Product, collector: Collector, count: number) {
   const lines = logLines(product.stdout(), '"msg":"Streaming request logged"').map((line) => JSON.parse(line))
   const spans = collector
     .json('/v1/traces')
-    .flatMap((sent) => sent.resourceSpans[0].scopeSpans[0].spans)
+    .flatMap((sent) => sent.resourceSpans)
+    .flatMap((resource: OtlpJson) => resource.scopeSpans[0].spans)
     .map((span) => plain(span.attributes))
   const tokens = (one: Record<string, unknown>, input: string, output: string) => ({ input: one[input], output: one[output] })
   return {
