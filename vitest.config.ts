@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // With real gateways, by a configuration of their own.
-    exclude: ['test/gateways/**', '**/node_modules/**'],
+    // With real gateways and the real stack, by configurations of their own.
+    exclude: ['test/gateways/**', 'test/stack/**', '**/node_modules/**'],
     testTimeout: 40_000,
     hookTimeout: 40_000,
     maxWorkers: 2,
