@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // With real gateways or a real browser, by configurations of their own.
-    exclude: ['test/gateways/**', 'test/browser/**', '**/node_modules/**'],
+    // With real gateways, a real browser or the real stack, by configurations of their own.
+    exclude: ['test/gateways/**', 'test/browser/**', 'test/stack/**', '**/node_modules/**'],
     testTimeout: 40_000,
     hookTimeout: 40_000,
     maxWorkers: 2,

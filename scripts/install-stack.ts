@@ -40,6 +40,7 @@ const build: Record<Bundle, (into: string) => void> = {
     run('go', ['mod', 'init', 'tokenweir/otelcol'], source)
     run('go', ['mod', 'edit', ...collectorModules.map((module) => `-require=${module}`)], source)
     run('go', ['build', '-mod=mod', ...small, '-o', join(into, 'otelcol'), '.'], source)
+    rmSync(source, { recursive: true })
   },
   // Without the plugins that discover machines at cloud providers: they are most of its size. And without the pages of its own, which are built with npm.
   prometheus: (into) => {
@@ -75,7 +76,14 @@ for (const bundle of Object.keys(build) as Bundle[]) {
   process.stdout.write(`Building ${bundle} ${stackVersions[bundle]} into ${folder} …\n`)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder)
-  build[bundle](folder)
+  try {
+    build[bundle](folder)
+  } catch (error) {
+    process.stderr.write(
+      `${bundle} could not be built (${(error as Error).message}); what went wrong stands above. Run it again to go on.\n`,
+    )
+    process.exit(1)
+  }
   writeFileSync(bundleMark(bundle), '')
   process.stdout.write(`${bundle}: ${Math.round((Date.now() - bundleStartedMs) / 1000)} s\n`)
 }
