@@ -106,7 +106,7 @@ function entrance(access: Access): readonly AdminRoute[] {
   ]
 }
 
-const shownMetrics = /^tokenweir\.(ledger|spool|spans|recorder|exchanges|log|sink|caller\.unknown|label_overflow|requests\.malformed)/
+const shownMetrics = /^tokenweir\.(ledger|spool|recorder|exchanges|log|sink|caller\.unknown|label_overflow|requests\.malformed)/
 
 /** Of the sidecar itself, by name: the sums of the series, with their labels. */
 function ownMetrics(families: readonly Family[]): Readonly<Record<string, unknown>> {

@@ -321,7 +321,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
     onTestFinished(() => clearInterval(feeding))
     await poll(() => sent).toBeGreaterThan(8000)
     await poll(async () => Number((await tile(page, 'requests').textContent())?.replace('K', 'e3'))).toBeGreaterThan(600)
-    expect(await rows(page).count()).toBe(200)
+    await poll(() => rows(page).count()).toBe(200)
     expect((await busySeconds()) - before).toBeLessThan(((performance.now() - began) / 1000) * 0.4)
     clearInterval(feeding)
     await text(page.locator('#totals tfoot td').first()).toBe(sent.toLocaleString('en-US'))

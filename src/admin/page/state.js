@@ -1,6 +1,9 @@
 /** Where records go, and whether they arrive: ledger, collector, the sidecar itself. */
 import { bytes, clock, el, name, number, seconds } from './text.js'
 
+/** What waits for longer was not taken at the first attempts. */
+const behindSeconds = 15
+
 export function showState(state) {
   const { metrics, ledgerFile } = state
   const sum = (metric, label, value) => {
@@ -38,17 +41,19 @@ function collector(state, sum, worst) {
   if (!state.exports) {
     return part('Collector', ['soft', 'none is set up'], [['To set one up', el('code', {}, 'OTEL_EXPORTER_OTLP_ENDPOINT')]])
   }
-  const depth = sum('spool.depth') ?? sum('spans.depth')
-  const failures = sum('spool.failures')
+  const of = (metric, text) => {
+    const value = sum(metric)
+    return value === undefined ? undefined : text(value)
+  }
   const oldest = worst('spool.oldest_age')
-  const isBehind = oldest !== undefined && oldest > 60
-  return part('Collector', isBehind ? ['bad', 'does not take what is sent'] : ['good', 'is sent to'], [
-    ['Waiting', number(depth)],
+  const isBehind = oldest !== undefined && oldest > behindSeconds
+  return part('Collector', isBehind ? ['bad', 'does not take them'] : ['good', 'takes them'], [
+    ['Waiting', of('spool.depth', number)],
     ['Oldest waits for', oldest === undefined ? undefined : seconds(oldest)],
-    ['Spool', sum('spool.bytes') === undefined ? undefined : bytes(sum('spool.bytes'))],
-    ['Delivered', number(sum('spool.delivered') ?? sum('spans.exported'))],
-    ['Failed attempts', failures === undefined ? undefined : lost(failures)],
-    ['Dropped', lost(sum('spool.dropped') ?? sum('spans.dropped'))],
+    ['Spool', of('spool.bytes', bytes)],
+    ['Delivered', of('spool.delivered', number)],
+    ['Failed attempts', of('spool.failures', lost)],
+    ['Dropped', of('spool.dropped', lost)],
   ])
 }
 
