@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 const root = resolve(import.meta.dirname, '..')
 const documents = [
   'README.md',
+  'README.zh-CN.md',
   'ARCHITECTURE.md',
   'CHANGELOG.md',
   'bench/README.md',
