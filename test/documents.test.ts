@@ -7,6 +7,7 @@ import { columns } from '../src/sinks/ledger-columns.ts'
 const root = resolve(import.meta.dirname, '..')
 const documents = [
   'README.md',
+  'README.zh-CN.md',
   'ARCHITECTURE.md',
   'CHANGELOG.md',
   'bench/README.md',

@@ -1,7 +1,6 @@
-/** Writes `docs/commands.md` from the program's own help: `node scripts/commands-doc.ts`. A test holds the two together. */
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { runCli } from '../src/cli.ts'
+/** The commands, from the program's own help. */
+import { runCli } from '../../src/cli.ts'
+import { generated } from './table.ts'
 
 const columns = 100
 
@@ -21,15 +20,16 @@ async function helpOf(args: readonly string[]): Promise<string> {
 
 const fenced = (text: string) => `\`\`\`text\n${text}\n\`\`\`\n`
 
-/** The whole page. */
 export async function commandsPage(): Promise<string> {
   const main = await helpOf([])
   const list = /^Commands:\n([\s\S]*?)\n\n/m.exec(main)?.[1] ?? ''
   const names = [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name as string)
   const pages = await Promise.all(names.map(async (name) => `## tokenweir ${name}\n\n${fenced(await helpOf([name]))}`))
-  return `# Commands
+  return `${generated('tokenweir --help')}
 
-Made from \`tokenweir --help\` by \`scripts/commands-doc.ts\`. The same three ways everywhere: \`npx tokenweir …\`, \`tokenweir …\` after a global
+# Commands
+
+The same three ways everywhere: \`npx tokenweir …\`, \`tokenweir …\` after a global
 install, \`npm start -- …\` in the repository.
 
 ## tokenweir
@@ -37,5 +37,3 @@ install, \`npm start -- …\` in the repository.
 ${fenced(main)}
 ${pages.join('\n')}`
 }
-
-if (import.meta.main) writeFileSync(join(import.meta.dirname, '../docs/commands.md'), await commandsPage())

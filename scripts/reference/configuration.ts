@@ -1,0 +1,81 @@
+/** The settings, from their schema. */
+import { type Setting, settings } from '../../src/config/schema.ts'
+import { code, generated, table } from './table.ts'
+
+/** Keys that stand together under one heading: the first part of a dotted key, or the file's own level. */
+const sections: readonly { readonly title: string; readonly prefix: string; readonly about: string }[] = [
+  {
+    title: 'Routes',
+    prefix: 'routes[].',
+    about: 'A list. The longest prefix that fits takes the request; `upstream` at the top takes what no route does.',
+  },
+  { title: 'Rules of attribution', prefix: 'providers[].', about: 'A list, see [providers.md](providers.md).' },
+  {
+    title: 'Time limits',
+    prefix: 'timeouts.',
+    about: 'Durations are written `500ms`, `30s`, `15m` or `2h`; a bare number is milliseconds.',
+  },
+  { title: 'Other limits', prefix: 'limits.', about: 'Sizes are written `64KiB`, `16MiB` or `1GiB`; a bare number is bytes.' },
+  { title: 'Prices', prefix: 'prices[].', about: 'A list, see [costs.md](costs.md).' },
+  { title: 'Estimates', prefix: 'estimates.', about: 'See [costs.md](costs.md).' },
+]
+
+function rows(list: readonly Setting[], prefix: string): string[][] {
+  return list.map(({ key, type, default: fallback, env, flag, description }) => [
+    code(key.slice(prefix.length)),
+    type,
+    fallback === undefined ? '' : code(fallback),
+    [flag, env].flatMap((name) => (name === undefined ? [] : [code(name)])).join(' '),
+    description,
+  ])
+}
+
+const head = ['key', 'takes', 'default', 'flag, variable', '']
+
+export function configurationPage(): string {
+  const own = new Set(sections.flatMap(({ prefix }) => settings.filter(({ key }) => key.startsWith(prefix))))
+  const others = [
+    ...new Set(settings.filter((one) => !own.has(one) && /[.[]/.test(one.key)).map(({ key }) => key.split(/[.[]/, 1)[0] as string)),
+  ]
+  const all = [
+    ...sections,
+    ...others.map((name) => {
+      const isList = settings.some(({ key }) => key.startsWith(`${name}[].`))
+      return { title: name, prefix: isList ? `${name}[].` : `${name}.`, about: '' }
+    }),
+  ]
+  const top = settings.filter(({ key }) => !/[.[]/.test(key))
+  const parts = all.flatMap(({ title, prefix, about }) => {
+    const list = settings.filter(({ key }) => key.startsWith(prefix))
+    return list.length === 0 ? [] : [`## ${title}\n\n${about === '' ? '' : `${about}\n\n`}${table(head, rows(list, prefix))}\n`]
+  })
+  return `${generated('src/config/schema.ts')}
+
+# Configuration
+
+A flag wins over a variable, a variable over the file, the file over the default. \`tokenweir check FILE\` says what is in effect, where each value
+comes from, and what is wrong; the sidecar does not start with a configuration that it does not understand.
+
+\`\`\`yaml
+# tokenweir.yaml; start with: tokenweir --config tokenweir.yaml
+upstream: http://127.0.0.1:4000
+listen: 127.0.0.1:4141
+routes:
+  - { name: openai, prefix: /openai, stripPrefix: true, upstream: "https://api.openai.com" }
+timeouts: { idleMs: 15m, graceMs: 20s }
+\`\`\`
+
+## At the top
+
+${table(head, rows(top, ''))}
+
+${parts.join('\n')}
+## OpenTelemetry
+
+Export is set up by the variables of the OpenTelemetry specification alone. It begins when an endpoint is configured
+(\`OTEL_EXPORTER_OTLP_ENDPOINT\`, or one per signal) or an exporter is chosen (\`OTEL_TRACES_EXPORTER\`, \`OTEL_METRICS_EXPORTER\`,
+\`OTEL_LOGS_EXPORTER\`: \`otlp\`, \`console\`, \`none\`). Headers, compression, protocol, certificates, time-outs, samplers, resource attributes and
+span limits are honoured. A variable that is set and not understood is named on stderr at start. The sampler is \`always_on\` unless
+\`OTEL_TRACES_SAMPLER\` says otherwise: the product is one span per request.
+`
+}

@@ -1,0 +1,84 @@
+/** Which wire format answers where: asked of the formats themselves. */
+import { formats, formatsFor } from '../../src/formats/index.ts'
+import { code, generated, table } from './table.ts'
+
+/** Paths as the providers document them; any prefix in front changes nothing. A format that none of them reaches fails the test. */
+const paths: readonly (readonly [method: string, path: string])[] = [
+  ['POST', '/v1/chat/completions'],
+  ['POST', '/openai/deployments/{name}/chat/completions'],
+  ['POST', '/v1/completions'],
+  ['POST', '/v1/responses'],
+  ['POST', '/v1/responses/compact'],
+  ['GET', '/v1/realtime'],
+  ['GET', '/v1/responses'],
+  ['POST', '/v1/embeddings'],
+  ['POST', '/v1/images/generations'],
+  ['POST', '/v1/videos'],
+  ['POST', '/v1/audio/transcriptions'],
+  ['POST', '/v1/audio/speech'],
+  ['POST', '/v1/moderations'],
+  ['POST', '/v1/threads/{id}/runs'],
+  ['GET', '/v1/responses/{id}'],
+  ['GET', '/v1/models'],
+  ['POST', '/v1/messages'],
+  ['POST', '/v1/messages/count_tokens'],
+  ['POST', '/v1/complete'],
+  ['POST', '/v1beta/models/{model}:generateContent'],
+  ['POST', '/v1beta/models/{model}:streamGenerateContent'],
+  ['POST', '/v1beta/models/{model}:embedContent'],
+  ['POST', '/v1beta/models/{model}:countTokens'],
+  ['POST', '/v1beta/interactions'],
+  ['POST', '/v1/projects/{p}/locations/{l}/publishers/google/models/{model}:predict'],
+  ['POST', '/v1/projects/{p}/locations/{l}/publishers/anthropic/models/{model}:streamRawPredict'],
+  ['POST', '/model/{id}/converse'],
+  ['POST', '/model/{id}/converse-stream'],
+  ['POST', '/model/{id}/invoke'],
+  ['POST', '/model/{id}/invoke-with-response-stream'],
+  ['POST', '/v2/chat'],
+  ['POST', '/v1/chat'],
+  ['POST', '/v2/embed'],
+  ['POST', '/v1/generate'],
+  ['POST', '/v2/rerank'],
+  ['POST', '/api/chat'],
+  ['POST', '/api/generate'],
+  ['POST', '/ml/v1/text/generation'],
+  ['POST', '/ml/v1/text/generation_stream'],
+  ['POST', '/ml/v1/text/chat'],
+  ['POST', '/ml/v1/text/embeddings'],
+  ['POST', '/complete'],
+  ['POST', '/v1/predictions'],
+  ['POST', '/v1/conversations'],
+  ['POST', '/v1/ocr'],
+]
+
+/** By format, the documented paths that it claims. */
+export function pathsByFormat(): ReadonlyMap<string, readonly string[]> {
+  const claimed = new Map(formats.map(({ name }) => [name, [] as string[]]))
+  for (const [method, path] of paths) {
+    for (const { name } of formatsFor(method, path)) claimed.get(name)?.push(`${method} ${path}`)
+  }
+  return claimed
+}
+
+export function wireFormatsPage(): string {
+  const claimed = pathsByFormat()
+  const rows = formats.map(({ name, provider }) => [
+    code(name),
+    provider === undefined ? '' : code(provider),
+    (claimed.get(name) ?? []).map(code).join('<br>'),
+  ])
+  return `${generated('src/formats/')}
+
+# Wire formats
+
+A format is chosen by method and path, whatever stands in front of the path, and where several claim one path, or none does, by the shape of what the
+upstream answers. The provider is attributed apart from it ([providers.md](providers.md)); the second column is what stands when nothing
+else is known. An OpenAI-compatible provider needs no format of its own. How to add one: [extending.md](extending.md).
+
+${table(['format', 'its own provider', 'spoken at, for example'], rows)}
+
+How an answer is cut into messages (\`framing\` in the ledger) is seen from the answer, never from the provider: \`sse\`, \`ndjson\`, \`json-array\`
+(Gemini without \`alt=sse\`), \`eventstream\` (AWS), \`websocket\`, \`whole\` (one JSON body), \`none\` (nothing to read). Answers in gzip, deflate, br and
+zstd are decoded on a copy.
+`
+}
