@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // With real gateways or a real browser, by configurations of their own.
-    exclude: ['test/gateways/**', 'test/browser/**', '**/node_modules/**'],
+    // With real gateways, the real stack or a real browser, by configurations of their own.
+    exclude: ['test/browser/**', 'test/gateways/**', 'test/stack/**', '**/node_modules/**'],
     testTimeout: 40_000,
     hookTimeout: 40_000,
     maxWorkers: 2,

@@ -6,7 +6,7 @@ import type { Job, Result } from './jobs.ts'
 import type { ScenarioName, Size } from './options.ts'
 import { chunkBuckets, quantileUs } from './own-metrics.ts'
 import { type CpuSpent, cpuOf, descriptorsMax, machineMs, rssKiB, settled, spent } from './processes.ts'
-import { kinds, type Surroundings, type Target } from './targets.ts'
+import { kindOf, type Surroundings, type Target } from './targets.ts'
 
 export interface Sample {
   readonly target: string
@@ -135,7 +135,7 @@ async function restingRssKiB(pid: number, seconds: number): Promise<number> {
 /** A fresh process per number of streams, so that no other scenario's heap hides the growth. `onEnd` gets the target before it is stopped. */
 export async function measureMemory(stage: Stage, name: string, streams: number, onEnd: (target: Target) => Promise<void>) {
   if (streams * 2 + 200 > descriptorsMax()) throw new Error(`${streams} streams need ${streams * 2 + 200} descriptors: raise ulimit -n`)
-  const target = await kinds[name]?.start(name, stage.around)
+  const target = await kindOf(name)?.start(name, stage.around)
   if (target === undefined) throw new Error(`no target ${name}`)
   const { port, process } = target
   const { memoryIntervalMs: intervalMs, memoryHoldSeconds } = stage.size

@@ -1,6 +1,6 @@
 /** The command line of the bench, and how much work each size of run is. */
 import { parseArgs } from 'node:util'
-import { kinds } from './targets.ts'
+import { durability, kinds } from './targets.ts'
 
 export const scenarioNames = ['json', 'sse-paced', 'sse-unpaced', 'latency', 'memory'] as const
 export type ScenarioName = (typeof scenarioNames)[number]
@@ -76,6 +76,7 @@ export const help = `npm run bench -- [options]
 
   --rounds N        rounds of every scenario (3); the targets take turns within a round
   --only A,B        targets: ${Object.keys(kinds).join(', ')}
+  --durability      instead of them: what spool and disk cost (${Object.keys(durability).join(', ')})
   --scenario A,B    ${scenarioNames.join(', ')}
   --quick           one short round, under a minute: to see that it runs, not to quote
   --full            memory also with 5,000 and 9,500 open streams
@@ -86,7 +87,7 @@ export const help = `npm run bench -- [options]
   --self-check      check the mock upstream, the load client and the sink against each other, and end
   --help
 
-A whole run (no --quick, --only, --scenario, --profile, --node-args) also writes bench/results/ and the table in bench/README.md.
+A whole run (no --quick, --durability, --only, --scenario, --profile, --node-args) also writes bench/results/ and the table in bench/README.md.
 `
 
 function chosen<Name extends string>(value: string | undefined, known: readonly Name[], flag: string): readonly Name[] {
@@ -105,7 +106,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     args: [...args],
     options: {
       ...{ rounds: text, only: text, scenario: text, json: text, profile: text, 'node-args': text },
-      ...{ quick: flag, full: flag, keep: flag, 'self-check': flag, help: flag },
+      ...{ quick: flag, full: flag, durability: flag, keep: flag, 'self-check': flag, help: flag },
     },
   })
   if (values.help) return undefined
@@ -115,10 +116,10 @@ export function readOptions(args: readonly string[]): Options | undefined {
   const partial = [values.only, values.scenario, values.profile, values['node-args']].some((value) => value !== undefined)
   return {
     rounds,
-    targets: chosen(values.only, Object.keys(kinds), 'only'),
+    targets: chosen(values.only, Object.keys(values.durability ? durability : kinds), 'only'),
     scenarios: chosen(values.scenario, scenarioNames, 'scenario'),
     size: values.full ? { ...size, memoryStreams: [...size.memoryStreams, 5_000, 9_500] } : size,
-    whole: !values.quick && !partial,
+    whole: !values.quick && !values.durability && !partial,
     json: values.json,
     nodeArguments: [
       ...(values['node-args']?.split(' ') ?? []),

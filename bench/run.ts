@@ -10,7 +10,7 @@ import { pinSelf, proxyCores, stopAll } from './processes.ts'
 import { type Machine, markdownOf, publish, type Report } from './report.ts'
 import { selfCheck } from './self-check.ts'
 import { ratiosOf } from './summary.ts'
-import { kinds, type Target } from './targets.ts'
+import { kindOf, type Target } from './targets.ts'
 import { stopAndVerify, type Verdict } from './verify.ts'
 
 const began = performance.now()
@@ -58,7 +58,7 @@ function machineOf(targets: readonly string[]): Machine {
 async function startTargets(stage: Stage, names: readonly string[]): Promise<Target[]> {
   const targets: Target[] = []
   for (const name of names) {
-    const target = await kinds[name]?.start(name, stage.around)
+    const target = await kindOf(name)?.start(name, stage.around)
     if (target === undefined) continue
     await checkBodies(stage, target)
     await warmUp(stage, target)
@@ -120,7 +120,7 @@ async function measureAll(options: Options, directory: string): Promise<Report> 
   const stage: Stage = { upstream, load, size: options.size, around: { upstreamPort: upstream.port, directory, nodeArguments } }
   const skipped: Record<string, string> = {}
   for (const name of options.targets) {
-    const reason = kinds[name]?.missing()
+    const reason = kindOf(name)?.missing()
     if (reason === undefined) continue
     skipped[name] = reason
     say(`SKIPPED: ${name}: ${reason}`)

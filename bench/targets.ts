@@ -1,6 +1,6 @@
 /** What is measured: one entry per proxy, each in a process of its own on the proxy's core. Adding a peer is one entry. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
@@ -131,13 +131,25 @@ const peer = (file: string): Kind => ({
 
 const productFile = join(import.meta.dirname, '..', 'bin', 'tokenweir.js')
 
-/** Recording everything: span, metrics and log with OTLP export on, and the ledger. */
-async function startTokenweir(name: string, around: Surroundings): Promise<Target> {
+/** A file system in memory, where nothing waits for a disk. */
+const memoryFolder = '/dev/shm'
+
+interface Variant {
+  /** Without it no span is made, and nothing is spooled. */
+  readonly exports: boolean
+  /** Ledger and spool where no write and no sync goes to a disk. */
+  readonly onDisk: boolean
+}
+
+/** Recording everything: span, metrics and log with OTLP export on, and the ledger. A variant leaves out what durability costs. */
+async function startTokenweir(name: string, around: Surroundings, { exports, onDisk }: Variant): Promise<Target> {
   const [port, adminPort, sink] = await Promise.all([freePort(), freePort(), startSink(around.directory)])
-  const ledger = join(around.directory, `tokenweir-${port}.db`)
+  const folder = onDisk ? around.directory : mkdtempSync(join(memoryFolder, 'tokenweir-bench-'))
+  if (!onDisk) process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const ledger = join(folder, `tokenweir-${port}.db`)
   const log = join(around.directory, `tokenweir-${port}.log`)
   const began = performance.now()
-  const process = start({
+  const started = start({
     name,
     command: [execPath, ...around.nodeArguments, productFile],
     cores: proxyCores,
@@ -148,13 +160,29 @@ async function startTokenweir(name: string, around: Surroundings): Promise<Targe
       TOKENWEIR_LISTEN: `127.0.0.1:${port}`,
       TOKENWEIR_ADMIN: `127.0.0.1:${adminPort}`,
       TOKENWEIR_LEDGER: ledger,
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${sink.port}`,
+      ...(exports ? { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${sink.port}` } : {}),
     },
   })
   const admin = `http://127.0.0.1:${adminPort}`
-  await until(process, async () => (await fetch(`${admin}/readyz`)).status === 200)
+  await until(started, async () => (await fetch(`${admin}/readyz`)).status === 200)
   const readyMs = performance.now() - began
-  return { name, port, process, readyMs, records: { ledger, log, sink }, metricsUrl: `${admin}/metrics` }
+  // Without export there is one sink less than a verdict counts.
+  return { name, port, process: started, readyMs, ...(exports ? { records: { ledger, log, sink } } : {}), metricsUrl: `${admin}/metrics` }
+}
+
+const tokenweir = (variant: Variant): Kind => ({
+  missing() {
+    if (!existsSync(productFile)) return `${productFile} does not exist`
+    return variant.onDisk || existsSync(memoryFolder) ? undefined : `there is no ${memoryFolder}`
+  },
+  start: (name, around) => startTokenweir(name, around, variant),
+})
+
+/** What durability costs: the whole product beside itself without a disk below its ledger and spool, and without export. */
+export const durability: Readonly<Record<string, Kind>> = {
+  tokenweir: tokenweir({ exports: true, onDisk: true }),
+  'tokenweir-memory': tokenweir({ exports: true, onDisk: false }),
+  'tokenweir-no-export': tokenweir({ exports: false, onDisk: true }),
 }
 
 export const kinds: Readonly<Record<string, Kind>> = {
@@ -163,8 +191,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
   haproxy: { missing: program('haproxy'), start: startHaproxy },
   'http-proxy': peer('http-proxy.ts'),
   undici: peer('undici-dispatch.ts'),
-  tokenweir: {
-    missing: () => (existsSync(productFile) ? undefined : `${productFile} does not exist`),
-    start: startTokenweir,
-  },
+  tokenweir: tokenweir({ exports: true, onDisk: true }),
 }
+
+export const kindOf = (name: string): Kind | undefined => kinds[name] ?? durability[name]

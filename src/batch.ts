@@ -39,6 +39,10 @@ export const Gauge = {
   listening: 4,
   /** Seconds since process start of the proxying thread's last sign of life. */
   heartbeat: 5,
+  /** Recorder threads started because another had died. */
+  recorderRestarts: 6,
+  /** Exchanges given up because recorders died on them. */
+  lostWithRecorder: 7,
   /** Requests whose token did not verify, or had no claim that names a caller. */
   callersUnverified: 8,
   /** Requests whose token was not looked at: too many were under verification. */
@@ -60,6 +64,6 @@ export type FromRecorder =
   | { readonly kind: 'ready'; readonly adminPort: number }
   /** Could not start, or lost something for good: the sentence says what to mend. `fatal` means the recorder gives up. */
   | { readonly kind: 'problem'; readonly message: string; readonly fatal: boolean }
-  /** A batch has been handed to every sink: that many exchanges are no longer in flight. */
+  /** A batch has been recorded, and is no longer kept for another recorder. One answer for each batch, in their order. */
   | { readonly kind: 'recorded'; readonly ended: number }
   | { readonly kind: 'closed' }

@@ -14,6 +14,7 @@ import {
   painter,
   refuse,
 } from './commands/context.ts'
+import { reconcileCommand } from './commands/reconcile.ts'
 import { reportCommand } from './commands/report.ts'
 import type { Setting } from './config/schema.ts'
 import type { Config } from './config.ts'
@@ -22,7 +23,7 @@ import type { Running } from './main.ts'
 export type { Io }
 
 /** In the order of `--help`. */
-const commands: readonly ((context: CommandContext) => void)[] = [checkCommand, reportCommand]
+const commands: readonly ((context: CommandContext) => void)[] = [checkCommand, reconcileCommand, reportCommand]
 
 /** Runs one command to its end and gives the exit code; never throws, never ends the process. `argv` is without node and script. */
 export async function runCli(argv: readonly string[], env: Environment, io: Io): Promise<number> {
@@ -48,9 +49,14 @@ async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
     await runUntilStopped(loaded.config, env, io, report)
     return exit.done
   } catch (error) {
-    if (!said.has(explain(error))) report(explain(error))
+    if (!(error instanceof UncaughtError || said.has(explain(error)))) report(explain(error))
     return exit.failed
   }
+}
+
+/** Said already when it is thrown. */
+class UncaughtError extends Error {
+  override readonly name = 'UncaughtError'
 }
 
 /** The first signal stops in good order, the next at once; one that comes while starting counts when the start is through. */
@@ -58,6 +64,14 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
   let signals = 0
   let running: Running | undefined
   const stopped = new Promise<void>((resolve, reject) => {
+    io.onUncaught((error) => {
+      // What state it has left behind nobody knows: record what is open, and end. The next start goes on from there.
+      report(`This is a mistake of tokenweir's own, which ends it: ${explain(error)}`)
+      void running?.stop()
+      const failed = new UncaughtError(explain(error))
+      if (running === undefined) reject(failed)
+      else running.stop().then(() => reject(failed), reject)
+    })
     io.onStopSignal(() => {
       signals++
       if (running !== undefined) running.stop().then(resolve, reject)
@@ -171,6 +185,8 @@ Examples:
     tokenweir check tokenweir.yaml
   What did the last week use, and what did it cost?
     tokenweir report --by provider,model --since 7d
+  Has every request its row, span, log line and place in the metrics?
+    tokenweir reconcile --spans spans.jsonl --log sidecar.log
 
 Exit codes: 0 done, 1 failed, 2 bad arguments or configuration.`
 }

@@ -1,5 +1,4 @@
 /** The composition root: the only file that knows all the others. */
-import { Worker } from 'node:worker_threads'
 import { Gauge, gaugeCells } from './batch.ts'
 import { createCallers } from './caller.ts'
 import { createClock } from './clock.ts'
@@ -14,8 +13,8 @@ import { beat } from './proxy/heartbeat.ts'
 import { listen } from './proxy/listener.ts'
 import type { Callers } from './proxy/opening.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
-import { cloneableConfig } from './recorder/data.ts'
 import { createRecorderLink, type RecorderLink } from './recorder/link.ts'
+import { startRecorder } from './recorder/thread.ts'
 import { createShutdown } from './shutdown.ts'
 import { overheadBucketsMicros } from './telemetry/catalog.ts'
 
@@ -23,14 +22,14 @@ export interface Running {
   /** Ports really bound: of use when 0 was asked for. */
   readonly port: number
   readonly adminPort: number
-  /** Stops accepting, lets open exchanges finish within the grace, then ends them; resolves when every record is written. Called again, it ends them at once. */
+  /** Stops accepting, lets open exchanges finish within the grace, then ends them; resolves when every record is written. Called again, it ends them at once, and waits for no export. */
   stop(): Promise<void>
 }
 
 /** Starts the sidecar. Rejects with the sentence that mends it: a port in use, a ledger that cannot be written. `report` gets the operator's sentences. */
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * Int32Array.BYTES_PER_ELEMENT))
-  const recorder = createRecorderLink({ start: () => startRecorder(config, gauges), gauges, report })
+  const recorder = createRecorderLink({ start: (again) => startRecorder(config, gauges, again), gauges, report })
   const upstreams = new Map<string, Upstream>()
   try {
     const callers = await createCallers({ sources: config.caller, ledger: config.ledger, gauges }).catch(async (error) => {
@@ -59,6 +58,7 @@ export async function start(config: Config, report: (message: string) => void): 
         await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.destroy()))
         clearInterval(heart)
       },
+      hurry: recorder.hurry,
       graceMs: config.timeouts.graceMs,
     })
     return { port: listener.port, adminPort, stop }
@@ -66,11 +66,6 @@ export async function start(config: Config, report: (message: string) => void): 
     await recorder.close(0)
     throw error
   }
-}
-
-function startRecorder(config: Config, gauges: Int32Array): Worker {
-  const file = import.meta.url.endsWith('.ts') ? './recorder.ts' : './recorder.js'
-  return new Worker(new URL(file, import.meta.url), { workerData: { config: cloneableConfig(config), gauges: gauges.buffer } })
 }
 
 function createForwarding(config: Config, gauges: Int32Array, records: RecorderLink, upstreams: Map<string, Upstream>, callers?: Callers) {

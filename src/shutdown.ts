@@ -7,28 +7,35 @@ export interface ShutdownSteps {
   readonly cut: () => void
   /** Writes and exports every record. */
   readonly finish: () => Promise<void>
+  /** `finish` no longer waits for export, only for what is not yet written. May be called before it. */
+  readonly hurry: () => void
   readonly graceMs: number
 }
 
-/** The function that stops; it resolves when every record is written. Called again, it no longer waits for what is open. */
-export function createShutdown({ stopAccepting, cut, finish, graceMs }: ShutdownSteps): () => Promise<void> {
-  let hurry: () => void = () => undefined
-  const hurried = new Promise<void>((resolve) => {
-    hurry = resolve
-  })
+/**
+ * The function that stops; it resolves when every record is written. Called again, it waits neither for what is open nor for export; called
+ * once more, it does nothing further.
+ */
+export function createShutdown({ stopAccepting, cut, finish, hurry, graceMs }: ShutdownSteps): () => Promise<void> {
+  const hurried = Promise.withResolvers<void>()
   let stopping: Promise<void> | undefined
+  let isHurried = false
   const stop = async () => {
     let timer: NodeJS.Timeout | undefined
     const graceOver = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, graceMs)
     })
-    await Promise.race([stopAccepting(), hurried, graceOver])
+    await Promise.race([stopAccepting(), hurried.promise, graceOver])
     clearTimeout(timer)
     cut()
     await finish()
   }
   return () => {
-    if (stopping !== undefined) hurry()
+    if (stopping !== undefined && !isHurried) {
+      isHurried = true
+      hurry()
+      hurried.resolve()
+    }
     stopping ??= stop()
     return stopping
   }

@@ -17,6 +17,9 @@ const code = await runCli(process.argv.slice(2), process.env, {
     process.on('SIGTERM', listener)
     process.on('SIGINT', listener)
   },
+  onUncaught: (listener) => {
+    process.on('uncaughtException', listener) // rejections that nobody handles come here too
+  },
 })
 process.exitCode = code
 // Nothing that is still open may keep a finished command alive; what was written goes out first.

@@ -57,6 +57,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   sinks: ['exchange', 'batch', 'config', 'telemetry', 'json', 'store'],
   reading: ['store'],
   admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks', 'reading'],
+  reconcile: ['json', 'telemetry'],
 }
 const seesEverything = new Set(['main', 'cli', 'commands', 'tokenweir', 'recorder'])
 const pure = (path: string) =>

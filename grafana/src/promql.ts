@@ -103,6 +103,10 @@ export const total = (selector: string, window: Window, ...labels: readonly Labe
 /** The expression, or 0 while any sidecar reports: then nothing counted means nothing happened. Without a sidecar there is no data. */
 export const orZero = (expression: string): string => `(${expression}) or (0 * max(${series('tokenweir.counters.start_time')}))`
 
+/** The rows above 0, or while any sidecar reports one row of 0 whose label says `none`: a graph of what should not happen is not empty. */
+export const orNone = (expression: string, label: Label): string =>
+  `((${expression}) > 0)\nor on () label_replace(0 * max(${series('tokenweir.counters.start_time')}), "${labelName(label)}", "none", "", "")`
+
 /** `left / right` where the right side is not 0: no traffic is no ratio. */
 export const ratio = (left: string, right: string): string => `(${left}) / ((${right}) > 0)`
 

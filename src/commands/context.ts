@@ -19,6 +19,8 @@ export interface Io {
   readonly start: (config: Config, report: (message: string) => void) => Promise<Running>
   /** Calls back at each request to stop (SIGTERM, SIGINT). */
   readonly onStopSignal: (listener: () => void) => void
+  /** Calls back with what nobody caught, in place of ending the process. */
+  readonly onUncaught: (listener: (error: unknown) => void) => void
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>

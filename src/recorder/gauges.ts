@@ -45,6 +45,8 @@ function recordShared(meter: Meter, gauges: Int32Array, { before, keep }: Shared
     ['tokenweir.requests.malformed', {}, Gauge.malformed],
     ['tokenweir.observer.failures', {}, Gauge.observerFailed],
     ['tokenweir.exchanges.dropped', { reason: 'recorder_behind' }, Gauge.dropped],
+    ['tokenweir.exchanges.dropped', { reason: 'recorder_failed' }, Gauge.lostWithRecorder],
+    ['tokenweir.recorder.restarts', {}, Gauge.recorderRestarts],
     ['tokenweir.caller.unknown', { reason: 'not_verified' }, Gauge.callersUnverified],
     ['tokenweir.caller.unknown', { reason: 'too_many' }, Gauge.callersUnread],
   ]

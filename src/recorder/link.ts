@@ -3,122 +3,95 @@
  * opens and ends between two messages costs one row and no second trip.
  */
 import type { Worker } from 'node:worker_threads'
-import { type FromRecorder, Gauge, type Packed, type Slice, type ToRecorder } from '../batch.ts'
+import { Gauge } from '../batch.ts'
 import type { Ending, Opening } from '../exchange.ts'
 import type { Records } from '../observe.ts'
 import { createRoster, type Member } from '../roster.ts'
-import { toWire } from './wire.ts'
+import { type Body, bodyOf, type Gathered, type GatheredEnd } from './gathered.ts'
+import { createSupervisor } from './supervisor.ts'
 
 export interface RecorderLink extends Records {
   /** Resolves when the recorder has its ledger and its admin port; rejects with the sentence that mends it. */
   readonly ready: Promise<{ readonly adminPort: number }>
   /** Writes and exports everything, within `deadlineMs`. */
   close(deadlineMs: number): Promise<void>
+  /** What is recorded and not yet exported is no longer waited for. */
+  hurry(): void
 }
 
 export interface RecorderLinkOptions {
-  /** The worker to start; called again when a recorder has died. */
-  readonly start: () => Worker
+  /** Starts a recorder; `again` when another has died, with the port that its admin server had. */
+  readonly start: (again: { readonly adminPort: number } | undefined) => Worker
   readonly gauges: Int32Array
   /** A sentence for the operator, on stderr. */
   readonly report: (message: string) => void
+  /** The first pause before a recorder is started again. */
+  readonly pauseMs?: number
+  readonly limits?: Partial<typeof usualLimits>
 }
 
-/** How long records wait for company. It is also the window that a SIGKILL can lose. */
+/** How long records wait for company. It is the larger part of the window that a SIGKILL can lose. */
 const batchMs = 50
 /** A batch is posted at once when it holds this many bytes of bodies. */
 const batchBytesMax = 1024 * 1024
-/** Endings posted and not yet recorded; beyond this the recorder is too far behind, and records are dropped and counted. */
-const inFlightMax = 200_000
-/** Beyond this many endings in flight, bodies are left out, so that memory stays bounded while rows are still written. */
-const inFlightWithBodiesMax = 20_000
-const restartsMax = 5
+/** Openings told in one batch: after a recorder's death, thousands are told again, and streams must not wait for that. */
+const openingsPerBatchMax = 500
+/** How long an end waits for decoders to say how their answers ended. */
+const hurriedEndingsMsMax = 1000
+
+const usualLimits = {
+  /** Endings posted and not yet recorded; beyond this the recorder is too far behind, and records are dropped and counted. */
+  endingsMax: 100_000,
+  /** Bodies of batches that are not yet recorded; beyond this they are left out, while rows are still written. */
+  bodyBytesMax: 64 * 1024 * 1024,
+  /** Request bodies of what is open, kept after they were told for a recorder that might have to be told again. */
+  openBytesMax: 32 * 1024 * 1024,
+}
 
 interface Open extends Member {
   readonly opening: Opening
-  /** The opening has been posted in an earlier batch. */
-  posted: boolean
-  /** It stands in `fresh`: something of it is to be posted. */
+  /** The recorder of now has been told of the opening. */
+  isTold: boolean
+  /** It stands in `fresh`: something of it is to be told. */
   isFresh: boolean
   ended: boolean
-  requestBody: readonly Uint8Array[] | undefined
-}
-
-interface Ended {
-  readonly opening: Opening | undefined
-  readonly ending: Ending
-  readonly requestBody: readonly Uint8Array[] | undefined
-  readonly responseBody: readonly Uint8Array[] | undefined
+  requestBody: Body | undefined
+  isRequestTold: boolean
+  /** Its request's body was told and is kept, and counts in `openBytes`. */
+  isRequestKept: boolean
 }
 
 export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
+  const { gauges } = options
+  const { endingsMax, bodyBytesMax, openBytesMax } = { ...usualLimits, ...options.limits }
   const open = createRoster<Open>()
   let fresh: Open[] = []
-  let ended: Ended[] = []
+  let ended: GatheredEnd[] = []
+  let batchBytes = 0
+  /** Gathered and not yet recorded: endings, and bytes of bodies. */
+  let endings = 0
   let bodyBytes = 0
-  let inFlight = 0
+  let openBytes = 0
   let timer: NodeJS.Timeout | undefined
-  let restarts = 0
-  let closing = false
-  let markReady: (value: { adminPort: number }) => void
-  let markFailed: (error: Error) => void
-  let markClosed: () => void
-  const ready = new Promise<{ adminPort: number }>((resolve, reject) => {
-    markReady = resolve
-    markFailed = reject
+  let isHurried = false
+
+  const supervisor = createSupervisor({
+    ...options,
+    onDeath() {
+      for (const one of open.all()) {
+        one.isTold = false
+        one.isRequestTold = false
+        refresh(one)
+      }
+      // What has ended since the last batch was gathered is told to a recorder that knows nothing of it either.
+      ended = ended.map((one) => ({ ...one, isOpeningTold: false, isRequestTold: false }))
+      schedule()
+    },
+    onDone(batch) {
+      endings -= batch.ended.length
+      bodyBytes -= bytesOf(batch)
+    },
   })
-  ready.catch(() => undefined)
-  const closed = new Promise<void>((resolve) => {
-    markClosed = resolve
-  })
-
-  let worker = begin()
-
-  function begin(): Worker {
-    const started = options.start()
-    started.on('message', onMessage)
-    started.on('error', (error) => onDeath(`The recorder failed: ${error.message}`))
-    started.on('exit', (code) => {
-      if (closing) markClosed()
-      else if (code === 0) onDeath('The recorder stopped.')
-    })
-    return started
-  }
-
-  function onMessage(message: FromRecorder): void {
-    switch (message.kind) {
-      case 'ready':
-        markReady({ adminPort: message.adminPort })
-        return
-      case 'problem':
-        if (message.fatal) markFailed(new Error(message.message))
-        options.report(message.message)
-        return
-      case 'recorded':
-        inFlight -= message.ended
-        return
-      case 'closed':
-        markClosed()
-    }
-  }
-
-  /** What was posted and not recorded is lost with the thread and counted; what is still open is told to its successor. */
-  function onDeath(message: string): void {
-    markFailed(new Error(message))
-    options.report(message)
-    if (inFlight > 0) Atomics.add(options.gauges, Gauge.dropped, inFlight)
-    inFlight = 0
-    if (closing || ++restarts > restartsMax) {
-      markClosed()
-      return
-    }
-    for (const one of open.all()) {
-      one.posted = false
-      refresh(one)
-    }
-    worker = begin()
-    schedule()
-  }
 
   function schedule(): void {
     timer ??= setTimeout(flush, batchMs)
@@ -127,12 +100,37 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
   function flush(): void {
     clearTimeout(timer)
     timer = undefined
-    const batch = pack(fresh, ended)
-    fresh = []
-    inFlight += ended.length
+    const batch = { ...gatherOpen(), ended }
     ended = []
-    bodyBytes = 0
-    worker.postMessage({ kind: 'batch', wire: toWire(batch) } satisfies ToRecorder, [batch.bytes.buffer as ArrayBuffer])
+    batchBytes = 0
+    for (const { body } of batch.requests) bodyBytes += body.bytes
+    if (fresh.length > 0) schedule()
+    if (batch.opened.length + batch.requests.length + batch.ended.length > 0) supervisor.post(batch)
+  }
+
+  function gatherOpen(): Omit<Gathered, 'ended'> {
+    const opened: Opening[] = []
+    const requests: { id: string; body: Body }[] = []
+    const now = fresh
+    fresh = now.length > openingsPerBatchMax ? now.slice(openingsPerBatchMax) : []
+    for (const one of now.length > openingsPerBatchMax ? now.slice(0, openingsPerBatchMax) : now) {
+      one.isFresh = false
+      if (one.ended) continue
+      if (!one.isTold) opened.push(one.opening)
+      one.isTold = true
+      if (one.requestBody === undefined || one.isRequestTold) continue
+      requests.push({ id: one.opening.id, body: one.requestBody })
+      one.isRequestTold = true
+      keepRequest(one, one.requestBody)
+    }
+    return { opened, requests }
+  }
+
+  function keepRequest(one: Open, { bytes }: Body): void {
+    if (one.isRequestKept) return
+    one.isRequestKept = openBytes + bytes <= openBytesMax
+    if (one.isRequestKept) openBytes += bytes
+    else one.requestBody = undefined
   }
 
   function refresh(one: Open): void {
@@ -140,36 +138,55 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
     one.isFresh = true
   }
 
-  function hold(chunks: readonly Uint8Array[] | undefined): void {
-    if (chunks !== undefined) for (const chunk of chunks) bodyBytes += chunk.length
-    if (bodyBytes > batchBytesMax) flush()
+  function hold(body: Body | undefined): void {
+    batchBytes += body?.bytes ?? 0
+    if (batchBytes > batchBytesMax) flush()
     else schedule()
   }
 
-  function end(one: Open, ending: Ending, responseBody: readonly Uint8Array[] | undefined): void {
+  function end(one: Open, ending: Ending, chunks: readonly Uint8Array[] | undefined): void {
     if (one.ended) return
     one.ended = true
     open.remove(one)
-    if (inFlight + ended.length >= inFlightMax) {
-      Atomics.add(options.gauges, Gauge.dropped, 1)
+    const { opening, requestBody, isRequestTold, isTold } = one
+    if (one.isRequestKept && requestBody !== undefined) openBytes -= requestBody.bytes
+    if (endings >= endingsMax) {
+      Atomics.add(gauges, Gauge.dropped, 1)
       return
     }
-    const body = inFlight > inFlightWithBodiesMax ? undefined : responseBody
-    ended.push({ opening: one.posted ? undefined : one.opening, ending, requestBody: one.requestBody, responseBody: body })
-    hold(body)
+    endings++
+    const responseBody = affordable(bodyOf(chunks))
+    // One that was told costs nothing more now, and is kept for a recorder that might have to be told again.
+    const kept = affordable(requestBody)
+    ended.push({ opening, ending, isOpeningTold: isTold, isRequestTold, requestBody: kept, responseBody })
+    hold(responseBody)
+  }
+
+  function affordable(body: Body | undefined): Body | undefined {
+    if (body === undefined || bodyBytes + body.bytes > bodyBytesMax) return undefined
+    bodyBytes += body.bytes
+    return body
   }
 
   return {
-    ready,
+    ready: supervisor.ready,
     opened(opening) {
-      const one: Open = { opening, posted: false, isFresh: false, ended: false, requestBody: undefined, place: -1 }
+      const one: Open = {
+        ...{ opening, isTold: false, isFresh: false, ended: false, place: -1 },
+        ...{ requestBody: undefined, isRequestTold: false, isRequestKept: false },
+      }
       open.add(one)
       refresh(one)
       schedule()
       return {
-        requestRead(body) {
-          if (one.ended || body.length === 0 || inFlight > inFlightWithBodiesMax) return
+        requestRead(chunks) {
+          if (one.ended || chunks.length === 0) return
+          const body = bodyOf(chunks) as Body
+          if (bodyBytes + body.bytes > bodyBytesMax) return
+          if (one.isRequestKept && one.requestBody !== undefined) openBytes -= one.requestBody.bytes // sent anew, with another body
+          one.isRequestKept = false
           one.requestBody = body
+          one.isRequestTold = false
           refresh(one)
           hold(body)
         },
@@ -177,58 +194,26 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
       }
     },
     async close(deadlineMs) {
-      const until = performance.now() + deadlineMs
+      const from = performance.now()
+      const isWaiting = () => performance.now() - from < (isHurried ? Math.min(hurriedEndingsMsMax, deadlineMs) : deadlineMs)
       // Decoders finish in their own time: an answer that ended a moment ago may still be on its way here.
-      while (open.size() > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5))
-      flush()
-      closing = true
-      const left = Math.max(100, until - performance.now())
-      worker.postMessage({ kind: 'close', deadlineMs: left } satisfies ToRecorder)
-      let giveUp: NodeJS.Timeout | undefined
-      const late = new Promise<void>((resolve) => {
-        giveUp = setTimeout(resolve, left + 1000)
-      })
-      await Promise.race([closed, late])
-      clearTimeout(giveUp)
-      await worker.terminate()
+      while (open.size() > 0 && isWaiting()) await new Promise((resolve) => setTimeout(resolve, 5))
+      do flush()
+      while (fresh.length > 0)
+      clearTimeout(timer)
+      await supervisor.close(Math.max(0, deadlineMs - (performance.now() - from)))
+    },
+    hurry() {
+      isHurried = true
+      supervisor.hurry()
     },
   }
 }
 
-function pack(fresh: readonly Open[], ended: readonly Ended[]): Packed {
-  const bodies: (readonly Uint8Array[])[] = []
-  let total = 0
-  const slice = (chunks: readonly Uint8Array[] | undefined): Slice | undefined => {
-    if (chunks === undefined) return undefined
-    const offset = total
-    for (const chunk of chunks) total += chunk.length
-    bodies.push(chunks)
-    return [offset, total - offset]
-  }
-  const opened: Opening[] = []
-  const requests: { id: string; body: Slice }[] = []
-  for (const one of fresh) {
-    one.isFresh = false
-    if (one.ended) continue
-    if (!one.posted) opened.push(one.opening)
-    one.posted = true
-    const body = slice(one.requestBody)
-    one.requestBody = undefined
-    if (body !== undefined) requests.push({ id: one.opening.id, body })
-  }
-  const packedEnded = ended.map(({ opening, ending, requestBody, responseBody }) => ({
-    opening,
-    ending,
-    requestBody: slice(requestBody),
-    responseBody: slice(responseBody),
-  }))
-  const bytes = new Uint8Array(total)
-  let at = 0
-  for (const chunks of bodies) {
-    for (const chunk of chunks) {
-      bytes.set(chunk, at)
-      at += chunk.length
-    }
-  }
-  return { opened, requests, ended: packedEnded, bytes }
+/** Of all the bodies that a batch keeps. */
+function bytesOf({ requests, ended }: Gathered): number {
+  let bytes = 0
+  for (const { body } of requests) bytes += body.bytes
+  for (const { requestBody, responseBody } of ended) bytes += (requestBody?.bytes ?? 0) + (responseBody?.bytes ?? 0)
+  return bytes
 }

@@ -244,7 +244,7 @@ export const metrics = {
   'tokenweir.exchanges.open': updown('{exchange}', 'Requests open now.'),
   'tokenweir.exchanges.dropped': counter(
     '{exchange}',
-    'Ended requests that were not recorded: the recorder was too far behind, or had never heard of them.',
+    'Ended requests that were not recorded: the recorder was too far behind, died on them, or had never heard of them.',
     'reason',
   ),
   'tokenweir.recorder.restarts': counter('{restart}', 'Times that the recorder thread died and was started again.'),

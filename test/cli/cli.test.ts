@@ -55,7 +55,7 @@ describe('the process', () => {
     [['--upstrem', 'x'], "tokenweir: unknown option '--upstrem'. Did you mean --upstream?\n"],
     [['--colour'], "tokenweir: unknown option '--colour'. See tokenweir --help.\n"],
     [['--listen'], "tokenweir: option '--listen <address>' argument missing. See tokenweir --help.\n"],
-    [['run'], 'tokenweir: "run" is no command. The commands are: check, report. See tokenweir --help.\n'],
+    [['run'], 'tokenweir: "run" is no command. The commands are: check, reconcile, report. See tokenweir --help.\n'],
     [['check', 'a', 'b'], 'tokenweir: "b" is one argument too many. See tokenweir --help.\n'],
     [['--listen', '4141:x', '--upstream', 'http://h'], expect.stringContaining('tokenweir: --listen: "4141:x" is not an address.')],
     [['--config', 'absent.yaml'], 'tokenweir: --config: The file "absent.yaml" does not exist.\n'],
@@ -98,6 +98,7 @@ tokenweir: bad.json:3:3: listn: There is no such key. Did you mean listen?
 function fakeIo(start: Io['start'] = async () => Promise.reject(new Error('not expected')), isTTY = false) {
   const written = { stdout: '', stderr: '' }
   const signals: (() => void)[] = []
+  const uncaught: ((error: unknown) => void)[] = []
   const stream = (name: 'stdout' | 'stderr') => ({
     isTTY,
     columns: 80,
@@ -111,8 +112,14 @@ function fakeIo(start: Io['start'] = async () => Promise.reject(new Error('not e
     readFile: () => 'upstream: http://gateway\n',
     start,
     onStopSignal: (listener) => signals.push(listener),
+    onUncaught: (listener) => uncaught.push(listener),
   }
-  return { io, written, signal: () => signals.forEach((listener) => void listener()) }
+  return {
+    io,
+    written,
+    signal: () => signals.forEach((listener) => void listener()),
+    fail: (error: unknown) => uncaught.forEach((listener) => void listener(error)),
+  }
 }
 
 /** A sidecar of tests that runs until it is stopped. */
@@ -183,6 +190,20 @@ describe('starting', () => {
     await tick()
     signal()
     expect([await code, stops]).toEqual([0, [0, 1]])
+  })
+
+  it('says what nobody caught, records what is open, and ends with 1', async () => {
+    const { start, seen } = fakeRunning()
+    const { io, written, fail } = fakeIo(start)
+    const code = runCli(['--upstream', 'http://gateway'], {}, io)
+    await expect.poll(() => written.stderr).toContain('ledger')
+    written.stderr = ''
+    fail(new Error('a mistake'))
+    expect([await code, seen.stops, written.stderr]).toEqual([
+      1,
+      2, // at once
+      "tokenweir: This is a mistake of tokenweir's own, which ends it: a mistake\n",
+    ])
   })
 
   it('stops right after the start when the signal came during it', async () => {

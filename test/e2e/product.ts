@@ -12,6 +12,8 @@ export interface ProductOptions {
   readonly upstream?: string
   readonly capture?: 'observe' | 'inject'
   readonly env?: Readonly<Record<string, string>>
+  /** A file that outlives the product, to start another one on; in the product's own folder when not given. */
+  readonly ledger?: string
   readonly args?: readonly string[]
   /** What Node runs; the sources' entry when not given. */
   readonly program?: readonly string[]
@@ -49,7 +51,7 @@ const rowsMsMax = 10_000
 
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-'))
-  const ledger = join(folder, 'ledger.db')
+  const ledger = options.ledger ?? join(folder, 'ledger.db')
   const started = performance.now()
   const child = spawn(process.execPath, [...(options.program ?? [join(root, 'src/tokenweir.ts')]), ...(options.args ?? [])], {
     cwd: folder,

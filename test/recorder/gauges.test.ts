@@ -24,11 +24,13 @@ describe('the shared cells', () => {
       tokenweir_requests_malformed_total: 3,
       tokenweir_observer_failures_total: 2,
       'tokenweir_exchanges_dropped_total{reason="recorder_behind"}': 1,
+      'tokenweir_exchanges_dropped_total{reason="recorder_failed"}': 0,
     })
     gauges[Gauge.open] = 0
     expect(samples(meter, 'tokenweir_exchanges')).toEqual({
       tokenweir_exchanges_open: 0,
       'tokenweir_exchanges_dropped_total{reason="recorder_behind"}': 1,
+      'tokenweir_exchanges_dropped_total{reason="recorder_failed"}': 0,
     })
   })
 

@@ -1,6 +1,6 @@
 import type { Page } from '../layout.ts'
 import { calm, heatmapPanel, type PanelBuilder, statPanel, timeSeriesPanel } from '../panels.ts'
-import { dashboardWindow, type Label, labelName, type Metric, max, orZero, rate, stepWindow, sum, total } from '../promql.ts'
+import { dashboardWindow, type Label, labelName, type Metric, max, orNone, orZero, rate, stepWindow, sum, total } from '../promql.ts'
 import { selected } from '../variables.ts'
 
 const inRange = (selector: string, ...labels: readonly Label[]) => total(selector, dashboardWindow, ...labels)
@@ -182,7 +182,10 @@ export const sidecarPage: Page = {
           width: 12,
           bars: true,
           queries: [
-            { expr: `${total(selected('tokenweir.spool.dropped'), stepWindow, 'signal', 'reason')} > 0`, legend: '{{signal}} {{reason}}' },
+            {
+              expr: orNone(total(selected('tokenweir.spool.dropped'), stepWindow, 'signal', 'reason'), 'reason'),
+              legend: '{{signal}} {{reason}}',
+            },
           ],
           noData: 'None was dropped.',
         }),

@@ -1,0 +1,72 @@
+/** What the proxying thread has gathered for the recorder, kept as it is until the recorder has it: a batch can be packed again for another one. */
+import type { Packed, Slice } from '../batch.ts'
+import type { Ending, Opening } from '../exchange.ts'
+
+/** Chunks as they came; handed over, so nobody changes them any more. */
+export interface Body {
+  readonly chunks: readonly Uint8Array[]
+  readonly bytes: number
+}
+
+export interface GatheredEnd {
+  readonly opening: Opening
+  readonly ending: Ending
+  /** The recorder that this batch was gathered for has been told of the opening, of the request's body, in an earlier batch. */
+  readonly isOpeningTold: boolean
+  readonly isRequestTold: boolean
+  readonly requestBody: Body | undefined
+  readonly responseBody: Body | undefined
+}
+
+export interface Gathered {
+  readonly opened: readonly Opening[]
+  readonly requests: readonly { readonly id: string; readonly body: Body }[]
+  readonly ended: readonly GatheredEnd[]
+}
+
+/**
+ * For a recorder that has never heard of anything (`isAnew`) each ending carries all that is known of its exchange, and what is still open is
+ * left out: that is told to it from the list of what is open now, since an opening told twice could open a row that has been closed.
+ */
+export function packed({ opened, requests, ended }: Gathered, { isAnew, withBodies }: { isAnew: boolean; withBodies: boolean }): Packed {
+  const bodies: Body[] = []
+  let total = 0
+  const slice = (body: Body | undefined): Slice | undefined => {
+    if (body === undefined || !withBodies) return undefined
+    const offset = total
+    total += body.bytes
+    bodies.push(body)
+    return [offset, body.bytes]
+  }
+  const told: { id: string; body: Slice }[] = []
+  for (const { id, body } of isAnew ? [] : requests) {
+    const part = slice(body)
+    if (part !== undefined) told.push({ id, body: part })
+  }
+  const packedEnded = ended.map((one) => ({
+    opening: one.isOpeningTold && !isAnew ? undefined : one.opening,
+    ending: one.ending,
+    requestBody: one.isRequestTold && !isAnew ? undefined : slice(one.requestBody),
+    responseBody: slice(one.responseBody),
+  }))
+  return { opened: isAnew ? [] : opened, requests: told, ended: packedEnded, bytes: joined(bodies, total) }
+}
+
+function joined(bodies: readonly Body[], total: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(total)
+  let at = 0
+  for (const { chunks } of bodies) {
+    for (const chunk of chunks) {
+      bytes.set(chunk, at)
+      at += chunk.length
+    }
+  }
+  return bytes
+}
+
+export function bodyOf(chunks: readonly Uint8Array[] | undefined): Body | undefined {
+  if (chunks === undefined) return undefined
+  let bytes = 0
+  for (const chunk of chunks) bytes += chunk.length
+  return { chunks, bytes }
+}

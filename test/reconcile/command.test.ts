@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { expect, it } from 'vitest'
+import { cleanEnvironment } from '../e2e/product.ts'
+import { idAt, lineOf, temporaryFolder, writeLedger, writeSpans } from './ledger.ts'
+
+const program = resolve(import.meta.dirname, '../../src/tokenweir.ts')
+
+/** The real command, with an admin port on which nothing listens. */
+function run(folder: string, args: readonly string[], input = '') {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [program, 'reconcile', '--ledger', 'ledger.db', '--admin', '127.0.0.1:9', ...args],
+    {
+      cwd: folder,
+      env: cleanEnvironment(),
+      encoding: 'utf8',
+      input,
+      timeout: 20_000,
+    },
+  )
+  return { status, stdout, stderr }
+}
+
+const rows = [
+  { id: idAt(0), input: 11, output: 7 },
+  { id: idAt(1), input: 5, output: 3 },
+  { id: idAt(2), ended: false },
+] as const
+
+it('prints a table and exits 0 where all agree; the log may come on standard input', () => {
+  const folder = temporaryFolder()
+  writeLedger(folder, rows, { series: [{ name: 'tokenweir.requests', labels: { 'gen_ai.provider.name': 'openai' }, value: 2 }] })
+  writeSpans(folder, [[rows[0]], [rows[1]]])
+  const log = rows.slice(0, 2).map((row) => `${lineOf(row)}\n`)
+  writeFileSync(
+    join(folder, 'metrics.txt'),
+    `tokenweir_requests_total{gen_ai_provider_name="openai"} 2
+gen_ai_client_token_usage_sum{gen_ai_provider_name="openai",gen_ai_token_type="input"} 16
+gen_ai_client_token_usage_sum{gen_ai_provider_name="openai",gen_ai_token_type="output"} 10
+`,
+  )
+  expect(run(folder, ['--spans', 'spans.jsonl', '--log', '-', '--metrics', 'metrics.txt'], log.join(''))).toEqual({
+    status: 0,
+    stdout: `ledger     2  and 1 still open, not yet due
+spans      2
+log lines  2
+metrics    2  16 input and 10 output tokens
+
+They agree.
+`,
+    stderr: '',
+  })
+})
+
+it('lists what differs and exits 1', () => {
+  const folder = temporaryFolder()
+  writeLedger(folder, rows)
+  writeSpans(folder, [[rows[0]]])
+  expect(run(folder, ['--spans', 'spans.jsonl', '--since', '2026-11-23T00:00Z'])).toEqual({
+    status: 1,
+    stdout: `ledger  2  and 1 still open, not yet due
+spans   1
+
+Not compared:
+  Log lines: give the sidecar's standard output, with --log FILE…
+  Metrics: counters know no time range; leave --since and --until out.
+
+1 rows without a span
+  ${idAt(1)}
+
+They differ.
+`,
+    stderr: '',
+  })
+})
+
+it('gives everything as JSON', () => {
+  const folder = temporaryFolder()
+  writeLedger(folder, rows)
+  writeSpans(folder, [[rows[0]]])
+  const { status, stdout } = run(folder, ['--spans', 'spans.jsonl', '--json'])
+  expect([status, JSON.parse(stdout)]).toMatchObject([1, { equal: false, ledger: { closed: 2, open: 1 }, spans: { exchanges: 1 } }])
+})
+
+it.each([
+  [
+    ['--since', 'yesterday'],
+    'tokenweir: --since: "yesterday" is no time. Give a date such as 2026-11-23T08:00Z, or how long ago: 15m, 2h, 7d.\n',
+  ],
+  [['--spans', 'absent.jsonl'], 'tokenweir: The file "absent.jsonl" does not exist.\n'],
+  [['--ledger', 'absent.db'], 'tokenweir: --ledger: The file "absent.db" does not exist.\n'],
+])('refuses %j with a sentence and exit code 2', (args, stderr) => {
+  const folder = temporaryFolder()
+  writeLedger(folder, rows)
+  expect(run(folder, args)).toEqual({ status: 2, stdout: '', stderr })
+})
+
+it('says that a ledger is none', () => {
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, 'ledger.db'), 'no database, and long enough to be looked at. '.repeat(20))
+  const { status, stderr } = run(folder, [])
+  expect([status, stderr]).toEqual([
+    1,
+    'tokenweir: The ledger ledger.db cannot be read: file is not a database. Choose another file with --ledger FILE.\n',
+  ])
+})
