@@ -5,7 +5,8 @@
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type SampleGateway, startSampleGateway } from '../examples/sample-gateway/gateway.ts'
-import { type DemoRequest, demoRequests } from '../examples/sample-gateway/traffic.ts'
+import { send } from '../examples/sample-gateway/send.ts'
+import { demoRequests } from '../examples/sample-gateway/traffic.ts'
 import { type Product, startProduct } from '../test/e2e/product.ts'
 import { compare, logMessages, paint, say, showChecks, showOutcomes, showRows, showTotals } from './demo-report.ts'
 
@@ -22,26 +23,6 @@ const { stdout } = process
 /** Requests at a time. */
 const concurrency = 6
 const eventMs = 8
-
-async function send(base: string, { method, path, body, leaves }: DemoRequest): Promise<void> {
-  const leave = new AbortController()
-  try {
-    const response = await fetch(`${base}${path}`, {
-      method,
-      headers: { 'content-type': 'application/json', authorization: 'Bearer demo' },
-      signal: leave.signal,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    if (leaves === true) {
-      await response.body?.getReader().read()
-      leave.abort()
-    } else {
-      await response.arrayBuffer()
-    }
-  } catch {
-    // Cut answers are part of the show; the ledger says which.
-  }
-}
 
 async function sendAll(base: string): Promise<void> {
   const waiting = [...demoRequests]

@@ -7,7 +7,8 @@ const help = `Usage: node examples/sample-gateway/main.ts [options]
 A sample LLM gateway: OpenAI chat, completions, responses, realtime and embeddings, Anthropic messages, Gemini generateContent.
 
 Options:
-  --port <number>      where to listen on 127.0.0.1 (default 8000; 0 lets the system choose)
+  --host <address>     where to listen (default 127.0.0.1)
+  --port <number>      default 8000; 0 lets the system choose
   --event-ms <number>  milliseconds between two events of a stream (default 20)
   --no-gzip            never compress
   --help               print this help
@@ -29,6 +30,7 @@ function readOptions() {
     return parseArgs({
       allowNegative: true,
       options: {
+        host: { type: 'string', default: '127.0.0.1' },
         port: { type: 'string', default: '8000' },
         'event-ms': { type: 'string', default: '20' },
         gzip: { type: 'boolean', default: true },
@@ -46,12 +48,11 @@ if (values.help) {
   process.stdout.write(help)
 } else {
   const port = wholeNumber('port', values.port)
-  const gateway = await startSampleGateway({ port, eventMs: wholeNumber('event-ms', values['event-ms']), gzip: values.gzip }).catch(
-    (error) => {
-      process.stderr.write(`sample-gateway: ${error.message}\n`)
-      process.exit(1)
-    },
-  )
+  const { host, gzip } = values
+  const gateway = await startSampleGateway({ host, port, eventMs: wholeNumber('event-ms', values['event-ms']), gzip }).catch((error) => {
+    process.stderr.write(`sample-gateway: ${error.message}\n`)
+    process.exit(1)
+  })
   process.stdout.write(`The sample gateway listens on ${gateway.url}\n`)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void gateway.close())
 }
