@@ -8,9 +8,11 @@ import (
 	"github.com/compose-spec/compose-go/v2/cli"
 )
 
-// compose loads the file as Docker Compose does: schema, interpolation, merging, consistency. Variables come from the environment alone.
-func compose(file string, profiles []string) error {
-	options, err := cli.NewProjectOptions([]string{file}, cli.WithOsEnv, cli.WithProfiles(profiles), cli.WithConsistency(true))
+// compose loads the file as Docker Compose does: schema, interpolation, profiles, merging, consistency. Variables come from the environment and
+// from the files named with --env-file.
+func compose(file string, envFiles []string) error {
+	options, err := cli.NewProjectOptions([]string{file}, cli.WithOsEnv, cli.WithEnvFiles(envFiles...), cli.WithDotEnv,
+		cli.WithDefaultProfiles(), cli.WithConsistency(true))
 	if err != nil {
 		return err
 	}

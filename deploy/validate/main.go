@@ -1,6 +1,6 @@
 // Validates what the deployment files say with the code of the programs that will read them:
 //
-//	validate compose FILE [PROFILE…]   prints the project as `docker compose config --format json` would, by its own loader
+//	validate compose FILE [ENV_FILE…]  prints the project as `docker compose config --format json` would, by its own loader
 //	validate kubernetes FOLDER…        builds each kustomization and checks every object as the API server does
 package main
 
@@ -25,5 +25,5 @@ func run(args []string) error {
 			return kubernetes(args[1:])
 		}
 	}
-	return fmt.Errorf("usage: validate compose FILE [PROFILE…] | validate kubernetes FOLDER…")
+	return fmt.Errorf("usage: validate compose FILE [ENV_FILE…]| validate kubernetes FOLDER…")
 }
