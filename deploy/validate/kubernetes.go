@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -23,7 +23,10 @@ import (
 	"k8s.io/kubernetes/pkg/apis/policy"
 	_ "k8s.io/kubernetes/pkg/apis/policy/install"
 	policyvalidation "k8s.io/kubernetes/pkg/apis/policy/validation"
+	podsecurity "k8s.io/pod-security-admission/api"
+	podsecuritypolicy "k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 )
@@ -38,13 +41,17 @@ func kubernetes(folders []string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", folder, err)
 		}
+		levels, err := enforcedLevels(built)
+		if err != nil {
+			return err
+		}
 		for _, resource := range built.Resources() {
 			text, err := resource.AsYAML()
 			if err != nil {
 				return err
 			}
 			name := fmt.Sprintf("%s %s/%s", folder, resource.GetKind(), resource.GetName())
-			if err := check(resource.GetKind(), text); err != nil {
+			if err := errors.Join(check(resource.GetKind(), text), checkPodSecurity(resource.GetKind(), text, levels)); err != nil {
 				wrong = append(wrong, fmt.Errorf("%s: %w", name, err))
 			} else {
 				fmt.Println(name)
@@ -76,13 +83,13 @@ func validate(object runtime.Object) (field.ErrorList, error) {
 	case *core.Namespace:
 		return corevalidation.ValidateNamespace(it), nil
 	case *core.Service:
+		// The server fills the list from the single field before it validates.
+		if it.Spec.ClusterIP != "" && len(it.Spec.ClusterIPs) == 0 {
+			it.Spec.ClusterIPs = []string{it.Spec.ClusterIP}
+		}
 		return corevalidation.ValidateServiceCreate(it), nil
-	case *core.ServiceAccount:
-		return corevalidation.ValidateServiceAccount(it), nil
 	case *core.ConfigMap:
 		return corevalidation.ValidateConfigMap(it), nil
-	case *core.PersistentVolumeClaim:
-		return corevalidation.ValidatePersistentVolumeClaim(it, corevalidation.PersistentVolumeClaimSpecValidationOptions{}), nil
 	case *apps.Deployment:
 		return appsvalidation.ValidateDeployment(it, pod), nil
 	case *apps.DaemonSet:
@@ -103,11 +110,59 @@ func checkServiceMonitor(text []byte) error {
 	if err := yaml.UnmarshalStrict(text, &monitor, yaml.DisallowUnknownFields); err != nil {
 		return err
 	}
-	if len(monitor.Spec.Endpoints) == 0 || len(bytes.TrimSpace([]byte(monitor.Spec.Endpoints[0].Port))) == 0 {
+	if len(monitor.Spec.Endpoints) == 0 || monitor.Spec.Endpoints[0].Port == "" {
 		return errors.New("spec.endpoints names no port")
 	}
-	if strings.TrimSpace(monitor.APIVersion) != "monitoring.coreos.com/v1" {
-		return fmt.Errorf("apiVersion %q", monitor.APIVersion)
+	return nil
+}
+
+// Namespace → the level of pod security that its label enforces.
+func enforcedLevels(built resmap.ResMap) (map[string]podsecurity.LevelVersion, error) {
+	levels := map[string]podsecurity.LevelVersion{}
+	usual := podsecurity.LevelVersion{Level: podsecurity.LevelPrivileged, Version: podsecurity.LatestVersion()}
+	for _, resource := range built.Resources() {
+		if resource.GetKind() != "Namespace" {
+			continue
+		}
+		parsed, found := podsecurity.PolicyToEvaluate(resource.GetLabels(), podsecurity.Policy{Enforce: usual, Audit: usual, Warn: usual})
+		if len(found) > 0 {
+			return nil, found.ToAggregate()
+		}
+		levels[resource.GetName()] = parsed.Enforce
+	}
+	return levels, nil
+}
+
+// What the admission of pods would say in that namespace: it would refuse pods while the API server takes the Deployment that makes them.
+func checkPodSecurity(kind string, text []byte, levels map[string]podsecurity.LevelVersion) error {
+	var template *corev1.PodTemplateSpec
+	var namespace string
+	switch kind {
+	case "Deployment", "DaemonSet", "StatefulSet":
+		var it struct {
+			metav1.ObjectMeta `json:"metadata"`
+			Spec              struct {
+				Template corev1.PodTemplateSpec `json:"template"`
+			} `json:"spec"`
+		}
+		if err := yaml.Unmarshal(text, &it); err != nil {
+			return err
+		}
+		template, namespace = &it.Spec.Template, it.Namespace
+	default:
+		return nil
+	}
+	level, known := levels[namespace]
+	if !known {
+		return fmt.Errorf("namespace %q is not among the resources", namespace)
+	}
+	evaluator, err := podsecuritypolicy.NewEvaluator(podsecuritypolicy.DefaultChecks(), nil)
+	if err != nil {
+		return err
+	}
+	result := podsecuritypolicy.AggregateCheckResults(evaluator.EvaluatePod(level, &template.ObjectMeta, &template.Spec))
+	if !result.Allowed {
+		return fmt.Errorf("pod security %s: %s", level.Level, result.ForbiddenDetail())
 	}
 	return nil
 }
