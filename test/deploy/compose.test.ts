@@ -1,5 +1,5 @@
 /** What docker-compose.yml says, against the files it mounts. That Compose itself takes it is test/stack/validate.stack.test.ts. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -22,12 +22,22 @@ interface Service {
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
-const text = read('docker-compose.yml')
+/** With the defaults of its variables. */
+const text = read('docker-compose.yml').replace(/\$\{\w+:-([^}]*)\}/g, '$1')
 const compose = parse(text, { merge: true }) as { services: Record<string, Service>; volumes: Record<string, unknown> }
 const services = Object.entries(compose.services)
 const mounts = services.flatMap(([name, { volumes = [] }]) => volumes.map((volume) => ({ name, volume, parts: volume.split(':') })))
 const files = mounts.filter(({ volume }) => volume.startsWith('.'))
-const mountedTexts = files.map(({ parts }) => join(root, parts[0] as string)).filter((path) => existsSync(path) && statSync(path).isFile())
+/** Configurations; dashboards have no addresses. */
+const mountedTexts = files.flatMap(({ parts }) => textsBelow(join(root, parts[0] as string))).filter((path) => !path.endsWith('.json'))
+
+function textsBelow(path: string): string[] {
+  if (!existsSync(path)) return []
+  if (statSync(path).isFile()) return [path]
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+}
 
 /** Service → ports on which something listens there, by the configuration that makes it listen. */
 function listening(): Record<string, number[]> {
@@ -128,6 +138,15 @@ describe('docker-compose.yml', () => {
     const given = Object.keys(compose.services['otel-collector']?.environment ?? {})
     expect(given.filter((name) => !read_.has(name))).toEqual([])
     expect([...read_].filter((name) => name.endsWith('_ENDPOINT') && !given.includes(name))).toEqual([])
+  })
+
+  it('gives Grafana the addresses that its data sources read', () => {
+    const wanted = [...read('grafana/provisioning/datasources/tokenweir.yaml').matchAll(/^\s*url: \$(\w+)$/gm)].map(
+      ([, name]) => name as string,
+    )
+    const given = Object.keys(compose.services['grafana']?.environment ?? {})
+    expect(wanted.length).toBeGreaterThan(2)
+    expect(given.filter((name) => name.startsWith('TOKENWEIR_')).sort()).toEqual(wanted.sort())
   })
 
   it('runs the collector that test:stack builds', () => {

@@ -20,6 +20,25 @@ const missing = [...missingTools(['otelcol']), ...missingDeployTools(['kafka', '
 const outageMs = Number(process.env['TOKENWEIR_OUTAGE_MS'] ?? 30_000)
 const arriveMsMax = 180_000
 
+const exampleQueries = () =>
+  read('deploy/clickhouse/queries.sql')
+    .replace(/^\s*--.*$/gm, '')
+    .split(';\n')
+    .map((text) => text.trim())
+    .filter((text) => text !== '')
+
+/** As Grafana sends them: its macros filled in. */
+function panelQueries(): string[] {
+  const { panels } = JSON.parse(read('deploy/clickhouse/dashboard.json')) as { panels: { targets: { rawSql: string }[] }[] }
+  return panels.flatMap(({ targets }) =>
+    targets.map(({ rawSql }) =>
+      rawSql
+        .replace('$__timeFilter(started_at)', 'started_at >= now() - INTERVAL 1 HOUR AND started_at <= now()')
+        .replace('$__timeInterval(started_at)', 'toStartOfInterval(toDateTime(started_at), INTERVAL 60 second)'),
+    ),
+  )
+}
+
 describe('the tiers', { timeout: outageMs + 300_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-tiers-'))
   const programs: Program[] = []
@@ -103,12 +122,8 @@ describe('the tiers', { timeout: outageMs + 300_000 }, () => {
     expect(left()).toEqual({ spans: 0, records: 0, counted: 0 })
   })
 
-  it('fill a ledger in ClickHouse that has each row once, and answers the example queries', () => {
-    const statements = read('deploy/clickhouse/queries.sql')
-      .replace(/^\s*--.*$/gm, '')
-      .split(';\n')
-      .map((text) => text.trim())
-      .filter((text) => text !== '')
+  it('fill a ledger in ClickHouse that has each row once, and answers the example queries and the panels', () => {
+    const statements = [...exampleQueries(), ...panelQueries()]
     const totals = `SELECT provider, toUInt32(count()) AS requests, toUInt32(sum(input_tokens)) AS reported, toUInt32(countIf(input_tokens IS NULL)) AS unreported
       FROM tokenweir.exchanges FINAL GROUP BY provider ORDER BY provider`
     const input = { schema: read('deploy/clickhouse/schema.sql'), records: store.records, statements: [totals, ...statements] }
