@@ -8,10 +8,15 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
+import { send } from '../../examples/sample-gateway/send.ts'
+import { demoRequests } from '../../examples/sample-gateway/traffic.ts'
 import { deployPrograms, missingDeployTools } from '../../scripts/deploy-tools.ts'
 import { missingTools } from '../../scripts/stack-tools.ts'
+import { columns } from '../../src/sinks/ledger-columns.ts'
+import { startProduct } from '../e2e/product.ts'
 import { type Collector, createBroker, createCollector, type Program } from './tiers/programs.ts'
-import { type Store, startStore, startTraffic, type Traffic } from './tiers/traffic.ts'
+import { type LogRecord, type Store, startStore, startTraffic, type Traffic } from './tiers/traffic.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -39,11 +44,19 @@ function panelQueries(): string[] {
   )
 }
 
+/** The answers of ClickHouse to the statements, with these records in it. */
+function clickhouse(records: readonly LogRecord[], statements: readonly string[]): Record<string, unknown>[][] {
+  const input = JSON.stringify({ schema: read('deploy/clickhouse/schema.sql'), records, statements })
+  const output = execFileSync(deployPrograms.clickhouse, [join(root, 'test/stack/tiers/clickhouse.py')], { input, maxBuffer: 1e9 })
+  return JSON.parse(output.toString()) as Record<string, unknown>[][]
+}
+
 describe('the tiers', { timeout: outageMs + 300_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-tiers-'))
   const programs: Program[] = []
   let store: Store
   let traffic: Traffic
+  let node: Collector
 
   beforeAll(() => {
     if (missing.length > 0) throw new Error(`not installed: ${missing.join(', ')}. Run: npm run stack:install && npm run deploy:install`)
@@ -59,10 +72,12 @@ describe('the tiers', { timeout: outageMs + 300_000 }, () => {
     const there = new Set(came)
     return sent.filter((id) => !there.has(id))
   }
-  const idsOf = () =>
-    store.records.flatMap(({ attributes }) =>
-      attributes.flatMap(({ key, value }) => (key === 'id' && 'stringValue' in value ? value.stringValue : [])),
-    )
+  const idsOf = (from = 0) =>
+    store.records
+      .slice(from)
+      .flatMap(({ attributes }) =>
+        attributes.flatMap(({ key, value }) => (key === 'id' && 'stringValue' in value ? value.stringValue : [])),
+      )
   const left = () => ({
     spans: missingOf(
       traffic.sent.map(({ spanId }) => spanId),
@@ -86,7 +101,7 @@ describe('the tiers', { timeout: outageMs + 300_000 }, () => {
       { KAFKA_BROKER: broker.address, SINK: store.url, METRICS_OTLP_ENDPOINT: store.url },
       [overlay],
     )
-    const node: Collector = await createCollector(folder, 'node', { GATEWAY_HOST: '127.0.0.1', GATEWAY_PORT: String(gateway.grpcPort) })
+    node = await createCollector(folder, 'node', { GATEWAY_HOST: '127.0.0.1', GATEWAY_PORT: String(gateway.grpcPort) })
     programs.push(node, reader, gateway, broker)
     await broker.start()
     for (const collector of [gateway, reader, node]) await collector.start()
@@ -126,12 +141,7 @@ describe('the tiers', { timeout: outageMs + 300_000 }, () => {
     const statements = [...exampleQueries(), ...panelQueries()]
     const totals = `SELECT provider, toUInt32(count()) AS requests, toUInt32(sum(input_tokens)) AS reported, toUInt32(countIf(input_tokens IS NULL)) AS unreported
       FROM tokenweir.exchanges FINAL GROUP BY provider ORDER BY provider`
-    const input = { schema: read('deploy/clickhouse/schema.sql'), records: store.records, statements: [totals, ...statements] }
-    const output = execFileSync(deployPrograms.clickhouse, [join(root, 'test/stack/tiers/clickhouse.py')], {
-      input: JSON.stringify(input),
-      maxBuffer: 1e9,
-    })
-    const [rows, ...answers] = JSON.parse(output.toString()) as Record<string, unknown>[][]
+    const [rows, ...answers] = clickhouse(store.records, [totals, ...statements])
 
     const expected = [...new Set(traffic.sent.map(({ provider }) => provider))].sort().map((provider) => {
       const own = traffic.sent.filter((it) => it.provider === provider)
@@ -145,6 +155,31 @@ describe('the tiers', { timeout: outageMs + 300_000 }, () => {
     })
     expect(rows).toEqual(expected)
     expect(answers.map((answer) => answer.length > 0)).toEqual(statements.map(() => true))
+  })
+
+  it('carry the rows of a real sidecar to ClickHouse as they are in its own ledger', async () => {
+    const from = store.records.length
+    const gateway = await startSampleGateway()
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${node.httpPort}`, OTEL_LOGS_EXPORTER: 'otlp' }
+    const product = await startProduct({ upstream: gateway.url, env })
+    try {
+      for (const request of demoRequests) await send(product.url, request)
+      const ledger = await product.closedRows(demoRequests.length)
+      await waitUntil(() => new Set(idsOf(from)).size >= ledger.length, 'the rows of the sidecar arrive')
+
+      const isTime = (name: string) => name === 'started_at' || name === 'ended_at'
+      const selected = columns.map(({ name }) => (isTime(name) ? `toUnixTimestamp64Milli(${name}) AS ${name}` : name)).join(', ')
+      const [rows] = clickhouse(store.records.slice(from), [`SELECT ${selected} FROM tokenweir.exchanges FINAL ORDER BY id`])
+      // Times are kept to the millisecond, and texts of numbers are read to the last bit but one.
+      const comparable = ({ name, type }: (typeof columns)[number], value: unknown) =>
+        typeof value !== 'number' || type !== 'REAL' ? (value ?? null) : isTime(name) ? Math.floor(value) : Number(value.toPrecision(12))
+      const tableOf = (list: readonly Readonly<Record<string, unknown>>[]) =>
+        list.map((row) => Object.fromEntries(columns.map((column) => [column.name, comparable(column, row[column.name])])))
+      expect(tableOf(rows ?? [])).toEqual(tableOf([...ledger].sort((a, b) => (String(a['id']) < String(b['id']) ? -1 : 1))))
+    } finally {
+      await product.stop()
+      await gateway.close()
+    }
   })
 
   async function waitUntil(holds: () => boolean, what: string | (() => string)): Promise<void> {
