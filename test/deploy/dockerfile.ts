@@ -128,8 +128,14 @@ export function buildImage(options: BuildOptions, done = new Map<string, Image>(
   }
 }
 
-/** npm's own cache first, so that a test needs no network where `npm ci` has just run. */
-const shell = (path: string) => ({ PATH: path, HOME: process.env['HOME'] ?? '/root', npm_config_prefer_offline: 'true' })
+/**
+ * npm's own cache first, so that a test needs no network where `npm ci` has just run. What the machine needs for its network stays; what an npm around
+ * this test says to its children does not, or they would work in its folder.
+ */
+function shell(path: string): Record<string, string> {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_ENV$|NODE_OPTIONS$|INIT_CWD$|VITEST)/i.test(name))
+  return { ...(Object.fromEntries(kept) as Record<string, string>), PATH: path, npm_config_prefer_offline: 'true' }
+}
 
 /** As a read-only file system looks to a process that is not root. */
 export function makeReadOnly(folder: string): void {
