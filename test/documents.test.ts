@@ -24,7 +24,9 @@ function linksOf(text: string): string[] {
 }
 
 function pathsOf(text: string): string[] {
-  return [...prose(text).matchAll(/`((?:src|test|bench|scripts|docs|examples|grafana|deploy)\/[\w./-]*)`/g)].map(([, path]) => path as string)
+  return [...prose(text).matchAll(/`((?:src|test|bench|scripts|docs|examples|grafana|deploy)\/[\w./-]*)`/g)].map(
+    ([, path]) => path as string,
+  )
 }
 
 describe.each(documents)('%s', (name) => {
