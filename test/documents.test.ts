@@ -11,6 +11,7 @@ const documents = [
   'ARCHITECTURE.md',
   'CHANGELOG.md',
   'bench/README.md',
+  'deploy/README.md',
   ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
 ].filter((name) => name.endsWith('.md'))
 
@@ -24,7 +25,9 @@ function linksOf(text: string): string[] {
 }
 
 function pathsOf(text: string): string[] {
-  return [...prose(text).matchAll(/`((?:src|test|bench|scripts|docs|examples|grafana)\/[\w./-]*)`/g)].map(([, path]) => path as string)
+  return [...prose(text).matchAll(/`((?:src|test|bench|scripts|docs|examples|grafana|deploy)\/[\w./-]*)`/g)].map(
+    ([, path]) => path as string,
+  )
 }
 
 describe.each(documents)('%s', (name) => {

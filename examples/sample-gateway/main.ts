@@ -8,7 +8,8 @@ A sample LLM gateway: OpenAI chat, completions, responses, realtime and embeddin
 Bedrock converse, Cohere chat v2, Ollama chat.
 
 Options:
-  --port <number>      where to listen on 127.0.0.1 (default 8000; 0 lets the system choose)
+  --host <address>     where to listen (default 127.0.0.1)
+  --port <number>      default 8000; 0 lets the system choose
   --event-ms <number>  milliseconds between two events of a stream (default 20)
   --no-gzip            never compress
   --help               print this help
@@ -30,6 +31,7 @@ function readOptions() {
     return parseArgs({
       allowNegative: true,
       options: {
+        host: { type: 'string', default: '127.0.0.1' },
         port: { type: 'string', default: '8000' },
         'event-ms': { type: 'string', default: '20' },
         gzip: { type: 'boolean', default: true },
@@ -47,12 +49,11 @@ if (values.help) {
   process.stdout.write(help)
 } else {
   const port = wholeNumber('port', values.port)
-  const gateway = await startSampleGateway({ port, eventMs: wholeNumber('event-ms', values['event-ms']), gzip: values.gzip }).catch(
-    (error) => {
-      process.stderr.write(`sample-gateway: ${error.message}\n`)
-      process.exit(1)
-    },
-  )
+  const { host, gzip } = values
+  const gateway = await startSampleGateway({ host, port, eventMs: wholeNumber('event-ms', values['event-ms']), gzip }).catch((error) => {
+    process.stderr.write(`sample-gateway: ${error.message}\n`)
+    process.exit(1)
+  })
   process.stdout.write(`The sample gateway listens on ${gateway.url}\n`)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void gateway.close())
 }

@@ -102,7 +102,7 @@ async function play({ parts, gateway, sidecar, ledger: path, seconds, signals, s
   const { openDemoLedger } = await import('../demo/ledger.ts')
   const { startTraffic } = await import('../demo/traffic.ts')
   const ledger = openDemoLedger(path)
-  const traffic = startTraffic({ url: sidecar.url, requests: parts.requests, random: Math.random })
+  const traffic = startTraffic({ url: sidecar.url, requests: parts.requests, send: parts.send, random: Math.random })
   const redraw = setInterval(() => show.totals(ledger, traffic, false), redrawMs)
   const late = new AbortController()
   const over = setTimeout(seconds * 1000, undefined, { signal: late.signal }).then(

@@ -27,10 +27,12 @@ export interface DemoRequest {
 export interface Parts {
   readonly startSampleGateway: (options: { readonly eventMs: number }) => Promise<SampleGateway>
   readonly requests: Requests
+  /** Sends one request with a caller's key and reads its answer; never rejects. */
+  readonly send: (url: string, request: DemoRequest, key: string) => Promise<void>
 }
 
 /** Called again, they ask other questions. */
-export interface Requests {
+interface Requests {
   readonly good: () => readonly DemoRequest[]
   readonly faulty: () => readonly DemoRequest[]
 }
@@ -40,6 +42,7 @@ export async function loadParts(): Promise<Parts> {
   const isSource = existsSync(new URL('gateway.ts', source)) && import.meta.url.endsWith('.ts')
   const place = (name: string) =>
     isSource ? new URL(`${name}.ts`, source).href : new URL(`../demo-parts/examples/sample-gateway/${name}.js`, import.meta.url).href
-  const [gateway, traffic] = await Promise.all([import(place('gateway')), import(place('traffic'))])
-  return { startSampleGateway: gateway.startSampleGateway, requests: { good: traffic.goodRequests, faulty: traffic.faultyRequests } }
+  const [gateway, traffic, { send }] = await Promise.all([import(place('gateway')), import(place('traffic')), import(place('send'))])
+  const requests = { good: traffic.goodRequests, faulty: traffic.faultyRequests }
+  return { startSampleGateway: gateway.startSampleGateway, requests, send }
 }

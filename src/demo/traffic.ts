@@ -1,6 +1,6 @@
 /** Clients of the demo: first each request once, then on and on at a pace that a person can follow. */
 import { setTimeout } from 'node:timers/promises'
-import type { DemoRequest, Requests } from './parts.ts'
+import type { DemoRequest, Parts } from './parts.ts'
 
 export interface Traffic {
   readonly sent: number
@@ -16,19 +16,19 @@ const pauseMsMax = 1200
 const faultyShare = 0.2
 /** Of the first round: it should be over when somebody looks. */
 const firstRoundPauseMs = 20
-const answerMsMax = 30_000
 
 /** The keys of three teams; of each request the list decides whose it is. */
 const keys = ['demo-search', 'demo-support', 'demo-batch']
 
 export interface TrafficOptions {
   readonly url: string
-  readonly requests: Requests
+  readonly requests: Parts['requests']
+  readonly send: Parts['send']
   /** Numbers in [0, 1). */
   readonly random: () => number
 }
 
-export function startTraffic({ url, requests, random }: TrafficOptions): Traffic {
+export function startTraffic({ url, requests, send, random }: TrafficOptions): Traffic {
   let sent = 0
   let stopped = false
   const waiting = [...requests.good(), ...requests.faulty()]
@@ -59,28 +59,5 @@ export function startTraffic({ url, requests, random }: TrafficOptions): Traffic
       stopped = true
       await all
     },
-  }
-}
-
-async function send(url: string, { method, path, body, leaves }: DemoRequest, key: string): Promise<void> {
-  const leave = new AbortController()
-  try {
-    const response = await fetch(`${url}${path}`, {
-      method,
-      headers: {
-        'content-type': 'application/json',
-        ...(path === '/v1/messages' ? { 'x-api-key': key } : { authorization: `Bearer ${key}` }),
-      },
-      signal: AbortSignal.any([leave.signal, AbortSignal.timeout(answerMsMax)]),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    if (leaves === true) {
-      await response.body?.getReader().read()
-      leave.abort()
-    } else {
-      await response.arrayBuffer()
-    }
-  } catch {
-    // Cut answers are part of the show; the ledger says which.
   }
 }

@@ -1,0 +1,29 @@
+// Validates what the deployment files say with the code of the programs that will read them:
+//
+//	validate compose FILE [ENV_FILE…]  prints the project as `docker compose config --format json` would, by its own loader
+//	validate kubernetes FOLDER…        builds each kustomization and checks every object as the API server does
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) >= 2 {
+		switch args[0] {
+		case "compose":
+			return compose(args[1], args[2:])
+		case "kubernetes":
+			return kubernetes(args[1:])
+		}
+	}
+	return fmt.Errorf("usage: validate compose FILE [ENV_FILE…]| validate kubernetes FOLDER…")
+}

@@ -1,0 +1,104 @@
+/** The deployment files before the code of the programs that will read them: Compose's loader, the API server's validation, kustomize. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { deployPrograms, missingDeployTools } from '../../scripts/deploy-tools.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const missing = missingDeployTools(['validate'])
+
+function environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...more }
+}
+
+const validate = (args: readonly string[], more?: Readonly<Record<string, string>>) =>
+  execFileSync(deployPrograms.validate, args, { cwd: root, encoding: 'utf8', env: environment(more), stdio: 'pipe' })
+const refusal = (args: readonly string[], cwd = root) =>
+  spawnSync(deployPrograms.validate, args, { cwd, encoding: 'utf8', env: environment() })
+
+if (missing.length > 0) {
+  process.stderr.write('\n*** THE VALIDATORS ARE NOT INSTALLED: deploy/ is not validated. Run: npm run deploy:install ***\n\n')
+}
+
+describe.skipIf(missing.length > 0)('docker-compose.yml', () => {
+  const servicesOf = (text: string) => Object.keys((JSON.parse(text) as { services: object }).services).sort()
+  const usual = ['alertmanager', 'grafana', 'loki', 'otel-collector', 'prometheus', 'tempo', 'tokenweir']
+
+  it('asks for the upstream, and says how to give it', () => {
+    const { status, stderr } = refusal(['compose', 'docker-compose.yml'])
+    expect({ status, asks: stderr.includes('TOKENWEIR_UPSTREAM=http://host.docker.internal:8000') }).toEqual({ status: 1, asks: true })
+  })
+
+  it('is taken by Compose in front of a gateway', () => {
+    const text = validate(['compose', 'docker-compose.yml'], { TOKENWEIR_UPSTREAM: 'http://host.docker.internal:8000' })
+    expect(servicesOf(text)).toEqual(usual)
+  })
+
+  it('is taken by Compose as a demo, which needs nothing', () => {
+    const text = validate(['compose', 'docker-compose.yml', 'deploy/demo.env'])
+    expect(servicesOf(text)).toEqual([...usual, 'sample-gateway', 'traffic'].sort())
+  })
+
+  it('would be refused with a key that Compose does not know', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tokenweir-compose-'))
+    try {
+      const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8')
+        .replace('    restart: ', '    restarts: ')
+        .replace('  restart: ', '  restarts: ')
+      writeFileSync(join(folder, 'docker-compose.yml'), text.replace(/\$\{TOKENWEIR_UPSTREAM:\?[^}]*\}/, 'http://x'))
+      const { status, stderr } = refusal(['compose', 'docker-compose.yml'], folder)
+      expect({ status, names: stderr.includes('restarts') }).toEqual({ status: 1, names: true })
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})
+
+describe.skipIf(missing.length > 0)('the manifests', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-manifests-'))
+  const changed = (file: string, from: string, to: string) => {
+    cpSync(join(root, 'deploy'), join(folder, 'deploy'), { recursive: true })
+    const text = readFileSync(join(folder, file), 'utf8')
+    expect(text).toContain(from)
+    writeFileSync(join(folder, file), text.replace(from, to))
+    const { status, stderr } = refusal(['kubernetes', 'deploy/kubernetes/sidecar'], folder)
+    return { status, stderr }
+  }
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('are built by kustomize and taken by the API server and the admission of pods', () => {
+    const taken = validate(['kubernetes', ...['sidecar', 'servicemonitor', 'collectors'].map((name) => `deploy/kubernetes/${name}`)])
+      .trim()
+      .split('\n')
+    const kinds = [...new Set(taken.map((line) => line.split(' ')[1]?.split('/')[0]))].sort()
+    expect(kinds).toEqual([
+      'ConfigMap',
+      'DaemonSet',
+      'Deployment',
+      'Namespace',
+      'NetworkPolicy',
+      'PodDisruptionBudget',
+      'Service',
+      'ServiceMonitor',
+      'StatefulSet',
+    ])
+  })
+
+  it.each([
+    ['an unknown field', 'readinessProbe:', 'readyProbe:', 'unknown field'],
+    [
+      'a probe of a port that is none',
+      '/readyz, port: admin }, periodSeconds: 1,',
+      '/readyz, port: 0 }, periodSeconds: 1,',
+      'must be between 1 and 65535',
+    ],
+    ['a volume that is not there', 'name: ledger, mountPath', 'name: books, mountPath', 'Not found: "books"'],
+    ['rights that the namespace forbids', 'allowPrivilegeEscalation: false', 'allowPrivilegeEscalation: true', 'pod security restricted'],
+  ])('would be refused with %s', (_, from, to, message) => {
+    const { status, stderr } = changed('deploy/kubernetes/sidecar/gateway.yaml', from, to)
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) })
+  })
+})
