@@ -74,8 +74,9 @@ describe('a recorder that dies', () => {
     one.requestRead(bytes('asked'))
     await expect.poll(() => told[0]?.flatMap(({ opened }) => opened)).toEqual(['one'])
     await workers[0]?.terminate()
+    // The first one may have died before it acknowledged; of that batch there is nothing left to tell.
     await expect
-      .poll(() => told[1]?.map(({ opened, requests }) => ({ opened, requests })))
+      .poll(() => told[1]?.filter(({ opened }) => opened.length > 0).map(({ opened, requests }) => ({ opened, requests })))
       .toEqual([{ opened: ['one'], requests: [['one', 'asked']] }])
     one.ended(endingOf({ id: 'one' }), bytes('answered'))
     await expect
