@@ -19,9 +19,9 @@ export const tokenColumn: Readonly<Record<TokenKind, string>> = {
   reasoning: 'reasoning_tokens',
 }
 
-/** As `tokenweir.streams.completed`: an answer that came whole, as a sequence of messages, and owes its usage. */
+/** As `tokenweir.streams.completed`: an answer that came whole, as a sequence of messages without an error, and owes its usage. */
 const completedStream =
-  "streamed = 1 AND end_reason = 'completed' AND (status BETWEEN 200 AND 299 OR status = 101) AND usage_outcome IS NOT NULL"
+  "streamed = 1 AND end_reason = 'completed' AND error_type IS NULL AND (status BETWEEN 200 AND 299 OR status = 101) AND usage_outcome IS NOT NULL"
 export const isCompletedStream = `(${completedStream})`
 
 /** As `tokenweir.streams.zero_usage`. */

@@ -217,7 +217,7 @@ export const metrics = {
   ),
   'tokenweir.streams.completed': counter(
     '{stream}',
-    'Streamed answers that came whole, with a status of 2xx, to requests whose answers carry usage; WebSockets with a response.',
+    'Streamed answers that came whole and without an error, with a status of 2xx, to requests whose answers carry usage; WebSockets with a response.',
     ...streamLabels,
   ),
   'tokenweir.streams.zero_usage': counter(

@@ -189,6 +189,7 @@ describe('zero usage', () => {
   const noCompletedStream: readonly (readonly [string, Exchange])[] = [
     ['a client that left', exchangeOf({ endReason: 'client-aborted', usageOutcome: 'missing', usageReason: 'client_left' })],
     ['an upstream that broke off', exchangeOf({ endReason: 'upstream-aborted', usageOutcome: 'missing', usageReason: 'upstream_cut' })],
+    ['a stream that told of an error', exchangeOf({ errorType: 'overloaded_error', usageOutcome: 'missing', usageReason: 'upstream_cut' })],
     ['an answer that was no stream', exchangeOf({ ending: { streamed: false }, usageOutcome: 'missing' })],
     ['a refused request', failedExchangeOf(400, { ending: { streamed: true } })],
     ['a request whose answer never carries usage', exchangeOf({ request: { operation: 'count_tokens', usageExpected: false } })],

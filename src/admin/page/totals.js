@@ -139,7 +139,6 @@ function costOf({ usd: amount, unpriced }) {
 
 /** What each reason means, and what mends it. */
 const mends = {
-  upstream_cut: 'The stream told of an error in its middle, and had no usage after it.',
   zero: 'The provider itself reported 0 tokens. Ask it, or the gateway between, why.',
   not_requested: 'The client did not ask for usage. Start with --capture inject, or let clients set stream_options.include_usage.',
   upstream_omitted: 'Asked for, and left out. See whether the gateway passes the last chunk of a stream on.',

@@ -50,8 +50,10 @@ export function countStream(meter: Meter, cells: RouteCells, exchange: Exchange)
   if (reason !== undefined) cells.streams.zeroUsage.get(reason)?.add(1)
 }
 
-export function isCompletedStream({ ending, endReason, request, usageOutcome }: Exchange): boolean {
+/** An answer that told of an error in its middle is no success without usage: it is an error, and counted as one. */
+export function isCompletedStream({ ending, endReason, errorType, request, usageOutcome }: Exchange): boolean {
   const { streamed, status } = ending
+  if (errorType !== undefined) return false
   // A WebSocket on which no response began has no usage to miss.
   if (status === 101) return endReason === 'completed' && usageOutcome !== undefined
   return streamed && endReason === 'completed' && status !== undefined && status >= 200 && status < 300 && request?.usageExpected !== false
