@@ -24,6 +24,8 @@ export const alertmanagerPath = join(root, 'grafana/alerting/alertmanager.yml')
 export interface Restartable {
   /** SIGKILL. */
   kill(): Promise<void>
+  /** In good order: what it has taken is written. */
+  stop(): Promise<void>
   start(): Promise<void>
 }
 
@@ -123,6 +125,7 @@ async function restartable(start: () => Promise<Program>): Promise<Restartable> 
   let running = await start()
   return {
     kill: () => running.kill(),
+    stop: () => running.stop(),
     async start() {
       running = await start()
     },
