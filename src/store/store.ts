@@ -227,7 +227,7 @@ export function openStore(options: StoreOptions): Store {
       inTransaction(database, () => {
         for (const row of waiting.values()) {
           const rowid = tables.putRow(row)
-          if (row.length > shape.start.length) closedRowid = rowid
+          if (isWhole(row)) closedRowid = rowid
         }
         const count = waiting.size
         written.add(count)
@@ -274,6 +274,15 @@ export function openStore(options: StoreOptions): Store {
   }
 
   const isBusy = () => open === undefined || !isWritable
+  const isWhole = (row: Row) => row.length > shape.start.length
+
+  function inFile(id: string): 'open' | 'closed' | undefined {
+    try {
+      return open?.tables.stateOf(id)
+    } catch {
+      return undefined // it is written again, over what is there
+    }
+  }
 
   function attempt(work: () => void): void {
     try {
@@ -287,17 +296,14 @@ export function openStore(options: StoreOptions): Store {
   return {
     instanceId: () => String(memory.get('instance_id')),
     put(id, row) {
-      if (waiting.size < rowsWaitingMax || waiting.has(id)) waiting.set(id, row)
-      else dropped.add(1)
+      // A row that stands open in the file is always closed: the next start would count its request once more.
+      if (waiting.size < rowsWaitingMax || waiting.has(id) || inFile(id) === 'open') waiting.set(id, row)
+      // One that is only opened is left out without a count: its end finds room, or counts.
+      else if (isWhole(row)) dropped.add(1)
     },
     isClosed(id) {
       const row = waiting.get(id)
-      if (row !== undefined) return row.length > shape.start.length
-      try {
-        return open?.tables.isClosed(id) ?? false
-      } catch {
-        return false // it is written again, over what is there
-      }
+      return row === undefined ? inFile(id) === 'closed' : isWhole(row)
     },
     addPacket: spool.add,
     spool,

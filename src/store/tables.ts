@@ -19,7 +19,8 @@ export interface PacketHead {
 export interface Tables {
   /** Returns its rowid. */
   putRow(row: Row): number
-  isClosed(id: string): boolean
+  /** Of a row; undefined when there is none. */
+  stateOf(id: string): 'open' | 'closed' | undefined
   /** By column name. */
   openRows(): Record<string, unknown>[]
   closedRowsAfter(rowid: number, limit: number): Record<string, unknown>[]
@@ -58,7 +59,7 @@ function prepare(database: DatabaseSync, { start, end }: RowShape) {
   return {
     start: insert(start),
     whole: insert(all),
-    isClosed: database.prepare('SELECT 1 FROM exchanges WHERE id = ? AND end_reason IS NOT NULL'),
+    stateOf: database.prepare("SELECT iif(end_reason IS NULL, 'open', 'closed') AS state FROM exchanges WHERE id = ?"),
     openRows: database.prepare('SELECT * FROM exchanges WHERE end_reason IS NULL ORDER BY rowid'),
     closedAfter: database.prepare('SELECT rowid, * FROM exchanges WHERE rowid > ? AND end_reason IS NOT NULL ORDER BY rowid LIMIT ?'),
     lastRowid: database.prepare('SELECT ifnull(max(rowid), 0) AS rowid FROM exchanges'),
@@ -97,7 +98,7 @@ export function createTablesOf(database: DatabaseSync, shape: RowShape): Tables 
 function rowTable(on: Statements, { start }: RowShape) {
   return {
     putRow: (row: Row) => Number((row.length === start.length ? on.start : on.whole).run(...row).lastInsertRowid),
-    isClosed: (id: string) => on.isClosed.get(id) !== undefined,
+    stateOf: (id: string) => on.stateOf.get(id)?.['state'] as 'open' | 'closed' | undefined,
     openRows: () => on.openRows.all() as Record<string, unknown>[],
     closedRowsAfter: (rowid: number, limit: number) => on.closedAfter.all(rowid, limit) as Record<string, unknown>[],
     lastRowid: () => Number(on.lastRowid.get()?.['rowid']),

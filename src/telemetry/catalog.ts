@@ -259,7 +259,7 @@ export const metrics = {
   'tokenweir.ledger.expired': counter('{row}', 'Rows removed because they were too old, or the ledger too large.'),
   'tokenweir.ledger.bytes': updown('By', "Size of the ledger's file."),
   'tokenweir.ledger.writable': updown('{ledger}', '1 while the ledger can be written, else 0.'),
-  'tokenweir.ledger.dropped': counter('{row}', 'Rows given up because too many waited for the ledger.'),
+  'tokenweir.ledger.dropped': counter('{row}', 'Requests that ended without a row, because too many rows waited for the ledger.'),
   'tokenweir.ledger.recovered': counter('{row}', 'Rows that a killed process had left open, closed at start-up.'),
   'tokenweir.ledger.depth': updown('{row}', 'Rows that wait to be written.'),
   'tokenweir.counters.start_time': gauge(

@@ -251,6 +251,31 @@ describe('a file that cannot be written', () => {
   })
 })
 
+describe('a file that cannot be written while requests open and end', () => {
+  it('counts each that has no row once, closes those that stand open in it, and takes ends for which there is room again', async () => {
+    const { path, store, ledger, meter } = open(undefined, { rowsWaitingMax: 30, retryMs: 1 })
+    const opening = (index: number) => openingOf({ id: id(index) })
+    const ending = (index: number) => exchangeOf({ opening: { id: id(index) } })
+    ledger.record({ opened: [opening(0)], ended: [] })
+    store.commit()
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    for (let index = 1; index <= 30; index++) ledger.record({ opened: [], ended: [ending(index)] })
+    for (let index = 31; index <= 50; index++) ledger.record({ opened: [opening(index)], ended: [] })
+    for (let index = 31; index <= 45; index++) ledger.record({ opened: [], ended: [ending(index)] })
+    ledger.record({ opened: [], ended: [ending(0)] })
+    store.commit()
+    expect([store.isWritable(), meter.total('tokenweir.ledger.dropped')]).toEqual([false, 15])
+    other.exec('ROLLBACK')
+    other.close()
+    await expect.poll(() => store.isWritable()).toBe(true)
+    ledger.record({ opened: [], ended: [46, 47, 48, 49, 50].map(ending) })
+    store.commit()
+    expect(meter.total('tokenweir.ledger.dropped')).toBe(15)
+    expect(rows(path, 'SELECT count(*) AS count, sum(end_reason IS NULL) AS open FROM exchanges')).toEqual([{ count: 36, open: 0 }])
+  })
+})
+
 describe('retention', () => {
   it('removes old rows a few at a time, never an open one and never the newest', async () => {
     const { path, store, ledger, meter } = open(undefined, {
