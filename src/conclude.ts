@@ -13,7 +13,7 @@ import type { Format } from './formats/format.ts'
 import { formatNamed, formats, formatsFor } from './formats/index.ts'
 import { present } from './formats/learn.ts'
 import { type Json, parseJson } from './json.ts'
-import { type Attributor, createAttributor } from './providers.ts'
+import { type Attributor, createAttributor, type Evidence } from './providers.ts'
 
 export { type RequestReading, readRequest }
 
@@ -137,8 +137,17 @@ interface Read {
   readonly response: ResponseFacts | undefined
 }
 
-function providerOf(opening: Opening, ending: Ending, { format, request, response }: Read, attribution: AttributionContext): string {
-  return attribution.attribute({
+function providerOf(opening: Opening, ending: Ending, read: Read, attribution: AttributionContext): string {
+  return attribution.attribute(evidenceOf({ opening, ending, ...read }, attribution.basePathOf(opening.route))).provider
+}
+
+/** What tells the provider of an exchange. `basePath` is the path of its route's upstream. */
+export function evidenceOf(
+  read: Partial<Read> & { readonly opening: Opening; readonly ending: Ending },
+  basePath: string | undefined,
+): Evidence {
+  const { opening, ending, format, request, response } = read
+  return {
     routeProvider: opening.routeProvider,
     format,
     requestModel: request?.model,
@@ -148,6 +157,6 @@ function providerOf(opening: Opening, ending: Ending, { format, request, respons
     responseHeaders: ending.responseHeaders,
     host: opening.serverAddress,
     path: opening.path,
-    basePath: attribution.basePathOf(opening.route),
-  }).provider
+    basePath,
+  }
 }

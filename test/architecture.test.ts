@@ -58,7 +58,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   reading: ['store'],
   admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks', 'reading'],
   demo: ['exchange', 'json', 'reading'],
-  replay: ['exchange', 'json', 'config', 'decode', 'fold', 'formats', 'frames', 'observe', 'pricing', 'providers', 'recorder'],
+  replay: ['exchange', 'json', 'conclude', 'config', 'decode', 'fold', 'formats', 'frames', 'observe', 'pricing', 'providers', 'recorder'],
   tail: ['reading'],
   verify: ['exchange', 'json', 'ids', 'fold', 'frames'],
   reconcile: ['json', 'telemetry'],

@@ -1,4 +1,5 @@
 /** A recorded exchange through the same framer, format, attribution and prices as a live one, and which of its messages said what. */
+import { evidenceOf } from '../conclude.ts'
 import type { Config } from '../config.ts'
 import { decodeWhole } from '../decode.ts'
 import type { Ending, Exchange, Framing, Opening, Outcome, ResponseFacts } from '../exchange.ts'
@@ -169,18 +170,7 @@ function whyFormat(method: string, path: string, format: string | undefined): st
   return `one of ${claiming.join(', ')}, which claim ${method} ${path}; recognised by the shape of the answer`
 }
 
-function ruleOf({ opening, ending, format, request, response }: Exchange, { config }: ReplayOptions): string {
+function ruleOf(exchange: Exchange, { config }: ReplayOptions): string {
   const { attribute } = createAttributor({ own: config.providers })
-  return attribute({
-    routeProvider: opening.routeProvider,
-    format,
-    requestModel: request?.model,
-    responseModel: response?.model,
-    bodyProvider: response?.provider,
-    requestHeaders: opening.requestHeaders,
-    responseHeaders: ending.responseHeaders,
-    host: opening.serverAddress,
-    path: opening.path,
-    basePath: config.routes[0]?.upstream.pathname.replace(/\/+$/, ''),
-  }).rule
+  return attribute(evidenceOf(exchange, config.routes[0]?.upstream.pathname.replace(/\/+$/, ''))).rule
 }

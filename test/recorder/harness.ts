@@ -3,7 +3,6 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import { type FromRecorder, Gauge, gaugeCells, type Packed, type ToRecorder } from '../../src/batch.ts'
 import type { Config } from '../../src/config.ts'
@@ -101,15 +100,4 @@ export function startRecorder(config: Config, env: Record<string, string> = {}, 
     errors: () => stderr,
   }
   return recorder
-}
-
-/** What another program reads from the ledger. */
-export function rows(path: string, query: string): Record<string, unknown>[] {
-  const database = new DatabaseSync(path, { readOnly: true })
-  const found = database
-    .prepare(query)
-    .all()
-    .map((row) => ({ ...row }))
-  database.close()
-  return found
 }

@@ -6,8 +6,9 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { toWire } from '../../src/recorder/wire.ts'
 import { type MetricEntry, type MetricName, metrics, prometheusName } from '../../src/telemetry/catalog.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
+import { rows } from '../store/rows.ts'
 import { plain, spansOf, startCollector } from '../telemetry/collector.ts'
-import { configOf, rows, startRecorder, temporaryLedger } from './harness.ts'
+import { configOf, startRecorder, temporaryLedger } from './harness.ts'
 
 const id = (index: number) => `01993c5c-0000-7000-8000-${String(index).padStart(12, '0')}`
 

@@ -8,6 +8,7 @@ import { columns } from '../../src/sinks/ledger-columns.ts'
 import type { Batch } from '../../src/sinks/sink.ts'
 import { openStore } from '../../src/store/store.ts'
 import { createMeter, type Meter } from '../../src/telemetry/meter.ts'
+import { rows } from '../store/rows.ts'
 import { exchangeOf, failedExchangeOf, openingOf, startedAt } from './exchange-of.ts'
 import { samples } from './scrape.ts'
 
@@ -41,17 +42,6 @@ function open(path = join(folder(), 'ledger.db'), options: { rowsWaitingMax?: nu
     store.commit()
   }
   return { path, ledger: { record, isWritable: store.isWritable, close: store.close }, meter, lines }
-}
-
-/** What another program reads from the file while the ledger is open. */
-function rows(path: string, query = 'SELECT * FROM exchanges ORDER BY id'): Record<string, unknown>[] {
-  const database = new DatabaseSync(path, { readOnly: true })
-  const found = database
-    .prepare(query)
-    .all()
-    .map((row) => ({ ...row }))
-  database.close()
-  return found
 }
 
 const id = (index: number) => `01993c5c-0000-7000-8000-${String(index).padStart(12, '0')}`

@@ -2,7 +2,6 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import { createLedgerSink, ledgerShape } from '../../src/sinks/ledger.ts'
 import type { Sink } from '../../src/sinks/sink.ts'
@@ -48,17 +47,6 @@ export function copied(path: string): string {
   const to = join(folder(), 'ledger.db')
   for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, to + suffix)
   return to
-}
-
-/** What another program reads from the file while the store is open. */
-export function rows(path: string, query: string): Record<string, unknown>[] {
-  const database = new DatabaseSync(path, { readOnly: true })
-  const found = database
-    .prepare(query)
-    .all()
-    .map((row) => ({ ...row }))
-  database.close()
-  return found
 }
 
 export const id = (index: number) => `01993c5c-0000-7000-8000-${String(index).padStart(12, '0')}`

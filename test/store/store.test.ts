@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest'
 import type { Remains } from '../../src/store/store.ts'
 import type { Packet } from '../../src/telemetry/packet.ts'
 import { exchangeOf, openingOf, startedAt } from '../sinks/exchange-of.ts'
-import { copied, folder, id, open, rows } from './harness.ts'
+import { copied, folder, id, open } from './harness.ts'
+import { rows } from './rows.ts'
 
 const packet = (records: number, bytes = 10, signal: Packet['signal'] = 'traces'): Packet => ({
   signal,
