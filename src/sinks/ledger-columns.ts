@@ -247,5 +247,8 @@ export const endColumns: readonly EndColumn[] = [
   },
 ]
 
-/** For the documentation: every column with its description, in the table's order. */
-export const columns: readonly ColumnEntry[] = [...startColumns, ...endColumns]
+/** Every column, in the table's order, with what stands there once the request has ended. */
+export const columns: readonly EndColumn[] = [
+  ...startColumns.map(({ ofOpening, ofExchange = ({ opening }) => ofOpening(opening), ...column }) => ({ ...column, ofExchange })),
+  ...endColumns,
+]

@@ -1,7 +1,7 @@
 /** exchange ⇄ row of the table `exchanges`. What the table has no column for is not there when a row is read back. */
 import type { Cost, CostSource, Ending, EndReason, Exchange, Framing, Opening, Outcome, SpanLink, Usage } from '../exchange.ts'
 import type { SqlValue } from '../store/row.ts'
-import { endColumns, startColumns } from './ledger-columns.ts'
+import { columns, startColumns } from './ledger-columns.ts'
 
 /** The values of the start columns, in their order. */
 export function startRow(opening: Opening): SqlValue[] {
@@ -10,11 +10,7 @@ export function startRow(opening: Opening): SqlValue[] {
 
 /** The values of all columns, in their order. */
 export function wholeRow(exchange: Exchange): SqlValue[] {
-  const row = startColumns.map(({ ofOpening, ofExchange }) =>
-    sqlValue(ofExchange === undefined ? ofOpening(exchange.opening) : ofExchange(exchange)),
-  )
-  for (const { ofExchange } of endColumns) row.push(sqlValue(ofExchange(exchange)))
-  return row
+  return columns.map(({ ofExchange }) => sqlValue(ofExchange(exchange)))
 }
 
 /** What SQLite could not bind would fail the whole batch, again and again. */

@@ -1,7 +1,7 @@
 /** What the live page shows of now: sums since the last look, the last requests, how long first chunks took in the last minute. Bounded. */
 import type { Exchange } from '../exchange.ts'
 import type { SqlValue } from '../store/row.ts'
-import { endColumns, startColumns } from './ledger-columns.ts'
+import { columns as ledgerColumns } from './ledger-columns.ts'
 import { isCompletedStream, zeroUsageReason } from './metrics/by-route.ts'
 import type { Sink } from './sink.ts'
 
@@ -94,7 +94,9 @@ export function createLiveSink({ columns, bucketOf, now }: LiveOptions): LiveSin
       for (const exchange of ended) {
         add(exchange)
         const { firstChunkMs } = exchange.ending
-        if (firstChunkMs !== undefined) buckets.set(bucketOf(firstChunkMs), (buckets.get(bucketOf(firstChunkMs)) ?? 0) + 1)
+        if (firstChunkMs === undefined) continue
+        const bucket = bucketOf(firstChunkMs)
+        buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1)
       }
       newest = [...newest, ...ended.slice(-newestMax)].slice(-newestMax)
     },
@@ -124,12 +126,10 @@ export function createLiveSink({ columns, bucketOf, now }: LiveOptions): LiveSin
 
 /** As the ledger has it, so that a row that came live and one that was read are alike. */
 function rowReader(names: readonly string[]): (exchange: Exchange) => Readonly<Record<string, SqlValue>> {
-  const readers = names.map((name): readonly [string, (exchange: Exchange) => SqlValue | undefined] => {
-    const start = startColumns.find((column) => column.name === name)
-    if (start !== undefined) return [name, ({ opening }) => start.ofOpening(opening)]
-    const end = endColumns.find((column) => column.name === name)
-    if (end === undefined) throw new TypeError(`The ledger has no column ${name}.`)
-    return [name, end.ofExchange]
+  const shown = names.map((name) => {
+    const column = ledgerColumns.find((one) => one.name === name)
+    if (column === undefined) throw new TypeError(`The ledger has no column ${name}.`)
+    return column
   })
-  return (exchange) => Object.fromEntries(readers.map(([name, read]) => [name, read(exchange) ?? null]))
+  return (exchange) => Object.fromEntries(shown.map(({ name, ofExchange }) => [name, ofExchange(exchange) ?? null]))
 }

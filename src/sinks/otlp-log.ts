@@ -1,7 +1,8 @@
 /** exchange → log record for the collector: the line's message, and the ledger's columns as attributes. What is NULL there is absent here. */
 import type { Exchange } from '../exchange.ts'
+import { hrTime } from '../telemetry/hr-time.ts'
 import type { LogEntry, LogSource } from '../telemetry/sdk.ts'
-import { endColumns, startColumns } from './ledger-columns.ts'
+import { columns } from './ledger-columns.ts'
 import { levelOf, logMessage } from './log.ts'
 import type { Sink } from './sink.ts'
 
@@ -21,12 +22,11 @@ export function createOtlpLogSink({ origin, add }: LogSource): Sink {
 function recordOf(exchange: Exchange): Omit<LogEntry, keyof LogSource['origin']> {
   const { opening, ending } = exchange
   const endMs = opening.startedAt + ending.endMs
-  const seconds = Math.floor(endMs / 1000)
-  const hrTime: [number, number] = [seconds, Math.round((endMs - seconds * 1000) * 1e6)]
+  const time = hrTime(endMs)
   const level = levelOf(exchange)
   return {
-    hrTime,
-    hrTimeObserved: hrTime,
+    hrTime: time,
+    hrTimeObserved: time,
     spanContext: { traceId: opening.traceId, spanId: opening.spanId, traceFlags: opening.traceFlags & 1 },
     severityText: level.toUpperCase(),
     severityNumber: severities[level],
@@ -38,11 +38,9 @@ function recordOf(exchange: Exchange): Omit<LogEntry, keyof LogSource['origin']>
 
 function attributesOf(exchange: Exchange): Record<string, string | number> {
   const attributes: Record<string, string | number> = {}
-  const put = (name: string, value: string | number | null | undefined) => {
+  for (const { name, ofExchange } of columns) {
+    const value = ofExchange(exchange)
     if (typeof value === 'string' || typeof value === 'number') attributes[name] = value
   }
-  for (const { name, ofOpening, ofExchange } of startColumns)
-    put(name, ofExchange === undefined ? ofOpening(exchange.opening) : ofExchange(exchange))
-  for (const { name, ofExchange } of endColumns) put(name, ofExchange(exchange))
   return attributes
 }

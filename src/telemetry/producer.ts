@@ -11,6 +11,7 @@ import {
   type MetricProducer,
 } from '@opentelemetry/sdk-metrics'
 import { type MetricEntry, metrics } from './catalog.ts'
+import { hrTime } from './hr-time.ts'
 import type { Family, HistogramSeries, Meter, SumSeries } from './meter.ts'
 
 export type TemporalitySelector = (instrument: InstrumentType) => AggregationTemporality
@@ -26,11 +27,6 @@ export function createProducer(meter: Meter, now: () => number, temporality?: Te
       return { resourceMetrics: { resource: emptyResource(), scopeMetrics: families.length === 0 ? [] : scopeMetrics }, errors: [] }
     },
   }
-}
-
-function hrTime(epochMs: number): HrTime {
-  const seconds = Math.floor(epochMs / 1000)
-  return [seconds, Math.round((epochMs - seconds * 1000) * 1e6)]
 }
 
 const instruments = {

@@ -44,20 +44,20 @@ export function countersOf(text: string): Counters {
     const [, name, labels = '', value] = /^(tokenweir_\w+)(?:\{(.*)\})? (\S+)/.exec(line) ?? []
     return name === undefined ? [] : [{ name, labels, value: Number(value) }]
   })
-  /** The sum over every series of these names; the spool's of spans alone. */
-  const total = (...names: readonly string[]) => {
-    const found = samples.filter(({ name, labels }) => names.includes(name) && !labels.includes('signal="logs"'))
+  /** The sum over every series of that name; the spool's of spans alone. */
+  const total = (wanted: string) => {
+    const found = samples.filter(({ name, labels }) => name === wanted && !labels.includes('signal="logs"'))
     return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0)
   }
   return {
     requests: total('tokenweir_requests_total'),
     logWritten: total('tokenweir_log_written_total'),
     logDropped: total('tokenweir_log_dropped_total'),
-    spansDelivered: total('tokenweir_spool_delivered_total', 'tokenweir_spans_exported_total'),
-    spansDropped: total('tokenweir_spool_dropped_total', 'tokenweir_spans_dropped_total'),
+    spansDelivered: total('tokenweir_spool_delivered_total'),
+    spansDropped: total('tokenweir_spool_dropped_total'),
     spanFailures: total('tokenweir_spool_failures_total'),
-    spansWaiting: total('tokenweir_spool_depth', 'tokenweir_spans_depth'),
-    exportsSpans: total('tokenweir_spool_failures_total', 'tokenweir_spans_depth') !== undefined,
+    spansWaiting: total('tokenweir_spool_depth'),
+    exportsSpans: total('tokenweir_spool_failures_total') !== undefined,
   }
 }
 

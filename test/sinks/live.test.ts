@@ -28,6 +28,12 @@ describe('what the live page shows of now', () => {
     expect(sink.look()).toMatchObject({ requests: 0, newest: [], notShown: 0, zeroUsage: {}, providers: [] })
   })
 
+  it('names a caller that was only known when the request had ended, as the ledger does', () => {
+    const sink = liveAt({ ms: 0 })
+    sink.record({ opened: [], ended: [exchangeOf({ opening: { caller: undefined }, caller: 'found late' })] })
+    expect(sink.look().newest.map((row) => row['caller'])).toEqual(['found late'])
+  })
+
   it('keeps the newest requests and counts the others', () => {
     const sink = liveAt({ ms: 0 })
     const ended = Array.from({ length: newestMax * 3 }, (_, n) => exchangeOf({ opening: { id: `${n}` } }))
