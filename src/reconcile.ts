@@ -224,7 +224,7 @@ function spanTwice({ scratch, counters, options }: Comparison): Difference[] {
   const failures = counters?.total('tokenweir.spool.failures', { signal: 'traces' }) ?? 0
   return [
     difference('spans delivered more than once', found, [
-      [replayed, `${replayed} left by a process that was killed were sent by the next`],
+      [replayed, `${replayed} left by a process or recorder that was killed were sent by the next`],
       [failures > 0 ? found.count : 0, `${failures} exports failed and were sent again`],
     ]),
   ]

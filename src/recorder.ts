@@ -48,7 +48,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const gauges = new Int32Array(data.gauges)
   const meter = createMeter(Date.now)
   const plan = planExport(process.env, report)
-  const store = openStore({ path: config.ledger, shape: ledgerShape, meter, report, ...storeLimits(config, plan, data) })
+  const store = openStore({ path: config.ledger, shape: ledgerShape, meter, report, ...storeLimits(config, plan) })
   const log = createLogSink({ meter, onMark: (rowid) => store.remember('log_mark', rowid) })
   store.onCommit(log.letOut)
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
@@ -95,9 +95,8 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
 
 const dayMs = 86_400_000
 
-function storeLimits({ retention }: Config, { queue }: TelemetryPlan, { restarted = false }: RecorderData) {
+function storeLimits({ retention }: Config, { queue }: TelemetryPlan) {
   return {
-    restarted,
     retention: { ageMsMax: retention.days * dayMs, bytesMax: retention.bytes },
     spool: { bytesMax: retention.spoolBytes, ageMsMax: retention.spoolDays * dayMs, memoryRecordsMax: queue.recordsMax },
   }

@@ -23,7 +23,7 @@ export interface SpoolOptions {
   readonly now: () => number
   /** The file as it is now; none while it cannot be opened. */
   readonly tables: () => Tables | undefined
-  /** Tells earlier processes' packets from this one's. */
+  /** The number of this recorder among all that have opened the file, in this process and before: tells what others left from its own. */
   readonly process: () => number
   /** Something is to be committed soon: packets were settled. */
   readonly onSettled: () => void

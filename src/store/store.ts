@@ -25,8 +25,6 @@ export interface StoreOptions {
   readonly report: (line: string) => void
   readonly retention?: RetentionLimits
   readonly spool?: Partial<SpoolLimits>
-  /** The process is the one that opened the file before: nothing of it is an earlier process's. */
-  readonly restarted?: boolean
   /** Milliseconds since the epoch. */
   readonly now?: () => number
   /** Rows that may wait while the file cannot be written; more are dropped and counted. */
@@ -153,7 +151,7 @@ export function openStore(options: StoreOptions): Store {
       memory.set(key, value)
       toRemember.delete(key)
     }
-    if (options.restarted !== true || !memory.has('process')) remember('process', Number(memory.get('process') ?? 0) + 1)
+    remember('process', Number(memory.get('process') ?? 0) + 1)
     series.opened(opened.tables)
     spool.opened(opened.tables)
     if (recoverRemains !== undefined) runRecovery(recoverRemains)

@@ -271,7 +271,11 @@ export const metrics = {
   'tokenweir.spool.oldest_age': gauge('s', 'How long the oldest that waits for the collector has waited; 0 when nothing waits.', 'signal'),
   'tokenweir.spool.written': counter('{record}', 'Spans or log records given to the spool.', 'signal'),
   'tokenweir.spool.delivered': counter('{record}', 'Spans or log records that the collector acknowledged.', 'signal'),
-  'tokenweir.spool.replayed': counter('{record}', 'Of those delivered, what an earlier process had left in the spool.', 'signal'),
+  'tokenweir.spool.replayed': counter(
+    '{record}',
+    'Of those delivered, what an earlier process or recorder had left in the spool.',
+    'signal',
+  ),
   'tokenweir.spool.dropped': counter(
     '{record}',
     'Given up: too old (`age`), too much (`size`), not taken by the collector (`refused`, `rejected`), or never on disk (`unwritable`).',

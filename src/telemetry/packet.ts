@@ -29,7 +29,7 @@ export interface Taken {
   readonly encoding: Encoding
   readonly bodies: readonly Uint8Array[]
   readonly records: number
-  /** Of the records, those that an earlier process left. */
+  /** Of the records, those that an earlier process or recorder left. */
   readonly replayed: number
 }
 

@@ -172,7 +172,7 @@ export const sidecarPage: Page = {
           queries: [
             { expr: sum(rate(selected('tokenweir.spool.written')), 'signal'), legend: 'written {{signal}}' },
             { expr: sum(rate(selected('tokenweir.spool.delivered')), 'signal'), legend: 'delivered {{signal}}' },
-            { expr: sum(rate(selected('tokenweir.spool.replayed')), 'signal'), legend: 'of an earlier process {{signal}}' },
+            { expr: sum(rate(selected('tokenweir.spool.replayed')), 'signal'), legend: 'of an earlier recorder {{signal}}' },
           ],
         }),
         timeSeriesPanel({
