@@ -73,10 +73,7 @@ const exchangeIds = (text: string) => [...text.matchAll(/"exchange_id":"([^"]+)"
 const spanIds = (requests: readonly OtlpJson[]) =>
   requests.flatMap(spansOf).map(({ attributes }) => String(plain(attributes)['tokenweir.exchange.id']))
 
-/** Several starts of the product in each, on a machine that may be busy. */
-const slowMs = 120_000
-
-describe('a process that is killed under load', { timeout: slowMs }, () => {
+describe('a process that is killed under load', () => {
   it('leaves a ledger from which the next has every row closed, one span and one count for each, and a line', async () => {
     const ledger = join(folder(), 'ledger.db')
     const away = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_METRICS_EXPORTER: 'none' }
@@ -145,7 +142,7 @@ describe('a process that is killed under load', { timeout: slowMs }, () => {
   })
 })
 
-describe('a process that stops and starts again', { timeout: slowMs }, () => {
+describe('a process that stops and starts again', () => {
   it('goes on with every count where it was', async () => {
     const ledger = join(folder(), 'ledger.db')
     const first = await start(ledger)
@@ -164,7 +161,7 @@ describe('a process that stops and starts again', { timeout: slowMs }, () => {
   })
 })
 
-describe('a disk that is full', { timeout: slowMs }, () => {
+describe('a disk that is full', () => {
   it('costs no request and no record that there is memory for, says so, and is got over without a restart', async () => {
     const mount = folder()
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tokenweir-test', mount]).status === 0
