@@ -8,7 +8,7 @@ export default defineConfig({
     include: ['test/browser/**/*.browser.test.ts'],
     exclude: ['**/node_modules/**'],
     // Browsers are slow beside other work; nothing here measures time.
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     maxWorkers: 1,
   },
 })

@@ -8,7 +8,6 @@ export default defineConfig({
     include: ['test/faults/**/*.fault.test.ts'],
     exclude: ['**/node_modules/**'],
     testTimeout: 60 * 60_000, // each scenario bounds its own steps
-    hookTimeout: 60_000,
     fileParallelism: false,
   },
 })

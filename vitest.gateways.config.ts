@@ -3,5 +3,5 @@ import base from './vitest.config.ts'
 
 /** The tests with real gateways: they need `npm run gateways:install`, and minutes. */
 export default defineConfig({
-  test: { ...base.test, include: ['test/gateways/**/*.gate.test.ts'], exclude: ['**/node_modules/**'], testTimeout: 60_000 },
+  test: { ...base.test, include: ['test/gateways/**/*.gate.test.ts'], exclude: ['**/node_modules/**'] },
 })

@@ -7,7 +7,6 @@ export default defineConfig({
     ...base.test,
     include: ['test/stack/**/*.stack.test.ts'],
     exclude: ['**/node_modules/**'],
-    testTimeout: 60_000,
     fileParallelism: false,
   },
 })

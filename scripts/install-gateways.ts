@@ -36,7 +36,12 @@ for (const name of wanted) {
   const { title, folder, install } = gateways[name]
   if (!isInstalled[name]()) {
     process.stdout.write(`Installing ${title} into ${folder} …\n`)
-    install()
+    try {
+      install()
+    } catch (error) {
+      process.stderr.write(`${title} could not be installed: ${(error as Error).message}\nnpm, and Python 3 with venv, must be there.\n`)
+      process.exit(1)
+    }
   }
   process.stdout.write(`${title}: installed in ${folder}\n`)
 }

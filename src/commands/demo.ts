@@ -18,7 +18,7 @@ const secondsMax = 3600
 const unattendedSeconds = 8
 const eventMs = 25
 const redrawMs = 1000
-const settleMsMax = 10_000
+const settleMsMax = 60_000
 
 export function demoCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program

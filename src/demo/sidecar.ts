@@ -23,7 +23,7 @@ export interface SidecarOptions {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-const readyMsMax = 15_000
+const readyMsMax = 60_000
 const stopMsMax = 30_000
 
 /** Rejects with what the sidecar said when it does not become ready. */

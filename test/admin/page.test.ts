@@ -141,13 +141,13 @@ describe('the events', () => {
     stage.record([trafficOf(1, Date.now())]) // before anybody looked
     const { events, close } = await listen(stage)
     onTestFinished(() => void close())
-    await expect.poll(() => events.length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => events.length).toBe(1)
     stage.gauges[0] = 3
     stage.record([
       exchangeOf({ opening: { id: 'x' }, ending: { firstChunkMs: 50 } }),
       exchangeOf({ opening: { id: 'y' }, response: {}, usageOutcome: 'missing', usageReason: 'not_requested' }),
     ])
-    await expect.poll(() => events.length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => events.length).toBe(2)
     expect(events[0]).toEqual({ event: 'hello', data: { version: '1.2.3', traceUrl: 'http://traces/{traceId}', atMs: expect.any(Number) } })
     expect(events[1]).toEqual({
       event: 'tick',
@@ -179,11 +179,11 @@ describe('the events', () => {
       503,
       { error: '2 pages are already open. Close one, and this one comes by itself.' },
     ])
-    await expect.poll(() => second.events.length, { timeout: 10_000 }).toBeGreaterThan(3)
+    await expect.poll(() => second.events.length).toBeGreaterThan(3)
     first.close()
     second.close()
     let seen = -1
-    await expect.poll(() => seen === (seen = ticks), { interval: 60, timeout: 10_000 }).toBe(true)
+    await expect.poll(() => seen === (seen = ticks), { interval: 60 }).toBe(true)
   })
 })
 

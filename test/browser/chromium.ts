@@ -25,8 +25,11 @@ const args = [
   '--disable-sync',
 ]
 
+/** A bound for a busy machine. */
+const stepMsMax = 120_000
+
 export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath, args })
+  return chromium.launch({ executablePath, args, timeout: stepMsMax })
 }
 
 export interface Tab {
@@ -37,6 +40,7 @@ export interface Tab {
 
 export async function openTab(browser: Browser, options: BrowserContextOptions = {}): Promise<Tab> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, ...options })
+  context.setDefaultTimeout(stepMsMax)
   const page = await context.newPage()
   const problems: string[] = []
   page.on('console', (message) => {

@@ -31,7 +31,7 @@ const text = (locator: Locator) => poll(async () => (await locator.textContent()
 const choose = (page: Page, name: string, value: string) => page.locator(`input[name="${name}"][value="${value}"]`).check()
 
 /** A bound for a busy machine, no measure of the page. */
-const poll = <T>(read: () => T | Promise<T>) => expect.poll(read, { timeout: 40_000, interval: 100 })
+const poll = <T>(read: () => T | Promise<T>) => expect.poll(read, { timeout: 120_000, interval: 100 })
 
 /** How much wider the page is than the window. */
 const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
@@ -50,7 +50,8 @@ async function threadSeconds(page: Page): Promise<() => Promise<number>> {
 }
 
 /** Two minutes ago, so that nothing leaves the range of five minutes while a test runs. */
-const recently = () => Date.now() - 120_000
+const lately = 120_000
+const recently = () => Date.now() - lately
 
 describe.skipIf(!hasChromium)('the live page', () => {
   it.each([
@@ -59,7 +60,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
     ['phone', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }],
   ] as const)('shows every view with data without a fault: %s', async (name, options) => {
     const stage = await setStage()
-    stage.record(trafficOver(240_000, 600))
+    stage.record(trafficOver(lately, 600))
     const { page, problems } = await visit(stage, options)
     await live(page)
     await poll(() => rows(page).count()).toBe(200)
@@ -74,7 +75,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
 
   it('shows each dimension and each range', async () => {
     const stage = await setStage()
-    stage.record([...trafficOver(240_000, 90), ...trafficOver(240_000, 60, Date.now() - 5 * 86_400_000)])
+    stage.record([...trafficOver(lately, 90), ...trafficOver(lately, 60, Date.now() - 5 * 86_400_000)])
     const { page, problems } = await visit(stage)
     for (const dimension of ['model', 'caller', 'route', 'provider']) {
       await choose(page, 'dimension', dimension)
@@ -133,7 +134,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
 
   it('shows requests as they end, and stands still while somebody reads', async () => {
     const stage = await setStage()
-    stage.record(trafficOver(200_000, 5))
+    stage.record(trafficOver(lately, 5))
     const { page } = await visit(stage)
     await live(page)
     await poll(() => rows(page).count()).toBe(5)
@@ -150,7 +151,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
 
   it('says that it is stale, and comes back by itself', async () => {
     const stage = await setStage()
-    stage.record(trafficOver(200_000, 20))
+    stage.record(trafficOver(lately, 20))
     const { page } = await visit(stage)
     await live(page)
     await text(page.locator('#totals tfoot td').first()).toBe('20')
@@ -163,7 +164,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
     expect(await violations(page)).toEqual([])
     const again = await startStage({ port: stage.port })
     onTestFinished(() => again.close())
-    again.record(trafficOver(200_000, 3))
+    again.record(trafficOver(lately, 3))
     await poll(() => page.locator('#connection-text').textContent()).toBe('Live')
     await text(page.locator('#said')).toBe('Live again.')
     await poll(() => rows(page).count()).toBe(3)
@@ -247,7 +248,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
 
   it('can be used with the keyboard alone', async () => {
     const stage = await setStage()
-    stage.record(trafficOver(200_000, 30))
+    stage.record(trafficOver(lately, 30))
     const { page } = await visit(stage)
     await live(page)
     await poll(() => rows(page).count()).toBe(30)
@@ -264,12 +265,12 @@ describe.skipIf(!hasChromium)('the live page', () => {
     await key('Tab')
     expect(await focused()).toBe('theme')
     await key('ArrowRight', 'ArrowRight')
-    expect(await page.evaluate('getComputedStyle(document.documentElement).backgroundColor')).toBe('rgb(15, 18, 22)')
+    await poll(() => page.evaluate('getComputedStyle(document.documentElement).backgroundColor')).toBe('rgb(15, 18, 22)')
     await page.locator('#hold').focus()
     await key('Tab', 'Tab')
     await key('ArrowDown', 'ArrowDown', 'End', 'Home', 'ArrowDown')
-    expect(
-      await rows(page)
+    await poll(() =>
+      rows(page)
         .nth(1)
         .locator('button')
         .evaluate((button) => button.matches(':focus')),
@@ -278,9 +279,9 @@ describe.skipIf(!hasChromium)('the live page', () => {
     await text(page.locator('#details .close')).toBe('Close')
     await poll(() => page.locator('#details .close').evaluate((button) => button.matches(':focus'))).toBe(true)
     await key('Escape')
-    expect(await page.locator('#details').evaluate((dialog) => dialog.hasAttribute('open'))).toBe(false)
-    expect(
-      await rows(page)
+    await poll(() => page.locator('#details').evaluate((dialog) => dialog.hasAttribute('open'))).toBe(false)
+    await poll(() =>
+      rows(page)
         .nth(1)
         .locator('button')
         .evaluate((button) => button.matches(':focus')),
@@ -289,11 +290,13 @@ describe.skipIf(!hasChromium)('the live page', () => {
 
   it('does not move anything while numbers change', async () => {
     const stage = await setStage()
-    stage.record(trafficOver(200_000, 200))
+    stage.record(trafficOver(lately, 200))
     const { page } = await visit(stage)
     await live(page)
     await poll(() => page.locator('#legend-tokens li').count()).toBe(5)
     await poll(() => page.locator('#state .part').count()).toBe(3)
+    await poll(() => rows(page).count()).toBe(200)
+    await poll(() => page.locator('#plot-tokens canvas').count()).toBe(1)
     const places = () => page.evaluate(standing)
     const before = await places()
     for (let second = 0; second < 4; second++) {

@@ -58,7 +58,7 @@ it.skipIf(!hasChromium)('the page, report and the ledger agree', async () => {
       count === null ? '–not reported' : `${number(count)}${unreported > 0 ? '+' : ''}`,
     ),
   ]
-  await expect.poll(() => cells('#totals tfoot tr'), { timeout: 40_000 }).toEqual(shown(total))
+  await expect.poll(() => cells('#totals tfoot tr'), { timeout: 120_000 }).toEqual(shown(total))
   const groups = breakdowns[0]?.groups ?? []
   expect(groups.length).toBeGreaterThan(2)
   for (const [index, group] of groups.entries()) expect(await cells(`#totals tbody tr:nth-child(${index + 1})`)).toEqual(shown(group))

@@ -19,7 +19,7 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
     cwd: folder,
     env: { ...cleanEnvironment(), ...env },
     encoding: 'utf8',
-    timeout: 15_000,
+    timeout: 60_000,
   })
   return { status, stdout, stderr }
 }

@@ -19,7 +19,7 @@ async function scriptFor(shell: string): Promise<string> {
 }
 
 function shell(program: string, args: readonly string[]): string {
-  const { stdout, stderr, status } = spawnSync(program, args, { cwd: folder, encoding: 'utf8', timeout: 20_000 })
+  const { stdout, stderr, status } = spawnSync(program, args, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
   expect({ program, status, stderr }).toEqual({ program, status: 0, stderr: '' })
   return stdout
 }

@@ -16,7 +16,7 @@ function launch(args: readonly string[], nodeArgs: readonly string[] = []) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [...nodeArgs, launcher, ...args], {
     env: cleanEnvironment(),
     encoding: 'utf8',
-    timeout: 15_000,
+    timeout: 60_000,
   })
   return { status, stdout, stderr }
 }

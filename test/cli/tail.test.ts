@@ -150,9 +150,9 @@ describe('tail', () => {
       await (await fetch(`${product.url}/v1/chat/completions`, { method: 'POST', body })).text()
     }
     await ask('gpt-first')
-    await expect.poll(models, { timeout: 10_000 }).toEqual(['gpt-first'])
+    await expect.poll(models).toEqual(['gpt-first'])
     await ask('gpt-second')
-    await expect.poll(models, { timeout: 10_000 }).toEqual(['gpt-first', 'gpt-second'])
+    await expect.poll(models).toEqual(['gpt-first', 'gpt-second'])
     child.kill('SIGINT')
     expect((await once(child, 'close'))[0]).toBe(0)
   })

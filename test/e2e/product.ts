@@ -17,6 +17,10 @@ export interface ProductOptions {
   readonly args?: readonly string[]
   /** What Node runs; the sources' entry when not given. */
   readonly program?: readonly string[]
+  /** A program that starts it: `nice -n -20`. */
+  readonly through?: readonly string[]
+  /** Each part of its stderr, from the start on. */
+  readonly onStderr?: (part: string) => void
 }
 
 /** A row of the table `exchanges`, column by column. */
@@ -37,23 +41,25 @@ export interface Product {
   stderr(): string
   /** Every row so far, oldest first. */
   ledgerRows(): readonly LedgerRow[]
-  /** Waits until at least `count` rows are closed (their `end_reason` is there), and gives all of them. Throws after 10 s. */
+  /** Waits until at least `count` rows are closed (their `end_reason` is there), and gives all of them. Throws after a minute. */
   closedRows(count: number): Promise<readonly LedgerRow[]>
   /** Sends the signal, waits for the end, and gives the exit code, or the signal's name when it was killed. */
   stop(signal?: NodeJS.Signals): Promise<number | string>
 }
 
 const root = resolve(import.meta.dirname, '../..')
-const readyMsMax = 15_000
+const readyMsMax = 60_000
 /** Less than the time a test has, so that nothing is left running by one that fails. */
-const stopMsMax = 15_000
-const rowsMsMax = 10_000
+const stopMsMax = 60_000
+const rowsMsMax = 60_000
 
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-'))
   const ledger = options.ledger ?? join(folder, 'ledger.db')
   const started = performance.now()
-  const child = spawn(process.execPath, [...(options.program ?? [join(root, 'src/tokenweir.ts')]), ...(options.args ?? [])], {
+  const { through = [], program = [join(root, 'src/tokenweir.ts')] } = options
+  const [command = process.execPath, ...args] = [...through, process.execPath, ...program, ...(options.args ?? [])]
+  const child = spawn(command, args, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // a process group of its own: a launcher dies together with what it launched
@@ -63,10 +69,13 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   process.once('exit', kill)
   const text = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (part: string) => (text[name] += part))
+  if (options.onStderr !== undefined) child.stderr.on('data', options.onStderr)
   const exited = once(child, 'exit').then(([code, signal]) => {
     process.off('exit', kill)
     return (code ?? signal) as number | string
   })
+  /** Everything that it wrote has been read: its end may be known before that. */
+  const closed = once(child, 'close')
   const { url, adminUrl } = await becomesReady(child, text).catch((error) => {
     kill()
     rmSync(folder, { recursive: true, force: true })
@@ -98,6 +107,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       const ended = await Promise.race([exited, setTimeout(stopMsMax, 'late', { signal: late.signal }).catch(() => 'late')])
       late.abort()
       kill()
+      await closed
       rmSync(folder, { recursive: true, force: true })
       return ended === 'late' ? `not stopped ${stopMsMax} ms after ${signal}` : ended
     },

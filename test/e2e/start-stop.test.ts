@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { at, parseJson } from '../../src/json.ts'
+import { freePort } from '../ports.ts'
 import { cleanEnvironment, type Product, type ProductOptions, startProduct } from './product.ts'
 
 const program = resolve(import.meta.dirname, '../../src/tokenweir.ts')
@@ -29,6 +30,13 @@ async function start(eventMs: number, options: ProductOptions = {}): Promise<Pro
   gateway = await startSampleGateway({ eventMs })
   product = await startProduct({ upstream: gateway.url, ...options })
   return product
+}
+
+/** A grace that no test waits for. */
+function patient(): ProductOptions {
+  const file = join(folder, 'patient.yaml')
+  writeFileSync(file, 'timeouts: { graceMs: 600000 }\n')
+  return { env: { TOKENWEIR_CONFIG: file } }
 }
 
 const streamedRequest = {
@@ -57,22 +65,22 @@ describe('the running product', () => {
   })
 
   it('cuts an open stream at a second signal, records it and exits 0', async () => {
-    const running = await start(60_000)
+    const running = await start(60_000, patient())
     const response = await fetch(`${running.url}/v1/messages`, streamedRequest)
     const text = response.text().catch(() => 'cut')
     process.kill(running.pid, 'SIGTERM')
-    await new Promise((resolve) => setTimeout(resolve, 200)) // two signals in one go may arrive as one
+    await expect.poll(async () => (await fetch(`${running.adminUrl}/readyz`)).status).toBe(503) // two signals in one go may arrive as one
     expect(await running.stop('SIGTERM')).toBe(0)
     expect(await text).toBe('cut')
     expect(logLines(running).map((line) => at(line, 'end_reason'))).toEqual(['sidecar-stopped'])
   })
 
   it('does not wait for connections that never asked anything', async () => {
-    const running = await start(0)
+    const running = await start(0, patient())
     const sockets = Array.from({ length: 3 }, () => connect(Number(new URL(running.url).port), '127.0.0.1').on('error', () => undefined))
     await Promise.all(sockets.map((socket) => once(socket, 'connect')))
     await fetch(`${running.url}/v1/models`) // the sidecar has accepted what came before
-    expect(await running.stop()).toBe(0) // within the 15 s that `stop` waits; the grace is 20 s
+    expect(await running.stop()).toBe(0) // `stop` does not wait as long as the grace is
   })
 
   it('takes its routes from a file', async () => {
@@ -92,10 +100,7 @@ describe('the running product', () => {
   })
 
   it('goes on when nobody reads its stderr any more', async () => {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as { port: number }
-    await new Promise((resolve) => server.close(resolve))
+    const port = await freePort()
     const args = [program, '--upstream', 'http://127.0.0.1:9', '--listen', '0', '--admin', String(port)]
     const child = spawn(process.execPath, args, { cwd: folder, env: cleanEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] })
     child.stderr.destroy()
@@ -105,7 +110,7 @@ describe('the running product', () => {
         ({ status }) => status,
         () => undefined,
       )
-    await expect.poll(ready, { timeout: 15_000 }).toBe(200)
+    await expect.poll(ready).toBe(200)
     await new Promise((resolve) => setTimeout(resolve, 100)) // the welcome has been written by now, and its failure reported
     expect(await ready()).toBe(200)
     child.kill('SIGTERM')
@@ -122,7 +127,7 @@ describe('the running product', () => {
       cwd: folder,
       env: cleanEnvironment(),
       encoding: 'utf8',
-      timeout: 15_000,
+      timeout: 60_000,
     })
     server.close()
     expect({ status, stdout, stderr }).toEqual({
@@ -139,7 +144,7 @@ describe('the running product', () => {
       cwd: folder,
       env: cleanEnvironment(),
       encoding: 'utf8',
-      timeout: 15_000,
+      timeout: 60_000,
     })
     expect({ status, stdout, stderr, left: readdirSync(folder) }).toEqual({
       status: 1,

@@ -239,7 +239,7 @@ describe('a session', () => {
     const { product, client, server } = await connect()
     await deliver(server, client, ...twoResponses)
     process.kill(product.pid, 'SIGTERM')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await expect.poll(async () => (await fetch(`${product.adminUrl}/readyz`)).status).toBe(503)
     expect(client.readyState).toBe(WebSocket.OPEN)
     const closed = once(client, 'close')
     expect(await product.stop('SIGTERM')).toBe(0) // the second signal: no more grace

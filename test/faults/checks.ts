@@ -1,21 +1,15 @@
 /** What must hold after every scenario. */
 import { expect } from 'vitest'
+import type { Kill } from '../e2e/waiting.ts'
 import type { Sent } from './load.ts'
 import type { Sidecar } from './sidecar.ts'
 import { endReasons } from './upstream.ts'
 
 /**
- * What a SIGKILL can lose: answers that ended less than this before it, not counting the time in which the process was kept from the cores:
- * on a machine with more work than cores, threads stand still for longer than this.
+ * What a SIGKILL can lose: answers that ended less than this before it, not counting the time in which the process was kept from working:
+ * on a machine with more work than cores, or on a slow disk, threads stand still for longer than this.
  */
 export const commitWindowMs = 100
-
-export interface Kill {
-  /** Milliseconds of `performance.now()`. */
-  readonly at: number
-  /** How long the process's threads had to wait for a core between that moment and the kill. */
-  readonly waitedMsSince: (moment: number) => number
-}
 
 interface Row {
   readonly id: string
@@ -27,7 +21,7 @@ export interface LedgerVerdict {
   readonly rows: number
   /** Answers received in full inside the commit window before a kill whose rows are not there, or not whole. */
   readonly lostInWindow: number
-  /** Of those, how many only because the process had to wait for a core. */
+  /** Of those, how many only because the process had to wait. */
   readonly lostWaiting: number
 }
 

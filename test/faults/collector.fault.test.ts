@@ -31,6 +31,7 @@ async function outage(create: (folder: string) => Promise<Collector>): Promise<v
   await load.stop()
   const memoryAtEnd = Math.round(sidecar.memory())
   await drained(scene, collector)
+  await collector.stop() // what it has acknowledged it has written by then
   expect(clients.sent.filter(({ wholeAt }) => wholeAt === undefined)).toEqual([])
   const { rows } = checkLedger(sidecar, clients.sent)
   const { spans } = sidecar.reconcile(collector.files())

@@ -5,10 +5,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { toolPath } from '../../scripts/stack-tools.ts'
+import { freePort } from '../ports.ts'
 import { until } from './settings.ts'
 
 export interface Collector {
@@ -33,20 +33,12 @@ export interface OwnCollector extends Collector {
   readonly refused: () => number
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 function environment(port: number, protocol: string): Record<string, string> {
   return {
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
     OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
     OTEL_METRICS_EXPORTER: 'none',
-    OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '10000', // more than a busy receiver takes: what has timed out comes twice
     OTEL_BSP_SCHEDULE_DELAY: '500',
   }
 }
@@ -139,7 +131,7 @@ export function realCollectorMissing(): string | undefined {
   return toolPath('otelcol') === undefined ? 'There is no OpenTelemetry Collector here: npm run stack:install builds it.' : undefined
 }
 
-const stopMsMax = 20_000
+const stopMsMax = 120_000
 
 /** Receives over OTLP/HTTP, writes every request as a line of JSON. What it has acknowledged it has given to its file exporter. */
 export async function createRealCollector(folder: string): Promise<Collector> {
@@ -167,7 +159,7 @@ service:
           () => true,
           () => false,
         )
-      await until('the collector answers', answers, (does) => does, 60_000)
+      await until('the collector answers', answers, (does) => does)
     },
     async stop() {
       const stopped = child

@@ -1,17 +1,18 @@
 /** kill -9 at random moments under load, again and again on one ledger. */
 import { expect, it, onTestFinished } from 'vitest'
-import { checkLedger, checkReconciled, commitWindowMs, type Kill } from './checks.ts'
+import { beforeOthers, type Kill, watchWaiting } from '../e2e/waiting.ts'
+import { checkLedger, checkReconciled, commitWindowMs } from './checks.ts'
 import { createOwnCollector } from './collector.ts'
 import { createClients } from './load.ts'
 import { createRandom, say, settings, until } from './settings.ts'
-import { createSidecar, type Sidecar } from './sidecar.ts'
+import { createSidecar } from './sidecar.ts'
 import { startUpstream } from './upstream.ts'
 
 it(`loses nothing but what ended less than ${commitWindowMs} ms before a SIGKILL`, async () => {
   const random = createRandom('kill')
   const upstream = await startUpstream()
   onTestFinished(upstream.stop)
-  const sidecar = createSidecar({ upstream: upstream.url })
+  const sidecar = createSidecar({ upstream: upstream.url, through: beforeOthers })
   const collector = await createOwnCollector(sidecar.folder)
   await collector.start()
   const clients = createClients()
@@ -23,7 +24,7 @@ it(`loses nothing but what ended less than ${commitWindowMs} ms before a SIGKILL
     checkLedger(sidecar, clients.sent, kills) // each time, so that the round that broke it is known
     clients.aim(sidecar.url)
     const load = clients.run(settings.requestsPerSecond, ['sse', 'sse', 'json', 'slow', 'refused', 'cut', 'hold'], random)
-    const watch = watchWaiting(sidecar)
+    const watch = watchWaiting(sidecar.pid)
     await new Promise((resolve) => setTimeout(resolve, 200 + random() * 1500))
     kills.push(watch.end())
     await Promise.all([sidecar.kill(), load.stop()])
@@ -32,26 +33,10 @@ it(`loses nothing but what ended less than ${commitWindowMs} ms before a SIGKILL
   await sidecar.start(collector.env)
   const { rows, lostInWindow, lostWaiting } = checkLedger(sidecar, clients.sent, kills)
   const waiting = async () => sidecar.reconcile(collector.files()).spans?.waiting
-  await until('the spool is empty', waiting, (count) => count === 0, 60_000, 500)
+  await until('the spool is empty', waiting, (count) => count === 0, 180_000, 500)
   checkReconciled(sidecar, collector.files())
   expect((await sidecar.stop()).code).toBe(0)
   checkReconciled(sidecar, collector.files())
   const whole = clients.sent.filter(({ wholeAt }) => wholeAt !== undefined).length
-  say(`kill: ${whole} whole answers, ${rows} rows, ${lostInWindow} answers lost inside the window (${lostWaiting} waiting for a core)`)
+  say(`kill: ${whole} whole answers, ${rows} rows, ${lostInWindow} answers lost inside the window (${lostWaiting} of them waiting)`)
 })
-
-const watchMs = 10
-
-/** Notes how long the process waits for a core, until `end`. */
-function watchWaiting(sidecar: Sidecar): { end(): Kill } {
-  const seen = [{ at: performance.now(), waitedMs: sidecar.waitedMs() }]
-  const timer = setInterval(() => seen.push({ at: performance.now(), waitedMs: sidecar.waitedMs() }), watchMs)
-  return {
-    end() {
-      clearInterval(timer)
-      const last = { at: performance.now(), waitedMs: sidecar.waitedMs() }
-      const before = (moment: number) => seen.findLast(({ at }) => at <= moment) ?? seen[0] ?? last
-      return { at: last.at, waitedMsSince: (moment) => last.waitedMs - before(moment).waitedMs }
-    },
-  }
-}

@@ -37,6 +37,7 @@ it('goes on when its recorder dies, and records every request once', async () =>
         () => -1,
       )
     await until(`restart ${death + 1}`, restarts, (now) => now === death + 1)
+    await until('it is ready', sidecar.ready, (status) => status === 200) // one that is still starting hears nothing
   }
   await load.stop()
   collector.behave('takes')

@@ -31,10 +31,12 @@ export async function startScene(options: Omit<SidecarOptions, 'upstream'> = {})
   return { ...scene, collector }
 }
 
+const drainMsMax = 300_000
+
 /** Until the collector has everything. */
-export async function drained({ sidecar }: Pick<Scene, 'sidecar'>, { files }: Collector, msMax = 120_000): Promise<void> {
+export async function drained({ sidecar }: Pick<Scene, 'sidecar'>, { files }: Collector): Promise<void> {
   const waiting = async () => sidecar.rows("SELECT ifnull(sum(records), 0) AS records FROM spool WHERE signal = 'traces'")[0]?.['records']
-  await until('the spool is empty', waiting, (count) => count === 0, msMax, 200)
+  await until('the spool is empty', waiting, (count) => count === 0, drainMsMax, 200)
   await until(
     'no row is open',
     () => sidecar.rows('SELECT count(*) AS count FROM exchanges WHERE end_reason IS NULL')[0]?.['count'],
@@ -48,7 +50,7 @@ export async function drained({ sidecar }: Pick<Scene, 'sidecar'>, { files }: Co
     last = size()
     return last === before
   }
-  await until('its file grows no more', isSame, (same) => same, msMax, 1500)
+  await until('its file grows no more', isSame, (same) => same, drainMsMax, 1500)
 }
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))

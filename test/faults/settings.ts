@@ -53,7 +53,7 @@ export async function until<T>(
   what: string,
   read: () => T | Promise<T>,
   isSo: (value: T) => boolean,
-  msMax = 60_000,
+  msMax = 180_000,
   everyMs = 50,
 ): Promise<T> {
   const from = performance.now()

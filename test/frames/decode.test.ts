@@ -55,7 +55,7 @@ const encoders: Readonly<Record<string, readonly [encoding: string, encode: (byt
   identity: ['identity', (bytes) => bytes],
 }
 
-describe.each(Object.entries(encoders))('a body in %s', { timeout: 30_000 }, (_, [encoding, encode]) => {
+describe.each(Object.entries(encoders))('a body in %s', (_, [encoding, encode]) => {
   const encoded = encode(text)
 
   it('is decoded wherever it is cut', async () => {
@@ -229,7 +229,7 @@ describe('a decoder', () => {
   })
 })
 
-describe('a body of several zstd frames', { timeout: 30_000 }, () => {
+describe('a body of several zstd frames', () => {
   const skippable = Buffer.from([0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 0xaa, 0xbb, 0xcc])
   const emptySkippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0])
   const checksummed = { params: { [constants.ZSTD_c_checksumFlag]: 1 } }

@@ -93,7 +93,7 @@ describe.each([
   ['in pieces of 100 bytes', 100, mebibyte],
   ['in pieces of 16 KiB', 16_384, mebibyte],
   ['in one piece', Number.MAX_SAFE_INTEGER, mebibyte],
-])('the work done on a body that comes %s', { timeout: 30_000 }, (_, pieceBytes, bytes) => {
+])('the work done on a body that comes %s', (_, pieceBytes, bytes) => {
   it.each(Object.entries(bodies))('is in proportion to its length: %s', (_name, [framing, create]) => {
     const body = create(bytes)
     for (const wantedKeys of [undefined, ['usage']]) {

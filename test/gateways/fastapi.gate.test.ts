@@ -100,7 +100,7 @@ describe.skipIf(!isInstalled.fastapi())('a FastAPI gateway that logs after its y
       ...withUsage,
     })
     for await (const _chunk of stream) break
-    await expect.poll(() => provider.sent.map(({ ended }) => ended), { timeout: 10_000 }).toEqual(['client-left'])
+    await expect.poll(() => provider.sent.map(({ ended }) => ended)).toEqual(['client-left'])
     await gateway.stop()
     expect(rowsOf(gateway)).toEqual([lost])
     expect(logLines(gateway.said(), 'Streaming request logged')).toEqual([])

@@ -3,12 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { cleanEnvironment } from '../e2e/product.ts'
+import { freePort } from '../ports.ts'
 import { fastapiFolder, fastapiProgram, litellmProgram, portkeyProgram } from './places.ts'
 
 export interface Gateway {
@@ -40,7 +40,7 @@ export async function startPortkey(bases: Bases): Promise<Gateway> {
   const port = await freePort()
   const process = start(globalThis.process.execPath, [portkeyProgram, `--port=${port}`, '--headless'], {})
   const url = `http://127.0.0.1:${port}`
-  await process.becomesReady(url, 20_000)
+  await process.becomesReady(url, 180_000)
   return {
     url,
     headersFor: (provider, base) => ({ 'x-portkey-provider': provider, 'x-portkey-custom-host': `${bases[base]}/v1` }),
@@ -117,7 +117,7 @@ export async function startFastapi(upstream: string): Promise<FastapiGateway> {
   const args = ['app:app', '--app-dir', fastapiFolder, '--host', '127.0.0.1', '--port', String(port)]
   const process = start(fastapiProgram, args, { UPSTREAM_URL: upstream, GATEWAY_DB: table, PYTHONDONTWRITEBYTECODE: '1' })
   const url = `http://127.0.0.1:${port}`
-  await process.becomesReady(`${url}/health`, 60_000)
+  await process.becomesReady(`${url}/health`, 180_000)
   return {
     url,
     rows() {
@@ -176,12 +176,4 @@ function killGroup({ pid }: ChildProcess): void {
   } catch {
     // it has ended
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as net.AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

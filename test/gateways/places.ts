@@ -36,7 +36,8 @@ export const fastapi = pythonPlace('fastapi-gateway', join(fastapiFolder, 'requi
 export const fastapiProgram = join(fastapi.folder, 'bin/uvicorn')
 
 export const isInstalled = {
-  portkey: () => existsSync(portkeyProgram),
+  /** npm writes this file last: half an installation is none. */
+  portkey: () => existsSync(join(portkeyFolder, 'node_modules/.package-lock.json')),
   litellm: () => existsSync(litellm.mark),
   fastapi: () => existsSync(fastapi.mark),
 }

@@ -1,4 +1,5 @@
 /** Attribution by the operator's own rules, and by a row that is new in the table. */
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { type Rule, rules } from '../../src/provider-rules.ts'
 import { wildcard } from '../../src/providers/wildcard.ts'
@@ -29,9 +30,8 @@ describe('a pattern', () => {
 
   it('with many wildcards does not make a long text crawl', () => {
     const matches = wildcard(`${'a*'.repeat(40)}b`)
-    const started = performance.now()
-    expect(matches('a'.repeat(100_000))).toBe(false)
-    expect(performance.now() - started).toBeLessThan(200)
+    // One that crawls would not be through in years; the limit is only there to say so.
+    expect(runInNewContext('matches(text)', { matches, text: 'a'.repeat(100_000) }, { timeout: 30_000 })).toBe(false)
   })
 })
 

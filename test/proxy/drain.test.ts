@@ -36,7 +36,7 @@ it('reads an answer whose head had not come when the client left', async () => {
 })
 
 it.each([
-  ['bytes', { msMax: 5000, bytesMax: 100 }, (socket: net.Socket) => void socket.write(chunk('x'.repeat(101)))],
+  ['bytes', { msMax: 60_000, bytesMax: 100 }, (socket: net.Socket) => void socket.write(chunk('x'.repeat(101)))],
   ['time', { msMax: 50, bytesMax: 1 << 20 }, () => undefined],
 ])('ends when its budget of %s is used up, and cancels the upstream', async (_, drain, act) => {
   const { proxy, socket } = await left(head + chunk('data: 1\n\n'), drain)
@@ -56,7 +56,7 @@ it('reads on although the client had stopped reading before it left', async () =
   const upstream = await rawUpstream((_, socket) =>
     socket.write(`${head}${chunk('data: 1\n\n')}${chunk(big).repeat(16)}${chunk('data: usage\n\n')}0\r\n\r\n`),
   )
-  const proxy = await startProxy(upstream.url, { route: { disconnect: 'drain' }, drain: { msMax: 5000, bytesMax: 1 << 30 } })
+  const proxy = await startProxy(upstream.url, { route: { disconnect: 'drain' }, drain: { msMax: 60_000, bytesMax: 1 << 30 } })
   const client = rawClient(proxy.port, post)
   client.socket.pause()
   await until(() => (proxy.seen[0]?.responseBytes.length ?? 0) > 1 << 16)

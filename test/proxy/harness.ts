@@ -69,10 +69,10 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
   ]
   const forwarder = createForwarder(routes, {
     editor: options.editor,
-    drain: options.drain ?? { msMax: 5000, bytesMax: 1 << 20 },
+    drain: options.drain ?? { msMax: 60_000, bytesMax: 1 << 20 },
     callers: options.callers,
     upstreamOf: (origin) => {
-      const { connectMs = 2000, headMs = 2000, idleMs = 2000 } = options
+      const { connectMs = 60_000, headMs = 60_000, idleMs = 60_000 } = options
       const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })
       upstreams.set(origin, made)
       return made
@@ -154,11 +154,13 @@ export function rawClient(port: number, text?: string): RawClient {
   }
 }
 
-/** Waits until `condition` holds; a test that waits in vain fails after eight seconds. */
+const untilMsMax = 60_000
+
+/** Waits until `condition` holds; a test that waits in vain fails after a minute. */
 export async function until(condition: () => boolean): Promise<void> {
-  const end = Date.now() + 8000
+  const end = performance.now() + untilMsMax
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited in vain for: ${condition}`)
+    if (performance.now() > end) throw new Error(`waited in vain for: ${condition}`)
     await new Promise((done) => setTimeout(done, 2))
   }
 }

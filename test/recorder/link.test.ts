@@ -102,7 +102,7 @@ describe('a recorder that dies', () => {
     open('one').ended(endingOf({ id: 'one' }), undefined)
     await expect.poll(() => told[0]?.length).toBe(1)
     await workers[0]?.terminate()
-    await expect.poll(() => told[8]?.flatMap(({ ended }) => ended), { timeout: 10_000 }).toEqual([['one', true, undefined, undefined]])
+    await expect.poll(() => told[8]?.flatMap(({ ended }) => ended)).toEqual([['one', true, undefined, undefined]])
     expect([workers.length, Atomics.load(gauges, Gauge.recorderRestarts), Atomics.load(gauges, Gauge.lostWithRecorder)]).toEqual([9, 8, 0])
     expect(said).toContain('The ledger is locked. It is started again in 4 ms; what it had not recorded is told to its successor.')
   })
@@ -113,7 +113,7 @@ describe('a recorder that dies', () => {
     open('poison').ended(endingOf({ id: 'poison' }), undefined)
     await expect.poll(() => told[0]?.length).toBe(1)
     open('good').ended(endingOf({ id: 'good' }), undefined)
-    await expect.poll(() => told.at(-1)?.flatMap(({ ended }) => ended.map(([id]) => id)), { timeout: 10_000 }).toEqual(['good'])
+    await expect.poll(() => told.at(-1)?.flatMap(({ ended }) => ended.map(([id]) => id))).toEqual(['good'])
     expect(told.map((heard) => ofId(heard, 'poison').length)).toEqual([1, 1, 1, 0])
     expect([Atomics.load(gauges, Gauge.lostWithRecorder), said.at(-2)]).toEqual([
       1,
@@ -126,7 +126,7 @@ describe('a recorder that dies', () => {
     await link.ready
     open('poison').ended(endingOf({ id: 'poison' }), bytes('an answer to die on'))
     await expect
-      .poll(() => told.map((heard) => heard.flatMap(({ ended }) => ended)), { timeout: 10_000 })
+      .poll(() => told.map((heard) => heard.flatMap(({ ended }) => ended)))
       .toEqual([
         [['poison', true, undefined, 'an answer to die on']],
         [['poison', true, undefined, 'an answer to die on']],
@@ -169,7 +169,7 @@ describe('closing', () => {
     open('one').ended(endingOf({ id: 'one' }), undefined)
     await expect.poll(() => told[0]?.length).toBe(1)
     void workers[0]?.terminate()
-    await link.close(10_000)
+    await link.close(60_000)
     expect(told[1]?.flatMap(({ ended }) => ended.map(([id]) => id))).toEqual(['one'])
   })
 

@@ -2,13 +2,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { buildImage, type Image, makeReadOnly, readCommand, readStages } from '../deploy/dockerfile.ts'
+import { freePorts } from '../ports.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8')
@@ -21,15 +21,6 @@ const isRoot = process.getuid?.() === 0
 const [user = 0, group = 0] = (stepsOf('USER')[0] ?? '').split(':').map(Number)
 /** Only root may become another. */
 const identity = isRoot ? { uid: user, gid: group } : {}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 describe('the image', { timeout: 180_000 }, () => {
   const into = mkdtempSync(join(tmpdir(), 'tokenweir-image-'))
@@ -45,7 +36,7 @@ describe('the image', { timeout: 180_000 }, () => {
       path: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
     })
     makeReadOnly(image.folder)
-  }, 180_000)
+  }, 600_000)
 
   afterAll(() => {
     execFileSync('chmod', ['-R', 'u+w', into])
@@ -68,7 +59,7 @@ describe('the image', { timeout: 180_000 }, () => {
 
   it('serves, says it is healthy and stops at a signal, read-only and not as root', async () => {
     const gateway = await startSampleGateway()
-    const [port, adminPort] = [await freePort(), await freePort()]
+    const [port, adminPort] = await freePorts(2)
     const ledgerFolder = image.mapped('/var/lib/tokenweir')
     if (isRoot) chownSync(ledgerFolder, user, group)
     const environment = {
@@ -81,7 +72,7 @@ describe('the image', { timeout: 180_000 }, () => {
     const run = (command: readonly string[]): ChildProcess =>
       spawn(command[0] as string, command.slice(1).map(image.mapped), { cwd: image.folder, env: environment, ...identity, stdio: 'pipe' })
     const healthy = readCommand((stepsOf('HEALTHCHECK')[0] ?? '').replace(/^CMD\s+/, ''))
-    const exitOf = async (child: ChildProcess) => (await once(child, 'exit'))[0] as number | null
+    const exitOf = async (child: ChildProcess) => (await once(child, 'close'))[0] as number | null
     const before = await exitOf(run(healthy))
 
     const product = run(readCommand(stepsOf('ENTRYPOINT')[0] ?? ''))
@@ -90,7 +81,7 @@ describe('the image', { timeout: 180_000 }, () => {
     const ended = exitOf(product)
     try {
       let code: number | null = 1
-      for (let tries = 0; tries < 60 && code !== 0 && product.exitCode === null; tries++) {
+      for (let tries = 0; tries < 300 && code !== 0 && product.exitCode === null; tries++) {
         code = await exitOf(run(healthy))
         if (code !== 0) await setTimeout(100)
       }

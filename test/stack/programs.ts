@@ -1,15 +1,15 @@
 /** Starts the programs of the stack as child processes, and waits for what they do. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import net from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { type Tool, toolPath } from '../../scripts/stack-tools.ts'
 import { cleanEnvironment } from '../e2e/product.ts'
+import { freePorts } from '../ports.ts'
 
 export interface Program {
   /** What it said last, on both outputs. */
   said(): string
-  /** SIGTERM, and SIGKILL after 10 s. */
+  /** SIGTERM, and SIGKILL after a minute. */
   stop(): Promise<void>
   /** SIGKILL. */
   kill(): Promise<void>
@@ -24,8 +24,8 @@ export interface ProgramOptions {
   readonly readyUrl: string
 }
 
-const readyMsMax = 30_000
-const stopMsMax = 10_000
+const readyMsMax = 120_000
+const stopMsMax = 60_000
 
 export async function startProgram({ tool, args, env, folder, readyUrl }: ProgramOptions): Promise<Program> {
   const path = toolPath(tool)
@@ -85,11 +85,8 @@ export async function until<Answer>(what: string, msMax: number, ask: () => Prom
   }
 }
 
-/** A loopback address for each name, with a port that was free a moment ago: these programs cannot tell which port the system chose for them. */
+/** A loopback address for each name, with a port that is free: these programs cannot tell which port the system chose for them. */
 export async function freeAddresses<Name extends string>(...names: readonly Name[]): Promise<Readonly<Record<Name, string>>> {
-  const servers = names.map(() => net.createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const addresses = servers.map((server, index) => [names[index], `127.0.0.1:${(server.address() as net.AddressInfo).port}`])
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return Object.fromEntries(addresses) as Record<Name, string>
+  const ports = await freePorts(names.length)
+  return Object.fromEntries(names.map((name, index) => [name, `127.0.0.1:${ports[index]}`])) as Record<Name, string>
 }

@@ -23,7 +23,7 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const missing = [...missingTools(['otelcol']), ...missingDeployTools(['kafka', 'clickhouse'])]
 /** How long the gateway and the broker are away. */
 const outageMs = Number(process.env['TOKENWEIR_OUTAGE_MS'] ?? 30_000)
-const arriveMsMax = 180_000
+const arriveMsMax = 300_000
 
 if (missing.length > 0) {
   const names = missing.join(', ').toUpperCase()
@@ -58,7 +58,7 @@ function clickhouse(records: readonly LogRecord[], statements: readonly string[]
   return JSON.parse(output.toString()) as Record<string, unknown>[][]
 }
 
-describe.skipIf(missing.length > 0)('the tiers', { timeout: outageMs + 300_000 }, () => {
+describe.skipIf(missing.length > 0)('the tiers', { timeout: outageMs + 900_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-tiers-'))
   const programs: Program[] = []
   let store: Store

@@ -293,7 +293,7 @@ describe('retention', () => {
       ],
     })
     store.commit()
-    await expect.poll(() => meter.total('tokenweir.ledger.expired'), { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => meter.total('tokenweir.ledger.expired')).toBe(1)
     expect(rows(path, 'SELECT id FROM exchanges ORDER BY id')).toEqual([{ id: id(1) }, { id: id(3) }, { id: id(4) }])
   })
 
@@ -307,7 +307,7 @@ describe('retention', () => {
     const used = () =>
       Number(rows(path, 'SELECT (page_count - freelist_count) * 4096 AS bytes FROM pragma_page_count, pragma_freelist_count')[0]?.['bytes'])
     expect(used()).toBeGreaterThan(2_000_000)
-    await expect.poll(used, { timeout: 15_000 }).toBeLessThanOrEqual(bytesMax)
+    await expect.poll(used).toBeLessThanOrEqual(bytesMax)
     const left = rows(path, 'SELECT count(*) AS count, max(id) AS last FROM exchanges')[0]
     expect([Number(left?.['count']) + meter.total('tokenweir.ledger.expired'), left?.['last']]).toEqual([1200, id(1199)])
   })

@@ -59,7 +59,7 @@ describe('the sender', () => {
     const { collector, begin, write, total, isEmpty, lines } = await start(() => ({ status: refusals-- > 0 ? status : 200 }))
     write('a', 'b')
     begin()
-    await expect.poll(isEmpty, { timeout: 10_000 }).toBe(true)
+    await expect.poll(isEmpty).toBe(true)
     expect([collector.received.length, total('delivered'), total('dropped'), total('failures')]).toEqual([13, 2, 0, 12])
     expect([...new Set(lines)]).toEqual([
       expect.stringMatching(new RegExp(`^The spans cannot be exported: ${status} .*They wait in the spool.$`)),
@@ -72,7 +72,7 @@ describe('the sender', () => {
     const good = Array.from({ length: 40 }, (_, index) => `good ${index}`)
     write(...good.slice(0, 23), 'poison', ...good.slice(23))
     begin()
-    await expect.poll(isEmpty, { timeout: 10_000 }).toBe(true)
+    await expect.poll(isEmpty).toBe(true)
     const taken = collector.received.map(namesIn).filter((names) => !names.includes('poison'))
     expect([taken.flat(), total('delivered'), total('dropped')]).toEqual([good, 40, 1])
     expect(collector.received.length).toBeLessThan(25)

@@ -2,15 +2,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { deployPrograms } from '../../../scripts/deploy-tools.ts'
 import { toolPath } from '../../../scripts/stack-tools.ts'
+import { freePorts } from '../../ports.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
 /** Long: the machine may be busy with other tests. */
-const startMsMax = 90_000
+const startMsMax = 180_000
 
 export interface Program {
   readonly name: string
@@ -61,20 +62,6 @@ function createProgram({ name, folder, command, environment, ready }: Recipe): P
       await ended
     },
   }
-}
-
-/** Ports that are free now, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(async (server) => once(server.close(), 'close')))
-  return ports
 }
 
 async function accepts(port: number): Promise<boolean> {
