@@ -20,6 +20,7 @@ const withoutStream: Readonly<Record<string, string>> = {
   'mistral-ocr': 'the pages are sent whole',
   models: 'a list is sent whole',
   'count-tokens': 'a number is sent whole',
+  'openai-other': 'no stream of the kind is known',
 }
 const withoutBody: Readonly<Record<string, string>> = { 'openai-realtime': 'a WebSocket has only messages' }
 
