@@ -130,13 +130,14 @@ function read(data: Uint8Array): Json | undefined {
   return parseJson(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8'))
 }
 
-const doneText = '[DONE]'
-
-/** OpenAI's end of a stream, also sent by many others. */
+/** OpenAI's end of a stream, also sent by many others; white space around it is read as around JSON. */
 function isDone(data: Uint8Array): boolean {
-  if (data.length < doneText.length || data.length > doneText.length + 2) return false
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1').trim() === doneText
+  if (data.length > doneBytesMax) return false
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1').trim() === '[DONE]'
 }
+
+/** Most events are longer, and need not be looked at. */
+const doneBytesMax = 32
 
 /** Some streams send plain text under an event name (Replicate's `output`): only what begins like JSON, or has no name, is broken. */
 function isBroken(event: string | undefined, data: Uint8Array): boolean {

@@ -160,6 +160,20 @@ describe('a concluded exchange', () => {
     ])
   })
 
+  it('is a stream where a body under the name of one JSON text is a text for each line', () => {
+    const lines = [
+      { model: 'weir', message: { content: 'a' }, done: false },
+      { model: 'weir', message: { content: '' }, done: true, done_reason: 'stop', prompt_eval_count: 5, eval_count: 2 },
+    ]
+    const at = (path: string, body: string) => concluded({ opening: { path }, body })
+    const text = lines.map((line) => JSON.stringify(line)).join('\r\n')
+    const exchange = at('/api/chat', `\ufeff${text}\n`)
+    expect([exchange.ending.streamed, exchange.ending.framing, exchange.notes]).toEqual([true, 'ndjson', []])
+    expect(exchange.response).toEqual({ model: 'weir', finishReasons: ['stop'], usage, finished: true })
+    expect(at('/api/chat', `${text}\n{"bro`).notes).toEqual(['parse_error'])
+    expect(at('/tickets', '{"a":1}\n{"a":2}').inference).toBe(false)
+  })
+
   it('never throws on bytes of any kind', () => {
     for (const path of ['/v1/chat/completions', '/model/x/invoke', '/v1/chat', '/anything']) {
       for (const body of ['', 'null', '[]', '7', '"x"', '{', '\ufeff{}', '\0\0', '{"choices":{"0":1}}', '[{"error":{"code":5}}]']) {
