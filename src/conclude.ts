@@ -139,8 +139,10 @@ function readBody(ending: Ending, body: Uint8Array | undefined, limits: Conclude
 /** Facts as they stand in the record: no usage of a refused request, and finish reasons that say when one was due and never came. */
 function settled(facts: ResponseFacts | undefined, ending: Ending, request: RequestFacts | undefined): ResponseFacts | undefined {
   if (facts === undefined) return undefined
-  const { usage, usageOfIterations, reportedCostUsd, finishReasons, ...rest } = facts
+  const { usage: known, usageOfIterations, reportedCostUsd, finishReasons, startOutputTokens, ...rest } = facts
   if (!isAnswered(ending)) return present({ ...rest, finishReasons })
+  const isOutput = startOutputTokens !== undefined && known?.outputTokens === undefined && !isCut(ending)
+  const usage = isOutput ? { ...known, outputTokens: startOutputTokens } : known
   const reasons = ending.streamed ? settledReasons(finishReasons, isBroken(facts, ending)) : finishReasons
   const due = reasons === undefined && isBroken(facts, ending) && request !== undefined && finishing.has(request.operation)
   return present({ ...rest, usage, usageOfIterations, reportedCostUsd, finishReasons: due ? ['error'] : reasons })

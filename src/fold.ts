@@ -6,6 +6,7 @@ import { addWritten, type TextCollector } from './estimates/text.ts'
 import type { RequestFacts, ResponseFacts, Side } from './exchange.ts'
 import type { Format, Headers } from './formats/format.ts'
 import { formats, formatsFor } from './formats/index.ts'
+import { canSkim } from './formats/learn.ts'
 import { type Json, parseJson } from './json.ts'
 
 export interface Fold {
@@ -113,8 +114,7 @@ export function createFold(method: string, path: string, responseHeaders: Header
     request: () => request,
     wantedKeys() {
       if (chosen === undefined || text !== undefined) return undefined
-      const known = chosen.facts.id !== undefined && chosen.facts.model !== undefined
-      return known || messages >= messagesBeforeSkimming ? chosen.format.wantedKeys : undefined
+      return canSkim(chosen.facts) || messages >= messagesBeforeSkimming ? chosen.format.wantedKeys : undefined
     },
   }
 }
