@@ -7,12 +7,12 @@ import { endReasonOf, errorTypeOf } from './conclude/ending.ts'
 import { type RequestReading, readRequest } from './conclude/request-reading.ts'
 import { isAnswered, isCut, verdictOf } from './conclude/usage-verdict.ts'
 import { decodeWhole } from './decode.ts'
-import type { Ending, Exchange, Opening, RequestFacts, ResponseFacts } from './exchange.ts'
-import { withModel } from './fold.ts'
+import type { Ending, Exchange, Framing, Opening, RequestFacts, ResponseFacts } from './exchange.ts'
+import { createFold, withModel } from './fold.ts'
 import type { Format } from './formats/format.ts'
 import { formatNamed, formats, formatsFor } from './formats/index.ts'
 import { present } from './formats/learn.ts'
-import { type Json, parseJson } from './json.ts'
+import { type Json, object, parseJson } from './json.ts'
 import { type Attributor, createAttributor, type Evidence } from './providers.ts'
 
 export { type RequestReading, readRequest }
@@ -36,19 +36,22 @@ interface Answer {
   readonly format: Format | undefined
   readonly facts: ResponseFacts | undefined
   readonly notes: readonly string[]
+  /** Only where the body turned out to be framed in another way than its head and first bytes said. */
+  readonly framing?: Framing
 }
 
 /** The record of one ended exchange. Never throws: what cannot be read is noted. */
 export function conclude(
   opening: Opening,
-  ending: Ending,
+  seen: Ending,
   reading: RequestReading | undefined,
   responseBody: Uint8Array | undefined,
   limits: ConcludeLimits,
   attribution: AttributionContext = builtIn,
 ): Exchange {
-  const answer = ending.streamed ? streamedAnswer(opening, ending) : wholeAnswer(opening, ending, responseBody, limits)
+  const answer = seen.streamed ? streamedAnswer(opening, seen) : wholeAnswer(opening, seen, responseBody, limits)
   const { format, notes } = answer
+  const ending: Ending = answer.framing === undefined ? seen : { ...seen, framing: answer.framing, streamed: true }
   const asked = ending.session?.request ?? format?.readRequest(reading?.outline, opening.path)
   const request = asked === undefined ? undefined : withModel(asked, opening.queryModel)
   const response = settled(answer.facts, ending, request)
@@ -82,7 +85,8 @@ function streamedAnswer(opening: Opening, ending: Ending): Answer {
 function wholeAnswer(opening: Opening, ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Answer {
   const candidates = formatsFor(opening.method, opening.path)
   if (candidates.length === 0 && opening.method !== 'POST') return { format: undefined, facts: undefined, notes: ending.notes }
-  const { json, note } = readBody(ending, body, limits)
+  const { json, note, lines } = readBody(ending, body, limits)
+  if (lines !== undefined) return linesAnswer(opening, ending, lines)
   const notes = note === undefined || ending.notes.includes(note) ? ending.notes : [...ending.notes, note]
   const recognised = (of: readonly Format[]) => (json === undefined ? undefined : of.find((format) => format.recognises(json, undefined)))
   const format =
@@ -95,22 +99,50 @@ function wholeAnswer(opening: Opening, ending: Ending, body: Uint8Array | undefi
   return { format, facts: facts.finished === undefined ? { ...facts, finished: true } : facts, notes }
 }
 
+/** A stream of lines under the name of one JSON text, which its first byte cannot belie. */
+function linesAnswer(opening: Opening, ending: Ending, lines: readonly string[]): Answer {
+  const fold = createFold(opening.method, opening.path, ending.responseHeaders)
+  for (const line of lines) fold.message(undefined, Buffer.from(line))
+  const format = formatNamed(fold.format)
+  if (format === undefined) return { format, facts: undefined, notes: ending.notes }
+  return { format, facts: fold.facts(), notes: [...new Set([...ending.notes, ...fold.notes])], framing: 'ndjson' }
+}
+
+/** The lines of a text of which the first two that are not blank are JSON objects. */
+function linesOf(text: string): readonly string[] | undefined {
+  const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== '')
+  const isStream = lines.length > 1 && lines.slice(0, 2).every((line) => object(parseJson(line)) !== undefined)
+  return isStream ? lines : undefined
+}
+
+interface Body {
+  readonly json?: Json | undefined
+  readonly note?: string
+  readonly lines?: readonly string[]
+}
+
 /** The body as JSON. A note only where it should have been one: audio, and subtitles as plain text, are no broken JSON. */
-function readBody(ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): { json?: Json | undefined; note?: string } {
+function readBody(ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Body {
   if (ending.framing !== 'whole') return {}
   if (body === undefined || body.length === 0) return ending.responseBytes > 0 && body === undefined ? { note: 'limit_hit' } : {}
   const decoded = decodeWhole(ending.contentEncoding, body, limits.bodyBytes)
   if (typeof decoded === 'string') return { note: decoded }
-  const text = Buffer.from(decoded.buffer, decoded.byteOffset, decoded.byteLength).toString('utf8')
-  const json = parseJson(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text)
-  return json === undefined && !isCut(ending) && /^\s*[[{]/.test(text) ? { note: 'parse_error' } : { json }
+  const decodedText = Buffer.from(decoded.buffer, decoded.byteOffset, decoded.byteLength).toString('utf8')
+  const text = decodedText.charCodeAt(0) === 0xfeff ? decodedText.slice(1) : decodedText
+  const json = parseJson(text)
+  if (json !== undefined || !/^\s*[[{]/.test(text)) return { json }
+  const lines = linesOf(text)
+  if (lines !== undefined) return { lines }
+  return isCut(ending) ? {} : { note: 'parse_error' }
 }
 
 /** Facts as they stand in the record: no usage of a refused request, and finish reasons that say when one was due and never came. */
 function settled(facts: ResponseFacts | undefined, ending: Ending, request: RequestFacts | undefined): ResponseFacts | undefined {
   if (facts === undefined) return undefined
-  const { usage, usageOfIterations, reportedCostUsd, finishReasons, ...rest } = facts
+  const { usage: known, usageOfIterations, reportedCostUsd, finishReasons, startOutputTokens, ...rest } = facts
   if (!isAnswered(ending)) return present({ ...rest, finishReasons })
+  const isOutput = startOutputTokens !== undefined && known?.outputTokens === undefined && !isCut(ending)
+  const usage = isOutput ? { ...known, outputTokens: startOutputTokens } : known
   const reasons = ending.streamed ? settledReasons(finishReasons, isBroken(facts, ending)) : finishReasons
   const due = reasons === undefined && isBroken(facts, ending) && request !== undefined && finishing.has(request.operation)
   return present({ ...rest, usage, usageOfIterations, reportedCostUsd, finishReasons: due ? ['error'] : reasons })

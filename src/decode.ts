@@ -3,9 +3,9 @@
  * pool and hands over each piece as soon as its bytes are there. `decodeWhole` is for bodies on the recorder thread.
  *
  * Codings: gzip, x-gzip, deflate (with and without zlib's wrapper, as both are sent under that name), br, zstd, identity, and lists of
- * at most two of them. A body that was cut gives all that could be decoded.
+ * at most two of them. A body that was cut gives all that could be decoded; one that is gzip only by name is taken as it is.
  */
-import type { Transform } from 'node:stream'
+import { PassThrough, type Transform } from 'node:stream'
 import {
   brotliDecompressSync,
   constants,
@@ -162,7 +162,18 @@ function hasZlibHeader(firstByte: number | undefined): boolean {
   return firstByte !== undefined && (firstByte & 0x0f) === 8
 }
 
+/**
+ * JSON or an event under the name of gzip, which begins with 0x1f: from servers and proxies that undo a coding and leave its name. In the
+ * other codings a body may begin with any of these.
+ */
+function isPlain(coding: Coding, firstByte: number | undefined): boolean {
+  return coding === 'gzip' && firstByte !== undefined && plainBeginnings.includes(firstByte)
+}
+
+const plainBeginnings = Buffer.from('{[deir: \t\r\n\xef', 'latin1')
+
 function createEngine(coding: Coding, firstByte: number): Transform {
+  if (isPlain(coding, firstByte)) return new PassThrough()
   switch (coding) {
     case 'gzip':
       return createGunzip(zlibOptions)
@@ -191,6 +202,7 @@ export function decodeWhole(encoding: string | undefined, bytes: Uint8Array, max
 /** Throws a RangeError when a coding's result is longer than `maxBytes`; zstd may give a byte more per frame. */
 function decodeSync(coding: Coding, bytes: Buffer, maxBytes: number): Buffer {
   const maxOutputLength = Math.max(1, maxBytes)
+  if (isPlain(coding, bytes[0])) return bytes
   switch (coding) {
     case 'gzip':
       return gunzipSync(bytes, { ...zlibOptions, maxOutputLength })

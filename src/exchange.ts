@@ -66,6 +66,11 @@ export interface ResponseFacts {
   readonly usage?: Usage | undefined
   /** A second defensible reading that differs from `usage` (Anthropic compaction: the sum of `usage.iterations`). */
   readonly usageOfIterations?: Usage | undefined
+  /**
+   * What a stream's first event calls its output, while no output has come. Never in a record: it is the output of a stream that the
+   * upstream ended there, and nothing once it goes on.
+   */
+  readonly startOutputTokens?: number | undefined
   /** The terminal event of the wire format was seen: the answer is whole. */
   readonly finished?: boolean | undefined
   /** An error reported inside a body, also in a stream that began with 200. */

@@ -6,6 +6,7 @@ import { addWritten, type TextCollector } from './estimates/text.ts'
 import type { RequestFacts, ResponseFacts, Side } from './exchange.ts'
 import type { Format, Headers } from './formats/format.ts'
 import { formats, formatsFor } from './formats/index.ts'
+import { canSkim } from './formats/learn.ts'
 import { type Json, parseJson } from './json.ts'
 
 export interface Fold {
@@ -113,8 +114,7 @@ export function createFold(method: string, path: string, responseHeaders: Header
     request: () => request,
     wantedKeys() {
       if (chosen === undefined || text !== undefined) return undefined
-      const known = chosen.facts.id !== undefined && chosen.facts.model !== undefined
-      return known || messages >= messagesBeforeSkimming ? chosen.format.wantedKeys : undefined
+      return canSkim(chosen.facts) || messages >= messagesBeforeSkimming ? chosen.format.wantedKeys : undefined
     },
   }
 }
@@ -130,13 +130,14 @@ function read(data: Uint8Array): Json | undefined {
   return parseJson(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8'))
 }
 
-const doneText = '[DONE]'
-
-/** OpenAI's end of a stream, also sent by many others. */
+/** OpenAI's end of a stream, also sent by many others; white space around it is read as around JSON. */
 function isDone(data: Uint8Array): boolean {
-  if (data.length < doneText.length || data.length > doneText.length + 2) return false
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1').trim() === doneText
+  if (data.length > doneBytesMax) return false
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1').trim() === '[DONE]'
 }
+
+/** Most events are longer, and need not be looked at. */
+const doneBytesMax = 32
 
 /** Some streams send plain text under an event name (Replicate's `output`): only what begins like JSON, or has no name, is broken. */
 function isBroken(event: string | undefined, data: Uint8Array): boolean {

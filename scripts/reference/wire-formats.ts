@@ -17,6 +17,7 @@ const paths: readonly (readonly [method: string, path: string])[] = [
   ['POST', '/v1/audio/transcriptions'],
   ['POST', '/v1/audio/speech'],
   ['POST', '/v1/moderations'],
+  ['POST', '/v1/decisions'],
   ['POST', '/v1/threads/{id}/runs'],
   ['GET', '/v1/responses/{id}'],
   ['GET', '/v1/models'],

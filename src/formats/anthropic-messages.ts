@@ -7,7 +7,7 @@ import type { RequestFacts, ResponseFacts } from '../exchange.ts'
 import { at, boolean, count, type Json, type JsonObject, number, object, strings, text } from '../json.ts'
 import { anthropicTier, anthropicUsage, overlaid, startUsage, usageOfIterations } from './anthropic-usage.ts'
 import type { Format } from './format.ts'
-import { errorOf, idText, learn, usageLesson } from './learn.ts'
+import { errorOf, idText, learn, present, usageLesson } from './learn.ts'
 import { endsWithAny, googleMethod } from './paths.ts'
 import { noBody, outputTypeOf, requestFacts } from './request.ts'
 
@@ -65,16 +65,30 @@ export function readMessage(facts: ResponseFacts, message: Json): ResponseFacts 
       return learn(facts, {
         ...identity(start),
         ...usageLesson(startUsage(start['usage']), start['usage']),
+        startOutputTokens: count(at(start, 'usage', 'output_tokens')),
         serviceTier: anthropicTier(start['usage']),
       })
     }
-    case 'message_delta':
-      return learn(facts, deltaLesson(facts, body))
+    case 'content_block_start':
+      return text(at(body, 'content_block', 'type')) === 'text' ? facts : afterStart(facts)
+    case 'content_block_delta':
+      return afterStart(facts)
+    case 'message_delta': {
+      const learnt = learn(facts, deltaLesson(facts, body))
+      return learnt.usage?.outputTokens === undefined ? learnt : afterStart(learnt)
+    }
     case 'message_stop':
       return learn(facts, { finished: true })
-    default:
-      return learn(facts, { error: errorOf(body) })
+    default: {
+      const error = errorOf(body)
+      return error === undefined ? facts : afterStart(learn(facts, { error }))
+    }
   }
+}
+
+/** From here on the first event's `output_tokens` is no count of the output. */
+export function afterStart(facts: ResponseFacts): ResponseFacts {
+  return facts.startOutputTokens === undefined ? facts : present({ ...facts, startOutputTokens: undefined })
 }
 
 function identity(message: JsonObject): ResponseFacts {

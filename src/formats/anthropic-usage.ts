@@ -78,8 +78,8 @@ export function overlaid(known: Usage | undefined, value: Json | undefined): Usa
 }
 
 /**
- * The usage of `message_start` without its `output_tokens`: the few tokens that it names are a placeholder, and the stream goes on to say
- * how many there were.
+ * The usage of `message_start` without its `output_tokens`: the few tokens that it names are a placeholder in a stream that goes on to say
+ * how many there were, or is cut before that (`startOutputTokens` for one that has no output at all).
  */
 export function startUsage(value: Json | undefined): Usage | undefined {
   const usage = object(value)

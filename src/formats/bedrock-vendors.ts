@@ -5,7 +5,7 @@
 import type { ResponseFacts, Usage } from '../exchange.ts'
 import { array, at, count, type Json, type JsonObject, object, string, text } from '../json.ts'
 import { readTextCompletion } from './anthropic-complete.ts'
-import { readMessage } from './anthropic-messages.ts'
+import { afterStart, readMessage } from './anthropic-messages.ts'
 import { converseLesson } from './bedrock-converse.ts'
 import { cohereUsage } from './cohere-usage.ts'
 import { idText, learn, sumOfKnown, usageOf, withFinish } from './learn.ts'
@@ -25,7 +25,8 @@ const vendors: readonly Vendor[] = [
   {
     name: 'anthropic messages',
     is: (inner) => /^(message|message_(start|delta|stop)|content_block_(start|delta|stop)|ping|error)$/.test(string(inner['type']) ?? ''),
-    read: readMessage,
+    // The metrics say the output, also of an answer that ended before it had any.
+    read: (facts, message) => afterStart(readMessage(facts, message)),
   },
   {
     name: 'anthropic text completions',

@@ -3,7 +3,7 @@
  *
  * Operations they name, from the GenAI conventions: chat, text_completion, generate_content, embeddings, invoke_agent. Of our own: rerank,
  * classify, image_generation, video_generation, transcription, translation, speech, moderation, ocr, count_tokens, list_models,
- * fetch_response, create_conversation; and unknown, for a stream that no format recognises.
+ * fetch_response, create_conversation; and unknown, for a stream that no format recognises or an answer of which only the usage is.
  */
 import { alephalpha } from './alephalpha.ts'
 import { anthropicComplete } from './anthropic-complete.ts'
@@ -25,6 +25,7 @@ import { openaiCompletions } from './openai-completions.ts'
 import { openaiEmbeddings } from './openai-embeddings.ts'
 import { openaiImages, openaiVideos } from './openai-images.ts'
 import { openaiModerations } from './openai-moderations.ts'
+import { openaiOther } from './openai-other.ts'
 import { openaiRealtime } from './openai-realtime.ts'
 import { openaiResponses } from './openai-responses.ts'
 import { replicate } from './replicate.ts'
@@ -68,6 +69,7 @@ export const formats: readonly Format[] = [
   openaiRealtime,
   storedResponses,
   models,
+  openaiOther,
 ]
 
 /** Paths repeat. So many are remembered before all are forgotten: those with an id in them come once. */

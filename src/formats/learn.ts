@@ -20,6 +20,11 @@ export function learn(facts: ResponseFacts, lesson: ResponseFacts): ResponseFact
   return learnt ?? facts
 }
 
+/** Whether only messages with one of the format's wanted keys can still teach something. */
+export function canSkim({ id, model, startOutputTokens }: ResponseFacts): boolean {
+  return id !== undefined && model !== undefined && startOutputTokens === undefined
+}
+
 /** Longer than any id seen; what an answer names is kept in every view of its record. */
 const textLengthMax = 2048
 const reasonLengthMax = 100

@@ -6,7 +6,7 @@
 import type { ResponseFacts } from '../exchange.ts'
 import { at, type Json, type JsonObject, object, text } from '../json.ts'
 import type { Format } from './format.ts'
-import { errorOf, idText, learn, namedError, usageLesson } from './learn.ts'
+import { errorOf, idText, learn, namedError, present, usageLesson } from './learn.ts'
 import { openaiUsage } from './openai-usage.ts'
 import { endsWithAny } from './paths.ts'
 import { noBody, openaiSettings, outputTypeOf, requestFacts } from './request.ts'
@@ -42,14 +42,27 @@ export const openaiResponses: Format = {
     if (body === undefined) return facts
     if (body['type'] === 'error') return learn(facts, { error: eventError(body) })
     const response = object(body['response'])
-    if (response !== undefined) return learn(facts, responseLesson(response))
-    return text(body['object'])?.startsWith('response') ? learn(facts, responseLesson(body)) : learn(facts, { error: errorOf(body) })
+    if (response !== undefined) return learnResponse(facts, response)
+    // What has no type is no event but the response itself, also from servers that leave out its `object`.
+    return body['type'] === undefined ? learnResponse(facts, body) : learn(facts, { error: errorOf(body) })
   },
 }
 
 /** `{type: 'error', code, message}`, or with an object around them as some servers send it. */
 export function eventError(body: JsonObject): ResponseFacts['error'] {
   return errorOf(body) ?? namedError(idText(body['code']) ?? 'error', text(body['message']))
+}
+
+/**
+ * The response of a terminal event is the one that was billed. Perplexity's agent begins with the preset that was asked for as its model
+ * and names the model that answered only there; GitHub Copilot gives each event another id.
+ */
+function learnResponse(facts: ResponseFacts, response: JsonObject): ResponseFacts {
+  const lesson = responseLesson(response)
+  if (lesson.finished !== true) return learn(facts, lesson)
+  const { id = facts.id, model = facts.model } = lesson
+  const known = id === facts.id && model === facts.model ? facts : present({ ...facts, id: undefined, model: undefined })
+  return learn(known, { ...lesson, id, model })
 }
 
 /** What a response object says. */

@@ -1,7 +1,7 @@
 /** Which framing a response body has, and its framer. Adding a framing is one file and one entry in `framers`. */
 import type { Framing } from '../exchange.ts'
 import { asBuffer, isSpace } from './bytes.ts'
-import { createEventstreamFramer } from './eventstream.ts'
+import { beginsEventstream, createEventstreamFramer } from './eventstream.ts'
 import type { Framer, FramerOptions } from './framer.ts'
 import { createJsonArrayFramer } from './json-array.ts'
 import { createNdjsonFramer } from './ndjson.ts'
@@ -43,7 +43,7 @@ const binaryType = /^(?:audio|image|video|font|multipart)\/|^application\/(?:pdf
 const jsonType = /^(?:application|text)\/(?:[^/]+\+)?json$/
 
 /**
- * The framing of a body by its Content-Type and the bytes it begins with (decoded, if it has a Content-Encoding; eight are enough, none
+ * The framing of a body by its Content-Type and the bytes it begins with (decoded, if it has a Content-Encoding; twelve are enough, none
  * are needed where the type is plain). `arrayStream` says that a JSON array at this path is sent element by element.
  *
  * The first bytes win where they leave no doubt, because some upstreams mislabel: `data:` begins no JSON, and `{` no event.
@@ -64,14 +64,16 @@ export function chooseFraming(body: {
   const json = body.arrayStream ? 'json-array' : 'whole'
   if (beginning === 'array' || jsonType.test(type)) return json
   if (type === 'text/event-stream') return 'sse'
+  if (beginning === 'frame') return 'eventstream'
   return beginning === 'nothing' ? json : 'none'
 }
 
 const fieldNames = ['data:', 'event:', 'id:', 'retry:']
 
 /** What the bytes after a byte order mark and white space look like. Also a part of a field's name counts: no JSON begins like one. */
-function beginningOf(firstBytes: Uint8Array): 'event' | 'object' | 'array' | 'nothing' | 'other' {
+function beginningOf(firstBytes: Uint8Array): 'event' | 'object' | 'array' | 'frame' | 'nothing' | 'other' {
   const bytes = asBuffer(firstBytes)
+  if (beginsEventstream(bytes)) return 'frame'
   let start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   while (isSpace(bytes[start])) start++
   const text = bytes.toString('latin1', start, start + 8)

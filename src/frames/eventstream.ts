@@ -90,6 +90,11 @@ export function createEventstreamFramer(options: FramerOptions): Framer {
   }
 }
 
+/** Whether a message of this framing begins here: lengths with their own checksum leave no doubt. */
+export function beginsEventstream(bytes: Buffer): boolean {
+  return bytes.length >= preludeBytes && readPrelude(bytes) !== undefined
+}
+
 function readPrelude(source: Buffer): Prelude | undefined {
   if (crc32(source, 0, lengthsBytes) !== source.readUInt32BE(lengthsBytes)) return undefined
   const totalBytes = source.readUInt32BE(0)

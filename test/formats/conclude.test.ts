@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { createFold } from '../../src/fold.ts'
 import { chatBody, concluded, cut, ending, type Given, left, opening, stopped, streamed, usage } from './exchanges.ts'
 import { fixtures } from './fixtures/index.ts'
 
@@ -158,6 +159,40 @@ describe('a concluded exchange', () => {
       fixture.requestFacts,
       { ...fixture.facts, finishReasons: reasons, finished: true },
     ])
+  })
+
+  it('is a stream where a body under the name of one JSON text is a text for each line', () => {
+    const lines = [
+      { model: 'weir', message: { content: 'a' }, done: false },
+      { model: 'weir', message: { content: '' }, done: true, done_reason: 'stop', prompt_eval_count: 5, eval_count: 2 },
+    ]
+    const at = (path: string, body: string) => concluded({ opening: { path }, body })
+    const text = lines.map((line) => JSON.stringify(line)).join('\r\n')
+    const exchange = at('/api/chat', `\ufeff${text}\n`)
+    expect([exchange.ending.streamed, exchange.ending.framing, exchange.notes]).toEqual([true, 'ndjson', []])
+    expect(exchange.response).toEqual({ model: 'weir', finishReasons: ['stop'], usage, finished: true })
+    expect(at('/api/chat', `${text}\n{"bro`).notes).toEqual(['parse_error'])
+    expect(at('/tickets', '{"a":1}\n{"a":2}').inference).toBe(false)
+  })
+
+  it('of a stream that its upstream ended before any output has the output that its beginning names', () => {
+    const of = (kind: 'answered' | 'client-aborted', ...messages: readonly object[]) => {
+      const fold = createFold('POST', '/v1/messages', {})
+      const start = { type: 'message_start', message: { id: 'm', model: 'c', usage: { input_tokens: 9, output_tokens: 2 } } }
+      for (const message of [start, ...messages]) fold.message(undefined, Buffer.from(JSON.stringify(message)))
+      const response = fold.facts() ?? {}
+      return concluded({ opening: { path: '/v1/messages' }, ending: streamed(response, { format: fold.format, outcome: { kind } }) })
+        .response
+    }
+    const block = { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }
+    const ended = { id: 'm', model: 'c', usage: { inputTokens: 9, outputTokens: 2 } }
+    expect([of('answered', block), of('answered', block, { type: 'content_block_stop', index: 0 })]).toEqual([ended, ended])
+    const unknown = { inputTokens: 9 }
+    expect(of('client-aborted', block)?.usage).toEqual(unknown)
+    expect(of('answered', block, { type: 'content_block_delta', delta: { text: 'a' } })?.usage).toEqual(unknown)
+    expect(of('answered', { ...block, content_block: { type: 'redacted_thinking' } })?.usage).toEqual(unknown)
+    expect(of('answered', { type: 'error', error: { type: 'overloaded_error' } })?.usage).toEqual(unknown)
+    expect(of('answered', block, { type: 'message_delta', delta: {}, usage: { output_tokens: 7 } })?.usage?.outputTokens).toBe(7)
   })
 
   it('never throws on bytes of any kind', () => {

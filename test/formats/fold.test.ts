@@ -61,6 +61,13 @@ describe('a fold', () => {
     ])
   })
 
+  it.each(['[DONE]', ' [DONE]\r', '   [DONE]  \t'])('ends with %j', (end) => {
+    const fold = createFold('POST', '/v1/chat/completions', {})
+    fold.message(undefined, bytes(chunk({ id: 'c1', model: 'm' })))
+    fold.message(undefined, bytes(end))
+    expect([fold.facts()?.finished, fold.notes]).toEqual([true, []])
+  })
+
   it('begins with what the head says', () => {
     const fold = createFold('POST', '/model/weir/invoke', { 'x-amzn-bedrock-input-token-count': '7' })
     expect(fold.facts()).toStrictEqual({ usage: { inputTokens: 7 } })

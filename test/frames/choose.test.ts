@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { chooseFraming } from '../../src/frames/choose.ts'
+import { event } from './encode.ts'
 
 function choose(contentType: string | undefined, firstBytes: string, arrayStream = false): string {
   return chooseFraming({ contentType, arrayStream, firstBytes: Buffer.from(firstBytes) })
@@ -53,6 +54,16 @@ describe('the framing of a body', () => {
       ])
     },
   )
+
+  it.each([undefined, 'application/octet-stream'])('of type %j is an event-stream where it begins with a whole prelude', (type) => {
+    const message = event('chunk', '{}')
+    const told = (firstBytes: Buffer) => chooseFraming({ contentType: type, arrayStream: false, firstBytes })
+    const broken = Buffer.from(message)
+    broken[8] = (broken[8] as number) ^ 1
+    expect([message, message.subarray(0, 12), message.subarray(0, 11), broken].map(told)).toEqual([
+      ...['eventstream', 'eventstream', 'none', 'none'],
+    ])
+  })
 
   it('is that of its first bytes where an upstream mislabels it', () => {
     expect(['application/json', 'application/x-ndjson', 'text/html'].map((type) => choose(type, 'data: {"a":1}\n\n'))).toEqual([

@@ -147,6 +147,13 @@ describe('a decoder', () => {
     },
   )
 
+  it.each(['{"a":1}', ' \n[1]', 'data: {}\n\n', '\ufeffevent: a\n\n'])('of gzip takes %j, which is none, as it is', async (plain) => {
+    const body = Buffer.from(plain)
+    expect(await decode('gzip', bytewise(body))).toEqual({ data: body, notes: [] })
+    expect(decodeWhole('gzip', body, 1e6)).toEqual(body)
+    expect(decodeWhole('gzip', body, body.length - 1)).toBe('limit_hit')
+  })
+
   // All bits set: a block of a type that does not exist, in each of them.
   it.each([
     ['gzip', gzipSync(text, { finishFlush: constants.Z_SYNC_FLUSH })],
