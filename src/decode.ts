@@ -57,7 +57,8 @@ const codingsMax = 2
 
 /** The codings in the order in which they are to be undone: the last one applied comes first. */
 function codingsOf(encoding: string | undefined): readonly Coding[] | undefined {
-  const names = (encoding ?? '').split(',').map((name) => name.trim().toLowerCase())
+  if (encoding === undefined) return []
+  const names = encoding.split(',').map((name) => name.trim().toLowerCase())
   const applied = names.filter((name) => name !== '' && name !== 'identity').map((name) => codings.get(name))
   const known = applied.filter((coding) => coding !== undefined)
   return known.length === applied.length && known.length <= codingsMax ? known.reverse() : undefined

@@ -66,8 +66,8 @@ const usageParts = [
 
 /** The object without its undefined keys. */
 export function present<T extends object>(fields: T): T {
-  const kept: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(fields)) if (value !== undefined) kept[key] = value
+  const kept: Partial<T> = {}
+  for (const key in fields) if (fields[key] !== undefined) kept[key] = fields[key]
   return kept as T
 }
 

@@ -2,7 +2,8 @@
  * What must not be lost, in one SQLite file and one transaction for each batch: the rows of the ledger, the telemetry made of them, and the
  * counts they changed. So a kill leaves all of an exchange or nothing. What cannot be written waits, bounded, and is tried again.
  * Measured: 10 µs a row, 18 µs for a row that is opened and closed in two batches; a table with rowid and `INSERT OR REPLACE` were faster
- * than WITHOUT ROWID and upsert.
+ * than WITHOUT ROWID and upsert. Larger pages, rarer checkpoints and several rows to a statement save about a microsecond: binding the columns
+ * is what a row costs.
  */
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'

@@ -5,7 +5,7 @@ import type { Encoding, PacketSink, Signal } from './packet.ts'
 export interface GatherOptions<Entry> {
   readonly signal: Signal
   readonly encoding: Encoding
-  /** The SDK's serializer of a whole export request. */
+  /** Makes a whole export request. */
   readonly serialize: (entries: Entry[]) => Uint8Array | undefined
   readonly addPacket: PacketSink
   /** Records in one packet. */

@@ -21,6 +21,7 @@ import type { ExporterName, Protocol, SamplerName, TelemetryPlan } from './envir
 import { createMetricExporter } from './exporters.ts'
 import { createGathering, type Gathering, spanProcessorOf } from './gather.ts'
 import type { Meter } from './meter.ts'
+import { encodeSpans } from './otlp-spans.ts'
 import type { PacketSink, Signal, Spool } from './packet.ts'
 import { createProducer } from './producer.ts'
 import { createSender, type Sender } from './sender.ts'
@@ -175,11 +176,8 @@ interface Traces {
 
 async function createTraces(options: TelemetryOptions, resource: Resource): Promise<Traces> {
   const { plan } = options
-  const [sdk, { ProtobufTraceSerializer, JsonTraceSerializer }] = await Promise.all([
-    import('@opentelemetry/sdk-trace'),
-    import('@opentelemetry/otlp-transformer'),
-  ])
-  const serializers = { protobuf: ProtobufTraceSerializer, json: JsonTraceSerializer }
+  const [sdk, { JsonTraceSerializer }] = await Promise.all([import('@opentelemetry/sdk-trace'), import('@opentelemetry/otlp-transformer')])
+  const serializers = { protobuf: { serializeRequest: encodeSpans }, json: JsonTraceSerializer }
   const lane = plan.traces.includes('otlp') ? await createLane<ReadableSpan>(options, 'traces', plan.traceProtocol, serializers) : undefined
   const spanProcessors: SpanProcessor[] = lane === undefined ? [] : [spanProcessorOf(lane.gathering)]
   if (plan.traces.includes('console')) spanProcessors.push(new sdk.SimpleSpanProcessor({ exporter: new sdk.ConsoleSpanExporter() }))

@@ -291,6 +291,31 @@ describe('attribution by', () => {
   })
 })
 
+describe('a host, a path and a model that were seen before', () => {
+  it('leave every other evidence its say, whichever came first', () => {
+    const place = { host: 'seen.internal', path: '/again/groq/v1/chat/completions', requestModel: 'claude-sonnet-5' }
+    const said = { ...place, responseHeaders: { 'x-ppl-region': 'iad' } }
+    expect([place, said, place].map((evidence) => by(evidence).rule)).toEqual(['segment:groq', 'sends:x-ppl-region', 'segment:groq'])
+    expect(by({ ...place, format: 'ollama' }).rule).toBe('format:ollama')
+    expect(by({ ...said, routeProvider: 'my.own' }).provider).toBe('my.own')
+  })
+
+  it('are told from their like, however many there were', () => {
+    const model = (requestModel: string) => ({ host: 'seen.internal', path: '/v1/chat/completions', requestModel })
+    const seen = Array.from({ length: 1200 }, (_, index) => by({ ...model('gpt-5'), path: `/threads/${index}/groq/` }).provider)
+    expect(new Set(seen)).toEqual(new Set(['groq']))
+    expect(['gpt-5', 'claude-sonnet-5', undefined, 'gemini-3'].map((name) => by(model(name as string)).provider)).toEqual([
+      'openai',
+      'anthropic',
+      'openai',
+      'gcp.gemini',
+    ])
+    const others = [{}, { basePath: '/mistral' }, { host: 'api.x.ai' }, { path: '/cohere/v1/chat' }]
+    const providers = others.map((other) => by({ ...model('llama'), ...other }).provider)
+    expect(providers).toEqual(['openai', 'mistral_ai', 'x_ai', 'cohere'])
+  })
+})
+
 describe('the table', () => {
   /** Evidence that fits this row and as little else as may be. */
   function evidenceFor(rule: (typeof rules)[number]): Evidence | undefined {
