@@ -1,9 +1,9 @@
 /** Rates over time, and how long answers took. */
 import type { DatabaseSync } from 'node:sqlite'
+import type { Range } from '../range.ts'
 import type { Latency, ProviderSeries, Quantiles, Series } from './answers.ts'
 import { inRange, isZeroUsage } from './fragments.ts'
 import { addTo, type Buckets, bucketSql, quantilesOf } from './quantiles.ts'
-import type { Range } from './range.ts'
 
 /** A row left open by a killed process has no end: it counts where it began. */
 const at = 'coalesce(ended_at, started_at)'

@@ -7,7 +7,6 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Exchange, Opening } from '../../src/exchange.ts'
 import { openForReading, ReadingError } from '../../src/reading/open.ts'
 import { bucketOf, quantilesOf } from '../../src/reading/quantiles.ts'
-import { momentOf, rangeOf } from '../../src/reading/range.ts'
 import { createReader } from '../../src/reading/reader.ts'
 import { readRequest, readRequests } from '../../src/reading/requests.ts'
 import { readLatency, readSeries } from '../../src/reading/series.ts'
@@ -284,29 +283,6 @@ describe('a list of requests', () => {
     const { database } = await ledgerOf(mixed)
     expect(readRequest(database, 'a')).toMatchObject({ id: 'a', framing: 'sse', server_port: 443, cost: 0.25 })
     expect(readRequest(database, 'nobody')).toBeNull()
-  })
-})
-
-describe('times as people write them', () => {
-  const now = Date.UTC(2026, 10, 23, 12)
-  it.each([
-    ['15m', now - 900_000],
-    ['1.5h', now - 5_400_000],
-    ['30d', now - 30 * 86_400_000],
-    ['2026-11-23T08:00:00Z', Date.UTC(2026, 10, 23, 8)],
-    ['2026-11-23 08:00+02:00', Date.UTC(2026, 10, 23, 6)],
-    ['2026-11-23', new Date(2026, 10, 23).getTime()],
-  ])('%s', (text, expected) => {
-    expect(momentOf(text, now)).toBe(expected)
-  })
-
-  it.each(['yesterday', '15', '15 fortnights', '2026-13-01', '2026', ''])('%j is refused', (text) => {
-    expect(() => momentOf(text, now)).toThrow(`${JSON.stringify(text)} is no time. Write how long ago (15m, 24h, 30d) or a date`)
-  })
-
-  it('are refused in the wrong order', () => {
-    expect(() => rangeOf({ since: '1h', until: '2h' }, now, '24h')).toThrow('The range is empty: since is not before until.')
-    expect(rangeOf({}, now, '24h')).toEqual({ sinceMs: now - 86_400_000, untilMs: now })
   })
 })
 
