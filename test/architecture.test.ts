@@ -61,7 +61,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   demo: ['exchange', 'json', 'reading'],
   replay: ['exchange', 'json', 'conclude', 'config', 'decode', 'fold', 'formats', 'frames', 'observe', 'pricing', 'providers', 'recorder'],
   tail: ['reading'],
-  verify: ['exchange', 'json', 'ids', 'fold', 'frames'],
+  verify: ['exchange', 'json', 'ids', 'fold', 'frames', 'telemetry'],
   reconcile: ['ids', 'json', 'range', 'telemetry'],
 }
 const seesEverything = new Set(['main', 'cli', 'commands', 'tokenweir', 'recorder'])
