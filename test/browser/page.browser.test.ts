@@ -49,6 +49,17 @@ async function threadSeconds(page: Page): Promise<() => Promise<number>> {
   return async () => (await debug.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN
 }
 
+/** Whether a plot has a pixel of exactly that colour: `rgb(1, 2, 3)`. */
+const isDrawnIn = (page: Page, plot: string, colour: string) =>
+  page.evaluate(`(() => {
+    const plot = document.querySelector('#plot-${plot} canvas')
+    const copy = new OffscreenCanvas(plot.width, plot.height).getContext('2d', { willReadFrequently: true })
+    copy.drawImage(plot, 0, 0)
+    const pixels = new Uint32Array(copy.getImageData(0, 0, plot.width, plot.height).data.buffer)
+    const [red, green, blue] = '${colour}'.match(/\\d+/g)
+    return pixels.includes(((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0)
+  })()`)
+
 /** Two minutes ago, so that nothing leaves the range of five minutes while a test runs. */
 const recently = () => Date.now() - 120_000
 
@@ -285,6 +296,25 @@ describe.skipIf(!hasChromium)('the live page', () => {
         .locator('button')
         .evaluate((button) => button.matches(':focus')),
     ).toBe(true)
+  })
+
+  it.each(['light', 'dark'] as const)('has the colours of the theme, in the plots too, where the system is %s', async (colorScheme) => {
+    const stage = await setStage()
+    stage.record(trafficOver(240_000, 300))
+    const { page, problems } = await visit(stage, { colorScheme })
+    await poll(() => page.locator('#legend-tokens li').count()).toBe(5)
+    const colours = { light: ['rgb(245, 246, 248)', 'rgb(11, 98, 196)'], dark: ['rgb(15, 18, 22)', 'rgb(108, 178, 255)'] } as const
+    for (const theme of ['auto', 'light', 'dark', 'auto'] as const) {
+      await choose(page, 'theme', theme)
+      const [ground, accent] = colours[theme === 'auto' ? colorScheme : theme]
+      await poll(() => page.evaluate('getComputedStyle(document.documentElement).backgroundColor')).toBe(ground)
+      await poll(() => isDrawnIn(page, 'rate', accent)).toBe(true)
+      expect(await page.evaluate("getComputedStyle(document.querySelector('#legend-rate .swatch')).backgroundColor")).toBe(accent)
+    }
+    await choose(page, 'theme', 'auto')
+    await page.emulateMedia({ colorScheme: colorScheme === 'light' ? 'dark' : 'light' })
+    await poll(() => isDrawnIn(page, 'rate', colours[colorScheme === 'light' ? 'dark' : 'light'][1])).toBe(true)
+    expect(problems).toEqual([])
   })
 
   it('does not move anything while numbers change', async () => {

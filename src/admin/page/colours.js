@@ -1,7 +1,10 @@
+import { el } from './text.js'
+
 /** A provider keeps its colour wherever it stands, and from one visit to the next. The eight can be told apart by colour-blind people. */
 const count = 8
 const key = 'tokenweir.colours'
 const given = read()
+let probe
 
 function read() {
   try {
@@ -34,6 +37,9 @@ export function colourOf(provider) {
   return variable(`--series-${placeOf(provider)}`)
 }
 
+/** The colour itself: of the variable, a script would read both that it can be. */
 export function variable(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+  probe ??= document.body.appendChild(el('span', { hidden: '' }))
+  probe.style.color = `var(${name})`
+  return getComputedStyle(probe).color
 }
