@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { RowShape } from './row.ts'
 
 /** `user_version` of the file. A change of the tables raises it. */
-export const schemaVersion = 2
+export const schemaVersion = 3
 /** `application_id` of the file: "twer". Tells a ledger from any other SQLite file. */
 export const applicationId = 0x74776572
 
@@ -54,10 +54,14 @@ export function migrate(database: DatabaseSync, from: number, { start, end }: Ro
     for (const { name, type } of [...start, ...end]) {
       if (!known.has(name)) database.exec(`ALTER TABLE exchanges ADD COLUMN ${name} ${type}`)
     }
-    database.exec(`${internalTables} PRAGMA user_version = ${schemaVersion};`)
-    // The lines of rows that an earlier version wrote are out.
-    database.exec("INSERT INTO meta SELECT 'log_mark', ifnull(max(rowid), 0) FROM exchanges")
+    if (from === 1) {
+      database.exec(internalTables)
+      // The lines of rows that an earlier version wrote are out.
+      database.exec("INSERT INTO meta SELECT 'log_mark', ifnull(max(rowid), 0) FROM exchanges")
+    }
+    database.exec(`PRAGMA user_version = ${schemaVersion}`)
   })
+  if (from > 1) return
   const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count'])
   const pageBytes = Number(database.prepare('PRAGMA page_size').get()?.['page_size'])
   if (pages * pageBytes <= vacuumBytesMax) database.exec('PRAGMA auto_vacuum = INCREMENTAL; VACUUM')

@@ -269,11 +269,42 @@ describe.skipIf(!hasChromium)('the live page', () => {
     await live(page)
     await rows(page).first().click()
     const details = page.locator('#details')
-    await text(details).toContain('To the first chunk50 msFrom there to the end211 msAltogether261 ms')
+    await text(details).toContain(
+      'Request sent on1.0 msHead of the answer40 ms 39 ms laterFirst chunk50 ms 10 ms laterEnd261 ms 211 ms later',
+    )
     await text(details).toContain('Input20Output7Cache read–not reported')
     expect(await details.locator('a').getAttribute('href')).toBe('http://127.0.0.1:16686/trace/0af7651916cd43dd8448eb211c80319c')
+    expect(await page.locator('#details .times .stretch').evaluateAll((all) => all.map((each) => each.className))).toEqual(
+      ['send', 'wait', 'begin', 'flow'].map((kind) => `stretch ${kind}`),
+    )
     await shoot(page, 'details', false)
     expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
+  })
+
+  it('shows the times that are known of a request without an answer, and of one answered before it was sent on whole', async () => {
+    const stage = await setStage()
+    const unreached = { requestSentMs: undefined, responseHeadMs: undefined, firstChunkMs: undefined, endMs: 30 }
+    const early = { requestSentMs: 900, responseHeadMs: 20, firstChunkMs: 25, endMs: 1000 }
+    for (const [n, ending] of [early, unreached].entries())
+      stage.record([exchangeOf({ opening: { id: nextId(), startedAt: recently() + n }, ending })])
+    const { page } = await visit(stage)
+    await poll(() => rows(page).count()).toBe(2)
+    const shown = async (n: number) => {
+      await rows(page).nth(n).click()
+      await text(page.locator('#details h3').first()).toBe('Times')
+      const bar = await page.locator('#details .times .stretch').evaluateAll((all) => all.map((each) => each.className.split(' ')[1]))
+      const words = await page.locator('#details .pairs').first().textContent()
+      await page.keyboard.press('Escape')
+      return [bar, words]
+    }
+    expect(await shown(0)).toEqual([
+      ['wait'],
+      'Request sent on–not recordedHead of the answer–not recordedFirst chunk–no chunk cameEnd30 ms',
+    ])
+    expect(await shown(1)).toEqual([
+      ['send', 'begin', 'flow'],
+      'Request sent on900 msHead of the answer20 msFirst chunk25 ms 5.0 ms laterEnd1.00 s 975 ms later',
+    ])
   })
 
   it('can be used with the keyboard alone', async () => {
