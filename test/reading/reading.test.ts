@@ -11,6 +11,7 @@ import { createReader } from '../../src/reading/reader.ts'
 import { readRequest, readRequests } from '../../src/reading/requests.ts'
 import { readLatency, readSeries } from '../../src/reading/series.ts'
 import { readSummary } from '../../src/reading/summary.ts'
+import { longMs } from '../../src/store/schema.ts'
 import { exchangeOf, failedExchangeOf, openingOf, otherExchangeOf } from '../sinks/exchange-of.ts'
 import { writeLedger } from './ledger-of.ts'
 
@@ -184,6 +185,37 @@ describe('a series', () => {
       firstChunkP50Ms: [expect.closeTo(50, 0), null, null],
       firstChunkP95Ms: [expect.closeTo(100, -1), null, null],
     })
+  })
+
+  it('has requests of any length where they ended', async () => {
+    const minutes = 60_000
+    const lasting = (id: string, startedMinutes: number, took: number, changes: Parameters<typeof exchangeOf>[0] = {}) =>
+      exchangeOf({ ...at(startedMinutes * 60, id), ...changes, ending: { firstChunkMs: 50, endMs: took * minutes } })
+    const { database } = await ledgerOf([
+      lasting('a', 0, 100),
+      lasting('b', 0, 99), // ended before
+      lasting('c', 0, 160), // ended after
+      lasting('d', 89, 11, { response: {}, usageOutcome: 'missing', usageReason: 'not_requested' }),
+      lasting('e', 100, 10, { response: { usage: { inputTokens: 0, outputTokens: 0 } } }),
+      lasting('f', 50, 60, { response: {} }),
+      lasting('g', 105, 12),
+      lasting('h', 0, 130, { provider: 'anthropic' }),
+    ])
+    const bounds = { sinceMs: began + 100 * minutes, untilMs: began + 140 * minutes }
+    const series = readSeries(database, { range: bounds, bucketMs: 10 * minutes, providersMax: 8 })
+    expect([series.requests, series.zeroUsage, series.firstChunkP50Ms.map((value) => value !== null)]).toEqual([
+      [2, 3, 0, 1],
+      [1, 0, 0, 0],
+      [true, true, false, true],
+    ])
+    expect(series.providers).toEqual([
+      { provider: 'openai', tokens: [27, 27, 0, 0] },
+      { provider: 'anthropic', tokens: [0, 0, 0, 27] },
+    ])
+    const plan = database.prepare(
+      `EXPLAIN QUERY PLAN SELECT * FROM exchanges WHERE duration_ms > ${longMs} AND ended_at >= 1 AND ended_at < 2`,
+    )
+    expect(plan.all()).toMatchObject([{ detail: expect.stringContaining('USING INDEX exchanges_long') }])
   })
 
   it('moves its ends outwards to whole buckets', async () => {
