@@ -12,6 +12,16 @@ export interface Ids {
 
 const blockBytes = 4096
 
+/** The smallest id of that moment, in milliseconds since the epoch, or of any before 1970. */
+export function firstIdAt(epochMs: number): string {
+  return idOf(epochMs, '7000-8000-000000000000')
+}
+
+function idOf(epochMs: number, rest: string): string {
+  const time = Math.max(0, Math.floor(epochMs)).toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8, 12)}-${rest}`
+}
+
 export function createIds(): Ids {
   const block = Buffer.allocUnsafe(blockBytes)
   let at = blockBytes
@@ -33,11 +43,10 @@ export function createIds(): Ids {
     traceId: () => nonZero(16),
     spanId: () => nonZero(8),
     exchangeId(epochMs) {
-      const time = Math.floor(epochMs).toString(16).padStart(12, '0')
       const random = hex(10)
       // 0x8…0xb carries the RFC variant in the two top bits.
       const variant = ((Number.parseInt(random.charAt(3), 16) & 0x3) | 0x8).toString(16)
-      return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`
+      return idOf(epochMs, `7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`)
     },
   }
 }

@@ -3,15 +3,16 @@
  * itself has counted as dropped, expired or sent again explains that many differences of that kind; one more, and the records disagree.
  */
 
+import { firstIdAt } from './ids.ts'
 import { parseJson } from './json.ts'
+import type { OpenRange } from './range.ts'
 import { type Counters, countersOfText, type Totals } from './reconcile/counters.ts'
-import { firstIdAt, type Range } from './reconcile/range.ts'
 import { type Example, type Found, openScratch, type Scratch, type Snapshot, type Source } from './reconcile/scratch.ts'
 import { eachLine, seenInLog, spansOfJson } from './reconcile/spans.ts'
 
 export interface ReconcileOptions {
   readonly ledger: string
-  readonly range: Range
+  readonly range: OpenRange
   /** Files as the collector's file exporter writes them, opened one after the other; none: spans are not compared. */
   readonly spans: readonly AsyncIterable<Uint8Array>[]
   /** The sidecar's standard output; none: log lines are not compared. */
@@ -122,9 +123,9 @@ interface MetricsVerdict {
   readonly notCompared: readonly string[]
 }
 
-function compareMetrics({ byProvider, closed }: Snapshot, counters: Counters | undefined, { since, until }: Range): MetricsVerdict {
+function compareMetrics({ byProvider, closed }: Snapshot, counters: Counters | undefined, { sinceMs, untilMs }: OpenRange): MetricsVerdict {
   const none = (why: string): MetricsVerdict => ({ total: undefined, differences: [], notCompared: [why] })
-  if (since !== undefined || until !== undefined) return none('Metrics: counters know no time range; leave --since and --until out.')
+  if (sinceMs !== undefined || untilMs !== undefined) return none('Metrics: counters know no time range; leave --since and --until out.')
   if (counters === undefined)
     return none('Metrics: no sidecar answers on the admin port, and the ledger keeps no counters; give --metrics URL or FILE.')
   const expired = counters.total('tokenweir.ledger.expired')

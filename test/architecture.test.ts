@@ -37,6 +37,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   clock: [],
   roster: [],
   ids: [],
+  range: [],
   batch: ['exchange', 'recorder'],
   frames: ['exchange'],
   formats: ['exchange', 'json'],
@@ -55,13 +56,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['exchange', 'batch', 'config', 'json'],
   store: ['telemetry'],
   sinks: ['exchange', 'batch', 'config', 'telemetry', 'json', 'store'],
-  reading: ['store'],
-  admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks', 'reading'],
+  reading: ['range', 'store'],
+  admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks', 'range', 'reading'],
   demo: ['exchange', 'json', 'reading'],
   replay: ['exchange', 'json', 'conclude', 'config', 'decode', 'fold', 'formats', 'frames', 'observe', 'pricing', 'providers', 'recorder'],
   tail: ['reading'],
-  verify: ['exchange', 'json', 'ids', 'fold', 'frames'],
-  reconcile: ['json', 'telemetry'],
+  verify: ['exchange', 'json', 'ids', 'fold', 'frames', 'telemetry'],
+  reconcile: ['ids', 'json', 'range', 'telemetry'],
 }
 const seesEverything = new Set(['main', 'cli', 'commands', 'tokenweir', 'recorder'])
 const pure = (path: string) =>

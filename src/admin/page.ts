@@ -4,7 +4,7 @@ import { quantilesOf } from '../reading/quantiles.ts'
 import type { Reader } from '../reading/reader.ts'
 import type { LiveSink } from '../sinks/live.ts'
 import type { Family } from '../telemetry/meter.ts'
-import { type Access, noTokenSentence, refusalOf } from './access.ts'
+import { type Access, noTokenSentence, refusalOf, retryAfter } from './access.ts'
 import { apiRoutes } from './api.ts'
 import { createEvents } from './events.ts'
 import { pageDocument, pageRoutes } from './files.ts'
@@ -74,7 +74,7 @@ export function createPage(options: PageOptions): Page {
   const guarded = [...apiRoutes({ reader, now, state }), events.route].map(
     (route): AdminRoute => ({
       ...route,
-      answer: (request, response) => refusalOf(access.verdict(request)) ?? route.answer(request, response),
+      answer: (request, response) => refusalOf(access.judge(request).verdict) ?? route.answer(request, response),
     }),
   )
   return { routes: [...entrance(access), ...pageRoutes(), ...guarded], close: events.close }
@@ -85,24 +85,23 @@ function entrance(access: Access): readonly AdminRoute[] {
   const index = pageDocument('index.html')
   const login = pageDocument('login.html')
   const document = (request: IncomingMessage): AdminAnswer => {
-    const given = new URL(request.url ?? '/', 'http://admin').searchParams.get('token')
-    const cookie = access.session(given ?? undefined, request)
+    const given = new URL(request.url ?? '/', 'http://admin').searchParams.get('token') ?? undefined
+    const { verdict, session } = access.judge(request, given)
     // The token leaves the address bar, and with it the history, at once.
-    if (cookie !== undefined) return { status: 303, contentType: 'text/plain', body: '', headers: { location: '/', 'set-cookie': cookie } }
-    const verdict = access.verdict(request)
+    if (given !== undefined && session !== undefined)
+      return { status: 303, contentType: 'text/plain', body: '', headers: { location: '/', 'set-cookie': session() } }
     if (verdict === 'allowed') return index(200)
     if (verdict === 'no-token') return { status: 403, contentType: 'text/plain; charset=utf-8', body: `${noTokenSentence}\n` }
-    return login(401)
+    return verdict === 'limited' ? { ...login(429), headers: retryAfter } : login(401)
   }
-  const session = (request: IncomingMessage): AdminAnswer => {
-    const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-    const cookie = access.session(given, request)
-    if (cookie === undefined) return refusalOf(access.verdict(request)) ?? refusal(400, 'No token is set: there is nothing to log in to.')
-    return { ...jsonAnswer(200, { session: true }), headers: { 'set-cookie': cookie } }
+  const enter = (request: IncomingMessage): AdminAnswer => {
+    const { verdict, session } = access.judge(request)
+    if (session !== undefined) return { ...jsonAnswer(200, { session: true }), headers: { 'set-cookie': session() } }
+    return refusalOf(verdict) ?? refusal(400, 'No token was sent, or none is set: there is nothing to log in to.')
   }
   return [
     { path: '/', answer: document },
-    { path: '/api/session', method: 'POST', answer: session },
+    { path: '/api/session', method: 'POST', answer: enter },
   ]
 }
 

@@ -1,6 +1,7 @@
 /** The query of a request for data → what to ask the ledger, or the sentence that mends it. */
+
+import { MomentError, type Range, rangeOf } from '../range.ts'
 import { type Dimension, dimensions, outcomes, type RequestFilter } from '../reading/answers.ts'
-import { MomentError, type Range, rangeOf } from '../reading/range.ts'
 
 /** Answered 400 with its message. */
 export class ParameterError extends Error {

@@ -1,7 +1,8 @@
 /** `tokenweir reconcile`: compares the ledger with the spans that a collector has, the log lines and the metrics. */
 import { createReadStream, existsSync } from 'node:fs'
 import type { Config } from '../config.ts'
-import { type CommandContext, complain, exit, painter, refuse } from './context.ts'
+import { momentHelp, type OpenRange, openRangeOf } from '../range.ts'
+import { type CommandContext, complain, exit, explain, painter, refuse } from './context.ts'
 
 interface Options {
   readonly since?: string
@@ -17,56 +18,49 @@ const examplesMax = { text: 20, json: 1_000_000 } as const
 const scrapeMsMax = 5000
 
 export function reconcileCommand(context: CommandContext): void {
-  const { program, env, io, flags, end } = context
+  const { program, env, io, flags, end, refuseUse } = context
   program
     .command('reconcile')
     .description('compare the ledger with spans, log lines and metrics; exit 1 when they differ')
-    .option('--since <time>', 'requests from then on: 2026-11-23T08:00Z, or 15m, 2h, 7d ago')
-    .option('--until <time>', 'requests before then')
+    .option('--since <when>', `requests from then on: ${momentHelp}`)
+    .option('--until <when>', 'requests before then, written as --since')
     .option('--spans <file...>', "JSON lines of the collector's file exporter")
     .option('--log <file...>', "the sidecar's standard output; - is standard input")
     .option('--metrics <source>', 'URL or file of its metrics (default: its admin port, else what the ledger keeps)')
     .option('--json', 'everything, for programs')
     .action(async (options: Options) => {
+      let range: OpenRange
+      try {
+        range = openRangeOf(options, Date.now())
+      } catch (error) {
+        return refuseUse(explain(error))
+      }
       const { loadConfig } = await import('../config.ts')
       const loaded = await loadConfig({ flags: flags(), env, readFile: io.readFile, upstreamNeeded: false })
       if ('errors' in loaded) return end(await refuse(loaded.errors, env, io))
-      const problem = await problemOf(options, loaded.config)
+      const problem = problemOf(options, loaded.config)
       if (problem !== undefined) {
         complain(io, env, problem)
         return end(exit.refused)
       }
-      end((await run(options, loaded.config, context)) ? exit.done : exit.failed)
+      end((await run(options, range, loaded.config, context)) ? exit.done : exit.failed)
     })
 }
 
 /** What is wrong with the arguments, in a sentence. */
-async function problemOf(options: Options, { ledger }: Config): Promise<string | undefined> {
-  const { momentOf } = await import('../reconcile/range.ts')
-  for (const name of ['since', 'until'] as const) {
-    const text = options[name]
-    if (text !== undefined && momentOf(text, Date.now()) === undefined) {
-      return `--${name}: ${JSON.stringify(text)} is no time. Give a date such as 2026-11-23T08:00Z, or how long ago: 15m, 2h, 7d.`
-    }
-  }
+function problemOf(options: Options, { ledger }: Config): string | undefined {
   if (!existsSync(ledger)) return `--ledger: The file ${JSON.stringify(ledger)} does not exist.`
   const absent = [...(options.spans ?? []), ...(options.log ?? [])].find((name) => name !== '-' && !existsSync(name))
   return absent === undefined ? undefined : `The file ${JSON.stringify(absent)} does not exist.`
 }
 
-async function run(options: Options, config: Config, { io, env }: CommandContext): Promise<boolean> {
-  const [{ reconcile }, { describeReconciliation }, { momentOf }] = await Promise.all([
-    import('../reconcile.ts'),
-    import('../reconcile/print.ts'),
-    import('../reconcile/range.ts'),
-  ])
+async function run(options: Options, range: OpenRange, config: Config, { io, env }: CommandContext): Promise<boolean> {
+  const [{ reconcile }, { describeReconciliation }] = await Promise.all([import('../reconcile.ts'), import('../reconcile/print.ts')])
   const { metrics, isRunning } = await metricsOf(options.metrics, config)
-  const now = Date.now()
-  const moment = (text: string | undefined) => (text === undefined ? undefined : momentOf(text, now))
   const open = (name: string) => (name === '-' ? process.stdin : createReadStream(name, { highWaterMark: 1 << 20 }))
   const result = await reconcile({
     ledger: config.ledger,
-    range: { since: moment(options.since), until: moment(options.until) },
+    range,
     spans: (options.spans ?? []).map(open),
     logs: (options.log ?? []).map(open),
     metrics,

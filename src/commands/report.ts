@@ -1,7 +1,7 @@
 /** `tokenweir report`: what the ledger says about a stretch of time, by provider, model, caller, route or day. */
 import type { DatabaseSync } from 'node:sqlite'
+import { momentHelp, type Range, rangeOf } from '../range.ts'
 import type { Dimension, Summary } from '../reading/answers.ts'
-import type { Range } from '../reading/range.ts'
 import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter, refuse } from './context.ts'
 
 interface ReportOptions {
@@ -20,8 +20,8 @@ export function reportCommand({ program, env, io, flags, end, refuseUse }: Comma
     .command('report')
     .description('tokens, cost, requests and streams without usage, out of the ledger')
     .option('--by <what>', 'provider, model, caller, route or day; several with commas (default provider)', several)
-    .option('--since <when>', `how long ago (15m, 24h, 30d) or a date (default ${usualSince})`)
-    .option('--until <when>', 'as --since (default now)')
+    .option('--since <when>', `${momentHelp} (default ${usualSince})`)
+    .option('--until <when>', 'before then, written as --since (default now)')
     .option('--json', 'print JSON')
     .option('--csv', 'print comma-separated values, with a header')
     .addHelpText(
@@ -40,7 +40,6 @@ Examples:
       if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)
       if (options.json && options.csv) return refuseUse('--json and --csv contradict each other. Take one away.')
       const { dimensions } = await import('../reading/answers.ts')
-      const { rangeOf } = await import('../reading/range.ts')
       const by = (options.by ?? ['provider']) as readonly Dimension[]
       const stranger = by.find((one) => !dimensions.includes(one))
       if (stranger !== undefined) return refuseUse(`--by ${JSON.stringify(stranger)} is none of ${dimensions.join(', ')}.`)

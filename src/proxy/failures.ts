@@ -60,9 +60,14 @@ export function sendUnreachable(response: ServerResponse, reason: UnreachableRea
   return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentences[reason])
 }
 
-/** Answers with a JSON body `{error: {type, message}}`, the shape that most LLM clients show. Returns the status. */
+/** JSON `{error: {type, message}}`, the shape that most LLM clients show. */
+export function errorBody(code: string, message: string): string {
+  return JSON.stringify({ error: { type: `tokenweir_${code}`, message: `tokenweir: ${message}` } })
+}
+
+/** Answers with an `errorBody`. Returns the status. */
 export function sendError(response: ServerResponse, status: number, code: string, message: string): number {
-  const body = JSON.stringify({ error: { type: `tokenweir_${code}`, message: `tokenweir: ${message}` } })
+  const body = errorBody(code, message)
   response.shouldKeepAlive = false
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',

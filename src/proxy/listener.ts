@@ -3,7 +3,7 @@ import http from 'node:http'
 import type { Socket } from 'node:net'
 import { Gauge } from '../batch.ts'
 import type { Address } from '../config.ts'
-import { errorHeader } from './failures.ts'
+import { errorBody, errorHeader } from './failures.ts'
 import type { Forwarder } from './forwarder.ts'
 import { isUpgrade } from './upgrade.ts'
 
@@ -120,7 +120,7 @@ function answerClientError(socket: Socket, code: string | undefined): void {
 }
 
 function answerRaw(socket: Socket, status: number, code: string, message: string): void {
-  const body = JSON.stringify({ error: { type: `tokenweir_${code}`, message: `tokenweir: ${message}` } })
+  const body = errorBody(code, message)
   socket.on('error', () => undefined)
   socket.end(
     `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +

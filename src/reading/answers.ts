@@ -1,5 +1,5 @@
 /** What the ledger can be asked, and what it answers. Types only: they cross from the reading thread as they are. */
-import type { Range } from './range.ts'
+import type { Range } from '../range.ts'
 
 /** `model` is the one that was asked for, or else the one that answered; `day` is the day of the start, in this machine's zone. */
 export type Dimension = 'provider' | 'model' | 'caller' | 'route' | 'day'

@@ -1,14 +1,18 @@
 /** Rates over time, and how long answers took. */
 import type { DatabaseSync } from 'node:sqlite'
+import type { Range } from '../range.ts'
+import { longMs } from '../store/schema.ts'
 import type { Latency, ProviderSeries, Quantiles, Series } from './answers.ts'
 import { inRange, isZeroUsage } from './fragments.ts'
 import { addTo, type Buckets, bucketSql, quantilesOf } from './quantiles.ts'
-import type { Range } from './range.ts'
 
 /** A row left open by a killed process has no end: it counts where it began. */
 const at = 'coalesce(ended_at, started_at)'
-/** Rows are found by when they began; an answer that took longer than this before the range is not in its series. */
-const longestMs = 600_000
+/** Of requests that ended in the range: most are found by when they began, no longer before it than that; those that took longer, by their end. */
+const ways = [
+  `started_at >= :since - ${longMs} AND started_at < :until AND ${at} >= :since AND ${at} < :until AND end_reason IS NOT NULL`,
+  `duration_ms > ${longMs} AND ended_at >= :since AND ended_at < :until AND started_at < :since - ${longMs}`,
+]
 
 export interface SeriesQuestion {
   readonly range: Range
@@ -21,16 +25,16 @@ export function readSeries(database: DatabaseSync, { range, bucketMs, providersM
   const sinceMs = Math.floor(range.sinceMs / bucketMs) * bucketMs
   const untilMs = Math.ceil(range.untilMs / bucketMs) * bucketMs
   const length = Math.round((untilMs - sinceMs) / bucketMs)
-  const where = `started_at >= :since - ${longestMs} AND started_at < :until AND ${at} >= :since AND ${at} < :until AND end_reason IS NOT NULL`
   const index = `CAST((${at} - :since) / ${bucketMs} AS INTEGER)`
   const bounds = { since: sinceMs, until: untilMs }
-  const rows = database
-    .prepare(
-      `SELECT ${index} AS i, provider, count(*) AS requests, sum(error_type IS NOT NULL) AS errors, sum(${isZeroUsage}) AS zero_usage,
-       total(input_tokens) + total(output_tokens) AS tokens, count(coalesce(input_tokens, output_tokens)) AS reported
-       FROM exchanges WHERE ${where} GROUP BY 1, 2`,
+  const counted = (what: string, condition = 'TRUE') =>
+    ways.flatMap((way) =>
+      database.prepare(`SELECT ${index} AS i, ${what} FROM exchanges WHERE ${way} AND ${condition} GROUP BY 1, 2`).all(bounds),
     )
-    .all(bounds) as unknown as readonly SeriesRow[]
+  const rows = counted(
+    `provider, count(*) AS requests, sum(error_type IS NOT NULL) AS errors, sum(${isZeroUsage}) AS zero_usage,
+     total(input_tokens) + total(output_tokens) AS tokens, count(coalesce(input_tokens, output_tokens)) AS reported`,
+  ) as unknown as readonly SeriesRow[]
   const zeros = () => new Array<number>(length).fill(0)
   const requests = zeros()
   const errors = zeros()
@@ -41,12 +45,10 @@ export function readSeries(database: DatabaseSync, { range, bucketMs, providersM
     zeroUsage[row.i] = (zeroUsage[row.i] ?? 0) + row.zero_usage
   }
   const firstChunk = quantilesByBucket(
-    database
-      .prepare(
-        `SELECT ${index} AS i, ${bucketSql('time_to_first_chunk_ms')} AS bucket, count(*) AS count
-         FROM exchanges WHERE ${where} AND time_to_first_chunk_ms IS NOT NULL GROUP BY 1, 2`,
-      )
-      .all(bounds) as unknown as readonly { i: number; bucket: number; count: number }[],
+    counted(
+      `${bucketSql('time_to_first_chunk_ms')} AS bucket, count(*) AS count`,
+      'time_to_first_chunk_ms IS NOT NULL',
+    ) as unknown as readonly BucketRow[],
     length,
   )
   return {
@@ -62,6 +64,12 @@ export function readSeries(database: DatabaseSync, { range, bucketMs, providersM
   }
 }
 
+interface BucketRow {
+  readonly i: number
+  readonly bucket: number
+  readonly count: number
+}
+
 interface SeriesRow {
   readonly i: number
   readonly provider: string | null
@@ -75,25 +83,26 @@ interface SeriesRow {
 /** The providers with most tokens by name, the others as one. Those that never reported any count too, at the end. */
 function byProvider(rows: readonly SeriesRow[], length: number, providersMax: number): Pick<Series, 'providers' | 'others'> {
   const found = new Map<string | null, { total: number; reported: number; tokens: (number | null)[] }>()
-  const blank = () => new Array<number | null>(length).fill(0)
   for (const { i, provider, tokens, reported } of rows) {
     let entry = found.get(provider)
-    if (entry === undefined) found.set(provider, (entry = { total: 0, reported: 0, tokens: blank() }))
-    entry.tokens[i] = reported === 0 ? null : tokens
+    if (entry === undefined) found.set(provider, (entry = { total: 0, reported: 0, tokens: [] }))
+    entry.tokens[i] = reported === 0 ? (entry.tokens[i] ?? null) : (entry.tokens[i] ?? 0) + tokens
     entry.total += tokens
     entry.reported += reported
   }
+  /** Where no request ended, none were used. */
+  const whole = (tokens: readonly (number | null)[]) => Array.from({ length }, (_, i) => (tokens[i] === undefined ? 0 : tokens[i]))
   const ranked = [...found]
     .filter(([provider, { reported }]) => provider !== null || reported > 0)
     .sort(([a, x], [b, y]) => y.total - x.total || ((a ?? '') < (b ?? '') ? -1 : 1))
-  const providers = ranked.slice(0, providersMax).map(([provider, { tokens }]): ProviderSeries => ({ provider, tokens }))
+  const providers = ranked.slice(0, providersMax).map(([provider, { tokens }]): ProviderSeries => ({ provider, tokens: whole(tokens) }))
   const rest = ranked.slice(providersMax)
   if (rest.length === 0) return { providers, others: null }
-  const others = blank().map((_, i) => rest.reduce((sum, [, { tokens }]) => sum + (tokens[i] ?? 0), 0))
+  const others = Array.from({ length }, (_, i) => rest.reduce((sum, [, { tokens }]) => sum + (tokens[i] ?? 0), 0))
   return { providers, others }
 }
 
-function quantilesByBucket(rows: readonly { i: number; bucket: number; count: number }[], length: number): (Quantiles | null)[] {
+function quantilesByBucket(rows: readonly BucketRow[], length: number): (Quantiles | null)[] {
   const found = Array.from({ length }, (): Buckets => new Map())
   for (const { i, bucket, count } of rows) addTo(found[i] ?? new Map(), bucket, count)
   return found.map(quantilesOf)

@@ -1,8 +1,8 @@
 /** Totals of a range, and their breakdowns: one pass over the rows in SQLite, added up by each set of dimensions here. */
 import type { DatabaseSync } from 'node:sqlite'
+import type { Range } from '../range.ts'
 import { type Breakdown, type Count, type Dimension, type Group, type Summary, type TokenKind, type Totals, tokenKinds } from './answers.ts'
 import { dimensionSql, inRange, isCompletedStream, isZeroUsage, owesUsage, tokenColumn, zeroUsageReason } from './fragments.ts'
-import type { Range } from './range.ts'
 
 type Row = Readonly<Record<string, string | number | null>>
 

@@ -1,6 +1,7 @@
 /** The counters that records are compared with, as a scrape shows them or as the ledger's file keeps them. */
 import { at, parseJson, string } from '../json.ts'
 import { type MetricName, metrics, prometheusName } from '../telemetry/catalog.ts'
+import { type Sample, samplesOf, sumOf } from '../telemetry/scrape.ts'
 
 /** Sums of one provider; a provider that is not known is `''`. */
 export interface Totals {
@@ -15,26 +16,9 @@ export interface Counters {
   total(name: string, labels?: Readonly<Record<string, string>>): number
 }
 
-interface Sample {
-  /** As Prometheus shows it. */
-  readonly name: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly value: number
-}
-
 /** Prometheus text of the sidecar. */
 export function countersOfText(text: string): Counters {
-  const samples: Sample[] = []
-  for (const line of text.split('\n')) {
-    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/.exec(line)
-    if (match === null) continue
-    const labels: Record<string, string> = {}
-    for (const [, name = '', value = ''] of (match[2] ?? '').matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) {
-      labels[name] = value.replace(/\\(.)/g, (_, character: string) => (character === 'n' ? '\n' : character))
-    }
-    samples.push({ name: match[1] as string, labels, value: Number(match[3]) })
-  }
-  return countersOf(samples)
+  return countersOf(samplesOf(text))
 }
 
 /** Rows of the file's table `series`: `name` as in the catalog, `labels` as JSON, `value` of a counter or `sum` of a histogram. */
@@ -78,11 +62,6 @@ function countersOf(samples: readonly Sample[]): Counters {
   }
   return {
     byProvider,
-    total(name, labels = {}) {
-      const wanted = `${name.replaceAll('.', '_')}_total`
-      return samples
-        .filter((sample) => sample.name === wanted && Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
-        .reduce((sum, { value }) => sum + value, 0)
-    },
+    total: (name, labels) => sumOf(samples, `${name.replaceAll('.', '_')}_total`, labels) ?? 0,
   }
 }

@@ -5,9 +5,10 @@
 import { resolve } from 'node:path'
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
+import { firstIdAt } from '../ids.ts'
 import { parseJson } from '../json.ts'
+import type { OpenRange } from '../range.ts'
 import { type Counters, countersOfSeries, type Totals } from './counters.ts'
-import { firstIdAt, type Range } from './range.ts'
 import { type Seen, spansOfJson, spansOfProtobuf } from './spans.ts'
 
 export type Source = 'span' | 'log'
@@ -54,7 +55,7 @@ export interface Scratch {
 }
 
 /** Throws what SQLite throws when the file is none, or cannot be read. */
-export function openScratch(ledger: string, range: Range): Scratch {
+export function openScratch(ledger: string, range: OpenRange): Scratch {
   const database = new DatabaseSync('')
   database.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536')
   database.prepare('ATTACH ? AS ledger').run(`${pathToFileURL(resolve(ledger)).href}?mode=ro`)
@@ -63,8 +64,8 @@ export function openScratch(ledger: string, range: Range): Scratch {
     CREATE TABLE span (id TEXT PRIMARY KEY, times INT, waits INT, input INT, output INT) WITHOUT ROWID;
     CREATE TABLE log (id TEXT PRIMARY KEY, times INT, waits INT, input INT, output INT) WITHOUT ROWID;
     BEGIN`)
-  const from = range.since === undefined ? '' : firstIdAt(range.since)
-  const to = range.until === undefined ? 'g' : firstIdAt(range.until) // no hexadecimal digit is beyond it
+  const from = range.sinceMs === undefined ? '' : firstIdAt(range.sinceMs)
+  const to = range.untilMs === undefined ? 'g' : firstIdAt(range.untilMs) // no hexadecimal digit is beyond it
   const put = {
     span: database.prepare('INSERT INTO span VALUES (?, 1, 0, ?, ?) ON CONFLICT DO UPDATE SET times = times + 1'),
     log: database.prepare('INSERT INTO log VALUES (?, 1, 0, ?, ?) ON CONFLICT DO UPDATE SET times = times + 1'),

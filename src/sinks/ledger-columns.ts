@@ -174,6 +174,18 @@ export const endColumns: readonly EndColumn[] = [
     ofExchange: (e) => e.ending.responseBytes,
   },
   {
+    name: 'request_sent_ms',
+    type: 'REAL',
+    description: 'Milliseconds until the request, body included, had been handed over to the upstream. NULL when it was not.',
+    ofExchange: (e) => e.ending.requestSentMs,
+  },
+  {
+    name: 'response_head_ms',
+    type: 'REAL',
+    description: 'Milliseconds from the request to the head of the answer. NULL when none came.',
+    ofExchange: (e) => e.ending.responseHeadMs,
+  },
+  {
     name: 'time_to_first_chunk_ms',
     type: 'REAL',
     description: 'Milliseconds from the request to the first bytes of the response body.',

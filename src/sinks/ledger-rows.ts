@@ -132,6 +132,8 @@ function endingOf(row: LedgerRow, opening: Opening, endReason: EndReason, errorT
     contentEncoding: text(row['content_encoding']),
     requestBytes: number(row['request_bytes']) ?? 0,
     responseBytes: number(row['response_bytes']) ?? 0,
+    requestSentMs: number(row['request_sent_ms']),
+    responseHeadMs: number(row['response_head_ms']),
     firstChunkMs: number(row['time_to_first_chunk_ms']),
     endMs: number(row['duration_ms']) ?? 0,
     drained: drainedMs === undefined ? undefined : { ms: drainedMs, bytes: number(row['drained_bytes']) ?? 0 },

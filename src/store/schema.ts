@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { RowShape } from './row.ts'
 
 /** `user_version` of the file. A change of the tables raises it. */
-export const schemaVersion = 2
+export const schemaVersion = 3
 /** `application_id` of the file: "twer". Tells a ledger from any other SQLite file. */
 export const applicationId = 0x74776572
 
@@ -26,6 +26,10 @@ const internalTables = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 `
 
+/** Longer than a request usually takes. Those that took longer have an index by their end, which costs the others nothing. */
+export const longMs = 600_000
+const longIndex = `CREATE INDEX exchanges_long ON exchanges (ended_at) WHERE duration_ms > ${longMs};`
+
 /** No STRICT and no constraint but the key: a row that a check refused would hold up every row after it. */
 export function createTables(database: DatabaseSync, { start, end }: RowShape): void {
   const definitions = [...start, ...end].map(({ name, type }) => `${name} ${type}${name === 'id' ? ' PRIMARY KEY NOT NULL' : ''}`)
@@ -34,6 +38,7 @@ export function createTables(database: DatabaseSync, { start, end }: RowShape): 
       CREATE TABLE exchanges (${definitions.join(', ')});
       CREATE INDEX exchanges_started_at ON exchanges (started_at);
       CREATE INDEX exchanges_open ON exchanges (id) WHERE end_reason IS NULL;
+      ${longIndex}
       ${internalTables}
       PRAGMA application_id = ${applicationId};
       PRAGMA user_version = ${schemaVersion};
@@ -54,10 +59,14 @@ export function migrate(database: DatabaseSync, from: number, { start, end }: Ro
     for (const { name, type } of [...start, ...end]) {
       if (!known.has(name)) database.exec(`ALTER TABLE exchanges ADD COLUMN ${name} ${type}`)
     }
-    database.exec(`${internalTables} PRAGMA user_version = ${schemaVersion};`)
-    // The lines of rows that an earlier version wrote are out.
-    database.exec("INSERT INTO meta SELECT 'log_mark', ifnull(max(rowid), 0) FROM exchanges")
+    if (from === 1) {
+      database.exec(internalTables)
+      // The lines of rows that an earlier version wrote are out.
+      database.exec("INSERT INTO meta SELECT 'log_mark', ifnull(max(rowid), 0) FROM exchanges")
+    }
+    database.exec(`${longIndex} PRAGMA user_version = ${schemaVersion}`)
   })
+  if (from > 1) return
   const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count'])
   const pageBytes = Number(database.prepare('PRAGMA page_size').get()?.['page_size'])
   if (pages * pageBytes <= vacuumBytesMax) database.exec('PRAGMA auto_vacuum = INCREMENTAL; VACUUM')

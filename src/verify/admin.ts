@@ -1,5 +1,6 @@
 /** What the sidecar says of itself on its admin port: whether it is ready, and its counters. */
 import { array, at, type Json, object, parseJson } from '../json.ts'
+import { samplesOf, sumOf } from '../telemetry/scrape.ts'
 
 /** One reading of the counters that a verification compares. All are totals; what the sidecar does not have is undefined. */
 export interface Counters {
@@ -40,24 +41,18 @@ export async function readCounters(admin: URL): Promise<Counters> {
 
 /** From Prometheus text. */
 export function countersOf(text: string): Counters {
-  const samples = text.split('\n').flatMap((line) => {
-    const [, name, labels = '', value] = /^(tokenweir_\w+)(?:\{(.*)\})? (\S+)/.exec(line) ?? []
-    return name === undefined ? [] : [{ name, labels, value: Number(value) }]
-  })
-  /** The sum over every series of that name; the spool's of spans alone. */
-  const total = (wanted: string) => {
-    const found = samples.filter(({ name, labels }) => name === wanted && !labels.includes('signal="logs"'))
-    return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0)
-  }
+  const samples = samplesOf(text)
+  const total = (name: string) => sumOf(samples, name)
+  const ofSpans = (name: string) => sumOf(samples, name, { signal: 'traces' })
   return {
     requests: total('tokenweir_requests_total'),
     logWritten: total('tokenweir_log_written_total'),
     logDropped: total('tokenweir_log_dropped_total'),
-    spansDelivered: total('tokenweir_spool_delivered_total'),
-    spansDropped: total('tokenweir_spool_dropped_total'),
-    spanFailures: total('tokenweir_spool_failures_total'),
-    spansWaiting: total('tokenweir_spool_depth'),
-    exportsSpans: total('tokenweir_spool_failures_total') !== undefined,
+    spansDelivered: ofSpans('tokenweir_spool_delivered_total'),
+    spansDropped: ofSpans('tokenweir_spool_dropped_total'),
+    spanFailures: ofSpans('tokenweir_spool_failures_total'),
+    spansWaiting: ofSpans('tokenweir_spool_depth'),
+    exportsSpans: ofSpans('tokenweir_spool_failures_total') !== undefined,
   }
 }
 

@@ -202,8 +202,8 @@ describe('the guard', () => {
   })
 
   it.each(['0.0.0.0', '127.0.0.1'])('asks for the token where one is set, on %s', async (host) => {
-    const stage = await setStage({ host, token })
     for (const path of guarded) {
+      const stage = await setStage({ host, token }) // each with attempts of its own
       for (const options of [
         {},
         bearer('wrong'),
@@ -214,6 +214,7 @@ describe('the guard', () => {
         expect([path, status]).toEqual([path, 401])
       }
     }
+    const stage = await setStage({ host, token })
     expect((await ask(stage, '/api/summary', bearer(token))).status).toBe(200)
     expect((await ask(stage, '/metrics')).status).toBe(200)
     expect((await ask(stage, '/page/login.js')).status).toBe(200)
@@ -236,6 +237,32 @@ describe('the guard', () => {
     const wrong = await ask(stage, '/api/session', { method: 'POST', ...bearer('wrong') })
     expect([wrong.status, wrong.headers['set-cookie'], (await ask(stage, '/?token=wrong')).status]).toEqual([401, undefined, 401])
     expect((await ask(stage, '/api/session')).status).toBe(405)
+  })
+
+  it('answers 429 after ten wrong tokens, to the right one too; sessions go on', async () => {
+    const stage = await setStage({ token })
+    const { headers } = await ask(stage, '/api/session', { method: 'POST', ...bearer(token) })
+    const session = { headers: { cookie: (headers['set-cookie']?.[0] ?? '').split(';')[0] as string } }
+    for (let n = 0; n < 4; n++) expect((await ask(stage, '/api/state', bearer(`wrong-${n}`))).status).toBe(401)
+    for (let n = 0; n < 3; n++) expect((await ask(stage, '/api/session', { method: 'POST', ...bearer(`wrong-${n}`) })).status).toBe(401)
+    for (let n = 0; n < 3; n++) {
+      expect((await ask(stage, `/?token=wrong-${n}`)).status).toBe(401)
+      expect((await ask(stage, '/')).status).toBe(401) // without a token it is no attempt
+    }
+    const error = 'Too many wrong tokens came from this address. Wait a minute, and send the right one.'
+    for (const [path, options] of [
+      ['/api/state', bearer(token)],
+      ['/api/state', bearer('wrong')],
+      ['/api/session', { method: 'POST', ...bearer(token) }],
+    ] as const) {
+      const answer = await ask(stage, path, options)
+      expect([told(answer), answer.headers['retry-after'], answer.headers['set-cookie']]).toEqual([[429, { error }], '60', undefined])
+    }
+    const link = await ask(stage, `/?token=${token}`)
+    expect([link.status, link.headers['retry-after'], link.headers['set-cookie']]).toEqual([429, '60', undefined])
+    expect([(await ask(stage, '/')).status, (await ask(stage, '/api/state')).status]).toEqual([401, 401])
+    expect([(await ask(stage, '/', session)).status, (await ask(stage, '/api/state', session)).status]).toEqual([200, 200])
+    expect((await ask(stage, '/metrics', bearer('wrong'))).status).toBe(200)
   })
 
   it('answers no page from elsewhere', async () => {

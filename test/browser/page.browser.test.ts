@@ -49,6 +49,17 @@ async function threadSeconds(page: Page): Promise<() => Promise<number>> {
   return async () => (await debug.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN
 }
 
+/** Whether a plot has a pixel of exactly that colour: `rgb(1, 2, 3)`. */
+const isDrawnIn = (page: Page, plot: string, colour: string) =>
+  page.evaluate(`(() => {
+    const plot = document.querySelector('#plot-${plot} canvas')
+    const copy = new OffscreenCanvas(plot.width, plot.height).getContext('2d', { willReadFrequently: true })
+    copy.drawImage(plot, 0, 0)
+    const pixels = new Uint32Array(copy.getImageData(0, 0, plot.width, plot.height).data.buffer)
+    const [red, green, blue] = '${colour}'.match(/\\d+/g)
+    return pixels.includes(((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0)
+  })()`)
+
 /** Two minutes ago, so that nothing leaves the range of five minutes while a test runs. */
 const lately = 120_000
 const recently = () => Date.now() - lately
@@ -191,7 +202,11 @@ describe.skipIf(!hasChromium)('the live page', () => {
     await text(page.locator('#totals-note button')).toBe('Show all 50')
     await page.locator('#totals-note button').click()
     await poll(() => page.locator('#totals tbody tr').count()).toBe(50)
+    const looks = await page.locator('#totals .swatch').evaluateAll((all) => all.map((swatch) => swatch.getAttribute('style')))
+    expect([looks.length, new Set(looks).size]).toEqual([50, 32])
     await poll(() => page.locator('#legend-tokens li').count()).toBe(9)
+    const inLegend = await page.locator('#legend-tokens .swatch').evaluateAll((all) => all.map((swatch) => swatch.getAttribute('style')))
+    expect([new Set(inLegend).size, looks]).toEqual([9, expect.arrayContaining(inLegend.slice(0, 8))])
     await text(page.locator('#legend-tokens li').last()).toMatch(/^all others/)
     await poll(() => rows(page).count()).toBe(50)
     expect(await page.locator('#requests-table bdi', { hasText: rtl }).count()).toBe(1)
@@ -203,6 +218,22 @@ describe.skipIf(!hasChromium)('the live page', () => {
     await rows(page).nth(1).click()
     await text(page.locator('#details-title')).toContain(long)
     expect(await page.locator('#details').evaluate((dialog) => dialog.scrollWidth - dialog.clientWidth)).toBe(0)
+    expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
+  })
+
+  it('draws providers beyond the eighth in dashes, in the legend too, also those that an earlier visit gave the colour of another', async () => {
+    const stage = await setStage()
+    stage.record(trafficOver(240_000, 300))
+    const stored = Object.fromEntries([...'abcdefgh', 'openai', 'anthropic'].map((name, look) => [name, look % 8]))
+    const localStorage = [{ name: 'tokenweir.colours', value: JSON.stringify(stored) }]
+    const { page, problems } = await visit(stage, { storageState: { cookies: [], origins: [{ origin: stage.url, localStorage }] } })
+    await poll(() => page.locator('#legend-tokens .swatch.dashed').count()).toBe(5)
+    const looks = await page.locator('#legend-tokens .swatch').evaluateAll((all) => all.map((swatch) => swatch.getAttribute('style')))
+    expect(new Set(looks).size).toBe(5)
+    await live(page)
+    await poll(() => rows(page).count()).toBe(200)
+    await poll(() => isDrawnIn(page, 'tokens', 'rgb(0, 114, 178)')).toBe(true)
+    await shoot(page, 'dashes')
     expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
   })
 
@@ -239,11 +270,42 @@ describe.skipIf(!hasChromium)('the live page', () => {
     await live(page)
     await rows(page).first().click()
     const details = page.locator('#details')
-    await text(details).toContain('To the first chunk50 msFrom there to the end211 msAltogether261 ms')
+    await text(details).toContain(
+      'Request sent on1.0 msHead of the answer40 ms 39 ms laterFirst chunk50 ms 10 ms laterEnd261 ms 211 ms later',
+    )
     await text(details).toContain('Input20Output7Cache read–not reported')
     expect(await details.locator('a').getAttribute('href')).toBe('http://127.0.0.1:16686/trace/0af7651916cd43dd8448eb211c80319c')
+    expect(await page.locator('#details .times .stretch').evaluateAll((all) => all.map((each) => each.className))).toEqual(
+      ['send', 'wait', 'begin', 'flow'].map((kind) => `stretch ${kind}`),
+    )
     await shoot(page, 'details', false)
     expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
+  })
+
+  it('shows the times that are known of a request without an answer, and of one answered before it was sent on whole', async () => {
+    const stage = await setStage()
+    const unreached = { requestSentMs: undefined, responseHeadMs: undefined, firstChunkMs: undefined, endMs: 30 }
+    const early = { requestSentMs: 900, responseHeadMs: 20, firstChunkMs: 25, endMs: 1000 }
+    for (const [n, ending] of [early, unreached].entries())
+      stage.record([exchangeOf({ opening: { id: nextId(), startedAt: recently() + n }, ending })])
+    const { page } = await visit(stage)
+    await poll(() => rows(page).count()).toBe(2)
+    const shown = async (n: number) => {
+      await rows(page).nth(n).click()
+      await text(page.locator('#details h3').first()).toBe('Times')
+      const bar = await page.locator('#details .times .stretch').evaluateAll((all) => all.map((each) => each.className.split(' ')[1]))
+      const words = await page.locator('#details .pairs').first().textContent()
+      await page.keyboard.press('Escape')
+      return [bar, words]
+    }
+    expect(await shown(0)).toEqual([
+      ['wait'],
+      'Request sent on–not recordedHead of the answer–not recordedFirst chunk–no chunk cameEnd30 ms',
+    ])
+    expect(await shown(1)).toEqual([
+      ['send', 'begin', 'flow'],
+      'Request sent on900 msHead of the answer20 msFirst chunk25 ms 5.0 ms laterEnd1.00 s 975 ms later',
+    ])
   })
 
   it('can be used with the keyboard alone', async () => {
@@ -286,6 +348,25 @@ describe.skipIf(!hasChromium)('the live page', () => {
         .locator('button')
         .evaluate((button) => button.matches(':focus')),
     ).toBe(true)
+  })
+
+  it.each(['light', 'dark'] as const)('has the colours of the theme, in the plots too, where the system is %s', async (colorScheme) => {
+    const stage = await setStage()
+    stage.record(trafficOver(240_000, 300))
+    const { page, problems } = await visit(stage, { colorScheme })
+    await poll(() => page.locator('#legend-tokens li').count()).toBe(5)
+    const colours = { light: ['rgb(245, 246, 248)', 'rgb(11, 98, 196)'], dark: ['rgb(15, 18, 22)', 'rgb(108, 178, 255)'] } as const
+    for (const theme of ['auto', 'light', 'dark', 'auto'] as const) {
+      await choose(page, 'theme', theme)
+      const [ground, accent] = colours[theme === 'auto' ? colorScheme : theme]
+      await poll(() => page.evaluate('getComputedStyle(document.documentElement).backgroundColor')).toBe(ground)
+      await poll(() => isDrawnIn(page, 'rate', accent)).toBe(true)
+      expect(await page.evaluate("getComputedStyle(document.querySelector('#legend-rate .swatch')).backgroundColor")).toBe(accent)
+    }
+    await choose(page, 'theme', 'auto')
+    await page.emulateMedia({ colorScheme: colorScheme === 'light' ? 'dark' : 'light' })
+    await poll(() => isDrawnIn(page, 'rate', colours[colorScheme === 'light' ? 'dark' : 'light'][1])).toBe(true)
+    expect(problems).toEqual([])
   })
 
   it('does not move anything while numbers change', async () => {

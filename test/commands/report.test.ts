@@ -225,6 +225,15 @@ describe('the process', () => {
         .map((line) => line.split(',').slice(0, 2)),
     ]).toEqual([0, '', [['2026-11-22', '16'], ['2026-11-23', '4'], ['']]])
   })
+
+  it('takes a date without a time for midnight in its own time zone', () => {
+    const args = ['report', '--since', '2026-11-23', '--until', '2026-11-23T08:00Z', '--json']
+    const { stdout } = spawnSync(process.execPath, [join(root, 'src/tokenweir.ts'), ...args], {
+      env: { ...cleanEnvironment(), TOKENWEIR_LEDGER: ledger, TZ: 'America/New_York' },
+      encoding: 'utf8',
+    })
+    expect(JSON.parse(stdout)).toMatchObject({ since: '2026-11-23T05:00:00.000Z', until: '2026-11-23T08:00:00.000Z' })
+  })
 })
 
 describe('text of the terminal', () => {

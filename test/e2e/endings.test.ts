@@ -183,6 +183,14 @@ it('a whole stream leaves one record, and so does each of many at once', async (
   expect(scene.product.stdout().split('Streaming request logged').length - 1).toBe(50)
 })
 
+it('the row has the moments of the request in their order', async () => {
+  const scene = await play((socket) => socket.write(`${head}${delta('Hello')}${usage}${event('[DONE]')}0\r\n\r\n`))
+  const [row = {}] = await scene.product.closedRows(1)
+  const moments = ['request_sent_ms', 'response_head_ms', 'time_to_first_chunk_ms', 'duration_ms'].map((column) => row[column])
+  expect(moments).toEqual(Array(4).fill(expect.any(Number)))
+  expect(moments.map(Number)).toEqual(moments.map(Number).toSorted((a, b) => a - b))
+})
+
 it('a client that leaves costs no usage where the answer is drained', async () => {
   let goOn = () => {}
   const scene = await play(

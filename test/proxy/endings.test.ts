@@ -172,7 +172,13 @@ describe('what is no request', () => {
     const proxy = await startProxy(upstream.url)
     const received = await rawClient(proxy.port, sent).closed()
     expect(received).toContain(`HTTP/1.1 ${status} `)
-    if (code !== undefined) expect(received).toContain(`x-tokenweir-error: ${code}`)
+    if (code !== undefined) {
+      expect(received).toContain(`x-tokenweir-error: ${code}`)
+      expect(JSON.parse(split(received).body).error).toEqual({
+        type: `tokenweir_${code}`,
+        message: expect.stringMatching(/^tokenweir: .+\.$/),
+      })
+    }
     expect(upstream.connections).toEqual([])
   })
 

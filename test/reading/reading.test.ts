@@ -7,11 +7,11 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Exchange, Opening } from '../../src/exchange.ts'
 import { openForReading, ReadingError } from '../../src/reading/open.ts'
 import { bucketOf, quantilesOf } from '../../src/reading/quantiles.ts'
-import { momentOf, rangeOf } from '../../src/reading/range.ts'
 import { createReader } from '../../src/reading/reader.ts'
 import { readRequest, readRequests } from '../../src/reading/requests.ts'
 import { readLatency, readSeries } from '../../src/reading/series.ts'
 import { readSummary } from '../../src/reading/summary.ts'
+import { longMs } from '../../src/store/schema.ts'
 import { exchangeOf, failedExchangeOf, openingOf, otherExchangeOf } from '../sinks/exchange-of.ts'
 import { writeLedger } from './ledger-of.ts'
 
@@ -187,6 +187,37 @@ describe('a series', () => {
     })
   })
 
+  it('has requests of any length where they ended', async () => {
+    const minutes = 60_000
+    const lasting = (id: string, startedMinutes: number, took: number, changes: Parameters<typeof exchangeOf>[0] = {}) =>
+      exchangeOf({ ...at(startedMinutes * 60, id), ...changes, ending: { firstChunkMs: 50, endMs: took * minutes } })
+    const { database } = await ledgerOf([
+      lasting('a', 0, 100),
+      lasting('b', 0, 99), // ended before
+      lasting('c', 0, 160), // ended after
+      lasting('d', 89, 11, { response: {}, usageOutcome: 'missing', usageReason: 'not_requested' }),
+      lasting('e', 100, 10, { response: { usage: { inputTokens: 0, outputTokens: 0 } } }),
+      lasting('f', 50, 60, { response: {} }),
+      lasting('g', 105, 12),
+      lasting('h', 0, 130, { provider: 'anthropic' }),
+    ])
+    const bounds = { sinceMs: began + 100 * minutes, untilMs: began + 140 * minutes }
+    const series = readSeries(database, { range: bounds, bucketMs: 10 * minutes, providersMax: 8 })
+    expect([series.requests, series.zeroUsage, series.firstChunkP50Ms.map((value) => value !== null)]).toEqual([
+      [2, 3, 0, 1],
+      [1, 0, 0, 0],
+      [true, true, false, true],
+    ])
+    expect(series.providers).toEqual([
+      { provider: 'openai', tokens: [27, 27, 0, 0] },
+      { provider: 'anthropic', tokens: [0, 0, 0, 27] },
+    ])
+    const plan = database.prepare(
+      `EXPLAIN QUERY PLAN SELECT * FROM exchanges WHERE duration_ms > ${longMs} AND ended_at >= 1 AND ended_at < 2`,
+    )
+    expect(plan.all()).toMatchObject([{ detail: expect.stringContaining('USING INDEX exchanges_long') }])
+  })
+
   it('moves its ends outwards to whole buckets', async () => {
     const { database } = await ledgerOf([])
     const series = readSeries(database, { range: { sinceMs: began + 1, untilMs: began + 10_001 }, bucketMs: 10_000, providersMax: 8 })
@@ -284,29 +315,6 @@ describe('a list of requests', () => {
     const { database } = await ledgerOf(mixed)
     expect(readRequest(database, 'a')).toMatchObject({ id: 'a', framing: 'sse', server_port: 443, cost: 0.25 })
     expect(readRequest(database, 'nobody')).toBeNull()
-  })
-})
-
-describe('times as people write them', () => {
-  const now = Date.UTC(2026, 10, 23, 12)
-  it.each([
-    ['15m', now - 900_000],
-    ['1.5h', now - 5_400_000],
-    ['30d', now - 30 * 86_400_000],
-    ['2026-11-23T08:00:00Z', Date.UTC(2026, 10, 23, 8)],
-    ['2026-11-23 08:00+02:00', Date.UTC(2026, 10, 23, 6)],
-    ['2026-11-23', new Date(2026, 10, 23).getTime()],
-  ])('%s', (text, expected) => {
-    expect(momentOf(text, now)).toBe(expected)
-  })
-
-  it.each(['yesterday', '15', '15 fortnights', '2026-13-01', '2026', ''])('%j is refused', (text) => {
-    expect(() => momentOf(text, now)).toThrow(`${JSON.stringify(text)} is no time. Write how long ago (15m, 24h, 30d) or a date`)
-  })
-
-  it('are refused in the wrong order', () => {
-    expect(() => rangeOf({ since: '1h', until: '2h' }, now, '24h')).toThrow('The range is empty: since is not before until.')
-    expect(rangeOf({}, now, '24h')).toEqual({ sinceMs: now - 86_400_000, untilMs: now })
   })
 })
 

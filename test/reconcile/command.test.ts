@@ -8,13 +8,13 @@ import { idAt, lineOf, temporaryFolder, writeLedger, writeSpans } from './ledger
 const program = resolve(import.meta.dirname, '../../src/tokenweir.ts')
 
 /** The real command, with an admin port on which nothing listens. */
-function run(folder: string, args: readonly string[], input = '') {
+function run(folder: string, args: readonly string[], input = '', env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [program, 'reconcile', '--ledger', 'ledger.db', '--admin', '127.0.0.1:9', ...args],
     {
       cwd: folder,
-      env: cleanEnvironment(),
+      env: { ...cleanEnvironment(), ...env },
       encoding: 'utf8',
       input,
       timeout: 20_000,
@@ -76,6 +76,16 @@ They differ.
   })
 })
 
+it.each([
+  ['Etc/GMT+8', 2],
+  ['Etc/GMT+9', 0],
+])('takes a date for local midnight, as report does: %s', (TZ, closed) => {
+  const folder = temporaryFolder()
+  writeLedger(folder, rows) // from 08:00 in UTC on
+  const { stdout } = run(folder, ['--since', '2026-11-23', '--json'], '', { TZ })
+  expect(JSON.parse(stdout).ledger.closed).toBe(closed)
+})
+
 it('gives everything as JSON', () => {
   const folder = temporaryFolder()
   writeLedger(folder, rows)
@@ -87,7 +97,7 @@ it('gives everything as JSON', () => {
 it.each([
   [
     ['--since', 'yesterday'],
-    'tokenweir: --since: "yesterday" is no time. Give a date such as 2026-11-23T08:00Z, or how long ago: 15m, 2h, 7d.\n',
+    'tokenweir: "yesterday" is no time. Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z). See tokenweir --help.\n',
   ],
   [['--spans', 'absent.jsonl'], 'tokenweir: The file "absent.jsonl" does not exist.\n'],
   [['--ledger', 'absent.db'], 'tokenweir: --ledger: The file "absent.db" does not exist.\n'],

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 import { type ReconcileOptions, reconcile } from '../../src/reconcile.ts'
 import { idAt, lineOf, protobufOf, type Row, requestOf, spanOf, startedAt, temporaryFolder, writeLedger, writeSpans } from './ledger.ts'
 
-const everything = { since: undefined, until: undefined }
+const everything = { sinceMs: undefined, untilMs: undefined }
 
 /** Three requests with everything that belongs to them; `change` takes some of it away. */
 function complete() {
@@ -172,7 +172,7 @@ it('waits for nothing of what is still open, or has just ended while the sidecar
 
 it('compares a range of time alone, by when requests arrived', async () => {
   const { folder, rows, lines } = complete()
-  const range = { since: startedAt + 30_000, until: startedAt + 90_000 }
+  const range = { sinceMs: startedAt + 30_000, untilMs: startedAt + 90_000 }
   const { equal, ledger, log, notCompared } = await run(writeLedger(folder, rows), { lines, range })
   expect([equal, ledger, log, notCompared[1]]).toEqual([
     true,

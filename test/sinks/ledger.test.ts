@@ -108,6 +108,8 @@ describe('a row', () => {
         error_type: null,
         request_bytes: 120,
         response_bytes: 4096,
+        request_sent_ms: 1,
+        response_head_ms: 40,
         time_to_first_chunk_ms: 50,
         duration_ms: 260.5,
         content_encoding: 'gzip',
@@ -189,7 +191,7 @@ describe('the file', () => {
   it('has the documented columns, its schema version and a mark of its own', async () => {
     const { path, ledger } = open()
     expect(rows(path, "SELECT name, type FROM pragma_table_info('exchanges')")).toEqual(columns.map(({ name, type }) => ({ name, type })))
-    expect(rows(path, 'PRAGMA user_version')).toEqual([{ user_version: 2 }])
+    expect(rows(path, 'PRAGMA user_version')).toEqual([{ user_version: 3 }])
     expect(rows(path, 'PRAGMA application_id')).toEqual([{ application_id: 0x74776572 }])
     expect(rows(path, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
     expect(columns.filter(({ description }) => !description.endsWith('.'))).toEqual([])

@@ -353,10 +353,10 @@ describe('a file that cannot be used', () => {
     const { path, store } = open()
     store.close()
     const newer = new DatabaseSync(path)
-    newer.exec('PRAGMA user_version = 3')
+    newer.exec('PRAGMA user_version = 4')
     newer.close()
     expect(() => open(path)).toThrow(
-      `The ledger ${path} was written by a newer tokenweir (schema version 3; this one knows 2). ` +
+      `The ledger ${path} was written by a newer tokenweir (schema version 4; this one knows 3). ` +
         'Start that version, or choose another file with --ledger FILE.',
     )
     expect(aside(path)).toEqual([])
@@ -396,8 +396,8 @@ describe('a file that cannot be used', () => {
   }
 })
 
-describe('a file of version 1', () => {
-  it('keeps its rows, gets the new columns and tables, and gives freed pages back', () => {
+describe('a file of an earlier version', () => {
+  it('1 keeps its rows, gets the new columns and tables, and gives freed pages back', () => {
     const path = join(folder(), 'ledger.db')
     const old = new DatabaseSync(path)
     old.exec(readFileSync(new URL('./version-1.sql', import.meta.url), 'utf8'))
@@ -414,8 +414,48 @@ describe('a file of version 1', () => {
       { id: id(3), end_reason: 'completed', trace_flags: 1, caller: 'bob' },
     ])
     expect(rows(path, 'SELECT user_version, auto_vacuum FROM pragma_user_version, pragma_auto_vacuum')).toEqual([
-      { user_version: 2, auto_vacuum: 2 },
+      { user_version: 3, auto_vacuum: 2 },
     ])
+  })
+
+  it('2 keeps its rows, packets, counts and marks too', () => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL('./version-2.sql', import.meta.url), 'utf8'))
+    old.exec(
+      `INSERT INTO exchanges (id, started_at, end_reason) VALUES ('${id(1)}', ${startedAt}, 'completed'), ('${id(2)}', ${startedAt}, 'completed')`,
+    )
+    old.exec("INSERT INTO spool VALUES (7, 'traces', 'protobuf', 3, 1, 1, 1, x'00')")
+    old.exec("INSERT INTO series (id, name, labels, started_at, value) VALUES (1, 'tokenweir.requests', '{}', 5, 41)")
+    old.exec("INSERT INTO meta VALUES ('log_mark', 1), ('instance_id', 'the-same')")
+    old.close()
+    const { store, ledger, meter } = open(path, { now: () => 2 })
+    expect(remainsOf(store)).toMatchObject({ open: [], afterMark: [id(2)] })
+    expect([store.spool.depth('traces'), meter.total('tokenweir.requests'), store.instanceId()]).toEqual([3, 41, 'the-same'])
+    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(3) } })] })
+    store.commit()
+    expect(rows(path, 'SELECT id, request_sent_ms, response_head_ms FROM exchanges')).toEqual([
+      { id: id(1), request_sent_ms: null, response_head_ms: null },
+      { id: id(2), request_sent_ms: null, response_head_ms: null },
+      { id: id(3), request_sent_ms: 1, response_head_ms: 40 },
+    ])
+    expect(rows(path, 'SELECT user_version, auto_vacuum FROM pragma_user_version, pragma_auto_vacuum')).toEqual([
+      { user_version: 3, auto_vacuum: 2 },
+    ])
+  })
+
+  it.each([1, 2])('%d has in the end all that a new file has', (version) => {
+    const schema = (path: string) =>
+      rows(path, "SELECT type, name, iif(name = 'exchanges', NULL, sql) AS sql FROM sqlite_schema ORDER BY type, name")
+    const columnsOf = (path: string) => rows(path, "SELECT name, type FROM pragma_table_info('exchanges') ORDER BY name")
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL(`./version-${version}.sql`, import.meta.url), 'utf8'))
+    old.close()
+    open(path).store.close()
+    const { path: fresh } = open()
+    const spaced = (found: Record<string, unknown>[]) => found.map((row) => ({ ...row, sql: String(row['sql']).replace(/\s+/g, ' ') }))
+    expect([spaced(schema(path)), columnsOf(path)]).toEqual([spaced(schema(fresh)), columnsOf(fresh)])
   })
 })
 

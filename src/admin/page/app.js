@@ -117,10 +117,7 @@ function rememberRange() {
 }
 
 rememberRange()
-followTheme(() => {
-  plots.draw()
-  totals.draw()
-})
+followTheme(plots.draw)
 choose()
 askState()
 followEvents({

@@ -108,20 +108,40 @@ function speed({ output_tokens: output, time_to_first_chunk_ms: first, duration_
     : (output / (took / 1000)).toFixed(1)
 }
 
-/** From the request to the first chunk, from there to the end. */
-function line({ time_to_first_chunk_ms: first, duration_ms: whole, end_reason: end }) {
-  if (whole === null) return el('p', { class: 'soft' }, end === null ? 'Still open.' : 'When it ended, nobody saw.')
-  const share = first === null ? 1 : Math.min(1, first / Math.max(whole, 0.001))
-  const bar = el('div', { class: 'times', 'aria-hidden': 'true' }, el('span', { class: 'wait' }), el('span', { class: 'flow' }))
-  bar.style.setProperty('--wait', share)
-  return el(
-    'div',
-    {},
-    bar,
-    list([
-      ['To the first chunk', first === null ? unknown('no chunk came') : milliseconds(first)],
-      ['From there to the end', first === null ? unknown('no chunk came') : milliseconds(whole - first)],
-      ['Altogether', milliseconds(whole)],
-    ]),
-  )
+/** Moments of a request: their columns, in milliseconds after it came, what the stretch up to them is called, and what is said of one that is not known. */
+const moments = [
+  ['request_sent_ms', 'send', 'Request sent on', 'not recorded'],
+  ['response_head_ms', 'wait', 'Head of the answer', 'not recorded'],
+  ['time_to_first_chunk_ms', 'begin', 'First chunk', 'no chunk came'],
+  ['duration_ms', 'flow', 'End', 'nobody saw it'],
+]
+
+function line(request) {
+  if (request.duration_ms === null)
+    return el('p', { class: 'soft' }, request.end_reason === null ? 'Still open.' : 'When it ended, nobody saw.')
+  const bar = el('div', { class: 'times', 'aria-hidden': 'true' })
+  const known = moments.filter(([column]) => request[column] !== null)
+  let from = 0
+  const pairs = moments.map(([column, kind, title, why]) => {
+    const after = request[column]
+    const look = after === null ? '' : column === 'duration_ms' ? lastKind(request) : kind
+    const term = el('span', {}, el('span', { class: `stretch ${look}`, 'aria-hidden': 'true' }), title)
+    if (after === null) return [term, unknown(why)]
+    // An answer may begin, and end, before its request has been sent on whole.
+    const to = Math.min(...known.slice(known.findIndex(([each]) => each === column)).map(([each]) => request[each]))
+    const took = to - from
+    if (took <= 0) return [term, milliseconds(after)]
+    const stretch = el('span', { class: `stretch ${look}` })
+    stretch.style.setProperty('--ms', took)
+    bar.append(stretch)
+    const later = from === 0 ? '' : el('span', { class: 'soft' }, ` ${milliseconds(took)} later`)
+    from = to
+    return [term, el('span', {}, milliseconds(after), later)]
+  })
+  return el('div', {}, bar, list(pairs))
+}
+
+/** The stretch up to the end is one of waiting where nothing came. */
+function lastKind({ time_to_first_chunk_ms: first, response_head_ms: head }) {
+  return first !== null ? 'flow' : head !== null ? 'begin' : 'wait'
 }

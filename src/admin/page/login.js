@@ -9,6 +9,7 @@ form.addEventListener('submit', async (event) => {
   try {
     const response = await fetch('/api/session', { method: 'POST', headers: { authorization: `Bearer ${token.value.trim()}` } })
     if (response.ok) location.reload()
+    else if (response.status === 429) problem.textContent = 'Too many wrong tokens came from here. Wait a minute, and try again.'
     else problem.textContent = 'This is not the token. Look it up where tokenweir was started.'
   } catch {
     problem.textContent = 'tokenweir does not answer, or the token holds signs that no token has.'

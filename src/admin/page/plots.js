@@ -1,5 +1,5 @@
 /** The three plots. History comes out of the ledger, the last bucket grows with each tick. */
-import { colourOf, variable } from './colours.js'
+import { colourNow, lookOf, swatchOf } from './colours.js'
 import { el, milliseconds, rate, tick as tickText } from './text.js'
 import uPlot from './uplot.js'
 
@@ -17,19 +17,18 @@ export function createPlots() {
     const secondsOf = (index) => Math.max(1, Math.min(bucketMs, series.nowMs - (sinceMs + index * bucketMs)) / 1000)
     const lines = series.providers.map(({ provider, tokens: values }) => ({
       label: provider ?? 'no inference',
-      colour: colourOf(provider),
+      ...lookOf(provider),
       values: perSecond(values),
     }))
-    if (series.others !== null)
-      lines.push({ label: 'all others', colour: variable('--soft'), dash: [4, 4], values: perSecond(series.others) })
+    if (series.others !== null) lines.push({ label: 'all others', colour: 'var(--soft)', dash: [4, 4], values: perSecond(series.others) })
     tokens.draw(times, lines)
     requests.draw(times, [
-      { label: 'requests', colour: variable('--accent'), values: perSecond(ended) },
-      { label: 'errors', colour: variable('--bad'), values: perSecond(errors) },
+      { label: 'requests', colour: 'var(--accent)', values: perSecond(ended) },
+      { label: 'errors', colour: 'var(--bad)', values: perSecond(errors) },
     ])
     first.draw(times, [
-      { label: 'median', colour: variable('--accent'), values: series.firstChunkP50Ms },
-      { label: '95 %', colour: variable('--warn'), dash: [4, 4], values: series.firstChunkP95Ms },
+      { label: 'median', colour: 'var(--accent)', values: series.firstChunkP50Ms },
+      { label: '95 %', colour: 'var(--warn)', dash: [4, 4], values: series.firstChunkP95Ms },
     ])
     document.querySelector('#tokens-said').textContent =
       lines.length === 0
@@ -114,12 +113,10 @@ function createPlot(id, valueText, axisText) {
   function makeLegend() {
     legend.replaceChildren(
       ...lines.map(({ label, colour, dash }) => {
-        const swatch = el('span', { class: dash === undefined ? 'swatch' : 'swatch dashed', 'aria-hidden': 'true' })
-        swatch.style.setProperty('--colour', colour)
         const button = el(
           'button',
           { type: 'button', 'aria-pressed': String(!hidden.has(label)) },
-          swatch,
+          swatchOf({ colour, dash }),
           el('bdi', {}, label),
           el('span', { class: 'now' }),
         )
@@ -131,8 +128,8 @@ function createPlot(id, valueText, axisText) {
 
   function make(data) {
     plot?.destroy()
-    const soft = variable('--soft')
-    const grid = { stroke: variable('--line'), width: 1 }
+    const soft = colourNow('var(--soft)')
+    const grid = { stroke: colourNow('var(--line)'), width: 1 }
     const font = `11px ${getComputedStyle(document.body).fontFamily}`
     plot = new uPlot(
       {
@@ -148,13 +145,13 @@ function createPlot(id, valueText, axisText) {
         ],
         series: [
           {},
-          ...lines.map(({ label, colour, dash }) => ({
+          ...lines.map(({ label, stroke, dash }) => ({
             label,
-            stroke: colour,
+            stroke,
             width: 1.5,
             dash,
             show: !hidden.has(label),
-            points: { show: true, size: 4, width: 0, fill: colour, filter: lonely },
+            points: { show: true, size: 4, width: 0, fill: stroke, filter: lonely },
           })),
         ],
         hooks: { setCursor: [({ cursor }) => legendValue(cursor.idx)] },
@@ -167,9 +164,9 @@ function createPlot(id, valueText, axisText) {
   new ResizeObserver(() => plot?.setSize({ width: root.clientWidth, height: root.clientHeight })).observe(root)
   return {
     draw(times, given) {
-      lines = given
+      lines = given.map((line) => ({ ...line, stroke: colourNow(line.colour) }))
       const data = [times, ...lines.map(({ values }) => values)]
-      const shape = JSON.stringify(lines.map(({ label, colour }) => [label, colour]))
+      const shape = JSON.stringify(lines.map(({ label, stroke, dash }) => [label, stroke, dash]))
       if (shape === drawn) plot.setData(data)
       else {
         drawn = shape

@@ -1,5 +1,5 @@
 /** The last requests: live as they end, or as a search finds them. While somebody reads, the list stands still. */
-import { colourOf } from './colours.js'
+import { marked } from './colours.js'
 import { clock, el, milliseconds, name, number, unknown, usd } from './text.js'
 
 const liveMax = 200
@@ -210,10 +210,7 @@ export function createRequests({ read, range, onOpen }) {
 }
 
 function providerOf(provider) {
-  if (provider === null) return el('span', { class: 'soft' }, 'no inference')
-  const swatch = el('span', { class: 'swatch', 'aria-hidden': 'true' })
-  swatch.style.setProperty('--colour', colourOf(provider))
-  return el('span', {}, swatch, name(provider))
+  return provider === null ? el('span', { class: 'soft' }, 'no inference') : marked(provider)
 }
 
 function countOf(count) {

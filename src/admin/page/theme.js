@@ -1,7 +1,7 @@
 /** Light, dark, or as the system has it. */
 const key = 'tokenweir.theme'
 
-/** `onChange` runs whenever the colours have become others. */
+/** `onChange` runs whenever the colours have become others, for what does not follow by CSS. */
 export function followTheme(onChange) {
   const stored = (() => {
     try {

@@ -1,5 +1,5 @@
 /** Totals by one dimension, and the streams without usage by reason. */
-import { colourOf } from './colours.js'
+import { marked } from './colours.js'
 import { atLeast, el, milliseconds, name, number, unknown, usdTotal } from './text.js'
 
 const rowsMax = 12
@@ -92,17 +92,13 @@ export function createTotals() {
       draw()
       drawZero(given)
     },
-    draw,
   }
 }
 
 function titleOf(group, by) {
   const value = group.key[by]
   if (value === null) return el('span', { class: 'soft' }, nameless[by])
-  if (by !== 'provider') return name(value)
-  const swatch = el('span', { class: 'swatch', 'aria-hidden': 'true' })
-  swatch.style.setProperty('--colour', colourOf(value))
-  return el('span', {}, swatch, name(value))
+  return by === 'provider' ? marked(value) : name(value)
 }
 
 function row(title, totals, times) {

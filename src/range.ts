@@ -1,0 +1,51 @@
+/** A stretch of time as a person writes it (`15m`, `24h`, `30d`, an ISO date) → milliseconds since the epoch. Pure but for the time zone. */
+
+/** From `sinceMs` up to, but not with, `untilMs`; milliseconds since the epoch. */
+export interface Range {
+  readonly sinceMs: number
+  readonly untilMs: number
+}
+
+/** As `Range`, but a side that nothing was said of is open. */
+export type OpenRange = { readonly [Side in keyof Range]: number | undefined }
+
+/** As `--help` says it. */
+export const momentHelp = 'how long ago (15m, 24h, 30d) or a date in local time, alone its midnight'
+
+export class MomentError extends Error {
+  override readonly name = 'MomentError'
+}
+
+const msPer: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+const mend = 'Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z).'
+
+/** A moment: so long before `nowMs`, or an ISO date; one without a zone is in the zone of this machine, and a date alone its midnight there. Throws `MomentError`. */
+export function momentOf(text: string, nowMs: number): number {
+  const ago = /^(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(text.trim())
+  if (ago !== null) return nowMs - Number(ago[1]) * (msPer[ago[2] as string] as number)
+  const date = /^(\d{4}-\d{2}-\d{2})([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.exec(text.trim())
+  // Date.parse would take a date alone for midnight in UTC.
+  const parsed = date === null ? Number.NaN : Date.parse(date[2] === undefined ? `${date[1]}T00:00` : text.trim().replace(' ', 'T'))
+  if (Number.isNaN(parsed)) throw new MomentError(`${JSON.stringify(text.slice(0, 80))} is no time. ${mend}`)
+  return parsed
+}
+
+interface Written {
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+}
+
+/** Throws `MomentError` with the sentence that mends it. */
+export function openRangeOf({ since, until }: Written, nowMs: number): OpenRange {
+  const moment = (text: string | undefined) => (text === undefined ? undefined : momentOf(text, nowMs))
+  const range = { sinceMs: moment(since), untilMs: moment(until) }
+  if (range.sinceMs !== undefined && range.sinceMs >= (range.untilMs ?? nowMs))
+    throw new MomentError('The range is empty: since is not before until. Swap the two, or take one away.')
+  return range
+}
+
+/** As `openRangeOf`, up to now; `usual` stands where nothing says since when. */
+export function rangeOf({ since, until }: Written, nowMs: number, usual: string): Range {
+  const { sinceMs = nowMs, untilMs = nowMs } = openRangeOf({ since: since ?? usual, until }, nowMs)
+  return { sinceMs, untilMs }
+}
