@@ -55,7 +55,7 @@ export async function start(config: Config, report: (message: string) => void): 
       },
       finish: async () => {
         await recorder.close(config.timeouts.flushMs)
-        await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.destroy()))
+        for (const upstream of upstreams.values()) upstream.destroy()
         clearInterval(heart)
       },
       hurry: recorder.hurry,

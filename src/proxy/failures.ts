@@ -17,33 +17,31 @@ const reasonByCode: Readonly<Record<string, UnreachableReason>> = {
   EMFILE: 'connect',
   ENFILE: 'connect',
   ETIMEDOUT: 'timeout',
-  UND_ERR_CONNECT_TIMEOUT: 'timeout',
-  UND_ERR_HEADERS_TIMEOUT: 'timeout',
-  UND_ERR_BODY_TIMEOUT: 'timeout',
+  CONNECT_TIMEOUT: 'timeout',
+  HEAD_TIMEOUT: 'timeout',
+  BODY_TIMEOUT: 'timeout',
   ECONNRESET: 'closed',
   EPIPE: 'closed',
+  CLOSED: 'closed',
+  STOPPED: 'closed',
   EPROTO: 'tls',
-  UND_ERR_HEADERS_OVERFLOW: 'protocol',
 }
 
-/** Why no response head came, from undici's or the system's error code. */
+/** Why no response head came, from the code of a fault (`client/fault`) or of the system. */
 export function unreachableReason(error: Error): UnreachableReason {
   const code = errorCode(error)
   const known = reasonByCode[code]
   if (known !== undefined) return known
   if (code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.startsWith('CERT_') || /CERT|SIGNATURE|SELF_SIGNED/.test(code))
     return 'tls'
-  // undici's SocketError covers both a peer that closed and a head it cannot accept ("bad response", "bad upgrade").
-  if (code === 'UND_ERR_SOCKET') return error.message.startsWith('bad ') ? 'protocol' : 'closed'
   return 'protocol'
 }
 
-/** The code of an error, or of the first error inside an `AggregateError` (Happy Eyeballs tries several addresses). */
+/** The code of an error. Of several addresses that were tried (Happy Eyeballs), one that was too slow counts before those that refused. */
 export function errorCode(error: Error): string {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code !== undefined) return code
-  const [first] = (error as AggregateError).errors ?? []
-  return first instanceof Error ? errorCode(first) : error.name
+  const tried: readonly NodeJS.ErrnoException[] = (error as AggregateError).errors ?? []
+  if (tried.some(({ code }) => code === 'ETIMEDOUT')) return 'ETIMEDOUT'
+  return (error as NodeJS.ErrnoException).code ?? tried[0]?.code ?? error.name
 }
 
 const sentences: Readonly<Record<UnreachableReason, string>> = {

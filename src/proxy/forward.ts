@@ -5,11 +5,11 @@
  * Order of calls on an `Observer`: requestData* requestEnd? responseStart? responseData* end.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Dispatcher } from 'undici'
 import type { Opening, Outcome } from '../exchange.ts'
 import type { Member } from '../roster.ts'
 import { Answer, type AnswerOwner } from './answer.ts'
 import { type Body, readBody } from './body.ts'
+import type { Call, CallHandler } from './client/call.ts'
 import type { Edit, Editor, RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
@@ -34,8 +34,8 @@ export interface ForwardOptions extends OpeningOptions {
   readonly gauges: Int32Array
 }
 
-/** undici calls this object for the upstream's side, node:http's events for the client's. Whoever is first to end it, ends it once. */
-export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Member {
+/** The upstream's client calls this object for the one side, node:http's events for the other. Whoever is first to end it, ends it once. */
+export class Forwarding implements CallHandler, AnswerOwner, Member {
   place = 0
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
@@ -44,8 +44,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   readonly #options: ForwardOptions
   readonly #onSettled: () => void
   readonly #observer: GuardedObserver
-  #controller: Dispatcher.DispatchController | undefined
-  #release: (() => void) | undefined
+  #call: Call | undefined
   /** Nothing more will come from the upstream. */
   #upstreamDone = false
   #settled = false
@@ -114,46 +113,43 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   #dispatch(destination: Destination, path: string, body: Body, edited: boolean): void {
     if (this.#settled) return
     const request = this.#request
-    const headers = requestHeaders(request.rawHeaders, { ...rewriteOf(request, this.#opening, destination), edited })
-    const method = (request.method ?? 'GET') as Dispatcher.HttpMethod
+    const rewrite = rewriteOf(request, this.#opening, destination, edited)
+    const headers = requestHeaders(request.rawHeaders, rewrite)
+    const { method } = this.#opening
     this.#upstreamDone = false
-    this.#release = this.#options.upstreamOf(destination.origin).dispatch({ path, method, headers, body }, this)
-    if (this.#upstreamDone) this.#release()
+    try {
+      this.#call = this.#options.upstreamOf(destination.origin).dispatch({ method, path, headers, host: rewrite.host, body }, this)
+    } catch {
+      this.refuse(400, 'bad_target', 'The request cannot be sent on as it is.')
+    }
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#settled) controller.abort(new Error('the client is gone'))
-  }
-
-  onBodySent(chunk: Buffer): void {
+  bodySent(chunk: Buffer): void {
     this.#observer.tell((observer) => observer.requestData(chunk))
   }
 
-  onRequestSent(): void {
+  requestSent(): void {
     this.#observer.tell((observer) => observer.requestEnd())
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: object, statusText?: string): void {
+  interim(status: number, rawHeaders: string[]): void {
+    // An HTTP/1.0 client must not be sent 1xx (RFC 9110 §15.2).
+    if (this.#request.httpVersionMinor > 0) this.#response.writeInformation(status, responseHeaders(rawHeaders))
+  }
+
+  head(status: number, statusText: string, rawHeaders: string[]): void {
     const receivedAt = this.#options.clock.now()
-    const response = this.#response
-    const raw = latin1(controller.rawHeaders)
-    if (status < 200) {
-      // An HTTP/1.0 client must not be sent 1xx (RFC 9110 §15.2).
-      if (this.#request.httpVersionMinor > 0) response.writeInformation(status, responseHeaders(raw))
-      return
-    }
     if (this.#judge(status) === 'again') return
     this.#status = status
     if (this.#draining === undefined) {
-      const filter = this.#edit?.filter(raw)
-      this.#answer.head(status, statusText ?? '', responseHeaders(raw, filter !== undefined), filter)
+      const filter = this.#edit?.filter(rawHeaders)
+      this.#answer.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
       this.#headSent = true
     }
-    this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders: raw }, receivedAt))
+    this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  data(chunk: Buffer): void {
     if (this.#again) return
     const receivedAt = this.#options.clock.now()
     if (this.#draining === undefined) {
@@ -172,21 +168,21 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
 
   /** The answer's: the client's socket takes no more for now. */
   full(): void {
-    if (!this.#settled) this.#controller?.pause()
+    if (!this.#settled) this.#call?.pause()
   }
 
   drained(): void {
-    this.#controller?.resume()
+    this.#call?.resume()
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    this.#endUpstream()
+  end(rawTrailers: string[]): void {
+    this.#upstreamDone = true
     if (this.#endsUnseen()) return
-    this.#answer.end(pairs(responseHeaders(latin1(controller.rawTrailers))))
+    this.#answer.end(pairs(responseHeaders(rawTrailers)))
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    this.#endUpstream()
+  failed(error: Error): void {
+    this.#upstreamDone = true
     if (this.#settled) return
     if (this.#endsUnseen()) return
     if (this.#headSent) {
@@ -218,7 +214,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
     this.#cutting = true
     if (!this.#headSent) sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
     this.#settle({ kind: 'sidecar-stopped' })
-    this.#controller?.abort(new Error('tokenweir is stopping'))
+    this.#call?.abort()
     if (this.#headSent) this.#cutClient()
   }
 
@@ -228,20 +224,20 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
       this.#settle({ kind: 'answered' })
       return
     }
-    if (this.#drains && this.#release !== undefined && !this.#upstreamDone) this.#drain()
+    if (this.#drains && this.#call !== undefined && !this.#upstreamDone) this.#drain()
     else this.#endClient()
   }
 
   #endClient(): void {
     this.#settle({ kind: 'client-aborted' })
-    if (!this.#upstreamDone) this.#controller?.abort(new Error('the client is gone'))
+    this.#call?.abort()
   }
 
   #drain(): void {
     if (this.#draining !== undefined) return
     this.#draining = setTimeout(() => this.#endClient(), this.#options.drain.msMax)
     this.#observer.tell((observer) => observer.clientGone())
-    this.#controller?.resume()
+    this.#call?.resume()
   }
 
   /** What the upstream sent before it broke still reaches the client; the missing end of the body tells it that the answer is cut. */
@@ -277,11 +273,6 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
     this.#send(true)
   }
 
-  #endUpstream(): void {
-    this.#upstreamDone = true
-    this.#release?.()
-  }
-
   #settle(outcome: Outcome): void {
     if (this.#settled) return
     this.#settled = true
@@ -292,7 +283,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, AnswerOwner, Memb
   }
 }
 
-export function rewriteOf(request: IncomingMessage, opening: Opening, destination: Destination): RequestRewrite {
+export function rewriteOf(request: IncomingMessage, opening: Opening, destination: Destination, edited: boolean): RequestRewrite {
   const flags = opening.traceFlags.toString(16).padStart(2, '0')
   return {
     host: hostFor(destination, request.headers.host),
@@ -301,21 +292,13 @@ export function rewriteOf(request: IncomingMessage, opening: Opening, destinatio
     clientAddress: request.socket.remoteAddress ?? 'unknown',
     clientHost: request.headers.host,
     clientScheme: 'http',
-    edited: false,
+    edited,
   }
 }
 
 function hostFor({ route, host }: Destination, sent: string | undefined): string {
   if (route.host === 'upstream') return host
   return route.host === 'client' ? (sent ?? host) : route.host.literal
-}
-
-/** undici gives raw header bytes; HTTP field values are latin1 on the wire, and node:http writes latin1 back. */
-function latin1(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  const out: string[] = []
-  if (!Array.isArray(raw)) return out
-  for (const item of raw) out.push(typeof item === 'string' ? item : item.toString('latin1'))
-  return out
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

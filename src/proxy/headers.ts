@@ -10,7 +10,7 @@ const hopByHop: ReadonlySet<string> = new Set([
   'proxy-connection', // never standard, still sent by old clients
   'proxy-authenticate',
   'proxy-authorization', // meant for us as the proxy, not for the upstream
-  'te', // undici writes no request trailers and reads all response trailers
+  'te', // the upstream's trailers are read in any case
   'transfer-encoding', // each side frames its own bodies
   'upgrade',
 ])
@@ -97,7 +97,7 @@ export function requestHeaders(rawHeaders: readonly string[], rewrite: RequestRe
         if (!hostDone) out.push(name, rewrite.host)
         hostDone = true
         continue
-      case 'expect': // answered on our side: undici sends no Expect
+      case 'expect': // answered on our side
         continue
       case 'traceparent':
         if (!traceDone) out.push(name, rewrite.traceparent)

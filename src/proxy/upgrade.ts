@@ -79,7 +79,7 @@ export class Upgrading implements Member {
 
   begin(destination: Destination, path: string): void {
     const request = this.#request
-    const rewrite = rewriteOf(request, this.#opening, destination)
+    const rewrite = rewriteOf(request, this.#opening, destination, false)
     const headers = requestHeaders(request.rawHeaders, { ...rewrite, upgrade: true })
     const { method } = this.#opening
     try {

@@ -1,11 +1,19 @@
 /**
- * Connections to one upstream origin. undici's `Pool` looks through all its clients for a free one at each request, which is what made
- * it slow with thousands of open streams; here free connections wait on a stack, and the last one used is the first to be used again.
+ * Connections to one upstream origin. Free ones wait on a stack, and the last one used is the first to be used again; there is no limit to
+ * those in use, as there is none to the clients.
+ *
+ * A free connection is taken at the end of the event loop's turn, when everything that had arrived on it has been read: one that the upstream
+ * has closed, or on which it has sent what nobody asked for, is not used. What remains is a close that is under way while the request is
+ * written. The request is then sent once more, on a fresh connection, if the system took nothing of it, or if its method is idempotent and its
+ * body is still there (RFC 9110 §9.2.2). Any other may have reached the upstream, and fails: a POST is never sent twice.
  */
-import { type ClientRequest, request as httpRequest } from 'node:http'
-import net, { type Socket } from 'node:net'
-import tls from 'node:tls'
-import { buildConnector, Client, type Dispatcher } from 'undici'
+import type { ClientRequest } from 'node:http'
+import { createRoster } from '../roster.ts'
+import { Call, type CallHandler, type CallRequest, type UpstreamRequest } from './client/call.ts'
+import { createConnector } from './client/connect.ts'
+import { Connection, type ConnectionOwner } from './client/connection.ts'
+import { UpstreamFault } from './client/fault.ts'
+import { openRequest } from './client/open.ts'
 
 export interface UpstreamOptions {
   /** Milliseconds; 0 means without limit. */
@@ -16,103 +24,113 @@ export interface UpstreamOptions {
   readonly headerBytes: number
 }
 
-export interface OwnRequest {
-  readonly method: string
-  readonly path: string
-  /** Flat list. */
-  readonly headers: readonly string[]
-  /** The value of `Host`, whose name the certificate must bear. */
-  readonly host: string
-}
-
 export interface Upstream {
-  /** The handler's `done` must be called once, when nothing more will come for it: the connection is then free again. */
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): () => void
-  /**
-   * A request on a connection of its own, for an upgrade: the connection is then the caller's. Fields are sent as they are, in order and case.
-   * Throws when the path or a field cannot be sent.
-   */
-  open(request: OwnRequest): ClientRequest
+  /** Throws when the method, the path or a field cannot be sent. */
+  dispatch(request: CallRequest, handler: CallHandler): Call
+  /** A request on a connection of its own, for an upgrade: the connection is then the caller's. Throws as `dispatch` does. */
+  open(request: UpstreamRequest): ClientRequest
   /** Ends every connection; what is still running on them fails. */
-  destroy(): Promise<void>
+  destroy(): void
 }
 
-/** Free connections kept; their sockets close by themselves after undici's keep-alive timeout (4 s, or what the upstream says). */
+/** Free connections kept. */
 const freeMax = 1024
+/** A free connection is closed after this long: before the upstream closes it, as far as that is known. */
+const freeMs = 4000
+/** Where the upstream says how long it keeps them, so much earlier. */
+const keepAliveMarginMs = 2000
+const keepAliveMsMax = 600_000
+/** Limits are looked at this often, and for short ones often enough for a quarter of them. */
+const tickMsMax = 500
+const tickMsMin = 5
 
 export function createUpstream(origin: string, options: UpstreamOptions): Upstream {
-  const connect = buildConnector({ timeout: options.connectMs, keepAlive: true, keepAliveInitialDelay: 30_000, allowH2: false })
-  const free: Client[] = []
-  const all = new Set<Client>()
-  const open = (): Client => {
-    const client = new Client(origin, {
-      connect,
-      pipelining: 1,
-      allowH2: false,
-      headersTimeout: options.headMs,
-      bodyTimeout: options.idleMs,
-      maxHeaderSize: options.headerBytes,
-    })
-    all.add(client)
-    return client
+  const connector = createConnector(origin)
+  const limits = [options.connectMs, options.headMs, options.idleMs].filter((ms) => ms > 0)
+  const tickMs = Math.max(tickMsMin, Math.min(tickMsMax, ...limits.map((ms) => ms / 4)))
+  /** Never early: the first tick may come at once. */
+  const ticksOf = (ms: number) => (ms > 0 ? Math.ceil(ms / tickMs) + 1 : 0)
+  const all = createRoster<Connection>()
+  const free: Connection[] = []
+  let waiting: Call[] = []
+  let timer: NodeJS.Timeout | undefined
+  let isDestroyed = false
+
+  const owner = {
+    now: 0,
+    connectTicks: ticksOf(options.connectMs),
+    headTicks: ticksOf(options.headMs),
+    bodyTicks: ticksOf(options.idleMs),
+    idleTicks(keepAliveSeconds) {
+      const ms = keepAliveSeconds === undefined ? freeMs : Math.min(keepAliveSeconds * 1000 - keepAliveMarginMs, keepAliveMsMax)
+      return ms > 0 ? Math.ceil(ms / tickMs) : 0
+    },
+    rests(connection) {
+      if (free.length < freeMax) free.push(connection)
+      else connection.drop()
+    },
+    closed(connection) {
+      all.remove(connection)
+      const at = free.lastIndexOf(connection)
+      if (at >= 0) free.splice(at, 1)
+      if (all.size() > 0) return
+      clearInterval(timer)
+      timer = undefined
+    },
+    failed(call, error, maySendAgain) {
+      if (!maySendAgain || isDestroyed) {
+        call.fail(error)
+        return
+      }
+      call.again = true
+      connect(call)
+    },
+  } satisfies ConnectionOwner
+
+  const tick = () => {
+    owner.now++
+    for (const connection of all.all()) connection.tick()
   }
+  const connect = (call: Call) => {
+    timer ??= setInterval(tick, tickMs).unref()
+    const servername = connector.servernameOf(call.host)
+    const socket = connector.connect(servername, false)
+    all.add(new Connection(socket, connector.isSecure, servername, call, owner, options.headerBytes))
+  }
+  /** A free connection to the same server, the last one used first. */
+  const take = (servername: string | undefined): Connection | undefined => {
+    for (let i = free.length - 1; i >= 0; i--) {
+      const connection = free[i] as Connection
+      if (connection.servername === servername && connection.isUsable) return free.splice(i, 1)[0]
+    }
+    return undefined
+  }
+  const assign = () => {
+    const calls = waiting
+    waiting = []
+    for (const call of calls) {
+      if (call.isOver) continue
+      const connection = take(connector.servernameOf(call.host))
+      if (connection === undefined) connect(call)
+      else connection.carry(call)
+    }
+  }
+
   return {
     dispatch(request, handler) {
-      const client = free.pop() ?? open()
-      client.dispatch(request, handler)
-      let done = false
-      return () => {
-        if (done) return
-        done = true
-        if (free.length < freeMax) {
-          free.push(client)
-        } else {
-          all.delete(client)
-          client.close().catch(() => undefined)
-        }
-      }
+      const call = new Call(request, handler)
+      if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
+      else if (free.length <= waiting.length) connect(call)
+      else if (waiting.push(call) === 1) setImmediate(assign)
+      return call
     },
-    open({ method, path, headers, host }) {
-      const socket = connectTo(origin, host)
-      try {
-        const request = httpRequest({
-          ...{ method, path, headers, setHost: false, maxHeaderSize: options.headerBytes },
-          createConnection: () => socket,
-        })
-        return limited(request, socket, options)
-      } catch (error) {
-        socket.destroy()
-        throw error
-      }
-    },
-    async destroy() {
-      await Promise.allSettled([...all].map((client) => client.destroy()))
+    open: (request) => openRequest(connector, request, options),
+    destroy() {
+      isDestroyed = true
+      const error = new UpstreamFault('STOPPED')
+      for (const connection of all.all()) connection.destroy(error)
+      for (const call of waiting) call.fail(error)
+      waiting = []
     },
   }
-}
-
-/** Half-open is for the two ends to deal with. */
-const socketOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 } as const
-
-function connectTo(origin: string, hostField: string): Socket {
-  const { protocol, hostname, port } = new URL(origin)
-  const host = hostname.replace(/^\[|\]$/g, '')
-  if (protocol !== 'https:') return net.connect({ ...socketOptions, host, port: Number(port || 80) })
-  const servername = hostField.replace(/:\d+$/, '')
-  return tls.connect({
-    ...{ ...socketOptions, host, port: Number(port || 443), ALPNProtocols: ['http/1.1'] },
-    ...(net.isIP(servername.replace(/^\[|\]$/g, '')) === 0 ? { servername } : {}),
-  })
-}
-
-/** The same limits as for every other request: to connect, then to the head of the answer. */
-function limited(request: ClientRequest, socket: Socket, { connectMs, headMs }: UpstreamOptions): ClientRequest {
-  const late = () => request.destroy(Object.assign(new Error('The upstream is too slow.'), { code: 'ETIMEDOUT' }))
-  let timer = connectMs > 0 ? setTimeout(late, connectMs) : undefined
-  socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
-    clearTimeout(timer)
-    timer = headMs > 0 ? setTimeout(late, headMs) : undefined
-  })
-  for (const event of ['response', 'upgrade', 'close'] as const) request.once(event, () => clearTimeout(timer))
-  return request
 }

@@ -132,7 +132,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
       agent.destroy()
       listener.destroyConnections()
       await listener.close()
-      await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.destroy()))
+      for (const upstream of upstreams.values()) upstream.destroy()
       await origin.close()
     },
   }

@@ -87,7 +87,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
   onTestFinished(async () => {
     listener.destroyConnections()
     await listener.close()
-    await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.destroy()))
+    for (const upstream of upstreams.values()) upstream.destroy()
   })
   const ended = async (count = 1): Promise<Seen> => {
     await until(() => seen.length >= count && seen.slice(0, count).every((one) => one.ends.length > 0))
