@@ -133,8 +133,8 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
   }
 
   interim(status: number, rawHeaders: string[]): void {
-    // An HTTP/1.0 client must not be sent 1xx (RFC 9110 §15.2).
-    if (this.#request.httpVersionMinor > 0) this.#response.writeInformation(status, responseHeaders(rawHeaders))
+    // An HTTP/1.0 client must not be sent 1xx (RFC 9110 §15.2). Whoever waited for a 100 has had ours.
+    if (this.#request.httpVersionMinor > 0 && status !== 100) this.#response.writeInformation(status, responseHeaders(rawHeaders))
   }
 
   head(status: number, statusText: string, rawHeaders: string[]): void {

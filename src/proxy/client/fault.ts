@@ -11,7 +11,7 @@ export type FaultCode =
   | 'BAD_LENGTH'
   | 'BAD_TRANSFER_CODING'
   | 'BAD_CHUNK'
-  /** A 100 or a 101 that nobody asked for, or one with a body. */
+  /** A 101 that nobody asked for, or a 1xx with a body. */
   | 'BAD_INTERIM'
   | 'HEAD_TOO_LARGE'
   /** The client's body broke off. */

@@ -25,8 +25,8 @@ const contentLength = /^\d{1,15}$/
 
 /**
  * `section` is the head without the blank line; `bodiless` for the answer to a HEAD. At least as strict as llhttp: a repeated Content-Length
- * or Transfer-Encoding, one beside the other, and any transfer coding but `chunked` are faults, and so is a 100 or 101, which no request
- * of ours asks for.
+ * or Transfer-Encoding, one beside the other, and any transfer coding but `chunked` are faults, and so is a 101, which no request of
+ * ours asks for.
  */
 export function readHead(section: string, bodiless: boolean): ResponseHead | FaultCode {
   statusLine.lastIndex = 0
@@ -61,7 +61,7 @@ export function readHead(section: string, bodiless: boolean): ResponseHead | Fau
   }
   if (isChunked && length >= 0) return 'BAD_LENGTH'
   const hasBody = isChunked || length > 0
-  if (status === 100 || status === 101 || (status < 200 && hasBody)) return 'BAD_INTERIM'
+  if (status === 101 || (status < 200 && hasBody)) return 'BAD_INTERIM'
   let framing: Framing = isChunked ? 'chunked' : length < 0 ? 'open' : 'length'
   if (bodiless || status < 200 || status === 204 || status === 304) {
     framing = 'none'
