@@ -35,7 +35,11 @@ function collect(request: IncomingMessage, bytesMax: number, onBody: (body: Body
     request.once('close', () => request.complete || stream.destroy())
     onBody(stream)
   }
-  const onEnd = () => onBody(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))
+  const onEnd = () => {
+    request.off('data', onData) // holds the chunks
+    request.off('end', onEnd)
+    onBody(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))
+  }
   request.on('data', onData)
   request.on('end', onEnd)
 }

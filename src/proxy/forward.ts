@@ -57,7 +57,7 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
   #drains = false
   #cutting = false
   /** Sends the request: the edited bytes, or the client's own. */
-  #send: (own: boolean) => void = () => undefined
+  #send: (own: boolean) => void = nothing
   #edit: Edit | undefined
   /** The answer under way is one to an edit that was refused: it is read to its end and not seen. */
   #again = false
@@ -141,8 +141,9 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
     const receivedAt = this.#options.clock.now()
     if (this.#judge(status) === 'again') return
     this.#status = status
+    const filter = this.#edit?.filter(rawHeaders)
+    this.#forgetRequest()
     if (this.#draining === undefined) {
-      const filter = this.#edit?.filter(rawHeaders)
       this.#answer.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
       this.#headSent = true
     }
@@ -266,6 +267,12 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
     return verdict
   }
 
+  /** A stream may be open for hours, and does not hold its prompt meanwhile. */
+  #forgetRequest(): void {
+    this.#send = nothing
+    this.#edit = undefined
+  }
+
   #sendAgain(): void {
     this.#again = false
     this.#sentAgain = true
@@ -299,6 +306,10 @@ export function rewriteOf(request: IncomingMessage, opening: Opening, destinatio
 function hostFor({ route, host }: Destination, sent: string | undefined): string {
   if (route.host === 'upstream') return host
   return route.host === 'client' ? (sent ?? host) : route.host.literal
+}
+
+function nothing(): void {
+  // to be sent once there is a body
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

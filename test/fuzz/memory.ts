@@ -6,7 +6,7 @@ import type { Framing } from '../../src/exchange.ts'
 import { createFramer } from '../../src/frames/choose.ts'
 
 /** Turned on here, so that nobody has to remember a flag. */
-const collectGarbage: () => void = (() => {
+export const collectGarbage: () => void = (() => {
   setFlagsFromString('--expose-gc')
   return runInNewContext('gc') as () => void
 })()

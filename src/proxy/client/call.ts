@@ -48,11 +48,11 @@ export class Call {
   readonly isHead: boolean
   readonly isIdempotent: boolean
   readonly host: string
-  readonly body: Buffer | Readable | null
+  body: Buffer | Readable | null
   /** Bytes of the body; `undefined` when it goes in chunks. */
   readonly bodyBytes: number | undefined
   /** Request line and fields with the blank line, latin1. */
-  readonly head: string
+  head: string
   /** Whether the connection can be used again: after a HEAD, or a body where none is expected, servers go wrong. */
   readonly persists: boolean
   carrier: Carrier | undefined
@@ -88,6 +88,12 @@ export class Call {
   abort(): void {
     this.isOver = true
     this.carrier?.drop()
+  }
+
+  /** It is not sent again. */
+  forgetRequest(): void {
+    this.body = null
+    this.head = ''
   }
 
   fail(error: Error): void {

@@ -115,6 +115,7 @@ export class Connection implements Carrier, Member, ResponseSink, UploadOwner {
   onHead(head: ResponseHead): void {
     this.#headSeen = true
     this.#limit(this.#owner.bodyTicks)
+    this.#call?.forgetRequest()
     this.#call?.handler.head(head.status, head.statusText, head.rawHeaders)
   }
 
