@@ -1,9 +1,13 @@
 /**
  * The client's side of one answer. What the upstream sent in one read goes on in one write, in the same turn of the event loop: a read often
  * holds several HTTP chunks, and a write for each cost more than all the rest of the path (measured: 4.8 against 1.5 µs per unpaced event).
+ * HTTP chunks for the client are made here: of a small one node:http makes four writes (measured: 24 against 19 µs for a paced event).
  */
 import type { ServerResponse } from 'node:http'
 import type { AnswerFilter } from './edit.ts'
+
+/** So much of a body goes out as one text with what frames it, which costs less than a write for each part. */
+const joinedBytesMax = 8192
 
 export interface AnswerOwner {
   /** These bytes have been handed to the client's socket. */
@@ -17,6 +21,7 @@ export class Answer {
   readonly #response: ServerResponse
   readonly #owner: AnswerOwner
   #filter: AnswerFilter | undefined
+  #isChunked = false
   /** Of the read that is under way. */
   #first: Buffer | undefined
   #more: Buffer[] | undefined
@@ -32,6 +37,8 @@ export class Answer {
   head(status: number, statusText: string, headers: string[], filter: AnswerFilter | undefined): void {
     this.#filter = filter
     this.#response.writeHead(status, statusText, headers)
+    this.#isChunked = this.#response.chunkedEncoding
+    this.#response.chunkedEncoding = false
     this.#schedule()
   }
 
@@ -60,15 +67,16 @@ export class Answer {
     this.#response.once('drain', () => this.#owner.drained())
   }
 
-  end(trailers: readonly [string, string][]): void {
-    if (trailers.length > 0) this.#response.addTrailers(trailers)
+  /** `rawTrailers`: flat list; without chunks there is no place for them. */
+  end(rawTrailers: readonly string[]): void {
     const bytes = this.#take()
-    if (bytes === undefined || this.#filter !== undefined) {
+    const last = this.#isChunked ? lastChunk(rawTrailers) : ''
+    if (bytes !== undefined && this.#filter === undefined && bytes.length <= joinedBytesMax) {
+      this.#response.end(this.#text(bytes) + last, 'latin1')
+    } else {
       if (bytes !== undefined) this.#write(bytes)
       this.#writeHeld()
-      this.#response.end()
-    } else {
-      this.#response.end(bytes)
+      this.#response.end(last, 'latin1')
     }
     if (bytes !== undefined) this.#owner.written(bytes, this.#receivedAt)
   }
@@ -100,15 +108,40 @@ export class Answer {
 
   /** False when the client's socket takes no more for now. */
   #write(bytes: Buffer): boolean {
-    if (this.#filter === undefined) return this.#response.write(bytes)
+    if (this.#filter === undefined) return this.#put(bytes)
     let more = true
-    for (const part of this.#filter.push(bytes)) more = this.#response.write(part)
+    for (const part of this.#filter.push(bytes)) more = this.#put(part)
     return more
   }
 
   #writeHeld(): void {
-    for (const part of this.#filter?.end() ?? []) this.#response.write(part)
+    for (const part of this.#filter?.end() ?? []) this.#put(part)
   }
+
+  #put(bytes: Buffer): boolean {
+    const response = this.#response
+    if (bytes.length <= joinedBytesMax) return response.write(this.#text(bytes), 'latin1')
+    if (!this.#isChunked) return response.write(bytes)
+    response.write(chunkSize(bytes), 'latin1')
+    response.write(bytes)
+    return response.write('\r\n', 'latin1')
+  }
+
+  #text(bytes: Buffer): string {
+    const text = bytes.toString('latin1')
+    // A chunk without bytes would be the last one.
+    return this.#isChunked && text !== '' ? `${chunkSize(bytes)}${text}\r\n` : text
+  }
+}
+
+function chunkSize({ length }: Buffer): string {
+  return `${length.toString(16)}\r\n`
+}
+
+function lastChunk(rawTrailers: readonly string[]): string {
+  let fields = ''
+  for (let i = 0; i + 1 < rawTrailers.length; i += 2) fields += `${rawTrailers[i]}: ${rawTrailers[i + 1]}\r\n`
+  return `0\r\n${fields}\r\n`
 }
 
 function passOn(answer: Answer): void {

@@ -179,7 +179,7 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
   end(rawTrailers: string[]): void {
     this.#upstreamDone = true
     if (this.#endsUnseen()) return
-    this.#answer.end(pairs(responseHeaders(rawTrailers)))
+    this.#answer.end(responseHeaders(rawTrailers))
   }
 
   failed(error: Error): void {
@@ -310,10 +310,4 @@ function hostFor({ route, host }: Destination, sent: string | undefined): string
 
 function nothing(): void {
   // to be sent once there is a body
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const out: [string, string][] = []
-  for (let i = 0; i + 1 < flat.length; i += 2) out.push([flat[i] as string, flat[i + 1] as string])
-  return out
 }

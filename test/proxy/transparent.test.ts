@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import http from 'node:http'
 import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Editor } from '../../src/proxy/edit.ts'
 import { rawClient, rawUpstream, split, startProxy, until } from './harness.ts'
 
 const answer = (body: string, extra = '') => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${extra}\r\n${body}`
@@ -235,6 +236,42 @@ describe('observation', () => {
     const failing = await received(fail)
     expect(split(on).body).toBe(body)
     expect([off, throwing, failing]).toEqual([on, on, on])
+  })
+})
+
+describe('a body of every byte there is', () => {
+  const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+
+  it.each([256, 8192, 8193, 60_000, 70_000])('crosses both ways as it is: %d bytes', async (bytes) => {
+    const body = Buffer.concat(new Array<Buffer>(Math.ceil(bytes / 256)).fill(everyByte)).subarray(0, bytes)
+    const upstream = http.createServer((request, response) => {
+      if (request.url === '/whole') response.setHeader('content-length', bytes)
+      const isLate = request.url === '/late'
+      request.pipe(response, { end: !isLate })
+      if (isLate) request.on('end', () => setTimeout(() => response.end(), 30))
+    })
+    await new Promise<void>((done) => upstream.listen(0, '127.0.0.1', done))
+    onTestFinished(() => void upstream.close())
+    const proxy = await startProxy(`http://127.0.0.1:${(upstream.address() as net.AddressInfo).port}`)
+    for (const path of ['/whole', '/chunked', '/late']) {
+      const answer = await fetch(`http://127.0.0.1:${proxy.port}${path}`, { method: 'POST', body })
+      expect(Buffer.from(await answer.arrayBuffer()).equals(body)).toBe(true)
+    }
+  })
+
+  it('crosses without an end before its end where a filter lets nothing of a read go', async () => {
+    const upstream = await rawUpstream((_, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')
+      setTimeout(() => socket.write('1\r\nb\r\n0\r\nT: 1\r\n\r\n'), 20)
+    })
+    const nothingOfA = (chunk: Buffer) => [chunk.toString() === 'a' ? Buffer.alloc(0) : chunk]
+    const filter = () => ({ push: nothingOfA, end: () => [Buffer.from('c'), Buffer.alloc(0)] })
+    const editor: Editor = { wants: () => true, edit: (_, body) => ({ body, judge: () => 'go on', judgedAgain() {}, filter }) }
+    const proxy = await startProxy(upstream.url, { editor })
+    const received = await rawClient(proxy.port, 'POST / HTTP/1.1\r\nHost: me\r\nContent-Length: 1\r\n\r\n-').until((text) =>
+      text.includes('\r\n0\r\n'),
+    )
+    expect(split(received).body).toBe('1\r\nb\r\n1\r\nc\r\n0\r\nT: 1\r\n\r\n')
   })
 })
 
