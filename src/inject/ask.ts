@@ -18,11 +18,19 @@ export function askForUsage(body: Buffer): Asked | undefined {
   const top = membersAt(body, 0)
   if (top === undefined) return undefined
   const stream = only(top.list, 'stream')
-  if (stream === undefined || text(body, stream) !== 'true') return undefined
+  if (stream === undefined || text(body, stream) !== 'true' || asksInOtherWords(body, top.list)) return undefined
   const edited = withOption(body, top.inside, top.list)
   if (edited === undefined) return undefined
   const model = only(top.list, 'model')
   return { body: edited, model: model === undefined ? '' : text(body, model) }
+}
+
+/** OpenRouter's `usage: {include: true}`. */
+function asksInOtherWords(body: Buffer, list: readonly Member[]): boolean {
+  const usage = only(list, 'usage')
+  const within = usage === undefined ? undefined : membersAt(body, usage.start)
+  const include = within === undefined ? undefined : only(within.list, 'include')
+  return include !== undefined && text(body, include) === 'true'
 }
 
 function withOption(body: Buffer, inside: number, list: readonly Member[]): Buffer | undefined {

@@ -89,8 +89,9 @@ function namesFinish(event: Buffer): boolean {
 }
 
 /**
- * A JSON object with a `usage` object and no choice that says anything. OpenAI sends no choice; LiteLLM and OpenRouter, after the end of
- * the last one, send an empty one.
+ * A JSON object with a `usage` object and no choice that says anything. OpenAI sends no choice; LiteLLM, after the end of the last one, a bare
+ * one. OpenRouter's, which has a finish reason of null, comes whether it was asked for or not, and stays
+ * (https://openrouter.ai/docs/use-cases/usage-accounting).
  */
 function isUsageOnly(event: Buffer, finished: boolean): boolean {
   if (!event.includes('"usage"')) return false
@@ -109,11 +110,13 @@ function isUsageOnly(event: Buffer, finished: boolean): boolean {
   }
 }
 
-/** A choice with an index, perhaps a role, and otherwise nothing but nulls and empty texts. */
+/** A choice with an index and an empty delta. */
 function saysNothing(choice: unknown): boolean {
   if (typeof choice !== 'object' || choice === null) return false
-  return Object.entries(choice).every(([key, value]) => {
-    if (value === null || value === '' || key === 'index' || key === 'role') return true
-    return key === 'delta' && saysNothing(value)
-  })
+  const { index, delta, ...rest } = choice as { index?: unknown; delta?: unknown }
+  return isEmpty(rest) && (delta === undefined || isEmpty(delta))
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0
 }

@@ -16,6 +16,8 @@ describe('asking for usage', () => {
       '{"stream":true,"stream_options":{"include_usage": true ,"x":[1,{"a":"]}"}]}}',
     ],
     ['{"a":"\\"stream\\":false,}","stream":true}', '{"stream_options":{"include_usage":true},"a":"\\"stream\\":false,}","stream":true}'],
+    ['{"stream":true,"usage":{"include":false}}', '{"stream_options":{"include_usage":true},"stream":true,"usage":{"include":false}}'],
+    ['{"stream":true,"usage":1}', '{"stream_options":{"include_usage":true},"stream":true,"usage":1}'],
     ['{"str\\u0065am":true}', '{"stream_options":{"include_usage":true},"str\\u0065am":true}'],
   ])('changes %j in one place', (body, expected) => {
     expect(asked(body)).toBe(expected)
@@ -24,6 +26,7 @@ describe('asking for usage', () => {
 
   it.each([
     ['a client that asked itself', '{"stream":true,"stream_options":{"include_usage":true}}'],
+    ['a client that asked in OpenRouter’s words', '{"stream":true,"usage":{"include":true}}'],
     ['no stream', '{"model":"m"}'],
     ['stream: false', '{"stream":false}'],
     ['a stream only inside a string', '{"messages":[{"content":"\\"stream\\": true"}]}'],

@@ -51,11 +51,10 @@ describe('stripping', () => {
 
   const finish = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 
-  // As LiteLLM 1.106 and OpenRouter send it.
+  // As LiteLLM 1.106 sends it.
   it.each([
     '{"choices":[{"index":0,"delta":{}}],"usage":{"prompt_tokens":1,"cost":0.1}}',
-    '{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null,"logprobs":null}],"usage":{"prompt_tokens":1}}',
-    '{"choices":[{"index":0,"text":"","finish_reason":null}],"usage":{"prompt_tokens":1}}',
+    '{"choices":[{"index":0}],"usage":{"prompt_tokens":1}}',
   ])('takes out %s once a choice has ended, and keeps it before', (empty) => {
     const event = `data: ${empty}\n\n`
     const bytes = Buffer.from(event + finish + event)
@@ -66,6 +65,9 @@ describe('stripping', () => {
 
   it.each([
     '{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}',
+    // OpenRouter's, which comes whether it was asked for or not.
+    '{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null,"native_finish_reason":null}],"usage":{"prompt_tokens":1}}',
+    '{"choices":[{"index":0,"text":"","finish_reason":null}],"usage":{"prompt_tokens":1}}',
     '{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}',
     '{"choices":[{"index":0,"delta":{"tool_calls":[]}}],"usage":{"prompt_tokens":1}}',
     '{"choices":[{"index":0,"delta":{}}],"usage":null}',
