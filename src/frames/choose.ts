@@ -64,16 +64,15 @@ export function chooseFraming(body: {
   const json = body.arrayStream ? 'json-array' : 'whole'
   if (beginning === 'array' || jsonType.test(type)) return json
   if (type === 'text/event-stream') return 'sse'
-  if (beginning === 'frame') return 'eventstream'
+  if (beginning === 'other' && beginsEventstream(asBuffer(body.firstBytes))) return 'eventstream'
   return beginning === 'nothing' ? json : 'none'
 }
 
 const fieldNames = ['data:', 'event:', 'id:', 'retry:']
 
 /** What the bytes after a byte order mark and white space look like. Also a part of a field's name counts: no JSON begins like one. */
-function beginningOf(firstBytes: Uint8Array): 'event' | 'object' | 'array' | 'frame' | 'nothing' | 'other' {
+function beginningOf(firstBytes: Uint8Array): 'event' | 'object' | 'array' | 'nothing' | 'other' {
   const bytes = asBuffer(firstBytes)
-  if (beginsEventstream(bytes)) return 'frame'
   let start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   while (isSpace(bytes[start])) start++
   const text = bytes.toString('latin1', start, start + 8)

@@ -57,7 +57,7 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
   #drains = false
   #cutting = false
   /** Sends the request: the edited bytes, or the client's own. */
-  #send: (own: boolean) => void = nothing
+  #send: ((own: boolean) => void) | undefined
   #edit: Edit | undefined
   /** The answer under way is one to an edit that was refused: it is read to its end and not seen. */
   #again = false
@@ -269,7 +269,7 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
 
   /** A stream may be open for hours, and does not hold its prompt meanwhile. */
   #forgetRequest(): void {
-    this.#send = nothing
+    this.#send = undefined
     this.#edit = undefined
   }
 
@@ -277,7 +277,7 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
     this.#again = false
     this.#sentAgain = true
     this.#observer.tell((observer) => observer.requestAgain())
-    this.#send(true)
+    this.#send?.(true)
   }
 
   #settle(outcome: Outcome): void {
@@ -306,8 +306,4 @@ export function rewriteOf(request: IncomingMessage, opening: Opening, destinatio
 function hostFor({ route, host }: Destination, sent: string | undefined): string {
   if (route.host === 'upstream') return host
   return route.host === 'client' ? (sent ?? host) : route.host.literal
-}
-
-function nothing(): void {
-  // to be sent once there is a body
 }

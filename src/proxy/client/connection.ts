@@ -1,14 +1,12 @@
 /** One connection to an upstream, which carries one call after another, never two at a time. */
 import type { Socket } from 'node:net'
 import type { Member } from '../../roster.ts'
+import { joinedBytesMax } from '../chunked.ts'
 import type { Call, Carrier } from './call.ts'
 import { isBreak, UpstreamFault } from './fault.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseParser, type ResponseSink } from './response-parser.ts'
 import { Upload, type UploadOwner } from './upload.ts'
-
-/** So much of a body is written in one text with its head, which costs less than two writes. */
-const joinedBytesMax = 8192
 
 export interface ConnectionOwner {
   /** Counts up; the unit of all limits. */

@@ -1,6 +1,7 @@
 /** The body of one request that is sent as it comes: in chunks, or as long as its Content-Length says. */
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import { chunkSize, lastChunk } from '../chunked.ts'
 import { UpstreamFault } from './fault.ts'
 
 export interface UploadOwner {
@@ -62,7 +63,7 @@ export class Upload {
     let takesMore: boolean
     if (this.#bytes === undefined) {
       socket.cork()
-      socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
+      socket.write(chunkSize(chunk), 'latin1')
       socket.write(chunk)
       takesMore = socket.write('\r\n', 'latin1')
       socket.uncork()
@@ -83,7 +84,7 @@ export class Upload {
       return
     }
     this.#isOver = true
-    if (this.#bytes === undefined) this.#socket.write('0\r\n\r\n', 'latin1')
+    if (this.#bytes === undefined) this.#socket.write(lastChunk(), 'latin1')
     this.#owner.uploadEnded()
   }
 
