@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { columns } from '../src/sinks/ledger-columns.ts'
+import { columns } from '../src/ledger/columns.ts'
 
 export const schemaFile = join(resolve(import.meta.dirname, '..'), 'deploy/clickhouse/schema.sql')
 
@@ -46,7 +46,7 @@ const lines = (list: readonly string[]) => list.map((line) => `    ${line}`).joi
 export function schemaText(): string {
   const declared = columns.map((column) => `${column.name} ${typeOf(column)} COMMENT ${quoted(column.description)}`)
   const selected = columns.map((column) => `${expressionOf(column)} AS ${column.name}`)
-  return `-- Made by \`npm run clickhouse\` from src/sinks/ledger-columns.ts. Run it once: clickhouse-client --multiquery < schema.sql
+  return `-- Made by \`npm run clickhouse\` from src/ledger/columns.ts. Run it once: clickhouse-client --multiquery < schema.sql
 CREATE DATABASE IF NOT EXISTS tokenweir;
 
 -- What the collector's ClickHouse exporter writes logs to (its own table, with shorter life: the ledger below is what is kept).

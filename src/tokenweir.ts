@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The process: arguments in, exit code out. */
 import { readFileSync } from 'node:fs'
-import { runCli } from './cli.ts'
+import { runCli } from './cli/cli.ts'
 
 const { stdout, stderr } = process
 // A reader that has gone (`tokenweir --help | head -1`, a log collector that died) must not end the sidecar.
@@ -12,7 +12,7 @@ const code = await runCli(process.argv.slice(2), process.env, {
   stdout,
   stderr,
   readFile: (path) => readFileSync(path, 'utf8'),
-  start: async (config, report) => (await import('./main.ts')).start(config, report),
+  start: async (config, report) => (await import('./sidecar.ts')).start(config, report),
   onStopSignal: (listener) => {
     process.on('SIGTERM', listener)
     process.on('SIGINT', listener)

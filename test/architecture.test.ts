@@ -30,53 +30,61 @@ const imports = files.flatMap((file) => importsOf(file, readFileSync(join(src, f
 const area = (path: string) => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.ts$/, ''))
 const within = (path: string) => files.includes(path)
 
-/** Area → areas below src/ that it may import. An area is a folder, or a file at the top. */
+/**
+ * Room → rooms that it may import. A room is a folder of src/; the two files beside them start the program. No room is imported by one that it
+ * imports: the order of the list is the order of the layers.
+ */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  exchange: [],
-  json: [],
-  clock: [],
-  roster: [],
-  ids: [],
-  range: [],
-  batch: ['exchange', 'recorder'],
-  frames: ['exchange'],
-  formats: ['exchange', 'json'],
-  providers: ['exchange', 'json', 'formats', 'provider-rules'],
-  'provider-rules': ['exchange', 'json'],
-  proxy: ['exchange', 'batch', 'clock', 'ids', 'config', 'roster'],
-  inject: ['proxy'],
-  caller: ['batch', 'config', 'proxy'],
-  shutdown: [],
-  decode: ['frames'],
-  pricing: ['exchange', 'config'],
-  estimates: ['exchange', 'json', 'decode'],
-  fold: ['exchange', 'json', 'formats', 'providers', 'frames', 'estimates'],
-  conclude: ['exchange', 'json', 'formats', 'providers', 'frames', 'decode', 'fold'],
-  observe: ['exchange', 'batch', 'clock', 'decode', 'estimates', 'fold', 'frames', 'proxy'],
-  telemetry: ['exchange', 'batch', 'config', 'json'],
-  store: ['telemetry'],
-  sinks: ['exchange', 'batch', 'config', 'telemetry', 'json', 'store'],
-  reading: ['range', 'store'],
-  admin: ['exchange', 'batch', 'config', 'telemetry', 'sinks', 'range', 'reading'],
-  demo: ['exchange', 'json', 'reading'],
-  replay: ['exchange', 'json', 'conclude', 'config', 'decode', 'fold', 'formats', 'frames', 'observe', 'pricing', 'providers', 'recorder'],
-  tail: ['reading'],
-  verify: ['exchange', 'json', 'ids', 'fold', 'frames', 'telemetry'],
-  reconcile: ['ids', 'json', 'range', 'telemetry'],
+  lib: [],
+  config: ['lib'],
+  proxy: ['lib', 'config'],
+  observe: ['lib', 'proxy'],
+  conclude: ['lib', 'config', 'observe'],
+  telemetry: ['lib', 'config'],
+  ledger: ['lib', 'telemetry'],
+  sinks: ['lib', 'config', 'telemetry', 'ledger'],
+  admin: ['lib', 'config', 'telemetry', 'ledger', 'sinks'],
+  recorder: ['lib', 'config', 'observe', 'conclude', 'telemetry', 'ledger', 'sinks', 'admin'],
+  sidecar: ['lib', 'config', 'proxy', 'observe', 'conclude', 'telemetry', 'recorder'],
+  cli: ['lib', 'config', 'observe', 'conclude', 'telemetry', 'ledger', 'recorder', 'sidecar'],
+  tokenweir: ['cli', 'sidecar'],
 }
-const seesEverything = new Set(['main', 'cli', 'commands', 'tokenweir', 'recorder'])
+
 const pure = (path: string) =>
-  /^(exchange|json|providers|provider-rules)\.ts$|^(frames|formats)\/|^telemetry\/(catalog|names)\.ts$|^pricing\/plan\.ts$|^estimates\/text\.ts$/.test(
+  /^lib\/(exchange|json)\.ts$|^observe\/(frames|formats)\/|^observe\/texts\.ts$|^conclude\/providers\/|^conclude\/pricing\/plan\.ts$|^telemetry\/(catalog|names)\.ts$/.test(
     path,
   )
 
+/** The files of every circle of imports, types included: Tarjan's strongly connected components of more than one file. */
+function circles(): string[][] {
+  const order = new Map<string, number>()
+  const low = new Map<string, number>()
+  const stack: string[] = []
+  const found: string[][] = []
+  const lowOf = (file: string) => low.get(file) ?? 0
+  function visit(file: string): void {
+    order.set(file, order.size)
+    low.set(file, order.size - 1)
+    stack.push(file)
+    for (const { target } of imports.filter(({ from, target }) => from === file && within(target))) {
+      if (!order.has(target)) visit(target)
+      if (stack.includes(target)) low.set(file, Math.min(lowOf(file), lowOf(target)))
+    }
+    if (low.get(file) !== order.get(file)) return
+    const circle = stack.splice(stack.indexOf(file))
+    if (circle.length > 1) found.push(circle.sort())
+  }
+  for (const file of files) if (!order.has(file)) visit(file)
+  return found
+}
+
 describe('the layers', () => {
   it('finds the sources it guards', () => {
-    expect(files).toContain('exchange.ts')
+    expect(files).toContain('lib/exchange.ts')
     expect(imports.length).toBeGreaterThan(30)
   })
 
-  it('imports only what its layer may', () => {
+  it('imports only what its room may', () => {
     const wrong = imports
       .filter(({ from, target }) => within(target) && mayImport[area(from)] !== undefined && area(from) !== area(target))
       .filter(({ from, target }) => !mayImport[area(from)]?.includes(area(target)))
@@ -84,9 +92,15 @@ describe('the layers', () => {
     expect(wrong).toEqual([])
   })
 
-  it('knows every area that imports others', () => {
-    const known = new Set([...Object.keys(mayImport), ...seesEverything, 'config'])
-    expect([...new Set(files.map(area))].filter((name) => !known.has(name))).toEqual([])
+  it('knows every room, each below those that import it', () => {
+    const rooms = Object.keys(mayImport)
+    expect([...new Set(files.map(area))].sort()).toEqual([...rooms].sort())
+    expect(rooms.filter((room, place) => mayImport[room]?.some((other) => rooms.indexOf(other) >= place))).toEqual([])
+    expect(readdirSync(src).length).toBeLessThanOrEqual(14)
+  })
+
+  it('has no circle of imports', () => {
+    expect(circles()).toEqual([])
   })
 
   it('keeps the pure set free of node modules and packages', () => {
@@ -95,11 +109,11 @@ describe('the layers', () => {
   })
 
   it('keeps the composition root small', () => {
-    expect(readFileSync(join(src, 'main.ts'), 'utf8').split('\n').length).toBeLessThanOrEqual(100)
+    expect(readFileSync(join(src, 'sidecar.ts'), 'utf8').split('\n').length).toBeLessThanOrEqual(100)
   })
 
   it('has no file that nobody imports', () => {
-    const entries = new Set(['tokenweir.ts', 'recorder.ts', 'reading/worker.ts'])
+    const entries = new Set(['tokenweir.ts', 'recorder/recorder.ts', 'ledger/queries/worker.ts'])
     const imported = new Set(imports.map(({ target }) => target))
     expect(files.filter((file) => !entries.has(file) && !imported.has(file))).toEqual([])
   })

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { columns } from '../src/sinks/ledger-columns.ts'
+import { columns } from '../src/ledger/columns.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const documents = [

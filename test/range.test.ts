@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { momentOf, openRangeOf, rangeOf } from '../src/range.ts'
+import { momentOf, openRangeOf, rangeOf } from '../src/lib/range.ts'
 
 describe('times as people write them', () => {
   const now = Date.UTC(2026, 10, 23, 12)
@@ -25,7 +25,7 @@ describe('times as people write them', () => {
     ['Asia/Tokyo', -9],
     ['America/New_York', 5],
   ])('without a zone are local in %s, a date alone its midnight there', (zone, hours) => {
-    const program = `import('./src/range.ts').then(({ momentOf }) => console.log(JSON.stringify(process.argv.slice(1).map((text) => momentOf(text, 0)))))`
+    const program = `import('./src/lib/range.ts').then(({ momentOf }) => console.log(JSON.stringify(process.argv.slice(1).map((text) => momentOf(text, 0)))))`
     const texts = ['2026-11-23', '2026-11-23T00:00', '2026-11-23 00:00:00', '2026-11-23T00:00Z']
     const { stdout } = spawnSync(process.execPath, ['-e', program, ...texts], {
       cwd: resolve(import.meta.dirname, '..'),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createShutdown } from '../src/shutdown.ts'
+import { createShutdown } from '../src/proxy/shutdown.ts'
 
 function startShutdown(graceMs: number) {
   const calls: string[] = []

@@ -1,4 +1,4 @@
--- Made by `npm run clickhouse` from src/sinks/ledger-columns.ts. Run it once: clickhouse-client --multiquery < schema.sql
+-- Made by `npm run clickhouse` from src/ledger/columns.ts. Run it once: clickhouse-client --multiquery < schema.sql
 CREATE DATABASE IF NOT EXISTS tokenweir;
 
 -- What the collector's ClickHouse exporter writes logs to (its own table, with shorter life: the ledger below is what is kept).

@@ -1,6 +1,6 @@
 /** Anthropic messages, as api.anthropic.com answers them. `input_tokens` leaves the cached tokens out; `usage` comes in two events. */
-import type { Usage } from '../../src/exchange.ts'
-import { at, type JsonObject } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, type JsonObject } from '../../src/lib/json.ts'
 import { idFrom } from './numbers.ts'
 import {
   type Asked,

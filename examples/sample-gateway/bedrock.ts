@@ -1,7 +1,7 @@
 /** Bedrock Converse and ConverseStream, as bedrock-runtime answers them: Amazon's binary event-stream, the usage in its last event. */
 import { crc32 } from 'node:zlib'
-import type { Usage } from '../../src/exchange.ts'
-import { at, type JsonObject } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, type JsonObject } from '../../src/lib/json.ts'
 import { idFrom } from './numbers.ts'
 import { type Asked, type Incoming, jsonScript, type Piece, type Script, streamScript, tellsUsage, understand } from './script.ts'
 

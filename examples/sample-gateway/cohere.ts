@@ -1,6 +1,6 @@
 /** Cohere Chat v2, as api.cohere.com answers it: events, `message-end` last with the usage. */
-import type { Usage } from '../../src/exchange.ts'
-import { at, type JsonObject } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, type JsonObject } from '../../src/lib/json.ts'
 import { idFrom } from './numbers.ts'
 import { type Incoming, jsonScript, type Piece, type Script, sse, streamScript, tellsUsage, textAt, understand } from './script.ts'
 

@@ -11,8 +11,8 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Usage } from '../../src/exchange.ts'
-import { at, object, parseJson } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, object, parseJson } from '../../src/lib/json.ts'
 import { anthropicError, messages } from './anthropic.ts'
 import { converse, isBedrock } from './bedrock.ts'
 import { cohereChat } from './cohere.ts'

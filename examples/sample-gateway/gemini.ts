@@ -1,6 +1,6 @@
 /** Gemini generateContent and streamGenerateContent, as generativelanguage.googleapis.com answers them. */
-import type { Usage } from '../../src/exchange.ts'
-import { at, type Json, type JsonObject } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, type Json, type JsonObject } from '../../src/lib/json.ts'
 import { idFrom } from './numbers.ts'
 import { type Asked, type Incoming, jsonScript, type Piece, type Script, streamScript, tellsUsage, understand } from './script.ts'
 

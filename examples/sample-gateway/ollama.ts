@@ -1,6 +1,6 @@
 /** Ollama's own chat, as it answers on port 11434: a JSON object a line, the last with the counts. It streams unless told not to. */
-import type { Usage } from '../../src/exchange.ts'
-import { at, type JsonObject } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, type JsonObject } from '../../src/lib/json.ts'
 import { type Incoming, jsonScript, type Piece, type Script, streamScript, tellsUsage, textAt, understand } from './script.ts'
 
 const failed = (status: number): Script =>

@@ -1,6 +1,6 @@
 /** OpenAI chat completions, legacy completions, embeddings and models, as api.openai.com answers them. */
-import type { Usage } from '../../src/exchange.ts'
-import { at, type Json, type JsonObject, number, strings } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, type Json, type JsonObject, number, strings } from '../../src/lib/json.ts'
 import { idFrom } from './numbers.ts'
 import {
   type Asked,

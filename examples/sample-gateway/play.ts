@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { constants, createGzip } from 'node:zlib'
-import type { Usage } from '../../src/exchange.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
 import type { Script } from './script.ts'
 
 export interface Played {

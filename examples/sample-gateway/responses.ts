@@ -1,6 +1,6 @@
 /** OpenAI Responses, as api.openai.com answers it: named events with sequence numbers, usage in the last one, no `[DONE]`. */
-import type { Usage } from '../../src/exchange.ts'
-import { at, type JsonObject } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, type JsonObject } from '../../src/lib/json.ts'
 import { idFrom } from './numbers.ts'
 import { openaiError, openaiHeaders } from './openai.ts'
 import {

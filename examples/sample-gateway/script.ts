@@ -1,6 +1,6 @@
 /** What an answer is before it is sent: a list of pieces, and what usage each of them tells. Formats write scripts; `play.ts` sends them. */
-import type { Usage } from '../../src/exchange.ts'
-import { at, type Json, type JsonObject, number, string } from '../../src/json.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
+import { at, type Json, type JsonObject, number, string } from '../../src/lib/json.ts'
 import { type Counts, countsOf, randomFrom, seedOf, wordsOf } from './numbers.ts'
 
 export interface Piece {

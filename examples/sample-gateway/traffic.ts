@@ -1,5 +1,5 @@
 /** The traffic of the demo: every format, streamed and not, well-behaved and not. */
-import type { JsonObject } from '../../src/json.ts'
+import type { JsonObject } from '../../src/lib/json.ts'
 
 export interface DemoRequest {
   readonly method: 'GET' | 'POST'

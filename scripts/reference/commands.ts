@@ -1,5 +1,5 @@
 /** The commands, from the program's own help. */
-import { runCli } from '../../src/cli.ts'
+import { runCli } from '../../src/cli/cli.ts'
 import { generated } from './table.ts'
 
 const columns = 100

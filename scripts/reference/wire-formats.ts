@@ -1,5 +1,5 @@
 /** Which wire format answers where: asked of the formats themselves. */
-import { formats, formatsFor } from '../../src/formats/index.ts'
+import { formats, formatsFor } from '../../src/observe/formats/index.ts'
 import { code, generated, table } from './table.ts'
 
 /** Paths as the providers document them; any prefix in front changes nothing. A format that none of them reaches fails the test. */
@@ -68,7 +68,7 @@ export function wireFormatsPage(): string {
     provider === undefined ? '' : code(provider),
     (claimed.get(name) ?? []).map(code).join('<br>'),
   ])
-  return `${generated('src/formats/')}
+  return `${generated('src/observe/formats/')}
 
 # Wire formats
 

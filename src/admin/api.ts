@@ -1,7 +1,7 @@
 /** `/api/…`: what the page reads out of the ledger, as JSON. For programs as well. */
 import type { IncomingMessage } from 'node:http'
-import { ReadingError } from '../reading/open.ts'
-import type { Reader } from '../reading/reader.ts'
+import { ReadingError } from '../ledger/queries/open.ts'
+import type { Reader } from '../ledger/queries/reader.ts'
 import { bucketMsOf, filterOf, ParameterError, type Query, queryOf, setsOf } from './parameters.ts'
 import { type AdminAnswer, type AdminRoute, jsonAnswer, refusal } from './server.ts'
 

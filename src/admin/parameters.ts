@@ -1,7 +1,7 @@
 /** The query of a request for data → what to ask the ledger, or the sentence that mends it. */
 
-import { MomentError, type Range, rangeOf } from '../range.ts'
-import { type Dimension, dimensions, outcomes, type RequestFilter } from '../reading/answers.ts'
+import { type Dimension, dimensions, outcomes, type RequestFilter } from '../ledger/queries/queries.ts'
+import { MomentError, type Range, rangeOf } from '../lib/range.ts'
 
 /** Answered 400 with its message. */
 export class ParameterError extends Error {

@@ -1,15 +1,15 @@
 /** What the admin port answers to machines: health for orchestrators, metrics for Prometheus. Open to all who reach it. */
-import { Gauge } from '../batch.ts'
+import { Cell } from '../lib/shared-counters.ts'
 import { prometheusContentType } from '../telemetry/prometheus.ts'
 import { type AdminRoute, jsonAnswer } from './server.ts'
 
 export interface AdminState {
   /** Cells as in `Gauge`. */
-  readonly gauges: Int32Array
+  readonly cells: Int32Array
   readonly isLedgerWritable: () => boolean
   /** Prometheus text. */
   readonly scrape: () => string
-  /** Seconds since the process started, on the clock of `Gauge.heartbeat`. */
+  /** Seconds since the process started, on the clock of `Cell.heartbeat`. */
   readonly uptime: () => number
 }
 
@@ -25,15 +25,15 @@ export function adminRoutes(state: AdminState): readonly AdminRoute[] {
 }
 
 /** Before the proxying thread has shown itself for the first time, the time since the start counts. */
-function live({ gauges, uptime }: AdminState) {
-  const silentSeconds = Math.max(0, Math.floor(uptime()) - Atomics.load(gauges, Gauge.heartbeat))
+function live({ cells, uptime }: AdminState) {
+  const silentSeconds = Math.max(0, Math.floor(uptime()) - Atomics.load(cells, Cell.heartbeat))
   if (silentSeconds <= heartbeatSecondsMax) return jsonAnswer(200, { live: true })
   return jsonAnswer(503, { live: false, reasons: [`The proxying thread has given no sign of life for ${silentSeconds} s.`] })
 }
 
-function ready({ gauges, isLedgerWritable }: AdminState) {
+function ready({ cells, isLedgerWritable }: AdminState) {
   const reasons: string[] = []
-  if (Atomics.load(gauges, Gauge.listening) !== 1) reasons.push('The proxy port does not listen.')
+  if (Atomics.load(cells, Cell.listening) !== 1) reasons.push('The proxy port does not listen.')
   if (!isLedgerWritable()) reasons.push('The ledger cannot be written.')
   return reasons.length === 0 ? jsonAnswer(200, { ready: true }) : jsonAnswer(503, { ready: false, reasons })
 }

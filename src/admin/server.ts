@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Address } from '../config.ts'
+import type { Address } from '../config/config.ts'
 
 export interface AdminAnswer {
   readonly status: number

@@ -1,5 +1,5 @@
 /** How an exchange ended, in the words of the record. Without facts, what the proxy path alone knows. Pure. */
-import type { Ending, EndReason, ResponseFacts } from '../exchange.ts'
+import type { Ending, EndReason, ResponseFacts } from '../lib/exchange.ts'
 
 /** A client that closes after the terminal event has had its whole answer. */
 export function endReasonOf(ending: Ending, response: ResponseFacts | undefined): EndReason {

@@ -2,9 +2,10 @@
  * What is kept of a request body until its answer has come: an outline without the conversation, small enough to hold for every open
  * request, from which any wire format can read its settings once it is known which one it is.
  */
-import { decodeWhole } from '../decode.ts'
-import type { Opening } from '../exchange.ts'
-import { type Json, type JsonObject, parseJson } from '../json.ts'
+
+import type { Opening } from '../lib/exchange.ts'
+import { type Json, type JsonObject, parseJson } from '../lib/json.ts'
+import { decodeWhole } from '../observe/decode/decode.ts'
 
 export interface RequestReading {
   /** The body's settings; undefined when there was no body, or none that could be read. */

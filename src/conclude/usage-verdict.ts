@@ -1,5 +1,5 @@
 /** Whether an answered inference request reported its usage, and if not, why. Pure. */
-import type { Ending, RequestFacts, ResponseFacts, Usage, UsageOutcome, UsageReason } from '../exchange.ts'
+import type { Ending, RequestFacts, ResponseFacts, Usage, UsageOutcome, UsageReason } from '../lib/exchange.ts'
 
 interface Verdict {
   readonly outcome: UsageOutcome

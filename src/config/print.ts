@@ -1,6 +1,7 @@
 /** The configuration in effect as YAML that can be read back, with where each value comes from as comments. */
-import type { Address, Config, ModelPrice, Route } from '../config.ts'
+
 import { writtenSources } from './caller.ts'
+import type { Address, Config, ModelPrice, Route } from './config.ts'
 
 /** A setting as one line: its dotted key, its indent, its text. */
 interface Line {

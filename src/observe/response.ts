@@ -1,11 +1,12 @@
 /** The reading of one response, on a copy of its bytes: a stream message by message, a whole body only kept for the recorder. */
-import { createDecoder, type Decoder } from '../decode.ts'
-import { createTextCollector, type TextCollector } from '../estimates/text.ts'
-import type { Framing, Opening, ResponseFacts, TextSample } from '../exchange.ts'
-import { createFold, type Fold, streamsArrays } from '../fold.ts'
-import { chooseFraming, createFramer } from '../frames/choose.ts'
-import type { Framer } from '../frames/framer.ts'
+
+import type { Framing, Opening, ResponseFacts, TextSample } from '../lib/exchange.ts'
 import { Collected } from './collected.ts'
+import { createDecoder, type Decoder } from './decode/decode.ts'
+import { createFold, type Fold, streamsArrays } from './fold.ts'
+import { chooseFraming, createFramer } from './frames/choose.ts'
+import type { Framer } from './frames/framer.ts'
+import { createTextCollector, type TextCollector } from './texts.ts'
 
 export interface ReadingOptions {
   readonly bodyBytesMax: number

@@ -2,12 +2,13 @@
  * What is read of an upgraded connection: of a WebSocket the text messages of both sides, on a copy; of every other protocol nothing. Its
  * state is bounded however long the connection lives.
  */
-import { type ClosableInflater, createInflater } from '../decode/inflater.ts'
-import type { Framing, Opening, Outcome, ResponseFacts, Session, Side } from '../exchange.ts'
-import { createFold, type Fold } from '../fold.ts'
-import type { Framer } from '../frames/framer.ts'
-import { createWebSocketFramer, type Inflater, type InflaterSink } from '../frames/websocket.ts'
+
+import type { Framing, Opening, Outcome, ResponseFacts, Session, Side } from '../lib/exchange.ts'
 import { pickHeaders } from '../proxy/headers.ts'
+import { type ClosableInflater, createInflater } from './decode/inflater.ts'
+import { createFold, type Fold } from './fold.ts'
+import type { Framer } from './frames/framer.ts'
+import { createWebSocketFramer, type Inflater, type InflaterSink } from './frames/websocket.ts'
 
 export interface SessionOptions {
   readonly opening: Opening

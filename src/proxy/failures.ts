@@ -1,6 +1,6 @@
 /** Errors of the upstream side as outcomes, and the answers that the sidecar has to invent for them. */
 import type { ServerResponse } from 'node:http'
-import type { UnreachableReason } from '../exchange.ts'
+import type { UnreachableReason } from '../lib/exchange.ts'
 
 /** Names this program on every answer that it made itself; the value is the error's code. */
 export const errorHeader = 'x-tokenweir-error'

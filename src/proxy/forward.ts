@@ -5,11 +5,11 @@
  * Order of calls on an `Observer`: requestData* requestEnd? responseStart? responseData* end.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Opening, Outcome } from '../exchange.ts'
-import type { Member } from '../roster.ts'
-import { Answer, type AnswerOwner } from './answer.ts'
+import type { Opening, Outcome } from '../lib/exchange.ts'
+import type { Member } from '../lib/indexed-set.ts'
 import { type Body, readBody } from './body.ts'
 import type { Call, CallHandler } from './client/call.ts'
+import { Answer, type AnswerOwner } from './client-response.ts'
 import type { Edit, Editor, RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
@@ -30,8 +30,8 @@ export interface ForwardOptions extends OpeningOptions {
   readonly drain: { readonly msMax: number; readonly bytesMax: number }
   /** Absent when not one byte may change. */
   readonly editor?: Editor | undefined
-  /** Shared counters, see `Gauge`. */
-  readonly gauges: Int32Array
+  /** Shared counters, see `Cell`. */
+  readonly cells: Int32Array
 }
 
 /** The upstream's client calls this object for the one side, node:http's events for the other. Whoever is first to end it, ends it once. */
@@ -70,7 +70,7 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
     this.#opening = opening
     this.#options = options
     this.#onSettled = onSettled
-    this.#observer = new GuardedObserver(() => options.observe(opening), options.gauges)
+    this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
     options.callers?.later?.(request.headers, (caller) => this.#observer.tell((observer) => observer.caller(caller)))
     response.sendDate = false
     response.on('close', () => this.#onClientClosed())

@@ -1,9 +1,9 @@
 /** Every request that is open, and how all of them end when the sidecar does. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Gauge } from '../batch.ts'
-import type { Route } from '../config.ts'
-import { createRoster } from '../roster.ts'
+import type { Route } from '../config/config.ts'
+import { createRoster } from '../lib/indexed-set.ts'
+import { Cell } from '../lib/shared-counters.ts'
 import { Forwarding, type ForwardOptions } from './forward.ts'
 import { openingOf, originForm } from './opening.ts'
 import { createRouter } from './routes.ts'
@@ -39,11 +39,11 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
       const forwarding = new Forwarding(request, response, opening, options, () => {
         open.remove(forwarding)
         count(socket, -1)
-        Atomics.sub(options.gauges, Gauge.open, 1)
+        Atomics.sub(options.cells, Cell.open, 1)
       })
       open.add(forwarding)
       count(socket, 1)
-      Atomics.add(options.gauges, Gauge.open, 1)
+      Atomics.add(options.cells, Cell.open, 1)
       if (match === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
       else forwarding.begin(match.destination, match.path)
     },
@@ -53,10 +53,10 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
       const opening = openingOf(request, target, match?.destination, options)
       const upgrading = new Upgrading(request, client, head, opening, options, () => {
         open.remove(upgrading)
-        Atomics.sub(options.gauges, Gauge.open, 1)
+        Atomics.sub(options.cells, Cell.open, 1)
       })
       open.add(upgrading)
-      Atomics.add(options.gauges, Gauge.open, 1)
+      Atomics.add(options.cells, Cell.open, 1)
       if (match === undefined) upgrading.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
       else upgrading.begin(match.destination, match.path)
     },

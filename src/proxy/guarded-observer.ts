@@ -1,17 +1,18 @@
 /** The observer of one exchange, behind a guard: whatever it throws, the bytes go on, and its `end` is still called, once. */
-import { Gauge } from '../batch.ts'
-import type { Outcome } from '../exchange.ts'
+
+import type { Outcome } from '../lib/exchange.ts'
+import { Cell } from '../lib/shared-counters.ts'
 import type { Observer } from './observer.ts'
 
 export class GuardedObserver {
   readonly #observer: Observer | undefined
-  readonly #gauges: Int32Array
+  readonly #cells: Int32Array
   /** It threw, and is told nothing more but the end. */
   #failed = false
   #ended = false
 
-  constructor(open: () => Observer, gauges: Int32Array) {
-    this.#gauges = gauges
+  constructor(open: () => Observer, cells: Int32Array) {
+    this.#cells = cells
     try {
       this.#observer = open()
     } catch {
@@ -51,6 +52,6 @@ export class GuardedObserver {
 
   #threw(): void {
     this.#failed = true
-    Atomics.add(this.#gauges, Gauge.observerFailed, 1)
+    Atomics.add(this.#cells, Cell.observerFailed, 1)
   }
 }

@@ -1,9 +1,9 @@
 /** The proxying thread's sign of life. */
-import { Gauge } from '../batch.ts'
+import { Cell } from '../lib/shared-counters.ts'
 
 /** Shows the recorder, once a second, that this thread is alive: `/livez` looks at it. */
-export function beat(gauges: Int32Array): NodeJS.Timeout {
-  const show = () => Atomics.store(gauges, Gauge.heartbeat, Math.floor(process.uptime()))
+export function beat(cells: Int32Array): NodeJS.Timeout {
+  const show = () => Atomics.store(cells, Cell.heartbeat, Math.floor(process.uptime()))
   show()
   return setInterval(show, 1000).unref()
 }

@@ -1,8 +1,8 @@
 /** The port that clients talk to: an HTTP/1.1 server with its limits, and its answers to what is no HTTP request. */
 import http from 'node:http'
 import type { Socket } from 'node:net'
-import { Gauge } from '../batch.ts'
-import type { Address } from '../config.ts'
+import type { Address } from '../config/config.ts'
+import { Cell } from '../lib/shared-counters.ts'
 import { errorBody, errorHeader } from './failures.ts'
 import type { Forwarder } from './forwarder.ts'
 import { isUpgrade } from './upgrade.ts'
@@ -10,7 +10,7 @@ import { isUpgrade } from './upgrade.ts'
 export interface ListenerOptions {
   readonly address: Address
   readonly forwarder: Forwarder
-  readonly gauges: Int32Array
+  readonly cells: Int32Array
   /** Bytes of a request's header section; more is answered 431. */
   readonly headerBytesMax: number
 }
@@ -34,7 +34,7 @@ const backlogMax = 4096
 const closeIdleMs = 100
 
 export function listen(options: ListenerOptions): Promise<Listener> {
-  const { forwarder, gauges } = options
+  const { forwarder, cells } = options
   const server = http.createServer({
     maxHeaderSize: options.headerBytesMax,
     headersTimeout: headMsMax,
@@ -79,7 +79,7 @@ export function listen(options: ListenerOptions): Promise<Listener> {
       socket.destroy()
       return
     }
-    Atomics.add(gauges, Gauge.malformed, 1)
+    Atomics.add(cells, Cell.malformed, 1)
     // Bytes that are no HTTP after a request under way: its answer must not be mixed with ours.
     if (forwarder.isAnswering(socket)) socket.destroy()
     else answerClientError(socket as Socket, error.code)

@@ -1,5 +1,5 @@
 /** What the proxy path tells whoever watches. Every call comes after the corresponding write to the peer. */
-import type { Outcome } from '../exchange.ts'
+import type { Outcome } from '../lib/exchange.ts'
 
 export interface ResponseHead {
   readonly status: number

@@ -1,9 +1,9 @@
 /** What is known of a request when its head has arrived. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { Clock } from '../clock.ts'
-import type { TraceMode } from '../config.ts'
-import type { Opening } from '../exchange.ts'
-import type { Ids } from '../ids.ts'
+import type { TraceMode } from '../config/config.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Opening } from '../lib/exchange.ts'
+import type { Ids } from '../lib/ids.ts'
 import { parseTraceparent, pickHeaders } from './headers.ts'
 import type { Destination } from './routes.ts'
 

@@ -1,5 +1,5 @@
 /** Which upstream a path goes to, and what the path is there. What can be worked out once per route, is. */
-import type { Route } from '../config.ts'
+import type { Route } from '../config/config.ts'
 
 /** A route with the parts of its upstream's URL taken out: `URL` computes them anew at each reading. */
 export interface Destination {

@@ -6,8 +6,8 @@
  */
 import { type ClientRequest, type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Opening, Outcome, Side } from '../exchange.ts'
-import type { Member } from '../roster.ts'
+import type { Opening, Outcome, Side } from '../lib/exchange.ts'
+import type { Member } from '../lib/indexed-set.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { type ForwardOptions, rewriteOf } from './forward.ts'
 import { GuardedObserver } from './guarded-observer.ts'
@@ -63,7 +63,7 @@ export class Upgrading implements Member {
     this.#response.assignSocket(client)
     this.#response.on('error', () => undefined)
     this.#response.once('finish', () => this.#endClient())
-    this.#observer = new GuardedObserver(() => options.observe(opening), options.gauges)
+    this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
     options.callers?.later?.(request.headers, (caller) => this.#observer.tell((observer) => observer.caller(caller)))
     client.on('error', () => undefined) // `close` follows
     client.on('close', () => this.#onClosed('client'))

@@ -8,7 +8,7 @@
  * body is still there (RFC 9110 §9.2.2). Any other may have reached the upstream, and fails: a POST is never sent twice.
  */
 import type { ClientRequest } from 'node:http'
-import { createRoster } from '../roster.ts'
+import { createRoster } from '../lib/indexed-set.ts'
 import { Call, type CallHandler, type CallRequest, type UpstreamRequest } from './client/call.ts'
 import { createConnector } from './client/connect.ts'
 import { Connection, type ConnectionOwner } from './client/connection.ts'

@@ -1,10 +1,10 @@
 /** ending → the finished exchange: concluded, then estimated where counts are missing and estimates are on, then priced. */
-import { conclude, type RequestReading, readRequest } from '../conclude.ts'
-import type { Config } from '../config.ts'
-import type { Estimator } from '../estimates.ts'
-import type { Ending, Exchange, Opening, TextSample } from '../exchange.ts'
-import type { Pricer } from '../pricing.ts'
-import { createAttributor } from '../providers.ts'
+import { conclude, type RequestReading, readRequest } from '../conclude/conclude.ts'
+import type { Estimator } from '../conclude/estimates/estimator.ts'
+import type { Pricer } from '../conclude/pricing/pricer.ts'
+import { createAttributor } from '../conclude/providers/attribution.ts'
+import type { Config } from '../config/config.ts'
+import type { Ending, Exchange, Opening, TextSample } from '../lib/exchange.ts'
 
 /** What is kept of a request's body until its answer has come. */
 interface Reading {

@@ -1,5 +1,5 @@
 /** What the proxying thread gives the recorder's thread at its start. A `URL` cannot be cloned, so upstreams travel as text. */
-import type { Config, Route } from '../config.ts'
+import type { Config, Route } from '../config/config.ts'
 
 export type CloneableConfig = Omit<Config, 'routes'> & {
   readonly routes: readonly (Omit<Route, 'upstream'> & { readonly upstream: string })[]
@@ -8,7 +8,7 @@ export type CloneableConfig = Omit<Config, 'routes'> & {
 export interface RecorderData {
   readonly config: CloneableConfig
   /** Cells as in `Gauge`. */
-  readonly gauges: SharedArrayBuffer
+  readonly cells: SharedArrayBuffer
   /** It takes the place of a recorder that died in this process: rows that are open belong to living requests. */
   readonly restarted?: boolean
   /** Variables that take the place of the thread's own `OTEL_*` ones; for tests. */

@@ -2,8 +2,9 @@
  * Export over OTLP, loaded only where it is asked for, and before the first batch is recorded: a span is made of every row that is committed,
  * in the same commit.
  */
+
+import type { Store } from '../ledger/store.ts'
 import type { Sink } from '../sinks/sink.ts'
-import type { Store } from '../store/store.ts'
 import type { Generation } from '../telemetry/catalog.ts'
 import { type Environment, planTelemetry, type TelemetryPlan } from '../telemetry/environment.ts'
 import type { Meter } from '../telemetry/meter.ts'

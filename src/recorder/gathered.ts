@@ -1,6 +1,7 @@
 /** What the proxying thread has gathered for the recorder, kept as it is until the recorder has it: a batch can be packed again for another one. */
-import type { Packed, Slice } from '../batch.ts'
-import type { Ending, Opening } from '../exchange.ts'
+
+import type { Ending, Opening } from '../lib/exchange.ts'
+import type { Packed, Slice } from './batch.ts'
 
 /** Chunks as they came; handed over, so nobody changes them any more. */
 export interface Body {

@@ -1,10 +1,11 @@
 /** A batch is recorded whole: every sink gathers, then one commit, then its log lines. What an earlier process left goes the same way. */
-import type { Packed } from '../batch.ts'
-import { exchangeOfRow, recoveredExchange } from '../sinks/ledger-rows.ts'
+
+import { exchangeOfRow, recoveredExchange } from '../ledger/rows.ts'
+import type { Remains, Store } from '../ledger/store.ts'
 import type { LogSink } from '../sinks/log.ts'
 import type { Batch, Sink } from '../sinks/sink.ts'
-import type { Remains, Store } from '../store/store.ts'
 import type { Meter } from '../telemetry/meter.ts'
+import type { Packed } from './batch.ts'
 import type { Export } from './export.ts'
 
 export interface KeeperOptions {

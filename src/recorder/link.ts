@@ -3,10 +3,10 @@
  * opens and ends between two messages costs one row and no second trip.
  */
 import type { Worker } from 'node:worker_threads'
-import { Gauge } from '../batch.ts'
-import type { Ending, Opening } from '../exchange.ts'
-import type { Records } from '../observe.ts'
-import { createRoster, type Member } from '../roster.ts'
+import type { Ending, Opening } from '../lib/exchange.ts'
+import { createRoster, type Member } from '../lib/indexed-set.ts'
+import { Cell } from '../lib/shared-counters.ts'
+import type { Records } from '../observe/observe.ts'
 import { type Body, bodyOf, type Gathered, type GatheredEnd } from './gathered.ts'
 import { createSupervisor } from './supervisor.ts'
 
@@ -22,7 +22,7 @@ export interface RecorderLink extends Records {
 export interface RecorderLinkOptions {
   /** Starts a recorder; `again` when another has died, with the port that its admin server had. */
   readonly start: (again: { readonly adminPort: number } | undefined) => Worker
-  readonly gauges: Int32Array
+  readonly cells: Int32Array
   /** A sentence for the operator, on stderr. */
   readonly report: (message: string) => void
   /** The first pause before a recorder is started again. */
@@ -62,7 +62,7 @@ interface Open extends Member {
 }
 
 export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
-  const { gauges } = options
+  const { cells } = options
   const { endingsMax, bodyBytesMax, openBytesMax } = { ...usualLimits, ...options.limits }
   const open = createRoster<Open>()
   let fresh: Open[] = []
@@ -151,7 +151,7 @@ export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
     const { opening, requestBody, isRequestTold, isTold } = one
     if (one.isRequestKept && requestBody !== undefined) openBytes -= requestBody.bytes
     if (endings >= endingsMax) {
-      Atomics.add(gauges, Gauge.dropped, 1)
+      Atomics.add(cells, Cell.dropped, 1)
       return
     }
     endings++

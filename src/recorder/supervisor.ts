@@ -3,14 +3,15 @@
  * one is told again what its predecessor had not acknowledged. A batch on which recorders die each time is given up and counted.
  */
 import type { Worker } from 'node:worker_threads'
-import { type FromRecorder, Gauge, type ToRecorder } from '../batch.ts'
+import { Cell } from '../lib/shared-counters.ts'
+import type { FromRecorder, ToRecorder } from './batch.ts'
 import { type Gathered, packed } from './gathered.ts'
 import { toWire } from './wire.ts'
 
 export interface SupervisorOptions {
   /** Starts a recorder's thread; `again` when another has died, with the port that its admin server had. */
   readonly start: (again: { readonly adminPort: number } | undefined) => Worker
-  readonly gauges: Int32Array
+  readonly cells: Int32Array
   /** A sentence for the operator, on stderr. */
   readonly report: (message: string) => void
   /** A recorder has died: its successor knows of nothing that is open. */
@@ -53,7 +54,7 @@ interface Waiting {
 }
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { gauges, report, onDeath, onDone, pauseMs: pauseFirstMs = pauseUsualMs } = options
+  const { cells, report, onDeath, onDone, pauseMs: pauseFirstMs = pauseUsualMs } = options
   /** Oldest first; what has been posted to the recorder of now stands before the rest. */
   const queue: Waiting[] = []
   let posted = 0
@@ -171,7 +172,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     }
     report(`${problem} It is started again in ${pauseMs} ms; what it had not recorded is told to its successor.`)
     restart = setTimeout(() => {
-      Atomics.add(gauges, Gauge.recorderRestarts, 1)
+      Atomics.add(cells, Cell.recorderRestarts, 1)
       try {
         begin()
       } catch (error) {
@@ -184,7 +185,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   function blame(one: Waiting): void {
     if (++one.deaths < deathsMax) return
     queue.shift()
-    Atomics.add(gauges, Gauge.lostWithRecorder, one.batch.ended.length)
+    Atomics.add(cells, Cell.lostWithRecorder, one.batch.ended.length)
     report(`${deathsMax} recorders died on the same ${one.batch.ended.length} records, which are dropped and counted.`)
     onDone(one.batch)
   }

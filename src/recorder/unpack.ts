@@ -1,9 +1,10 @@
 /** What arrives from the proxying thread → a batch for the sinks. Remembers the requests that are open. */
-import type { Packed, Slice } from '../batch.ts'
+
 import { endReasonOf, errorTypeOf } from '../conclude/ending.ts'
-import type { Config } from '../config.ts'
-import type { Ending, Exchange, Opening } from '../exchange.ts'
+import type { Config } from '../config/config.ts'
+import type { Ending, Exchange, Opening } from '../lib/exchange.ts'
 import type { Batch } from '../sinks/sink.ts'
+import type { Packed, Slice } from './batch.ts'
 
 /** `Reading` is what the request's body taught; this file hands it on and does not look inside. */
 interface Conclusion<Reading> {

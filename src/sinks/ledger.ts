@@ -2,10 +2,11 @@
  * exchange → one row of the table `exchanges`. A row is put when its request starts and put again, whole, when it ends; one that starts and
  * ends in the same batch is written once. The store writes it, with all else that the batch makes.
  */
-import type { RowShape } from '../store/row.ts'
-import type { Store } from '../store/store.ts'
-import { endColumns, startColumns } from './ledger-columns.ts'
-import { startRow, wholeRow } from './ledger-rows.ts'
+
+import { endColumns, startColumns } from '../ledger/columns.ts'
+import type { RowShape } from '../ledger/row.ts'
+import { startRow, wholeRow } from '../ledger/rows.ts'
+import type { Store } from '../ledger/store.ts'
 import type { Batch, Sink } from './sink.ts'
 
 export const ledgerShape: RowShape = { start: startColumns, end: endColumns }

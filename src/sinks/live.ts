@@ -1,7 +1,8 @@
 /** What the live page shows of now: sums since the last look, the last requests, how long first chunks took in the last minute. Bounded. */
-import type { Exchange } from '../exchange.ts'
-import type { SqlValue } from '../store/row.ts'
-import { columns as ledgerColumns } from './ledger-columns.ts'
+
+import { columns as ledgerColumns } from '../ledger/columns.ts'
+import type { SqlValue } from '../ledger/row.ts'
+import type { Exchange } from '../lib/exchange.ts'
 import { isCompletedStream, zeroUsageReason } from './metrics/by-route.ts'
 import type { Sink } from './sink.ts'
 

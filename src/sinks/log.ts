@@ -3,7 +3,7 @@
  * closed reader costs lines, never memory. A mark says up to which row the lines are out, so that the next start can write what is missing.
  */
 import { write as writeFile } from 'node:fs'
-import type { Exchange } from '../exchange.ts'
+import type { Exchange } from '../lib/exchange.ts'
 import type { Meter } from '../telemetry/meter.ts'
 import type { Sink } from './sink.ts'
 

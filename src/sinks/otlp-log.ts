@@ -1,8 +1,9 @@
 /** exchange → log record for the collector: the line's message, and the ledger's columns as attributes. What is NULL there is absent here. */
-import type { Exchange } from '../exchange.ts'
+
+import { columns } from '../ledger/columns.ts'
+import type { Exchange } from '../lib/exchange.ts'
 import { hrTime } from '../telemetry/hr-time.ts'
 import type { LogEntry, LogSource } from '../telemetry/sdk.ts'
-import { columns } from './ledger-columns.ts'
 import { levelOf, logMessage } from './log.ts'
 import type { Sink } from './sink.ts'
 

@@ -1,5 +1,5 @@
 /** Where finished exchanges go. Sinks live on the recorder thread and know nothing of each other. */
-import type { Exchange, Opening } from '../exchange.ts'
+import type { Exchange, Opening } from '../lib/exchange.ts'
 
 /** A batch is what one message from the proxying thread brought: requests opened and not yet ended, and requests ended. */
 export interface Batch {

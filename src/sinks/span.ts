@@ -10,7 +10,7 @@ import {
   TraceFlags,
   trace,
 } from '@opentelemetry/api'
-import type { Exchange, Opening, SpanLink } from '../exchange.ts'
+import type { Exchange, Opening, SpanLink } from '../lib/exchange.ts'
 import { type SpanAttributes, spanContent } from '../telemetry/attributes.ts'
 import type { Generation } from '../telemetry/catalog.ts'
 import type { SpanSource } from '../telemetry/sdk.ts'

@@ -1,5 +1,5 @@
 /** exchange → what its span says: name, attributes, status. Pure; the names are in `catalog.ts`. */
-import type { EndedResponse, Exchange, RequestFacts, Usage } from '../exchange.ts'
+import type { EndedResponse, Exchange, RequestFacts, Usage } from '../lib/exchange.ts'
 import type { AttributeName, Generation } from './catalog.ts'
 import { generations } from './names.ts'
 

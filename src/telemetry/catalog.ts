@@ -122,7 +122,7 @@ const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 10485
 const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
 /**
  * Microseconds, 10 µs to 1 s, dense where the target lies (p99 ≤ 0.5 ms). The proxying thread counts chunks into cells of a shared array by
- * these bounds (`Gauge.chunkOverhead`), one cell per bound and one for what is above the last.
+ * these bounds (`Cell.chunkOverhead`), one cell per bound and one for what is above the last.
  */
 export const overheadBucketsMicros = [
   10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,

@@ -2,7 +2,7 @@
  * The two generations of the GenAI conventions, side by side. Whatever differs between them is looked up here, and a span or metric is
  * built from one column only. What they share stands in `catalog.ts` alone.
  */
-import type { Usage } from '../exchange.ts'
+import type { Usage } from '../lib/exchange.ts'
 import type { AttributeName, CounterName, Generation, HistogramName } from './catalog.ts'
 
 export interface GenerationNames {

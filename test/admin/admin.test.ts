@@ -4,7 +4,7 @@ import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type AdminState, adminRoutes } from '../../src/admin/routes.ts'
 import { type AdminRoute, startAdmin } from '../../src/admin/server.ts'
-import { Gauge, gaugeCells } from '../../src/batch.ts'
+import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
 
 interface Overrides extends Partial<AdminState> {
   readonly host?: string
@@ -12,11 +12,11 @@ interface Overrides extends Partial<AdminState> {
 }
 
 async function start({ host = '127.0.0.1', routes, ...overrides }: Overrides = {}) {
-  const gauges = new Int32Array(gaugeCells)
-  gauges[Gauge.listening] = 1
+  const cells = new Int32Array(cellCount)
+  cells[Cell.listening] = 1
   const lines: string[] = []
   const state: AdminState = {
-    gauges,
+    cells,
     isLedgerWritable: () => true,
     scrape: () => 'tokenweir_requests_total 3\n',
     uptime: () => 10,
@@ -25,7 +25,7 @@ async function start({ host = '127.0.0.1', routes, ...overrides }: Overrides = {
   const admin = await startAdmin({ address: { host, port: 0 }, routes: routes ?? adminRoutes(state), report: (line) => lines.push(line) })
   onTestFinished(() => admin.close())
   const get = (path: string, options: http.RequestOptions = {}) => request(admin.port, path, options)
-  return { gauges, get, lines, port: admin.port }
+  return { cells, get, lines, port: admin.port }
 }
 
 interface Answer {
@@ -51,14 +51,14 @@ const told = ({ status, body }: Answer) => [status, JSON.parse(body)]
 
 describe('/livez', () => {
   it('is 200 while the proxying thread shows itself', async () => {
-    const { gauges, get } = await start({ uptime: () => 100 })
-    gauges[Gauge.heartbeat] = 85
+    const { cells, get } = await start({ uptime: () => 100 })
+    cells[Cell.heartbeat] = 85
     expect(told(await get('/livez'))).toEqual([200, { live: true }])
   })
 
   it('is 503 when it has been silent for more than 15 s', async () => {
-    const { gauges, get } = await start({ uptime: () => 100 })
-    gauges[Gauge.heartbeat] = 84
+    const { cells, get } = await start({ uptime: () => 100 })
+    cells[Cell.heartbeat] = 84
     expect(told(await get('/livez'))).toEqual([503, { live: false, reasons: ['The proxying thread has given no sign of life for 16 s.'] }])
   })
 })
@@ -70,8 +70,8 @@ describe('/readyz', () => {
   })
 
   it('is 503 with every reason when they do not', async () => {
-    const { gauges, get } = await start({ isLedgerWritable: () => false })
-    gauges[Gauge.listening] = 0
+    const { cells, get } = await start({ isLedgerWritable: () => false })
+    cells[Cell.listening] = 0
     const reasons = ['The proxy port does not listen.', 'The ledger cannot be written.']
     expect(told(await get('/readyz'))).toEqual([503, { ready: false, reasons }])
   })

@@ -142,7 +142,7 @@ describe('the events', () => {
     const { events, close } = await listen(stage)
     onTestFinished(() => void close())
     await expect.poll(() => events.length).toBe(1)
-    stage.gauges[0] = 3
+    stage.cells[0] = 3
     stage.record([
       exchangeOf({ opening: { id: 'x' }, ending: { firstChunkMs: 50 } }),
       exchangeOf({ opening: { id: 'y' }, response: {}, usageOutcome: 'missing', usageReason: 'not_requested' }),

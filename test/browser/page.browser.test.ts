@@ -382,7 +382,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
     const before = await places()
     for (let second = 0; second < 4; second++) {
       const value = await tile(page, 'requests').textContent()
-      stage.gauges[0] = 10 ** second
+      stage.cells[0] = 10 ** second
       stage.record(Array.from({ length: 3 ** (second + 2) }, (_, n) => trafficOf(n * 13, recently())))
       await poll(() => tile(page, 'requests').textContent()).not.toBe(value)
     }

@@ -3,18 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAccess } from '../../src/admin/access.ts'
-import { createPage } from '../../src/admin/page.ts'
+import { createPage } from '../../src/admin/page-routes.ts'
 import { adminRoutes } from '../../src/admin/routes.ts'
 import { startAdmin } from '../../src/admin/server.ts'
-import { Gauge, gaugeCells } from '../../src/batch.ts'
-import type { Exchange, Opening } from '../../src/exchange.ts'
-import { listedColumns } from '../../src/reading/answers.ts'
-import { bucketOf } from '../../src/reading/quantiles.ts'
-import { createReader } from '../../src/reading/reader.ts'
+import { bucketOf } from '../../src/ledger/queries/quantiles.ts'
+import { listedColumns } from '../../src/ledger/queries/queries.ts'
+import { createReader } from '../../src/ledger/queries/reader.ts'
+import { openStore } from '../../src/ledger/store.ts'
+import type { Exchange, Opening } from '../../src/lib/exchange.ts'
+import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
 import { createFanOut } from '../../src/sinks/fan-out.ts'
 import { createLedgerSink, ledgerShape } from '../../src/sinks/ledger.ts'
 import { createLiveSink } from '../../src/sinks/live.ts'
-import { openStore } from '../../src/store/store.ts'
 import { createMeter } from '../../src/telemetry/meter.ts'
 import { exchangeOf } from '../sinks/exchange-of.ts'
 
@@ -30,7 +30,7 @@ export interface Stage {
   readonly url: string
   readonly port: number
   readonly ledger: string
-  readonly gauges: Int32Array
+  readonly cells: Int32Array
   /** What the admin port reported. */
   readonly lines: readonly string[]
   record(ended: readonly Exchange[], opened?: readonly Opening[]): void
@@ -44,8 +44,8 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
   const path = join(folder, 'ledger.db')
   const lines: string[] = []
   const report = (line: string) => void lines.push(line)
-  const gauges = new Int32Array(gaugeCells)
-  gauges[Gauge.listening] = 1
+  const cells = new Int32Array(cellCount)
+  cells[Cell.listening] = 1
   const meter = createMeter(Date.now)
   const ledger = openStore({ path, shape: ledgerShape, meter, report })
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
@@ -56,7 +56,7 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     access,
     reader,
     live,
-    open: () => gauges[Gauge.open] ?? 0,
+    open: () => cells[Cell.open] ?? 0,
     isLedgerWritable: ledger.isWritable,
     collect: meter.collect,
     now: Date.now,
@@ -64,13 +64,13 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     version: '1.2.3',
     setup: { ledger: path, capture: 'inject', routes: ['default'], exports: false, traceUrl },
   })
-  const state = { gauges, isLedgerWritable: ledger.isWritable, scrape: () => '', uptime: () => 0 }
+  const state = { cells, isLedgerWritable: ledger.isWritable, scrape: () => '', uptime: () => 0 }
   const server = await startAdmin({ address: { host, port }, routes: [...adminRoutes(state), ...page.routes], report })
   return {
     url: `http://127.0.0.1:${server.port}`,
     port: server.port,
     ledger: path,
-    gauges,
+    cells,
     lines,
     record(ended, opened = []) {
       fanOut.record({ opened, ended })

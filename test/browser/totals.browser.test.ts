@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { demoRequests } from '../../examples/sample-gateway/traffic.ts'
-import type { Group, Summary } from '../../src/reading/answers.ts'
+import type { Group, Summary } from '../../src/ledger/queries/queries.ts'
 import { cleanEnvironment, startProduct } from '../e2e/product.ts'
 import { hasChromium, launch, openTab, shoot, violations } from './chromium.ts'
 

@@ -1,10 +1,10 @@
 import * as jose from 'jose'
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Gauge, gaugeCells } from '../../src/batch.ts'
-import { bearerToken, createTokenReader } from '../../src/caller/jwt.ts'
-import { createCallers } from '../../src/caller.ts'
-import type { CallerSource } from '../../src/config.ts'
+import type { CallerSource } from '../../src/config/config.ts'
+import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
+import { createCallers } from '../../src/proxy/caller/callers.ts'
+import { bearerToken, createTokenReader } from '../../src/proxy/caller/jwt.ts'
 
 type Pair = Awaited<ReturnType<typeof generateKeyPair>>
 let ours: Pair
@@ -122,14 +122,14 @@ describe('a token', () => {
 
 describe('the sources together', () => {
   const start = async (sources: readonly CallerSource[]) => {
-    const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * 4))
-    const callers = await createCallers({ sources, ledger: 'not used', gauges })
+    const cells = new Int32Array(new SharedArrayBuffer(cellCount * 4))
+    const callers = await createCallers({ sources, ledger: 'not used', cells })
     if (callers === undefined) throw new Error('not expected')
     const later = (authorization: string, more: object = {}) =>
       new Promise<string>((resolve) => {
         callers.later?.({ authorization, ...more }, resolve)
       })
-    return { callers, later, gauges }
+    return { callers, later, cells }
   }
 
   it('give a token\u2019s caller later, and at once the next time', async () => {
@@ -152,25 +152,25 @@ describe('the sources together', () => {
   })
 
   it('count a token that does not verify, and go on to the next source', async () => {
-    const { callers, gauges } = await start([source, { kind: 'header', name: 'x-user-id' }])
+    const { callers, cells } = await start([source, { kind: 'header', name: 'x-user-id' }])
     const authorization = `Bearer ${await token({ by: theirs.privateKey })}`
     const headers = { authorization, 'x-user-id': 'header' }
     const found: string[] = []
     callers.later?.({ authorization }, (caller) => found.push(caller))
-    await expect.poll(() => gauges[Gauge.callersUnverified]).toBe(1)
+    await expect.poll(() => cells[Cell.callersUnverified]).toBe(1)
     expect([callers.now(headers, ''), found]).toEqual(['header', []])
   })
 
   it('verify no more than 256 tokens at a time', async () => {
-    const { callers, gauges } = await start([source])
+    const { callers, cells } = await start([source])
     const tokens = await Promise.all(Array.from({ length: 300 }, (_, index) => token({ claims: { sub: `user-${index}` } })))
     let found = 0
     for (const sent of tokens) callers.later?.({ authorization: `Bearer ${sent}` }, () => found++)
     await expect.poll(() => found).toBe(256)
-    expect(gauges[Gauge.callersUnread]).toBe(44)
+    expect(cells[Cell.callersUnread]).toBe(44)
   })
 
   it('are none when none is configured', async () => {
-    expect(await createCallers({ sources: [], ledger: 'not used', gauges: new Int32Array(gaugeCells) })).toBeUndefined()
+    expect(await createCallers({ sources: [], ledger: 'not used', cells: new Int32Array(cellCount) })).toBeUndefined()
   })
 })

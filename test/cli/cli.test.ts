@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { type Io, runCli } from '../../src/cli.ts'
-import type { Config } from '../../src/config.ts'
-import type { Running } from '../../src/main.ts'
+import { type Io, runCli } from '../../src/cli/cli.ts'
+import type { Config } from '../../src/config/config.ts'
+import type { Running } from '../../src/sidecar.ts'
 import { cleanEnvironment } from '../e2e/product.ts'
 
 const root = resolve(import.meta.dirname, '../..')

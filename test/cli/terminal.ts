@@ -1,5 +1,5 @@
 /** The command line with a terminal, or a pipe, of our own: what it writes, as it writes it. */
-import { type Io, runCli } from '../../src/cli.ts'
+import { type Io, runCli } from '../../src/cli/cli.ts'
 
 export interface Terminal {
   /** Undefined is a pipe. */

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { describeError, loadConfig } from '../../src/config.ts'
+import { describeError, loadConfig } from '../../src/config/config.ts'
 
 const pair = generateKeyPairSync('ed25519')
 const publicPem = String(pair.publicKey.export({ type: 'spki', format: 'pem' }))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { describeError, loadConfig, type Sources } from '../../src/config/config.ts'
 import { describeConfig } from '../../src/config/print.ts'
 import { settings } from '../../src/config/schema.ts'
-import { describeError, loadConfig, type Sources } from '../../src/config.ts'
 
 type Given = Partial<Omit<Sources, 'readFile'>> & { readonly file?: string }
 

@@ -53,8 +53,8 @@ describe('the example of a format', () => {
   it('is one file, one line with its import, and two fixtures', () => {
     const added = blocks.map(({ kind, file, text }) => [kind, file, text.match(/^\+/gm)?.length ?? 0])
     expect(added).toEqual([
-      ['ts', 'src/formats/brook.ts', 0],
-      ['diff', 'src/formats/index.ts', 2],
+      ['ts', 'src/observe/formats/brook.ts', 0],
+      ['diff', 'src/observe/formats/index.ts', 2],
       ['ts', 'test/formats/fixtures/brook.ts', 0],
       ['diff', 'test/formats/fixtures/index.ts', 2],
     ])
@@ -73,7 +73,7 @@ describe('the example of a format', () => {
   })
 
   it('has the types that it should', async () => {
-    const include = ['src/formats/brook.ts', 'test/formats/fixtures/brook.ts']
+    const include = ['src/observe/formats/brook.ts', 'test/formats/fixtures/brook.ts']
     writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ extends: join(root, 'tsconfig.json'), include }))
     await run(join(root, 'node_modules/.bin/tsc'), ['-p', copy, '--noEmit'], { cwd: copy })
   })

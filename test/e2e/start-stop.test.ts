@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
-import { at, parseJson } from '../../src/json.ts'
+import { at, parseJson } from '../../src/lib/json.ts'
 import { freePort } from '../ports.ts'
 import { cleanEnvironment, type Product, type ProductOptions, startProduct } from './product.ts'
 

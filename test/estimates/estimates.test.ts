@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { addRead, addWritten, createTextCollector } from '../../src/estimates/text.ts'
-import { createEstimator, type Estimator } from '../../src/estimates.ts'
-import type { Exchange, TextSample } from '../../src/exchange.ts'
-import { createFold } from '../../src/fold.ts'
-import type { Json } from '../../src/json.ts'
+import { createEstimator, type Estimator } from '../../src/conclude/estimates/estimator.ts'
+import type { Exchange, TextSample } from '../../src/lib/exchange.ts'
+import type { Json } from '../../src/lib/json.ts'
+import { createFold } from '../../src/observe/fold.ts'
+import { addRead, addWritten, createTextCollector } from '../../src/observe/texts.ts'
 import { endingOf, exchangeOf, openingOf } from '../sinks/exchange-of.ts'
 
 const bytes = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))

@@ -1,9 +1,9 @@
 /** The sample gateway's further formats, read by the product as a recording: the usage is the one that the gateway knows it sent. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
-import { loadConfig } from '../../src/config.ts'
-import { createPricer } from '../../src/pricing.ts'
-import { replay } from '../../src/replay/replay.ts'
+import { replay } from '../../src/cli/replay/replay.ts'
+import { createPricer } from '../../src/conclude/pricing/pricer.ts'
+import { loadConfig } from '../../src/config/config.ts'
 
 let gateway: SampleGateway
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
-import { at, type Json, type JsonObject, parseJson } from '../../src/json.ts'
+import { at, type Json, type JsonObject, parseJson } from '../../src/lib/json.ts'
 
 let gateway: SampleGateway
 beforeAll(async () => {

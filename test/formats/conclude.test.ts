@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { createFold } from '../../src/fold.ts'
+import { createFold } from '../../src/observe/fold.ts'
 import { chatBody, concluded, cut, ending, type Given, left, opening, stopped, streamed, usage } from './exchanges.ts'
 import { fixtures } from './fixtures/index.ts'
 

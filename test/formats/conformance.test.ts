@@ -1,10 +1,10 @@
 /** What every wire format promises, checked for each format with each of its fixtures. */
 import { describe, expect, it } from 'vitest'
-import type { ResponseFacts } from '../../src/exchange.ts'
-import type { Format } from '../../src/formats/format.ts'
-import { formatNamed, formats, formatsFor } from '../../src/formats/index.ts'
-import { canSkim } from '../../src/formats/learn.ts'
-import type { Json } from '../../src/json.ts'
+import type { ResponseFacts } from '../../src/lib/exchange.ts'
+import type { Json } from '../../src/lib/json.ts'
+import type { Format } from '../../src/observe/formats/format.ts'
+import { formatNamed, formats, formatsFor } from '../../src/observe/formats/index.ts'
+import { canSkim } from '../../src/observe/formats/learn.ts'
 import { type Fixture, type FixtureMessage, fixtures } from './fixtures/index.ts'
 import { randomJson, randomNumbers } from './random-json.ts'
 

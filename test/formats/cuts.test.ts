@@ -1,7 +1,7 @@
 /** PAINS T1: every stream of every format is read the same, wherever its bytes are cut and however its events are spelt. */
 import { describe, expect, it } from 'vitest'
-import { createFold } from '../../src/fold.ts'
-import { createFramer } from '../../src/frames/choose.ts'
+import { createFold } from '../../src/observe/fold.ts'
+import { createFramer } from '../../src/observe/frames/choose.ts'
 import { type SseSpelling, sse } from '../frames/encode.ts'
 import { everyCut, randomCuts, run, seeded } from '../frames/run.ts'
 import { ownRecordings, type Recording } from '../recordings/recording.ts'

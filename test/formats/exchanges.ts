@@ -1,6 +1,6 @@
 /** Exchanges for tests of the conclusion: an opening, an ending, and what of them a case is about. */
-import { conclude, readRequest } from '../../src/conclude.ts'
-import type { Ending, Exchange, Opening, Outcome, ResponseFacts } from '../../src/exchange.ts'
+import { conclude, readRequest } from '../../src/conclude/conclude.ts'
+import type { Ending, Exchange, Opening, Outcome, ResponseFacts } from '../../src/lib/exchange.ts'
 
 const limits = { bodyBytes: 1_000_000 }
 const bytes = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createFold, streamsArrays } from '../../src/fold.ts'
+import { createFold, streamsArrays } from '../../src/observe/fold.ts'
 import { fixtures } from './fixtures/index.ts'
 
 const bytes = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))

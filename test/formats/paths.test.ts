@@ -1,6 +1,6 @@
 /** Which formats are spoken where: by the end of the path, so that any gateway prefix changes nothing. */
 import { describe, expect, it } from 'vitest'
-import { formatsFor } from '../../src/formats/index.ts'
+import { formatsFor } from '../../src/observe/formats/index.ts'
 
 const table: readonly (readonly [string, string, ...string[]])[] = [
   ['POST', '/v1/chat/completions', 'openai-chat'],

@@ -1,7 +1,8 @@
 /** Attribution, row by row: each row decides where nothing above it does, and is decided over by what stands above. */
 import { describe, expect, it } from 'vitest'
-import { rules } from '../../src/provider-rules.ts'
-import { createAttributor, type Evidence, providerNamed } from '../../src/providers.ts'
+import { createAttributor, providerNamed } from '../../src/conclude/providers/attribution.ts'
+import type { Evidence } from '../../src/conclude/providers/evidence.ts'
+import { rules } from '../../src/conclude/providers/rules.ts'
 
 const { attribute, requestHeaders, responseHeaders } = createAttributor()
 

@@ -1,5 +1,5 @@
 /** Random JSON out of the very keys and values that the formats look for, so that fuzzing reaches their depths. Seeded by a text. */
-import type { Json } from '../../src/json.ts'
+import type { Json } from '../../src/lib/json.ts'
 import { fixtures } from './fixtures/index.ts'
 
 export function randomNumbers(seed: string): () => number {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { RequestFacts, ResponseFacts } from '../../src/exchange.ts'
-import { createFold } from '../../src/fold.ts'
-import { openaiRealtime } from '../../src/formats/openai-realtime.ts'
-import type { Json } from '../../src/json.ts'
+import type { RequestFacts, ResponseFacts } from '../../src/lib/exchange.ts'
+import type { Json } from '../../src/lib/json.ts'
+import { createFold } from '../../src/observe/fold.ts'
+import { openaiRealtime } from '../../src/observe/formats/openai-realtime.ts'
 
 const fold = (messages: readonly Json[], facts: ResponseFacts = {}) =>
   messages.reduce<ResponseFacts>((known, message) => openaiRealtime.readResponse(known, message, undefined), facts)

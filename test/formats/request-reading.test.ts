@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { formFields, outlined, readRequest } from '../../src/conclude/request-reading.ts'
-import type { Opening } from '../../src/exchange.ts'
+import type { Opening } from '../../src/lib/exchange.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const opening = (requestHeaders: Record<string, string>): Opening => ({

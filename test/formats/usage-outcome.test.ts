@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Ending, ResponseFacts } from '../../src/exchange.ts'
+import type { Ending, ResponseFacts } from '../../src/lib/exchange.ts'
 import { asked, chatBody, concluded, cut, type Given, left, stopped, streamed, usage } from './exchanges.ts'
 
 const session = (response: ResponseFacts, more: Partial<Ending> = {}) =>

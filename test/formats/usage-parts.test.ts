@@ -1,8 +1,8 @@
 /** What stands beside the five counts for the cost alone: parts with a price of their own, the tier of service, the cost as reported. */
 import { describe, expect, it } from 'vitest'
-import type { ResponseFacts } from '../../src/exchange.ts'
-import { formatNamed } from '../../src/formats/index.ts'
-import type { Json } from '../../src/json.ts'
+import type { ResponseFacts } from '../../src/lib/exchange.ts'
+import type { Json } from '../../src/lib/json.ts'
+import { formatNamed } from '../../src/observe/formats/index.ts'
 
 function facts(format: string, ...messages: readonly Json[]) {
   return messages.reduce<ResponseFacts>((known, message) => formatNamed(format)?.readResponse(known, message, undefined) ?? known, {})

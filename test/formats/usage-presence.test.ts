@@ -1,9 +1,9 @@
 /** Unknown is never zero, and zero is never unknown: T5 of the plan, through the fold that the proxying thread uses. */
 import { describe, expect, it } from 'vitest'
-import type { ResponseFacts } from '../../src/exchange.ts'
-import { createFold } from '../../src/fold.ts'
-import { formatNamed } from '../../src/formats/index.ts'
-import type { Json } from '../../src/json.ts'
+import type { ResponseFacts } from '../../src/lib/exchange.ts'
+import type { Json } from '../../src/lib/json.ts'
+import { createFold } from '../../src/observe/fold.ts'
+import { formatNamed } from '../../src/observe/formats/index.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 

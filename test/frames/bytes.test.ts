@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { gather } from '../../src/frames/bytes.ts'
+import { gather } from '../../src/observe/frames/bytes.ts'
 
 const kibibyte = 1024
 const bytes = Buffer.alloc(100 * kibibyte, 'x')

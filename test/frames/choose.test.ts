@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { chooseFraming } from '../../src/frames/choose.ts'
+import { chooseFraming } from '../../src/observe/frames/choose.ts'
 import { event } from './encode.ts'
 
 function choose(contentType: string | undefined, firstBytes: string, arrayStream = false): string {

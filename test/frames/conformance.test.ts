@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Framing } from '../../src/exchange.ts'
-import { createFramer } from '../../src/frames/choose.ts'
+import type { Framing } from '../../src/lib/exchange.ts'
+import { createFramer } from '../../src/observe/frames/choose.ts'
 import { event, webSocketFrame } from './encode.ts'
 import { fixtures } from './fixtures.ts'
 import { everyCut, run } from './run.ts'

@@ -11,7 +11,7 @@ import {
   zstdCompressSync,
 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { createDecoder, type DecoderLimits, decodeWhole } from '../../src/decode.ts'
+import { createDecoder, type DecoderLimits, decodeWhole } from '../../src/observe/decode/decode.ts'
 import { fixtures } from './fixtures.ts'
 import { bytewise, randomCuts, run, seeded } from './run.ts'
 

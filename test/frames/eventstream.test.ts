@@ -1,6 +1,6 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { crc32 } from '../../src/frames/crc32.ts'
+import { crc32 } from '../../src/observe/frames/crc32.ts'
 import { event, eventstreamMessage } from './encode.ts'
 import { everyCut, run, seeded } from './run.ts'
 

@@ -1,5 +1,5 @@
 /** Bodies of every framing with the messages that stand in them. Written for these tests. */
-import type { Framing } from '../../src/exchange.ts'
+import type { Framing } from '../../src/lib/exchange.ts'
 import { event, eventstreamMessage, webSocketClose, webSocketFrame } from './encode.ts'
 import type { Seen } from './run.ts'
 

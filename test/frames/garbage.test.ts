@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Framing } from '../../src/exchange.ts'
+import type { Framing } from '../../src/lib/exchange.ts'
 import { fixtures } from './fixtures.ts'
 import { isSubsequence, isWanted, randomCuts, run, seeded } from './run.ts'
 

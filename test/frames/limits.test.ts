@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Framing } from '../../src/exchange.ts'
+import type { Framing } from '../../src/lib/exchange.ts'
 import { event, eventstreamMessage, webSocketFrame } from './encode.ts'
 import { bytewise, everyCut, run, type Seen } from './run.ts'
 

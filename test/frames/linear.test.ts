@@ -1,7 +1,7 @@
 /** What the framers do with a long message, counted in bytes copied, searched, turned into text and allocated; not timed. */
 import { describe, expect, it } from 'vitest'
-import type { Framing } from '../../src/exchange.ts'
-import { createFramer } from '../../src/frames/choose.ts'
+import type { Framing } from '../../src/lib/exchange.ts'
+import { createFramer } from '../../src/observe/frames/choose.ts'
 import { eventstreamMessage } from './encode.ts'
 import { pieces } from './run.ts'
 

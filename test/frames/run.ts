@@ -1,7 +1,7 @@
 /** Runs a framer over a body that was cut in some way. */
-import type { Framing } from '../../src/exchange.ts'
-import { createFramer } from '../../src/frames/choose.ts'
-import type { FramerOptions } from '../../src/frames/framer.ts'
+import type { Framing } from '../../src/lib/exchange.ts'
+import { createFramer } from '../../src/observe/frames/choose.ts'
+import type { FramerOptions } from '../../src/observe/frames/framer.ts'
 
 /** Event name and data as text. */
 export type Seen = readonly [event: string | undefined, data: string]

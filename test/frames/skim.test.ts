@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { createFramer } from '../../src/frames/choose.ts'
+import { createFramer } from '../../src/observe/frames/choose.ts'
 import { type SseSpelling, sse } from './encode.ts'
 import { bytewise, everyCut, isSubsequence, isWanted, randomCuts, run, type Seen, seeded } from './run.ts'
 

@@ -1,8 +1,8 @@
 import { constants, createDeflateRaw, deflateRawSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { createInflater, type InflaterLimits } from '../../src/decode/inflater.ts'
-import { createFramer } from '../../src/frames/choose.ts'
-import { createWebSocketFramer } from '../../src/frames/websocket.ts'
+import { createInflater, type InflaterLimits } from '../../src/observe/decode/inflater.ts'
+import { createFramer } from '../../src/observe/frames/choose.ts'
+import { createWebSocketFramer } from '../../src/observe/frames/websocket.ts'
 import { webSocketClose, webSocketFrame } from './encode.ts'
 import { bytewise, everyCut, randomCuts, run, type Seen, seeded } from './run.ts'
 

@@ -1,6 +1,7 @@
 /** What must hold of whatever comes out of damaged bytes. Each check throws a `Broken` that says what does not. */
-import type { Exchange, ResponseFacts, Usage } from '../../src/exchange.ts'
-import { endColumns } from '../../src/sinks/ledger-columns.ts'
+
+import { endColumns } from '../../src/ledger/columns.ts'
+import type { Exchange, ResponseFacts, Usage } from '../../src/lib/exchange.ts'
 import { logLine } from '../../src/sinks/log.ts'
 import { spanContent } from '../../src/telemetry/attributes.ts'
 

@@ -2,8 +2,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { crc32 } from 'node:zlib'
-import type { Framing } from '../../src/exchange.ts'
-import { createFramer } from '../../src/frames/choose.ts'
+import type { Framing } from '../../src/lib/exchange.ts'
+import { createFramer } from '../../src/observe/frames/choose.ts'
 
 /** Turned on here, so that nobody has to remember a flag. */
 export const collectGarbage: () => void = (() => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { askForUsage } from '../../src/inject/ask.ts'
+import { askForUsage } from '../../src/proxy/inject/ask.ts'
 
 const asked = (text: string) => askForUsage(Buffer.from(text))?.body.toString()
 

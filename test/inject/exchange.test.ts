@@ -1,7 +1,7 @@
 /** Injection over real sockets: what the upstream is asked, what the client sees, and what is remembered (PAINS T6). */
 import { describe, expect, it } from 'vitest'
-import { createCapabilities } from '../../src/inject/capabilities.ts'
-import { createUsageInjector } from '../../src/inject/editor.ts'
+import { createCapabilities } from '../../src/proxy/inject/capabilities.ts'
+import { createUsageInjector } from '../../src/proxy/inject/editor.ts'
 import { rawClient, rawUpstream, split, startProxy } from '../proxy/harness.ts'
 
 const event = (data: string) => `data: ${data}\n\n`

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createStrip } from '../../src/inject/strip.ts'
+import { createStrip } from '../../src/proxy/inject/strip.ts'
 
 const usageOnly = '{"id":"c1","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
 

@@ -1,6 +1,6 @@
 /** PAINS T2: whatever an answer is compressed with, the client gets the upstream's bytes and the record has the same usage. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Exchange } from '../../src/exchange.ts'
+import type { Exchange } from '../../src/lib/exchange.ts'
 import { randomCuts, seeded } from '../frames/run.ts'
 import { codings, flushed, type StreamCoding, streamCodings } from '../recordings/encodings.ts'
 import { ownRecordings, type Recording } from '../recordings/recording.ts'

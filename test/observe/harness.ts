@@ -5,16 +5,16 @@
 import { randomBytes } from 'node:crypto'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { gaugeCells } from '../../src/batch.ts'
-import { createClock } from '../../src/clock.ts'
-import { conclude, type RequestReading, readRequest } from '../../src/conclude.ts'
-import type { Exchange, Opening } from '../../src/exchange.ts'
-import { createIds } from '../../src/ids.ts'
-import { createCapabilities } from '../../src/inject/capabilities.ts'
-import { createUsageInjector } from '../../src/inject/editor.ts'
-import { createObserve } from '../../src/observe.ts'
-import { createAttributor } from '../../src/providers.ts'
+import { conclude, type RequestReading, readRequest } from '../../src/conclude/conclude.ts'
+import { createAttributor } from '../../src/conclude/providers/attribution.ts'
+import { createClock } from '../../src/lib/clock.ts'
+import type { Exchange, Opening } from '../../src/lib/exchange.ts'
+import { createIds } from '../../src/lib/ids.ts'
+import { cellCount } from '../../src/lib/shared-counters.ts'
+import { createObserve } from '../../src/observe/observe.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
+import { createCapabilities } from '../../src/proxy/inject/capabilities.ts'
+import { createUsageInjector } from '../../src/proxy/inject/editor.ts'
 import { listen } from '../../src/proxy/listener.ts'
 import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
 
@@ -81,7 +81,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
       },
     },
     clock: createClock(),
-    gauges: new Int32Array(new SharedArrayBuffer(gaugeCells * 4)),
+    cells: new Int32Array(new SharedArrayBuffer(cellCount * 4)),
     overheadBucketsMicros: [100, 1000],
     estimates: false,
     observedHeaders: new Set(attributor.responseHeaders),
@@ -90,7 +90,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
   })
   const upstreams = new Map<string, Upstream>()
   const clock = createClock()
-  const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * 4))
+  const cells = new Int32Array(new SharedArrayBuffer(cellCount * 4))
   const names = { name: 'default', prefix: '/', provider: undefined } as const
   const forwarder = createForwarder(
     [{ ...names, stripPrefix: false, upstream: new URL(origin.url), host: 'upstream', disconnect: 'cancel', trace: 'child' }],
@@ -106,11 +106,11 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
       drain: { msMax: 5000, bytesMax: 1024 * 1024 },
       clock,
       ids: createIds(),
-      gauges,
+      cells,
       observedHeaders: new Set(attributor.requestHeaders),
     },
   )
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, gauges, headerBytesMax: 65_536 })
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, headerBytesMax: 65_536 })
   const agent = new http.Agent({ keepAlive: true })
 
   return {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Outcome, Side } from '../../src/exchange.ts'
+import type { Outcome, Side } from '../../src/lib/exchange.ts'
 import { SessionReader } from '../../src/observe/session.ts'
 import { webSocketClose, webSocketFrame } from '../frames/encode.ts'
 import { openingOf } from '../sinks/exchange-of.ts'

@@ -1,8 +1,8 @@
 /** The library is the authority on how its prices are read: ours has to come to the same amount, for every price that it has. */
 import { calcPrice, type ModelPrice } from '@pydantic/genai-prices'
 import { describe, expect, it } from 'vitest'
-import type { Usage } from '../../src/exchange.ts'
-import { costBy, type Plan, type Prices, planOf } from '../../src/pricing/plan.ts'
+import { costBy, type Plan, type Prices, planOf } from '../../src/conclude/pricing/plan.ts'
+import type { Usage } from '../../src/lib/exchange.ts'
 import { everyPrice, tokenKinds } from './library.ts'
 
 const libraryNames: Readonly<Record<string, keyof Usage>> = {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { ModelPrice } from '../../src/config.ts'
-import type { Cost, Exchange, Usage } from '../../src/exchange.ts'
-import { createPricer, type Pricer } from '../../src/pricing.ts'
+import { createPricer, type Pricer } from '../../src/conclude/pricing/pricer.ts'
+import type { ModelPrice } from '../../src/config/config.ts'
+import type { Cost, Exchange, Usage } from '../../src/lib/exchange.ts'
 import { exchangeOf, failedExchangeOf, otherExchangeOf } from '../sinks/exchange-of.ts'
 
 interface Asked {

@@ -1,9 +1,10 @@
 /** Attribution by the operator's own rules, and by a row that is new in the table. */
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { type Rule, rules } from '../../src/provider-rules.ts'
-import { wildcard } from '../../src/providers/wildcard.ts'
-import { createAttributor, type Evidence } from '../../src/providers.ts'
+import { createAttributor } from '../../src/conclude/providers/attribution.ts'
+import type { Evidence } from '../../src/conclude/providers/evidence.ts'
+import { type Rule, rules } from '../../src/conclude/providers/rules.ts'
+import { wildcard } from '../../src/conclude/providers/wildcard.ts'
 
 const nothing: Evidence = { requestHeaders: {}, responseHeaders: {}, host: 'gateway.internal', path: '/v1/chat/completions' }
 

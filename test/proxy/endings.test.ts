@@ -1,7 +1,7 @@
 import http from 'node:http'
 import type net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Gauge } from '../../src/batch.ts'
+import { Cell } from '../../src/lib/shared-counters.ts'
 import { rawClient, rawUpstream, split, startProxy, until } from './harness.ts'
 
 const get = 'GET / HTTP/1.1\r\nHost: me\r\n\r\n'
@@ -52,7 +52,7 @@ describe('a client that closes', () => {
     client.socket.destroy()
     await proxy.ended(3)
     expect(proxy.seen.map((seen) => seen.ends)).toEqual(Array(3).fill([{ outcome: { kind: 'client-aborted' }, status: undefined }]))
-    expect([proxy.forwarder.openCount(), proxy.gauges[Gauge.open]]).toEqual([0, 0])
+    expect([proxy.forwarder.openCount(), proxy.cells[Cell.open]]).toEqual([0, 0])
   })
 })
 

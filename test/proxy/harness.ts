@@ -1,11 +1,11 @@
 /** The proxy path alone, between real sockets: a raw upstream, the real listener and forwarder, and an observer that writes down what it is told. */
 import net from 'node:net'
 import { onTestFinished } from 'vitest'
-import { gaugeCells } from '../../src/batch.ts'
-import { createClock } from '../../src/clock.ts'
-import type { Route } from '../../src/config.ts'
-import type { Opening, Outcome } from '../../src/exchange.ts'
-import { createIds } from '../../src/ids.ts'
+import type { Route } from '../../src/config/config.ts'
+import { createClock } from '../../src/lib/clock.ts'
+import type { Opening, Outcome } from '../../src/lib/exchange.ts'
+import { createIds } from '../../src/lib/ids.ts'
+import { cellCount } from '../../src/lib/shared-counters.ts'
 import type { Editor } from '../../src/proxy/edit.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
 import { listen } from '../../src/proxy/listener.ts'
@@ -51,7 +51,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       end: (outcome, status) => void mine.ends.push({ outcome, status }),
     }
   }
-  const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * 4))
+  const cells = new Int32Array(new SharedArrayBuffer(cellCount * 4))
   const clock = createClock()
   const upstreams = new Map<string, Upstream>()
   const routes: readonly Route[] = [
@@ -80,10 +80,10 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     observe: (opening) => (options.observe === undefined ? record(opening) : options.observe(opening, record)),
     clock,
     ids: createIds(),
-    gauges,
+    cells,
     observedHeaders: new Set(['content-type']),
   })
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, gauges, headerBytesMax: 16384 })
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, headerBytesMax: 16384 })
   onTestFinished(async () => {
     listener.destroyConnections()
     await listener.close()
@@ -93,7 +93,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     await until(() => seen.length >= count && seen.slice(0, count).every((one) => one.ends.length > 0))
     return seen[count - 1] as Seen
   }
-  return { port: listener.port, seen, ended, forwarder, gauges, listener }
+  return { port: listener.port, seen, ended, forwarder, cells, listener }
 }
 
 /** A TCP server that hands each connection's bytes to the test. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Route } from '../../src/config.ts'
+import type { Route } from '../../src/config/config.ts'
 import { createRouter } from '../../src/proxy/routes.ts'
 
 const route = (name: string, prefix: string, upstream: string, stripPrefix = false): Route => ({

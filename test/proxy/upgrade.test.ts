@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import net from 'node:net'
 import tls from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { Outcome } from '../../src/exchange.ts'
+import type { Outcome } from '../../src/lib/exchange.ts'
 import { certificate } from './certificate.ts'
 import { rawClient, rawUpstream, split, startProxy, until } from './harness.ts'
 
@@ -219,7 +219,7 @@ describe('an upgraded connection', () => {
     client.socket.write(sent)
     await until(() => bytes === sent.length)
     expect(hash.digest('hex')).toBe(createHash('sha1').update(sent).digest('hex'))
-    expect(proxy.gauges[2]).toBe(1)
+    expect(proxy.cells[2]).toBe(1)
     client.socket.end()
     await proxy.ended()
   })
@@ -309,14 +309,14 @@ describe('an upgraded connection', () => {
     const upstream = await agreeingUpstream()
     const proxy = await startProxy(upstream.url)
     const client = await upgradedClient(proxy.port)
-    expect([proxy.forwarder.openCount(), proxy.gauges[0]]).toEqual([1, 1])
+    expect([proxy.forwarder.openCount(), proxy.cells[0]]).toEqual([1, 1])
     const closed = proxy.listener.close()
     proxy.forwarder.cutAll()
     proxy.listener.destroyConnections()
     await client.closed()
     await closed
     expect((await proxy.ended()).ends).toEqual([{ outcome: { kind: 'sidecar-stopped' }, status: 101 }])
-    expect([proxy.forwarder.openCount(), proxy.gauges[0]]).toEqual([0, 0])
+    expect([proxy.forwarder.openCount(), proxy.cells[0]]).toEqual([0, 0])
     await until(() => upstream.connections[0]?.destroyed === true)
   })
 })

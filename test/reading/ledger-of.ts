@@ -1,7 +1,8 @@
 /** A ledger as the product writes it, with what a test says. */
+
+import { openStore } from '../../src/ledger/store.ts'
 import { createLedgerSink, ledgerShape } from '../../src/sinks/ledger.ts'
 import type { Batch } from '../../src/sinks/sink.ts'
-import { openStore } from '../../src/store/store.ts'
 import { createMeter } from '../../src/telemetry/meter.ts'
 
 export function writeLedger(path: string, batch: Batch): void {

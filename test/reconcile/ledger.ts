@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
-import { columns } from '../../src/sinks/ledger-columns.ts'
+import { columns } from '../../src/ledger/columns.ts'
 
 export const startedAt = Date.parse('2026-11-23T08:00:00Z')
 

@@ -2,7 +2,7 @@ import { createReadStream, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it } from 'vitest'
-import { type ReconcileOptions, reconcile } from '../../src/reconcile.ts'
+import { type ReconcileOptions, reconcile } from '../../src/cli/reconcile/reconcile.ts'
 import { idAt, lineOf, protobufOf, type Row, requestOf, spanOf, startedAt, temporaryFolder, writeLedger, writeSpans } from './ledger.ts'
 
 const everything = { sinceMs: undefined, untilMs: undefined }

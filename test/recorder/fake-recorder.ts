@@ -1,6 +1,6 @@
 /** A recorder's thread that records nothing, tells what it was told, and dies as its orders say. Started by `link.test.ts`. */
 import { parentPort, type Transferable, workerData } from 'node:worker_threads'
-import type { FromRecorder, ToRecorder } from '../../src/batch.ts'
+import type { FromRecorder, ToRecorder } from '../../src/recorder/batch.ts'
 import { fromWire } from '../../src/recorder/wire.ts'
 
 export interface Orders {

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { type FromRecorder, Gauge, gaugeCells, type Packed, type ToRecorder } from '../../src/batch.ts'
-import type { Config } from '../../src/config.ts'
+import type { Config } from '../../src/config/config.ts'
+import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
+import type { FromRecorder, Packed, ToRecorder } from '../../src/recorder/batch.ts'
 import { cloneableConfig } from '../../src/recorder/data.ts'
 import { toWire } from '../../src/recorder/wire.ts'
 import type { ToHost } from './host.ts'
@@ -68,10 +69,10 @@ export function startRecorder(config: Config, env: Record<string, string> = {}, 
     came.push(message as FromRecorder)
     for (const look of waiting) look()
   })
-  const gauges = new Array(gaugeCells).fill(0)
-  gauges[Gauge.listening] = 1
+  const cells = new Array(cellCount).fill(0)
+  cells[Cell.listening] = 1
   const tell = (message: ToHost) => void child.send(message)
-  tell({ kind: 'start', data: { config: cloneableConfig(config), env }, gauges })
+  tell({ kind: 'start', data: { config: cloneableConfig(config), env }, cells })
 
   const recorder: Recorder = {
     child,

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Gauge, gaugeCells } from '../../src/batch.ts'
+import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
 import { createRecorderLink, type RecorderLinkOptions } from '../../src/recorder/link.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
 import type { Orders, Told } from './fake-recorder.ts'
@@ -10,7 +10,7 @@ const ofId = (list: readonly Told[], id: string) => list.filter(({ ended }) => e
 
 /** A link whose recorders obey `orders`, the last one for all that follow. */
 function startLink(orders: readonly Orders[], options: Partial<RecorderLinkOptions> = {}) {
-  const gauges = new Int32Array(new SharedArrayBuffer(gaugeCells * 4))
+  const cells = new Int32Array(new SharedArrayBuffer(cellCount * 4))
   const workers: Worker[] = []
   const told: Told[][] = []
   const said: string[] = []
@@ -29,19 +29,19 @@ function startLink(orders: readonly Orders[], options: Partial<RecorderLinkOptio
       workers.push(worker)
       return worker
     },
-    gauges,
+    cells,
     report: (message) => said.push(message),
     pauseMs: 10,
     ...options,
   })
   onTestFinished(() => Promise.all(workers.map((worker) => worker.terminate())).then(() => undefined))
   const open = (id: string) => link.opened(openingOf({ id }))
-  return { link, gauges, workers, told, said, starts, open }
+  return { link, cells, workers, told, said, starts, open }
 }
 
 describe('a recorder that dies', () => {
   it('is followed by one that is told what was not recorded, marked as told again, then what is open', async () => {
-    const { link, gauges, workers, told, starts, open } = startLink([{ isSilent: true }, {}])
+    const { link, cells, workers, told, starts, open } = startLink([{ isSilent: true }, {}])
     await link.ready
     const stays = open('stays')
     stays.requestRead(bytes('asked by stays'))
@@ -60,7 +60,7 @@ describe('a recorder that dies', () => {
       { resent: true, opened: [], requests: [], ended: [['ends', true, 'asked by ends', 'answered to ends']] },
       { resent: false, opened: expect.anything(), requests: [], ended: [['stays', true, 'asked by stays', undefined]] },
     ])
-    expect([starts, Atomics.load(gauges, Gauge.recorderRestarts), Atomics.load(gauges, Gauge.dropped)]).toEqual([
+    expect([starts, Atomics.load(cells, Cell.recorderRestarts), Atomics.load(cells, Cell.dropped)]).toEqual([
       [undefined, { adminPort: 4242 }],
       1,
       0,
@@ -97,32 +97,32 @@ describe('a recorder that dies', () => {
 
   it('is started again without end, more slowly each time, and nothing is dropped meanwhile', async () => {
     const refusals = Array.from({ length: 7 }, () => ({ refuses: 'The ledger is locked.' }))
-    const { link, gauges, workers, told, said, open } = startLink([{ isSilent: true }, ...refusals, {}], { pauseMs: 1 })
+    const { link, cells, workers, told, said, open } = startLink([{ isSilent: true }, ...refusals, {}], { pauseMs: 1 })
     await link.ready
     open('one').ended(endingOf({ id: 'one' }), undefined)
     await expect.poll(() => told[0]?.length).toBe(1)
     await workers[0]?.terminate()
     await expect.poll(() => told[8]?.flatMap(({ ended }) => ended)).toEqual([['one', true, undefined, undefined]])
-    expect([workers.length, Atomics.load(gauges, Gauge.recorderRestarts), Atomics.load(gauges, Gauge.lostWithRecorder)]).toEqual([9, 8, 0])
+    expect([workers.length, Atomics.load(cells, Cell.recorderRestarts), Atomics.load(cells, Cell.lostWithRecorder)]).toEqual([9, 8, 0])
     expect(said).toContain('The ledger is locked. It is started again in 4 ms; what it had not recorded is told to its successor.')
   })
 
   it('each time on the same exchange loses that one alone, and says so', async () => {
-    const { link, gauges, told, said, open } = startLink([{ diesOn: 'poison' }])
+    const { link, cells, told, said, open } = startLink([{ diesOn: 'poison' }])
     await link.ready
     open('poison').ended(endingOf({ id: 'poison' }), undefined)
     await expect.poll(() => told[0]?.length).toBe(1)
     open('good').ended(endingOf({ id: 'good' }), undefined)
     await expect.poll(() => told.at(-1)?.flatMap(({ ended }) => ended.map(([id]) => id))).toEqual(['good'])
     expect(told.map((heard) => ofId(heard, 'poison').length)).toEqual([1, 1, 1, 0])
-    expect([Atomics.load(gauges, Gauge.lostWithRecorder), said.at(-2)]).toEqual([
+    expect([Atomics.load(cells, Cell.lostWithRecorder), said.at(-2)]).toEqual([
       1,
       '3 recorders died on the same 1 records, which are dropped and counted.',
     ])
   })
 
   it('each time on a body still records its exchange, without', async () => {
-    const { link, gauges, told, open } = startLink([{ diesOnBodyOf: 'poison' }])
+    const { link, cells, told, open } = startLink([{ diesOnBodyOf: 'poison' }])
     await link.ready
     open('poison').ended(endingOf({ id: 'poison' }), bytes('an answer to die on'))
     await expect
@@ -132,14 +132,14 @@ describe('a recorder that dies', () => {
         [['poison', true, undefined, 'an answer to die on']],
         [['poison', true, undefined, undefined]],
       ])
-    expect(Atomics.load(gauges, Gauge.lostWithRecorder)).toBe(0)
+    expect(Atomics.load(cells, Cell.lostWithRecorder)).toBe(0)
   })
 })
 
 describe('a recorder that falls behind', () => {
   it('costs bodies first, then records, and each record lost is counted', async () => {
     const limits = { endingsMax: 3, bodyBytesMax: 10, openBytesMax: 10 }
-    const { link, gauges, workers, told, open } = startLink([{ isSilent: true }, {}], { limits })
+    const { link, cells, workers, told, open } = startLink([{ isSilent: true }, {}], { limits })
     await link.ready
     for (const id of ['a', 'b', 'c', 'd', 'e']) open(id).ended(endingOf({ id }), bytes('sixsix'))
     await expect.poll(() => told[0]?.length).toBe(1)
@@ -151,7 +151,7 @@ describe('a recorder that falls behind', () => {
         ['b', true, undefined, undefined],
         ['c', true, undefined, undefined],
       ])
-    expect(Atomics.load(gauges, Gauge.dropped)).toBe(2)
+    expect(Atomics.load(cells, Cell.dropped)).toBe(2)
     // All of it is given back when it has been recorded.
     await expect
       .poll(async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Packed } from '../../src/batch.ts'
-import type { Exchange, Opening } from '../../src/exchange.ts'
+import type { Exchange, Opening } from '../../src/lib/exchange.ts'
+import type { Packed } from '../../src/recorder/batch.ts'
 import { createUnpacker, type UnpackOptions } from '../../src/recorder/unpack.ts'
 import { endingOf, exchangeOf, openingOf } from '../sinks/exchange-of.ts'
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Packed } from '../../src/batch.ts'
+import type { Packed } from '../../src/recorder/batch.ts'
 import { fromWire, toWire } from '../../src/recorder/wire.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
 

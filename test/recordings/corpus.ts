@@ -1,8 +1,8 @@
 /** Reads a folder of recorded exchanges: `index.jsonl` with one row for each, and a JSON file that the row names. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeWhole } from '../../src/decode.ts'
-import type { Framing } from '../../src/exchange.ts'
+import type { Framing } from '../../src/lib/exchange.ts'
+import { decodeWhole } from '../../src/observe/decode/decode.ts'
 import type { Recording } from './recording.ts'
 
 interface CorpusMessage {

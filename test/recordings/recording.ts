@@ -1,5 +1,5 @@
 /** One exchange as it stands on the wire: what a replaying upstream sends, and what a careful reader gets out of it. */
-import type { Framing, ResponseFacts } from '../../src/exchange.ts'
+import type { Framing, ResponseFacts } from '../../src/lib/exchange.ts'
 import { type Fixture, type FixtureMessage, fixtures } from '../formats/fixtures/index.ts'
 import { event as eventstreamEvent } from '../frames/encode.ts'
 

@@ -1,5 +1,5 @@
 /** One exchange as a test needs it: a streamed chat completion that came whole, with whatever the test says instead. */
-import type { Ending, Exchange, Opening } from '../../src/exchange.ts'
+import type { Ending, Exchange, Opening } from '../../src/lib/exchange.ts'
 
 export const startedAt = 1_790_000_000_000.25
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createMetricsSink } from '../../src/sinks/metrics.ts'
+import { createMetricsSink } from '../../src/sinks/metrics/metrics.ts'
 import { createMeter } from '../../src/telemetry/meter.ts'
 import { exchangeOf } from './exchange-of.ts'
 import { samples } from './scrape.ts'

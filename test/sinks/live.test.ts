@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { listedColumns } from '../../src/reading/answers.ts'
-import { bucketOf } from '../../src/reading/quantiles.ts'
+import { bucketOf } from '../../src/ledger/queries/quantiles.ts'
+import { listedColumns } from '../../src/ledger/queries/queries.ts'
 import { createLiveSink, newestMax } from '../../src/sinks/live.ts'
 import { exchangeOf, failedExchangeOf, otherExchangeOf } from './exchange-of.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Exchange } from '../../src/exchange.ts'
-import { createMetricsSink } from '../../src/sinks/metrics.ts'
+import type { Exchange } from '../../src/lib/exchange.ts'
+import { createMetricsSink } from '../../src/sinks/metrics/metrics.ts'
 import { type Generation, type MetricEntry, metrics } from '../../src/telemetry/catalog.ts'
 import { createMeter, type Meter } from '../../src/telemetry/meter.ts'
 import { exchangeOf, failedExchangeOf, otherExchangeOf } from './exchange-of.ts'

@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, wri
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
-import type { Remains } from '../../src/store/store.ts'
+import type { Remains } from '../../src/ledger/store.ts'
 import type { Packet } from '../../src/telemetry/packet.ts'
 import { exchangeOf, openingOf, startedAt } from '../sinks/exchange-of.ts'
 import { copied, folder, id, open } from './harness.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Gauge, gaugeCells } from '../../src/batch.ts'
+import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
 import {
   attributes,
   type Generation,
@@ -34,7 +34,7 @@ describe('the catalog', () => {
 
   it('fits the chunk-overhead histogram into the shared cells', () => {
     expect(overheadBucketsMicros.length).toBeLessThanOrEqual(24)
-    expect(Gauge.chunkOverhead + overheadBucketsMicros.length + 1).toBeLessThanOrEqual(gaugeCells)
+    expect(Cell.chunkOverhead + overheadBucketsMicros.length + 1).toBeLessThanOrEqual(cellCount)
     expect([overheadBucketsMicros[0], overheadBucketsMicros.at(-1)]).toEqual([10, 1_000_000])
   })
 })

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
-import { countersOfText } from '../../src/reconcile/counters.ts'
+import { countersOfText } from '../../src/cli/reconcile/counters.ts'
+import { countersOf } from '../../src/cli/verify/admin.ts'
 import { createMeter } from '../../src/telemetry/meter.ts'
 import { prometheusText } from '../../src/telemetry/prometheus.ts'
 import { samplesOf, sumOf } from '../../src/telemetry/scrape.ts'
-import { countersOf } from '../../src/verify/admin.ts'
 
 it('reads what the sidecar itself writes, labels of any text included', () => {
   const meter = createMeter(Date.now)

@@ -1,6 +1,6 @@
 /** One connection to an upstream, which carries one call after another, never two at a time. */
 import type { Socket } from 'node:net'
-import type { Member } from '../../roster.ts'
+import type { Member } from '../../lib/indexed-set.ts'
 import { joinedBytesMax } from '../chunked.ts'
 import type { Call, Carrier } from './call.ts'
 import { isBreak, UpstreamFault } from './fault.ts'

@@ -1,5 +1,5 @@
 /** What an operation's requests are counted by with the route: tokens, and the streams that should have told them. */
-import type { Exchange, Usage } from '../../exchange.ts'
+import type { Exchange, Usage } from '../../lib/exchange.ts'
 import type { Counter, Labels, Meter } from '../../telemetry/meter.ts'
 
 export interface RouteCells {

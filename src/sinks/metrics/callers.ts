@@ -1,5 +1,5 @@
 /** Who calls how much. */
-import type { Exchange } from '../../exchange.ts'
+import type { Exchange } from '../../lib/exchange.ts'
 import type { Counter, Meter } from '../../telemetry/meter.ts'
 import type { LabelCap } from '../label-cap.ts'
 

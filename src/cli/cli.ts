@@ -1,0 +1,219 @@
+/** The command line: `tokenweir [options]` starts; every other command has a file of its own in `commands/`. */
+import type { Command } from 'commander'
+import type { Config } from '../config/config.ts'
+import type { Setting } from '../config/schema.ts'
+import type { Running } from '../sidecar.ts'
+import { checkCommand } from './commands/check.ts'
+import { completionCommand } from './commands/completion.ts'
+import {
+  type CommandContext,
+  coloured,
+  complain,
+  type Environment,
+  exit,
+  explain,
+  type Flags,
+  type Io,
+  type Painter,
+  painter,
+  refuse,
+} from './commands/context.ts'
+import { demoCommand } from './commands/demo.ts'
+import { reconcileCommand } from './commands/reconcile.ts'
+import { replayCommand } from './commands/replay.ts'
+import { reportCommand } from './commands/report.ts'
+import { tailCommand } from './commands/tail.ts'
+import { verifyCommand } from './commands/verify.ts'
+
+export type { Io }
+
+/** In the order of `--help`. */
+const commands: readonly ((context: CommandContext) => void)[] = [
+  checkCommand,
+  completionCommand,
+  demoCommand,
+  reconcileCommand,
+  replayCommand,
+  reportCommand,
+  tailCommand,
+  verifyCommand,
+]
+
+/** Runs one command to its end and gives the exit code; never throws, never ends the process. `argv` is without node and script. */
+export async function runCli(argv: readonly string[], env: Environment, io: Io): Promise<number> {
+  try {
+    if (argv.length === 0) return await start({}, env, io) // the way containers start: 20 ms sooner without the parser
+    return await parse(argv, env, io)
+  } catch (error) {
+    complain(io, env, explain(error))
+    return exit.failed
+  }
+}
+
+async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
+  const { loadConfig } = await import('../config/config.ts')
+  const loaded = await loadConfig({ flags, env, readFile: io.readFile })
+  if ('errors' in loaded) return refuse(loaded.errors, env, io)
+  const said = new Set<string>()
+  const report = (message: string) => {
+    said.add(message)
+    complain(io, env, message)
+  }
+  try {
+    await runUntilStopped(loaded.config, env, io, report)
+    return exit.done
+  } catch (error) {
+    if (!(error instanceof UncaughtError || said.has(explain(error)))) report(explain(error))
+    return exit.failed
+  }
+}
+
+/** Said already when it is thrown. */
+class UncaughtError extends Error {
+  override readonly name = 'UncaughtError'
+}
+
+/** The first signal stops in good order, the next at once; one that comes while starting counts when the start is through. */
+async function runUntilStopped(config: Config, env: Environment, io: Io, report: (message: string) => void): Promise<void> {
+  let signals = 0
+  let running: Running | undefined
+  const stopped = new Promise<void>((resolve, reject) => {
+    io.onUncaught((error) => {
+      // What state it has left behind nobody knows: record what is open, and end. The next start goes on from there.
+      report(`This is a mistake of tokenweir's own, which ends it: ${explain(error)}`)
+      void running?.stop()
+      const failed = new UncaughtError(explain(error))
+      if (running === undefined) reject(failed)
+      else running.stop().then(() => reject(failed), reject)
+    })
+    io.onStopSignal(() => {
+      signals++
+      if (running !== undefined) running.stop().then(resolve, reject)
+      else if (signals > 1) reject(new Error('Stopped before it was ready.'))
+    })
+  })
+  const starting = io.start(config, report)
+  running = await Promise.race([starting, stopped.then(() => starting)])
+  if (signals > 0) return await running.stop()
+  io.stderr.write(await welcome(config, running, painter(io.stderr, env)))
+  await stopped
+}
+
+/** What a person wants to know first. On stderr: stdout holds the request log and nothing else. */
+async function welcome(config: Config, { port, adminPort }: Running, paint: Painter): Promise<string> {
+  const at = (host: string, bound: number) => paint.bold(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`)
+  const routes = config.routes.map(({ name, prefix, upstream }) => `  ${prefix} → ${upstream.href} ${paint.dim(`(route ${name})`)}\n`)
+  return `tokenweir ${await version()} listens on ${at(config.listen.host, port)}
+${routes.join('')}  metrics and live page: ${at(config.admin.host, adminPort)}
+  ledger: ${config.ledger}; usage capture: ${config.capture}
+`
+}
+
+async function parse(argv: readonly string[], env: Environment, io: Io): Promise<number> {
+  const { Command, CommanderError } = await import('commander')
+  let code: number = exit.done
+  const refuseUse = (message: string) => {
+    complain(io, env, `${message} See tokenweir --help.`)
+    code = exit.refused
+  }
+  const program = dress(new Command('tokenweir'), env, io)
+  await describeProgram(program)
+  const names = () => program.commands.map((command) => command.name()).join(', ')
+  program.action(async () => {
+    const [stray] = program.args
+    if (stray === undefined) code = await start(program.opts(), env, io)
+    else refuseUse(`${JSON.stringify(stray)} is no command. The commands are: ${names()}.`)
+  })
+  const end = (ended: number) => {
+    code = ended
+  }
+  for (const command of commands) command({ program, env, io, flags: () => program.opts(), end, refuseUse })
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return exit.done // help and version have been written
+    complain(io, env, sentence(error.message))
+    return exit.refused
+  }
+  return code
+}
+
+/** Where the parser writes, and how: no exit, no colour but on a terminal. */
+function dress(program: Command, env: Environment, io: Io): Command {
+  const title = painter(io.stdout, env).bold
+  return program
+    .exitOverride()
+    .allowExcessArguments(true) // the actions look, and say it better
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: () => undefined, // said once, by `complain`
+      getOutHelpWidth: () => Math.min(io.stdout.columns ?? 80, 120),
+      getOutHasColors: () => coloured(io.stdout, env),
+      getErrHasColors: () => coloured(io.stderr, env),
+    })
+    .configureHelp({ styleTitle: title })
+}
+
+const placeholders: Readonly<Record<string, string>> = {
+  address: 'address',
+  path: 'file',
+  URL: 'url',
+  'inject or observe': 'inject|observe',
+}
+
+async function describeProgram(program: Command): Promise<void> {
+  const { settings } = await import('../config/schema.ts')
+  program
+    .description('A sidecar in front of any LLM gateway: requests pass through untouched, the token usage of each is recorded.')
+    .version(await version(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+  for (const { flag, type, description, env, default: fallback } of settings) {
+    if (flag === undefined) continue
+    const notes = [fallback === undefined ? [] : `default ${fallback}`, env ?? []].flat().join('; ')
+    program.option(`${flag} <${placeholders[type] ?? type}>`, `${description} (${notes})`)
+  }
+  program.addHelpText('after', examples(settings))
+}
+
+function examples(settings: readonly Setting[]): string {
+  const only = settings.filter(({ env, flag }) => env !== undefined && flag === undefined)
+  return `
+Environment:
+  Each option can be set by the variable named beside it. An option wins over a
+  variable, a variable over the file.
+${only.map(({ env, description, type }) => `  ${env}  ${description}\n                     (${type})`).join('\n')}
+  OTEL_*             As OpenTelemetry specifies them; export begins when
+                     OTEL_EXPORTER_OTLP_ENDPOINT is set.
+
+Examples:
+  In front of a gateway on this machine; clients then use port 4141:
+    tokenweir --upstream http://127.0.0.1:8000
+  In front of a provider, open to other machines:
+    tokenweir --upstream https://api.openai.com --listen :8080
+  Several upstreams, one per path prefix:
+    tokenweir --config tokenweir.yaml
+  Is the file right, and what is in effect?
+    tokenweir check tokenweir.yaml
+  What did the last week use, and what did it cost?
+    tokenweir report --by provider,model --since 7d
+  Has every request its row, span, log line and place in the metrics?
+    tokenweir reconcile --spans spans.jsonl --log sidecar.log
+
+Exit codes: 0 done, 1 failed, 2 bad arguments or configuration.`
+}
+
+async function version(): Promise<string> {
+  const { readFileSync } = await import('node:fs')
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** The parser's message as a sentence that says what to do. */
+function sentence(message: string): string {
+  const [wrong = '', hint = ''] = message.replace(/^error: /, '').split('\n')
+  const meant = /Did you mean (.+)\?/.exec(hint)?.[1]
+  return `${wrong}. ${meant === undefined ? 'See tokenweir --help.' : `Did you mean ${meant}?`}`
+}

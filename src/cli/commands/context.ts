@@ -1,0 +1,83 @@
+/** What every command of the command line is given, and the words that all of them use: exit codes, colours, complaints. */
+import type { Command } from 'commander'
+import type { Config, ConfigError } from '../../config/config.ts'
+import type { Running } from '../../sidecar.ts'
+
+/** A stream to write to: `process.stdout` or what a test gives. */
+export interface Output {
+  write(text: string): unknown
+  readonly isTTY?: boolean | undefined
+  readonly columns?: number | undefined
+  /** Nobody reads any more. */
+  readonly destroyed?: boolean | undefined
+}
+
+export interface Io {
+  readonly stdout: Output
+  readonly stderr: Output
+  /** The text of a file; throws as `fs.readFileSync` does. */
+  readonly readFile: (path: string) => string
+  /** `start` of main.ts. Loading that is expensive, so it is only called to start; `report` gets sentences for the operator. */
+  readonly start: (config: Config, report: (message: string) => void) => Promise<Running>
+  /** Calls back at each request to stop (SIGTERM, SIGINT). */
+  readonly onStopSignal: (listener: () => void) => void
+  /** Calls back with what nobody caught, in place of ending the process. */
+  readonly onUncaught: (listener: (error: unknown) => void) => void
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+export type Flags = Readonly<Record<string, string | undefined>>
+
+/** 0 done, 1 failed, 2 bad arguments or configuration. */
+export const exit = { done: 0, failed: 1, refused: 2 } as const
+
+/** A command is one file in this folder, `xCommand(context)`, which adds itself to the program, and one line in cli.ts. */
+export interface CommandContext {
+  readonly program: Command
+  readonly env: Environment
+  readonly io: Io
+  /** The settings' own options (`--config`, `--ledger` …): they hold before and after the command's name. */
+  readonly flags: () => Flags
+  /** The exit code of the command that ran; 0 when none is given. */
+  readonly end: (code: number) => void
+  /** Says what is wrong with the arguments; the exit code becomes 2. */
+  readonly refuseUse: (message: string) => void
+}
+
+/** Says everything that is wrong with a configuration, and gives the exit code. */
+export async function refuse(errors: readonly ConfigError[], env: Environment, io: Io): Promise<number> {
+  const { describeError } = await import('../../config/config.ts')
+  for (const error of errors) complain(io, env, describeError(error))
+  return exit.refused
+}
+
+/** A failure as one sentence; a mistake of ours comes with its stack. */
+export function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const ours = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError
+  return ours ? (error.stack ?? error.message) : error.message
+}
+
+export function complain(io: Io, env: Environment, text: string): void {
+  io.stderr.write(`${painter(io.stderr, env).red('tokenweir:')} ${text}\n`)
+}
+
+export function coloured(stream: Output, env: Environment): boolean {
+  return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
+}
+
+export interface Painter {
+  readonly bold: (text: string) => string
+  readonly dim: (text: string) => string
+  readonly red: (text: string) => string
+  readonly green: (text: string) => string
+  readonly yellow: (text: string) => string
+  readonly cyan: (text: string) => string
+}
+
+/** Colours on a terminal, plain text elsewhere. */
+export function painter(stream: Output, env: Environment): Painter {
+  const isColoured = coloured(stream, env)
+  const code = (open: number, close: number) => (text: string) => (isColoured ? `\u001b[${open}m${text}\u001b[${close}m` : text)
+  return { bold: code(1, 22), dim: code(2, 22), red: code(31, 39), green: code(32, 39), yellow: code(33, 39), cyan: code(36, 39) }
+}

@@ -1,0 +1,95 @@
+/** `tokenweir reconcile`: compares the ledger with the spans that a collector has, the log lines and the metrics. */
+import { createReadStream, existsSync } from 'node:fs'
+import type { Config } from '../../config/config.ts'
+import { momentHelp, type OpenRange, openRangeOf } from '../../lib/range.ts'
+import { type CommandContext, complain, exit, explain, painter, refuse } from './context.ts'
+
+interface Options {
+  readonly since?: string
+  readonly until?: string
+  readonly spans?: readonly string[]
+  readonly log?: readonly string[]
+  readonly metrics?: string
+  readonly json?: true
+}
+
+/** Differences shown of each kind, and with `--json`. */
+const examplesMax = { text: 20, json: 1_000_000 } as const
+const scrapeMsMax = 5000
+
+export function reconcileCommand(context: CommandContext): void {
+  const { program, env, io, flags, end, refuseUse } = context
+  program
+    .command('reconcile')
+    .description('compare the ledger with spans, log lines and metrics; exit 1 when they differ')
+    .option('--since <when>', `requests from then on: ${momentHelp}`)
+    .option('--until <when>', 'requests before then, written as --since')
+    .option('--spans <file...>', "JSON lines of the collector's file exporter")
+    .option('--log <file...>', "the sidecar's standard output; - is standard input")
+    .option('--metrics <source>', 'URL or file of its metrics (default: its admin port, else what the ledger keeps)')
+    .option('--json', 'everything, for programs')
+    .action(async (options: Options) => {
+      let range: OpenRange
+      try {
+        range = openRangeOf(options, Date.now())
+      } catch (error) {
+        return refuseUse(explain(error))
+      }
+      const { loadConfig } = await import('../../config/config.ts')
+      const loaded = await loadConfig({ flags: flags(), env, readFile: io.readFile, upstreamNeeded: false })
+      if ('errors' in loaded) return end(await refuse(loaded.errors, env, io))
+      const problem = problemOf(options, loaded.config)
+      if (problem !== undefined) {
+        complain(io, env, problem)
+        return end(exit.refused)
+      }
+      end((await run(options, range, loaded.config, context)) ? exit.done : exit.failed)
+    })
+}
+
+/** What is wrong with the arguments, in a sentence. */
+function problemOf(options: Options, { ledger }: Config): string | undefined {
+  if (!existsSync(ledger)) return `--ledger: The file ${JSON.stringify(ledger)} does not exist.`
+  const absent = [...(options.spans ?? []), ...(options.log ?? [])].find((name) => name !== '-' && !existsSync(name))
+  return absent === undefined ? undefined : `The file ${JSON.stringify(absent)} does not exist.`
+}
+
+async function run(options: Options, range: OpenRange, config: Config, { io, env }: CommandContext): Promise<boolean> {
+  const [{ reconcile }, { describeReconciliation }] = await Promise.all([
+    import('../reconcile/reconcile.ts'),
+    import('../reconcile/print.ts'),
+  ])
+  const { metrics, isRunning } = await metricsOf(options.metrics, config)
+  const open = (name: string) => (name === '-' ? process.stdin : createReadStream(name, { highWaterMark: 1 << 20 }))
+  const result = await reconcile({
+    ledger: config.ledger,
+    range,
+    spans: (options.spans ?? []).map(open),
+    logs: (options.log ?? []).map(open),
+    metrics,
+    isRunning,
+    examplesMax: options.json ? examplesMax.json : examplesMax.text,
+    now: Date.now,
+  })
+  io.stdout.write(options.json ? `${JSON.stringify(result)}\n` : describeReconciliation(result, painter(io.stdout, env)))
+  return result.equal
+}
+
+/** A source that was named must answer; the admin port may be silent, when no sidecar runs. */
+async function metricsOf(source: string | undefined, { admin }: Config) {
+  const { readFile } = await import('node:fs/promises')
+  if (source !== undefined && !/^https?:/.test(source)) return { metrics: () => readFile(source, 'utf8'), isRunning: false }
+  const host = admin.host === '0.0.0.0' || admin.host === '::' ? '127.0.0.1' : admin.host
+  const url = source ?? `http://${host.includes(':') ? `[${host}]` : host}:${admin.port}/metrics`
+  const metrics = async () => {
+    const response = await fetch(url, { signal: AbortSignal.timeout(scrapeMsMax) })
+    if (!response.ok) throw new Error(`${url} answered ${response.status}.`)
+    return response.text()
+  }
+  if (source !== undefined) return { metrics, isRunning: true }
+  const isRunning = await metrics().then(
+    (text) => text.includes('tokenweir_'),
+    () => false,
+  )
+  return { metrics: isRunning ? metrics : undefined, isRunning }
+}

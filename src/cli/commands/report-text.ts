@@ -1,0 +1,160 @@
+/** A summary of the ledger as a table, as JSON or as CSV. */
+import {
+  type Count,
+  type Dimension,
+  type Group,
+  type Summary,
+  type TokenKind,
+  type Totals,
+  tokenKinds,
+} from '../../ledger/queries/queries.ts'
+import type { Painter } from './context.ts'
+import { type Column, safe, tableText, wrapped } from './table.ts'
+
+const notKnown = '–'
+/** At least: not every request told. */
+const mark = '+'
+const number = new Intl.NumberFormat('en-US')
+const usd = new Intl.NumberFormat('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })
+
+interface Measure {
+  readonly title: string
+  readonly spare: number
+  readonly text: (totals: Totals) => string
+}
+
+const tokens = (title: string, kind: TokenKind, spare: number): Measure => ({
+  title,
+  spare,
+  text: (totals) => countText(totals.tokens[kind]),
+})
+
+/** Which of them are left out first where the terminal is narrow. */
+const measures: readonly Measure[] = [
+  { title: 'Requests', spare: 0, text: ({ requests }) => number.format(requests) },
+  { title: 'Streams', spare: 4, text: ({ streams }) => number.format(streams) },
+  { title: 'Errors', spare: 3, text: ({ errors }) => number.format(errors) },
+  { title: 'No usage', spare: 2, text: ({ zeroUsage }) => number.format(zeroUsage) },
+  tokens('Input', 'input', 0),
+  tokens('Output', 'output', 0),
+  tokens('Cache read', 'cacheRead', 6),
+  tokens('Cache write', 'cacheWrite', 8),
+  tokens('Reasoning', 'reasoning', 7),
+  {
+    title: 'Cost USD',
+    spare: 0,
+    text: ({ cost }) => atLeast(cost.usd === null ? notKnown : usdText(cost.usd), cost.usd, cost.unpriced),
+  },
+]
+
+function countText({ sum, unreported }: Count): string {
+  return atLeast(sum === null ? notKnown : number.format(sum), sum, unreported)
+}
+
+function atLeast(text: string, known: number | null, unknown: number): string {
+  return known !== null && unknown > 0 ? `${text}${mark}` : text
+}
+
+/** An amount that would be rounded to nothing is not nothing. */
+function usdText(amount: number): string {
+  return amount > 0 && amount < 0.000_05 ? '<0.0001' : usd.format(amount)
+}
+
+const titles: Readonly<Record<Dimension, string>> = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route', day: 'Day' }
+
+/** `width` in columns; undefined is a pipe. */
+export function tableOf(summary: Summary, path: string, width: number | undefined, paint: Painter): string {
+  const [breakdown] = summary.breakdowns
+  if (breakdown === undefined) return ''
+  const { by, groups } = breakdown
+  const lines = [...groups, summary.total].map((totals) => measures.map(({ text }) => text(totals)))
+  // The mark has a place of its own in each line of a column in which one line has it, so that digits stand below each other.
+  const marked = measures.map((_, at) => lines.some((line) => line[at]?.endsWith(mark)))
+  const cells = (line: readonly string[] | undefined) =>
+    measures.map((_, at) => `${line?.[at]}${marked[at] && !line?.[at]?.endsWith(mark) ? ' ' : ''}`)
+  const columns: Column[] = [
+    ...by.map((dimension): Column => ({ title: titles[dimension], align: 'left', spare: 0 })),
+    ...measures.map(({ title, spare }, at): Column => ({ title: marked[at] ? `${title} ` : title, align: 'right', spare })),
+  ]
+  const table = tableText(
+    {
+      columns,
+      rows: groups.map((group, index) => [...by.map((dimension) => group.key[dimension] ?? notKnown), ...cells(lines[index])]),
+      totals: [...by.map((_, index) => (index === 0 ? 'Total' : '')), ...cells(lines.at(-1))],
+    },
+    width,
+    paint,
+  )
+  return `${paint.dim(`${when(summary.sinceMs)} to ${when(summary.untilMs)}, ${safe(path)}`)}\n\n${table}${notes(summary, width, paint)}`
+}
+
+function when(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function notes({ total, zeroUsage }: Summary, width: number | undefined, paint: Painter): string {
+  const lines: string[] = []
+  const say = (text: string, colour = (line: string) => line) => lines.push(...wrapped(text, width).map(colour))
+  if (total.open > 0) say(`${number.format(total.open)} of them still open.`)
+  if (total.zeroUsage > 0) {
+    const reasons = zeroUsage.map(({ reason, streams }) => `${safe(reason)} ${number.format(streams)}`).join(', ')
+    say(`${number.format(total.zeroUsage)} of ${number.format(total.streams)} streams came without usage: ${reasons}.`, paint.yellow)
+  }
+  const unreported = Math.max(total.tokens.input.unreported, total.tokens.output.unreported)
+  if (unreported > 0 || total.cost.unpriced > 0) {
+    const what = [
+      unreported > 0 ? `${number.format(unreported)} requests did not report their tokens` : '',
+      total.cost.unpriced > 0 ? `${number.format(total.cost.unpriced)} have no price that is known` : '',
+    ]
+    say(`+ is at least: ${what.filter((part) => part !== '').join(', ')}.`)
+  }
+  return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`
+}
+
+/** One object: the range, the totals, one entry for each group. What is not known is null. */
+export function jsonOf({ sinceMs, untilMs, total, breakdowns, zeroUsage }: Summary, path: string): string {
+  const [breakdown] = breakdowns
+  const report = {
+    ledger: path,
+    since: new Date(sinceMs).toISOString(),
+    until: new Date(untilMs).toISOString(),
+    by: breakdown?.by,
+    groups: breakdown?.groups,
+    total,
+    zeroUsage,
+  }
+  return `${JSON.stringify(report, undefined, 2)}\n`
+}
+
+const countNames: Readonly<Record<TokenKind, string>> = {
+  input: 'input_tokens',
+  output: 'output_tokens',
+  cacheRead: 'cache_read_tokens',
+  cacheWrite: 'cache_write_tokens',
+  reasoning: 'reasoning_tokens',
+}
+
+/** RFC 4180 but for line ends, which are those of Unix. What is not known is empty. */
+export function csvOf({ breakdowns }: Summary): string {
+  const [breakdown] = breakdowns
+  const { by = [], groups = [] } = breakdown ?? {}
+  const header = [
+    ...by,
+    ...['requests', 'open', 'errors', 'streams', 'zero_usage_streams'],
+    ...tokenKinds.map((kind) => countNames[kind]),
+    ...['input_tokens_unreported', 'output_tokens_unreported', 'cost_usd', 'unpriced_requests'],
+  ]
+  const line = (group: Group) => [
+    ...by.map((dimension) => csvText(group.key[dimension] ?? '')),
+    ...[group.requests, group.open, group.errors, group.streams, group.zeroUsage],
+    ...tokenKinds.map((kind) => group.tokens[kind].sum ?? ''),
+    ...[group.tokens.input.unreported, group.tokens.output.unreported, group.cost.usd ?? '', group.cost.unpriced],
+  ]
+  return [header, ...groups.map(line)].map((cells) => `${cells.join(',')}\n`).join('')
+}
+
+/** Names come from requests: one that a spreadsheet would run as a formula is marked as text. */
+function csvText(text: string): string {
+  const plain = safe(/^[=+\-@]/.test(text) ? `'${text}` : text)
+  return /[",]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain
+}

@@ -1,0 +1,100 @@
+/** `tokenweir report`: what the ledger says about a stretch of time, by provider, model, caller, route or day. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Dimension, Summary } from '../../ledger/queries/queries.ts'
+import { momentHelp, type Range, rangeOf } from '../../lib/range.ts'
+import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter, refuse } from './context.ts'
+
+interface ReportOptions {
+  readonly by?: readonly string[]
+  readonly since?: string
+  readonly until?: string
+  readonly json?: true
+  readonly csv?: true
+}
+
+/** Where nothing says since when. */
+const usualSince = '24h'
+
+export function reportCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
+  program
+    .command('report')
+    .description('tokens, cost, requests and streams without usage, out of the ledger')
+    .option('--by <what>', 'provider, model, caller, route or day; several with commas (default provider)', several)
+    .option('--since <when>', `${momentHelp} (default ${usualSince})`)
+    .option('--until <when>', 'before then, written as --since (default now)')
+    .option('--json', 'print JSON')
+    .option('--csv', 'print comma-separated values, with a header')
+    .addHelpText(
+      'after',
+      `
+The ledger is the one that --ledger, TOKENWEIR_LEDGER or the file of --config names.
+Requests count where they began. – is not reported, which is not zero; + is at
+least: some requests did not report it, or have no price that is known.
+
+Examples:
+  tokenweir report
+  tokenweir report --by provider,model --since 7d
+  tokenweir report --by day --since 30d --csv > days.csv`,
+    )
+    .action(async (options: ReportOptions, { args }: { args: readonly string[] }) => {
+      if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)
+      if (options.json && options.csv) return refuseUse('--json and --csv contradict each other. Take one away.')
+      const { dimensions } = await import('../../ledger/queries/queries.ts')
+      const by = (options.by ?? ['provider']) as readonly Dimension[]
+      const stranger = by.find((one) => !dimensions.includes(one))
+      if (stranger !== undefined) return refuseUse(`--by ${JSON.stringify(stranger)} is none of ${dimensions.join(', ')}.`)
+      let range: Range
+      try {
+        range = rangeOf(options, Date.now(), usualSince)
+      } catch (error) {
+        return refuseUse(explain(error))
+      }
+      end(await report(by, range, options, flags(), env, io))
+    })
+}
+
+function several(value: string, before: readonly string[] = []): string[] {
+  return [...new Set([...before, ...value.split(',').map((one) => one.trim())])]
+}
+
+async function report(
+  by: readonly Dimension[],
+  range: Range,
+  options: ReportOptions,
+  flags: Flags,
+  env: Environment,
+  io: Io,
+): Promise<number> {
+  const { loadConfig } = await import('../../config/config.ts')
+  const loaded = await loadConfig({ flags, env, readFile: io.readFile, upstreamNeeded: false })
+  if ('errors' in loaded) return refuse(loaded.errors, env, io)
+  const path = loaded.config.ledger
+  const { openForReading } = await import('../../ledger/queries/open.ts')
+  const { readSummary } = await import('../../ledger/queries/summary.ts')
+  const { csvOf, jsonOf, tableOf } = await import('./report-text.ts')
+  const database = openForReading(path)
+  try {
+    const summary = readSummary(database, { range, sets: [by], groupsMax: Number.POSITIVE_INFINITY })
+    if (options.json) io.stdout.write(jsonOf(summary, path))
+    else if (options.csv) io.stdout.write(csvOf(summary))
+    else if (summary.total.requests > 0) io.stdout.write(tableOf(summary, path, widthOf(io), painter(io.stdout, env)))
+    if (summary.total.requests === 0) complain(io, env, whyEmpty(database, path, summary))
+    return exit.done
+  } finally {
+    database.close()
+  }
+}
+
+/** Undefined in a pipe, where nothing is cut. */
+function widthOf({ stdout }: Io): number | undefined {
+  return stdout.isTTY === true ? stdout.columns : undefined
+}
+
+function whyEmpty(database: DatabaseSync, path: string, { sinceMs }: Summary): string {
+  const row = database.prepare('SELECT max(started_at) AS newest FROM exchanges').get() as { newest: number | null }
+  if (row.newest === null) return `The ledger ${path} is empty. Send a request through tokenweir, and ask again.`
+  const newest = new Date(row.newest).toISOString()
+  if (row.newest < sinceMs)
+    return `No request in this range: the last one began ${newest}. Look further back with --since, for example --since 30d.`
+  return `No request in this range. The last one began ${newest}; move the range with --since and --until.`
+}

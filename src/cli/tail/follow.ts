@@ -1,0 +1,72 @@
+/**
+ * Requests out of the ledger as they end, read from the file alone: no sidecar need run, and none notices. Rows are found by rowid; one that
+ * was open when it was first seen is asked for by its id, since closing it need not give it a new rowid.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { openForReading } from '../../ledger/queries/open.ts'
+
+/** A row of the table `exchanges`, column by column; null where something is not known. */
+export type Row = Readonly<Record<string, string | number | null>>
+
+export interface Follower {
+  /** The last `count` ended requests that `wanted` takes, oldest first. */
+  last(count: number, wanted: (row: Row) => boolean): readonly Row[]
+  /** What has ended since the last call (or since the follower was made), in the order of its end. */
+  next(): readonly Row[]
+  close(): void
+}
+
+/** Rows open at a time that are remembered; a sidecar killed long ago may have left some that nobody closes. */
+const openMax = 10_000
+/** Rows that are looked through for `last`. */
+const lookedThroughMax = 100_000
+
+/** Throws `ReadingError` with the sentence that mends it. */
+export function followLedger(path: string): Follower {
+  return follow(openForReading(path))
+}
+
+function follow(database: DatabaseSync): Follower {
+  const newer = database.prepare('SELECT rowid AS place, * FROM exchanges WHERE rowid > ? ORDER BY rowid LIMIT 5000')
+  const newest = database.prepare('SELECT max(rowid) AS place FROM exchanges')
+  const older = database.prepare('SELECT * FROM exchanges WHERE end_reason IS NOT NULL ORDER BY rowid DESC LIMIT ?')
+  const opened = database.prepare('SELECT id FROM exchanges WHERE end_reason IS NULL LIMIT ?')
+  const byId = database.prepare('SELECT * FROM exchanges WHERE id = ? AND end_reason IS NOT NULL')
+  /** Ids of requests seen open, whose end is still to come. */
+  const open = new Set(opened.all(openMax).map(({ id }) => String(id)))
+  let place = Number(newest.get()?.['place'] ?? 0)
+
+  return {
+    last(count, wanted) {
+      const found: Row[] = []
+      if (count <= 0) return found
+      for (const row of older.iterate(lookedThroughMax) as Iterable<Row>) {
+        if (wanted(row)) found.push(row)
+        if (found.length === count) break
+      }
+      return found.reverse()
+    },
+    next() {
+      const ended: Row[] = []
+      for (const row of newer.all(place) as unknown as Row[]) {
+        const { place: at, ...columns } = row
+        place = Number(at)
+        const id = String(columns['id'])
+        if (columns['end_reason'] === null) {
+          if (open.size < openMax) open.add(id)
+        } else {
+          open.delete(id)
+          ended.push(columns)
+        }
+      }
+      for (const id of open) {
+        const row = byId.get(id) as Row | undefined
+        if (row === undefined) continue
+        open.delete(id)
+        ended.push(row)
+      }
+      return ended.sort((one, other) => Number(one['ended_at'] ?? one['started_at']) - Number(other['ended_at'] ?? other['started_at']))
+    },
+    close: () => database.close(),
+  }
+}

@@ -1,0 +1,74 @@
+/** What the sidecar says of itself on its admin port: whether it is ready, and its counters. */
+import { array, at, type Json, object, parseJson } from '../../lib/json.ts'
+import { samplesOf, sumOf } from '../../telemetry/scrape.ts'
+
+/** One reading of the counters that a verification compares. All are totals; what the sidecar does not have is undefined. */
+export interface Counters {
+  readonly requests: number | undefined
+  readonly logWritten: number | undefined
+  readonly logDropped: number | undefined
+  readonly spansDelivered: number | undefined
+  readonly spansDropped: number | undefined
+  readonly spanFailures: number | undefined
+  readonly spansWaiting: number | undefined
+  /** Somebody sends spans to a collector: only then there is a count of what failed. */
+  readonly exportsSpans: boolean
+}
+
+export interface Readiness {
+  readonly ready: boolean
+  /** Sentences that say why not. */
+  readonly reasons: readonly string[]
+}
+
+const patienceMs = 5000
+
+const get = (admin: URL, path: string) => fetch(new URL(path, admin), { signal: AbortSignal.timeout(patienceMs), redirect: 'manual' })
+
+/** Rejects when nothing answers there; `undefined` when what answers is no tokenweir. */
+export async function readiness(admin: URL): Promise<Readiness | undefined> {
+  const response = await get(admin, '/readyz')
+  const body = parseJson(await response.text())
+  const ready = at(body, 'ready')
+  if (typeof ready !== 'boolean') return undefined
+  return { ready, reasons: (array(at(body, 'reasons')) ?? []).map(String) }
+}
+
+/** Rejects when nothing answers. */
+export async function readCounters(admin: URL): Promise<Counters> {
+  return countersOf(await (await get(admin, '/metrics')).text())
+}
+
+/** From Prometheus text. */
+export function countersOf(text: string): Counters {
+  const samples = samplesOf(text)
+  const total = (name: string) => sumOf(samples, name)
+  const ofSpans = (name: string) => sumOf(samples, name, { signal: 'traces' })
+  return {
+    requests: total('tokenweir_requests_total'),
+    logWritten: total('tokenweir_log_written_total'),
+    logDropped: total('tokenweir_log_dropped_total'),
+    spansDelivered: ofSpans('tokenweir_spool_delivered_total'),
+    spansDropped: ofSpans('tokenweir_spool_dropped_total'),
+    spanFailures: ofSpans('tokenweir_spool_failures_total'),
+    spansWaiting: ofSpans('tokenweir_spool_depth'),
+    exportsSpans: ofSpans('tokenweir_spool_failures_total') !== undefined,
+  }
+}
+
+/** The newest request of a trace that has ended, as the sidecar itself reads its ledger; undefined where it has none, or does not tell. Never rejects. */
+export async function rowOfTrace(admin: URL, token: string | undefined, traceId: string, sinceMs: number): Promise<Json | undefined> {
+  const query = new URLSearchParams({ text: traceId, since: new Date(sinceMs).toISOString() })
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  try {
+    const response = await fetch(new URL(`/api/requests?${query}`, admin), {
+      headers,
+      signal: AbortSignal.timeout(patienceMs),
+      redirect: 'manual',
+    })
+    const found = array(at(parseJson(await response.text()), 'requests')) ?? []
+    return found.find((row) => at(row, 'trace_id') === traceId && object(row)?.['end_reason'] !== null)
+  } catch {
+    return undefined
+  }
+}

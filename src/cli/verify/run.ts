@@ -1,0 +1,177 @@
+/** `tokenweir verify`, without its words: a stream and a plain request through a running sidecar, and a look at everything that should have come of them. */
+import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import type { Ids } from '../../lib/ids.ts'
+import { at, parseJson } from '../../lib/json.ts'
+import { type Counters, type Readiness, readCounters, readiness, rowOfTrace } from './admin.ts'
+import { type Api, ask, type Reply } from './ask.ts'
+import { type Check, judgeAnswer, judgeLog, judgeRow, judgeSidecar, judgeSpans, type Status, spansSettled } from './judge.ts'
+import { findRow, type Lookup, type Row } from './ledger-row.ts'
+
+export interface VerifyOptions {
+  readonly sidecar: URL
+  readonly admin: URL
+  readonly ledger: string
+  /** Opens the sidecar's data where its admin port is guarded. */
+  readonly adminToken: string | undefined
+  /** The file to which the sidecar's standard output goes, if there is one. */
+  readonly log: string | undefined
+  readonly api: Api
+  readonly path: string
+  readonly model: string
+  readonly headers: Readonly<Record<string, string>>
+  /** For one answer. */
+  readonly timeoutMs: number
+  /** For records to appear, once the answers are there. */
+  readonly waitMs: number
+  readonly ids: Pick<Ids, 'traceId' | 'spanId'>
+  /** Called with what is being done, for a progress line. */
+  readonly onStep: (what: string) => void
+}
+
+const pollMs = 100
+/** Longest part of a log that is searched: its end. */
+const logBytesMax = 64 * 1024 * 1024
+
+interface Sent {
+  readonly streamed: boolean
+  readonly traceId: string
+  readonly sinceMs: number
+  readonly reply: Reply
+  readonly check: Check
+}
+
+/** Every check in the order in which a request passes. Never rejects for what a peer does. */
+export async function verify(options: VerifyOptions): Promise<readonly Check[]> {
+  options.onStep('Asking the sidecar whether it is ready')
+  const ready = await readiness(options.admin).catch(failure)
+  const sidecar = judgeSidecar(options.admin, ready)
+  if (ready === undefined || 'failure' in ready) return [sidecar]
+  const before = await readCounters(options.admin).catch(() => nothingCounted)
+  const sent: Sent[] = []
+  for (const streamed of [true, false]) {
+    options.onStep(streamed ? 'Sending a streamed request' : 'Sending a plain request')
+    sent.push(await send(options, streamed))
+    if ('failure' in (sent[0]?.reply ?? {})) return [sidecar, sent[0]?.check as Check]
+  }
+  options.onStep('Waiting for the records')
+  return [...(sidecar.status === 'ok' ? [sidecar] : []), ...(await recorded(options, sent, before))]
+}
+
+const failure = (error: Error) => ({ failure: ((error.cause ?? error) as NodeJS.ErrnoException).code ?? error.message })
+
+const nothingCounted: Counters = {
+  requests: undefined,
+  logWritten: undefined,
+  logDropped: undefined,
+  spansDelivered: undefined,
+  spansDropped: undefined,
+  spanFailures: undefined,
+  spansWaiting: undefined,
+  exportsSpans: false,
+}
+
+async function send({ ids, sidecar, ...options }: VerifyOptions, streamed: boolean): Promise<Sent> {
+  const traceId = ids.traceId()
+  const sinceMs = Date.now()
+  const reply = await ask({ ...options, sidecar, streamed, traceId, spanId: ids.spanId() })
+  return { streamed, traceId, sinceMs, reply, check: judgeAnswer(nameOf('answer', streamed), streamed, sidecar, reply) }
+}
+
+const nameOf = (what: string, streamed: boolean) => `${streamed ? 'stream' : 'plain'}: ${what}`
+
+interface Seen {
+  readonly lookups: readonly Lookup[]
+  readonly logFound: number | { readonly unreadable: string } | undefined
+  readonly after: Counters
+  readonly ready: Readiness | undefined
+}
+
+/** In the file; else, when that is out of reach or of another sidecar, by the sidecar's own word. */
+async function lookUp({ ledger, admin, adminToken }: VerifyOptions, { traceId, sinceMs, reply }: Sent): Promise<Lookup> {
+  const inFile = findRow(ledger, { traceId, sinceMs, responseId: 'failure' in reply ? undefined : reply.facts?.id })
+  if ('row' in inFile && inFile.row !== undefined) return inFile
+  const told = await rowOfTrace(admin, adminToken, traceId, sinceMs)
+  return told === undefined ? inFile : { row: told as unknown as Row }
+}
+
+async function recorded(options: VerifyOptions, sent: readonly Sent[], before: Counters): Promise<readonly Check[]> {
+  const begun = performance.now()
+  const look = async (): Promise<Seen> => ({
+    lookups: await Promise.all(sent.map((one) => lookUp(options, one))),
+    logFound: options.log === undefined ? undefined : foundInLog(options.log, sent),
+    after: await readCounters(options.admin).catch(() => nothingCounted),
+    ready: await readiness(options.admin).catch(() => undefined),
+  })
+  let seen = await look()
+  while (!isSettled(seen, before, sent.length) && performance.now() - begun < options.waitMs) {
+    await setTimeout(pollMs)
+    seen = await look()
+  }
+  return judged(options, sent, { ...seen, before, waitedMs: performance.now() - begun })
+}
+
+/** Whatever would still come has come. A sidecar that exports no spans counts none that wait. */
+function isSettled({ lookups, logFound, after, ready }: Seen, before: Counters, sent: number): boolean {
+  const rows = lookups.every((lookup) => 'unreadable' in lookup || lookup.row !== undefined) || ready?.ready === false
+  const lines = logFound === undefined ? (after.logWritten ?? sent) - (before.logWritten ?? 0) >= sent : logFound === sent
+  return rows && lines && (!after.exportsSpans || spansSettled({ before, after, sent }))
+}
+
+interface Judged extends Seen {
+  readonly before: Counters
+  readonly waitedMs: number
+}
+
+function judged(
+  options: VerifyOptions,
+  sent: readonly Sent[],
+  { lookups, logFound, before, after, ready, waitedMs }: Judged,
+): readonly Check[] {
+  const count = sent.length
+  const counted = (after.requests ?? 0) - (before.requests ?? 0) >= count
+  const answers = sent.flatMap(({ streamed, check }, index) => {
+    const name = nameOf('ledger row', streamed)
+    const lookup = lookups[index] as Lookup
+    const found = 'row' in lookup && lookup.row !== undefined
+    const skipped: Check = { name, status: 'skipped', what: `${found ? 'a row' : 'no row'}; without its answer there is no usage` }
+    const view = { path: options.ledger, lookup, readiness: ready, counted }
+    return [check, check.status === 'ok' ? judgeRow(name, options.api, streamed, view) : skipped]
+  })
+  const file =
+    options.log === undefined || logFound === undefined
+      ? undefined
+      : {
+          path: options.log,
+          found: typeof logFound === 'number' ? logFound : 0,
+          unreadable: typeof logFound === 'number' ? undefined : logFound.unreadable,
+        }
+  const log: Check =
+    file === undefined && !counted
+      ? { name: 'log line', status: 'skipped', what: 'the sidecar at the admin address counted no such requests' }
+      : judgeLog({ file, before, after, sent: count })
+  const span: Check = counted
+    ? judgeSpans({ before, after, sent: count, waitedMs })
+    : { name: 'span', status: 'skipped', what: 'the sidecar at the admin address counted no such requests' }
+  const sidecar = ready?.ready === false ? [judgeSidecar(options.admin, ready)] : []
+  return [...answers, log, span, ...sidecar]
+}
+
+/** Lines of these requests; the stream's must be called so. */
+function foundInLog(path: string, sent: readonly Sent[]): number | { readonly unreadable: string } {
+  try {
+    const text = readFileSync(path).subarray(-logBytesMax).toString('utf8')
+    return sent.filter(({ traceId, streamed, reply }) => {
+      const line = text.split('\n').find((one) => one.includes(traceId))
+      const isStream = streamed && !('failure' in reply) && reply.status < 400
+      return line !== undefined && (at(parseJson(line), 'msg') === 'Streaming request logged') === isStream
+    }).length
+  } catch (error) {
+    return { unreadable: (error as Error).message }
+  }
+}
+
+/** The worst of them. */
+export function worstOf(checks: readonly Check[]): Status {
+  return checks.some(({ status }) => status === 'failed') ? 'failed' : 'ok'
+}

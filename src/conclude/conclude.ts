@@ -1,0 +1,195 @@
+/**
+ * From what the proxying thread saw to the one record that every sink receives. Runs on the recorder thread: whole bodies are decoded,
+ * parsed and folded here; streams arrive folded.
+ */
+
+import type { Ending, Exchange, Framing, Opening, RequestFacts, ResponseFacts } from '../lib/exchange.ts'
+import { type Json, object, parseJson } from '../lib/json.ts'
+import { decodeWhole } from '../observe/decode/decode.ts'
+import { createFold, withModel } from '../observe/fold.ts'
+import type { Format } from '../observe/formats/format.ts'
+import { formatNamed, formats, formatsFor } from '../observe/formats/index.ts'
+import { present } from '../observe/formats/learn.ts'
+import { endReasonOf, errorTypeOf } from './ending.ts'
+import { type Attributor, createAttributor } from './providers/attribution.ts'
+import type { Evidence } from './providers/evidence.ts'
+import { type RequestReading, readRequest } from './request-reading.ts'
+import { isAnswered, isCut, verdictOf } from './usage-verdict.ts'
+
+export { type RequestReading, readRequest }
+
+interface ConcludeLimits {
+  /** Bytes of a whole response body, decoded. */
+  readonly bodyBytes: number
+}
+
+/** Where providers come from. */
+export interface AttributionContext {
+  readonly attribute: Attributor['attribute']
+  /** The base path of a route's upstream. */
+  readonly basePathOf: (route: string) => string | undefined
+}
+
+const builtIn: AttributionContext = { attribute: createAttributor().attribute, basePathOf: () => undefined }
+
+/** What was read of the answer. */
+interface Answer {
+  readonly format: Format | undefined
+  readonly facts: ResponseFacts | undefined
+  readonly notes: readonly string[]
+  /** Only where the body turned out to be framed in another way than its head and first bytes said. */
+  readonly framing?: Framing
+}
+
+/** The record of one ended exchange. Never throws: what cannot be read is noted. */
+export function conclude(
+  opening: Opening,
+  seen: Ending,
+  reading: RequestReading | undefined,
+  responseBody: Uint8Array | undefined,
+  limits: ConcludeLimits,
+  attribution: AttributionContext = builtIn,
+): Exchange {
+  const answer = seen.streamed ? streamedAnswer(opening, seen) : wholeAnswer(opening, seen, responseBody, limits)
+  const { format, notes } = answer
+  const ending: Ending = answer.framing === undefined ? seen : { ...seen, framing: answer.framing, streamed: true }
+  const asked = ending.session?.request ?? format?.readRequest(reading?.outline, opening.path)
+  const request = asked === undefined ? undefined : withModel(asked, opening.queryModel)
+  const response = settled(answer.facts, ending, request)
+  const inference = format !== undefined || (ending.streamed && opening.method === 'POST' && isAnswered(ending))
+  const provider = inference ? providerOf(opening, ending, { format: format?.name, request, response }, attribution) : undefined
+  const verdict = inference ? verdictOf({ ending, format: format?.name, request, response, notes }) : undefined
+  return {
+    opening,
+    ending,
+    endReason: endReasonOf(ending, response),
+    format: format?.name,
+    inference,
+    operation: inference ? (request?.operation ?? 'unknown') : undefined,
+    provider,
+    caller: ending.caller ?? opening.caller,
+    request,
+    response,
+    usageOutcome: verdict?.outcome,
+    usageReason: verdict?.reason,
+    errorType: errorTypeOf(ending, response),
+    notes,
+  }
+}
+
+/** Facts come from the proxying thread; without a message the path says what it would have been. */
+function streamedAnswer(opening: Opening, ending: Ending): Answer {
+  const format = formatNamed(ending.format) ?? formatsFor(opening.method, opening.path)[0]
+  return { format, facts: ending.response, notes: ending.notes }
+}
+
+function wholeAnswer(opening: Opening, ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Answer {
+  const candidates = formatsFor(opening.method, opening.path)
+  if (candidates.length === 0 && opening.method !== 'POST') return { format: undefined, facts: undefined, notes: ending.notes }
+  const { json, note, lines } = readBody(ending, body, limits)
+  if (lines !== undefined) return linesAnswer(opening, ending, lines)
+  const notes = note === undefined || ending.notes.includes(note) ? ending.notes : [...ending.notes, note]
+  const recognised = (of: readonly Format[]) => (json === undefined ? undefined : of.find((format) => format.recognises(json, undefined)))
+  const format =
+    candidates.length === 0 ? recognised(formats) : ((candidates.length > 1 ? recognised(candidates) : undefined) ?? candidates[0])
+  if (format === undefined) return { format, facts: undefined, notes: ending.notes }
+  const head = format.readHead?.({}, ending.responseHeaders) ?? {}
+  if (json === undefined) return { format, facts: note === undefined && head.usage === undefined ? undefined : head, notes }
+  const facts = format.readResponse(head, json, undefined)
+  // A body that is JSON to its last brace is whole, also when the connection broke right after.
+  return { format, facts: facts.finished === undefined ? { ...facts, finished: true } : facts, notes }
+}
+
+/** A stream of lines under the name of one JSON text, which its first byte cannot belie. */
+function linesAnswer(opening: Opening, ending: Ending, lines: readonly string[]): Answer {
+  const fold = createFold(opening.method, opening.path, ending.responseHeaders)
+  for (const line of lines) fold.message(undefined, Buffer.from(line))
+  const format = formatNamed(fold.format)
+  if (format === undefined) return { format, facts: undefined, notes: ending.notes }
+  return { format, facts: fold.facts(), notes: [...new Set([...ending.notes, ...fold.notes])], framing: 'ndjson' }
+}
+
+/** The lines of a text of which the first two that are not blank are JSON objects. */
+function linesOf(text: string): readonly string[] | undefined {
+  const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== '')
+  const isStream = lines.length > 1 && lines.slice(0, 2).every((line) => object(parseJson(line)) !== undefined)
+  return isStream ? lines : undefined
+}
+
+interface Body {
+  readonly json?: Json | undefined
+  readonly note?: string
+  readonly lines?: readonly string[]
+}
+
+/** The body as JSON. A note only where it should have been one: audio, and subtitles as plain text, are no broken JSON. */
+function readBody(ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Body {
+  if (ending.framing !== 'whole') return {}
+  if (body === undefined || body.length === 0) return ending.responseBytes > 0 && body === undefined ? { note: 'limit_hit' } : {}
+  const decoded = decodeWhole(ending.contentEncoding, body, limits.bodyBytes)
+  if (typeof decoded === 'string') return { note: decoded }
+  const decodedText = Buffer.from(decoded.buffer, decoded.byteOffset, decoded.byteLength).toString('utf8')
+  const text = decodedText.charCodeAt(0) === 0xfeff ? decodedText.slice(1) : decodedText
+  const json = parseJson(text)
+  if (json !== undefined || !/^\s*[[{]/.test(text)) return { json }
+  const lines = linesOf(text)
+  if (lines !== undefined) return { lines }
+  return isCut(ending) ? {} : { note: 'parse_error' }
+}
+
+/** Facts as they stand in the record: no usage of a refused request, and finish reasons that say when one was due and never came. */
+function settled(facts: ResponseFacts | undefined, ending: Ending, request: RequestFacts | undefined): ResponseFacts | undefined {
+  if (facts === undefined) return undefined
+  const { usage: known, usageOfIterations, reportedCostUsd, finishReasons, startOutputTokens, ...rest } = facts
+  if (!isAnswered(ending)) return present({ ...rest, finishReasons })
+  const isOutput = startOutputTokens !== undefined && known?.outputTokens === undefined && !isCut(ending)
+  const usage = isOutput ? { ...known, outputTokens: startOutputTokens } : known
+  const reasons = ending.streamed ? settledReasons(finishReasons, isBroken(facts, ending)) : finishReasons
+  const due = reasons === undefined && isBroken(facts, ending) && request !== undefined && finishing.has(request.operation)
+  return present({ ...rest, usage, usageOfIterations, reportedCostUsd, finishReasons: due ? ['error'] : reasons })
+}
+
+/** Operations whose answers end with a reason. */
+const finishing: ReadonlySet<string> = new Set(['chat', 'text_completion', 'generate_content', 'invoke_agent'])
+
+/** A choice that had not finished stands as an empty text. */
+function settledReasons(reasons: readonly string[] | undefined, broken: boolean): readonly string[] | undefined {
+  if (reasons === undefined || !reasons.includes('')) return reasons
+  return broken ? reasons.map((reason) => reason || 'error') : reasons.filter((reason) => reason !== '')
+}
+
+/** The answer ended in an error or was cut by the upstream's side; a client that leaves is no error. */
+function isBroken(facts: ResponseFacts, ending: Ending): boolean {
+  if (facts.error !== undefined) return true
+  return isCut(ending) && ending.outcome.kind !== 'client-aborted' && facts.finished !== true
+}
+
+interface Read {
+  readonly format: string | undefined
+  readonly request: RequestFacts | undefined
+  readonly response: ResponseFacts | undefined
+}
+
+function providerOf(opening: Opening, ending: Ending, read: Read, attribution: AttributionContext): string {
+  return attribution.attribute(evidenceOf({ opening, ending, ...read }, attribution.basePathOf(opening.route))).provider
+}
+
+/** What tells the provider of an exchange. `basePath` is the path of its route's upstream. */
+export function evidenceOf(
+  read: Partial<Read> & { readonly opening: Opening; readonly ending: Ending },
+  basePath: string | undefined,
+): Evidence {
+  const { opening, ending, format, request, response } = read
+  return {
+    routeProvider: opening.routeProvider,
+    format,
+    requestModel: request?.model,
+    responseModel: response?.model,
+    bodyProvider: response?.provider,
+    requestHeaders: opening.requestHeaders,
+    responseHeaders: ending.responseHeaders,
+    host: opening.serverAddress,
+    path: opening.path,
+    basePath,
+  }
+}

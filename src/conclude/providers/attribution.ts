@@ -1,0 +1,268 @@
+/** Provider attribution: the route's word, the operator's own rules, then the table of `provider-rules.ts`. Pure. */
+
+import type { OwnRule } from '../../config/config.ts'
+import { headersReadByFormats } from '../../observe/formats/index.ts'
+import type { Evidence } from './evidence.ts'
+import { ownRuleMatcher } from './own-rules.ts'
+import { type Names, type Rule, rules } from './rules.ts'
+
+export interface Attribution {
+  readonly provider: string
+  /** `kind:what` of the row that decided. A bounded set. */
+  readonly rule: string
+}
+
+/** Other spellings of the names above, as gateways use them. What is not here is taken as it is, lower-case with underscores. */
+const aliases: Names = {
+  azure: 'azure.ai.openai',
+  azure_openai: 'azure.ai.openai',
+  azure_ai: 'azure.ai.inference',
+  azure_foundry: 'azure.ai.inference',
+  bedrock: 'aws.bedrock',
+  aws_bedrock: 'aws.bedrock',
+  amazon_bedrock: 'aws.bedrock',
+  vertex: 'gcp.vertex_ai',
+  vertex_ai: 'gcp.vertex_ai',
+  google_vertex: 'gcp.vertex_ai',
+  google_vertex_ai: 'gcp.vertex_ai',
+  gemini: 'gcp.gemini',
+  google: 'gcp.gemini',
+  google_ai_studio: 'gcp.gemini',
+  mistral: 'mistral_ai',
+  mistralai: 'mistral_ai',
+  xai: 'x_ai',
+  grok: 'x_ai',
+  moonshot: 'moonshot_ai',
+  moonshotai: 'moonshot_ai',
+  perplexity_ai: 'perplexity',
+  watsonx: 'ibm.watsonx.ai',
+  together: 'together_ai',
+  fireworks: 'fireworks_ai',
+  zai: 'z_ai',
+  'z.ai': 'z_ai',
+  zhipu: 'z_ai',
+  dashscope: 'alibaba',
+  hosted_vllm: 'vllm',
+  ollama_chat: 'ollama',
+  nvidia_nim: 'nvidia',
+  voyageai: 'voyage',
+  workers_ai: 'cloudflare',
+}
+
+const nameLengthMax = 64
+
+/** The provider that somebody else's name for it means; undefined for what cannot be a name. */
+export function providerNamed(name: string | undefined, also: Names = {}): string | undefined {
+  const plain = name
+    ?.trim()
+    .toLowerCase()
+    .replace(/[\s-]+/g, '_')
+  if (plain === undefined || plain.length > nameLengthMax || !/^[a-z0-9][a-z0-9_.]*$/.test(plain)) return undefined
+  if (Object.hasOwn(also, plain)) return also[plain]
+  return Object.hasOwn(aliases, plain) ? aliases[plain] : plain
+}
+
+/** What decides. */
+export interface AttributionOptions {
+  /** The built-in table when not given. */
+  readonly table?: readonly Rule[]
+  /** The operator's own rules, in order. */
+  readonly own?: readonly OwnRule[]
+}
+
+export interface Attributor {
+  /** The provider, and the row that decided. Every input may be missing or wrong. */
+  attribute(evidence: Evidence): Attribution
+  /** Request headers that are kept for attribution and for reading the body, lower-case. No secrets among them. */
+  readonly requestHeaders: readonly string[]
+  /** Response headers that are kept for attribution, for framing and decoding, and for the formats, lower-case. */
+  readonly responseHeaders: readonly string[]
+}
+
+export function createAttributor({ table = rules, own = [] }: AttributionOptions = {}): Attributor {
+  const byUrl = urlReader(table)
+  const byModel = modelReader(table)
+  const rows = [
+    ...own.map((rule, index) => {
+      const matches = ownRuleMatcher(rule)
+      return { name: `own:${index}`, isOfPlace: false, providerOf: (evidence: Evidence) => (matches(evidence) ? rule.provider : undefined) }
+    }),
+    ...table.map((rule) => ({ name: nameOf(rule), isOfPlace: ofPlace.has(rule.kind), providerOf: compile(rule, { byUrl, byModel }) })),
+  ]
+  const rowsFor = narrowed(rows)
+  return { attribute: (evidence) => decide(rowsFor(evidence), evidence), ...headersRead(table, own) }
+}
+
+interface Row {
+  readonly name: string
+  /** It looks at host, paths and model alone. */
+  readonly isOfPlace: boolean
+  readonly providerOf: ProviderOf
+}
+
+const ofPlace: ReadonlySet<Rule['kind']> = new Set(['host', 'path', 'path-names', 'segment', 'prefix', 'model'])
+
+/** Combinations of host, paths and model that are kept; a path may hold ids, so there is no end of them. */
+const placesMax = 500
+const placeCharsMax = 500
+
+/** The rows without those that host, paths and model rule out: most of the table, looked through once for each combination: 2 µs, not 8. */
+function narrowed(rows: readonly Row[]): (evidence: Evidence) => readonly Row[] {
+  let known = new Map<string, readonly Row[]>()
+  return (evidence) => {
+    const { host, basePath = '', path } = evidence
+    const place = `${host}\n${basePath}\n${path}\n${modelOf(evidence) ?? ''}`
+    const found = known.get(place)
+    if (found !== undefined) return found
+    const left = rows.filter(({ isOfPlace, providerOf }) => !isOfPlace || providerOf(evidence) !== undefined)
+    if (known.size >= placesMax) known = new Map()
+    if (place.length <= placeCharsMax) known.set(place, left)
+    return left
+  }
+}
+
+function decide(rows: readonly Row[], evidence: Evidence): Attribution {
+  if (evidence.routeProvider !== undefined) return { provider: evidence.routeProvider, rule: 'route' }
+  for (const { name, providerOf } of rows) {
+    const provider = providerOf(evidence)
+    if (provider !== undefined) return { provider, rule: name }
+  }
+  const openaiShaped = /^(openai-|models$|stored-response$|count-tokens$)/.test(evidence.format ?? '')
+  return openaiShaped ? { provider: 'openai', rule: 'default' } : { provider: 'unknown', rule: 'none' }
+}
+
+function headersRead(table: readonly Rule[], own: readonly OwnRule[]): Pick<Attributor, 'requestHeaders' | 'responseHeaders'> {
+  const of = (...kinds: readonly Rule['kind'][]) =>
+    table.flatMap((rule) => (kinds.includes(rule.kind) && typeof rule.of === 'string' ? [rule.of] : []))
+  const both = ['content-type', 'content-encoding', ...own.flatMap(({ when }) => when.header?.name.toLowerCase() ?? [])]
+  const sent = of('sends')
+  return {
+    requestHeaders: [...new Set([...both, ...of('request-header', 'client-sends')])],
+    responseHeaders: [...new Set([...both, ...of('response-header'), ...sent, ...sent.map(throughLitellm), ...headersReadByFormats])],
+  }
+}
+
+/** What a row gives for some evidence: its provider, or the one that its header names. */
+type ProviderOf = (evidence: Evidence) => string | undefined
+
+/** Rows that name a URL or a model are read by the table's own rows for hosts and models. */
+interface Readers {
+  readonly byUrl: (url: string, path: string) => string | undefined
+  readonly byModel: (model: string) => string | undefined
+}
+
+function compile(rule: Rule, readers: Readers): ProviderOf {
+  switch (rule.kind) {
+    case 'response-header':
+      return ({ responseHeaders, path }) => named(rule, responseHeaders[rule.of], path, readers)
+    case 'request-header':
+      return ({ requestHeaders, path }) => named(rule, requestHeaders[rule.of], path, readers)
+    case 'body':
+      return ({ bodyProvider }) => (bodyProvider === undefined ? undefined : providerNamed(bodyProvider, rule.also))
+    case 'host': {
+      const matches = hostMatcher(rule)
+      return ({ host, path }) => (matches(host, path) ? rule.provider : undefined)
+    }
+    case 'path':
+      return (evidence) => (rule.of.test(wholePath(evidence)) ? rule.provider : undefined)
+    case 'path-names':
+      return (evidence) => providerNamed(rule.of.exec(wholePath(evidence))?.[1])
+    case 'format':
+      return ({ format }) => (format !== undefined && rule.of.includes(format) ? rule.provider : undefined)
+    case 'sends': {
+      const through = throughLitellm(rule.of)
+      return ({ responseHeaders }) => (rule.of in responseHeaders || through in responseHeaders ? rule.provider : undefined)
+    }
+    case 'client-sends':
+      return ({ requestHeaders }) => (rule.of in requestHeaders ? rule.provider : undefined)
+    case 'segment': {
+      const segment = `/${rule.of}/`
+      return (evidence) => (wholePath(evidence).includes(segment) ? rule.provider : undefined)
+    }
+    case 'prefix':
+    case 'model': {
+      const ofModel = modelMatcher(rule)
+      return (evidence) => ofModel(modelOf(evidence))
+    }
+  }
+}
+
+function wholePath({ basePath, path }: Evidence): string {
+  return basePath === undefined ? path : basePath + path
+}
+
+type ModelRule = Rule & { readonly kind: 'prefix' | 'model' }
+
+function modelMatcher(rule: ModelRule): (model: string | undefined) => string | undefined {
+  if (rule.kind === 'model') return (model) => (rule.of.test(model ?? '') ? rule.provider : undefined)
+  const prefix = `${rule.of}/`
+  return (model) => {
+    if (model === undefined || !(model.startsWith(prefix) || model.startsWith(`@${prefix}`))) return undefined
+    return rule.unless?.test(model) === true ? undefined : rule.provider
+  }
+}
+
+function modelReader(table: readonly Rule[]): Readers['byModel'] {
+  const matchers = table.filter((rule): rule is ModelRule => rule.kind === 'prefix' || rule.kind === 'model').map(modelMatcher)
+  return (model) => {
+    for (const ofModel of matchers) {
+      const provider = ofModel(model)
+      if (provider !== undefined) return provider
+    }
+    return undefined
+  }
+}
+
+function modelOf(evidence: Evidence): string | undefined {
+  return evidence.requestModel ?? evidence.responseModel
+}
+
+function nameOf(rule: Rule): string {
+  return `${rule.kind}:${rule.of instanceof RegExp ? rule.of.source : typeof rule.of === 'string' ? rule.of : rule.of[0]}`
+}
+
+type HeaderRule = Rule & { readonly kind: 'response-header' | 'request-header' }
+
+function named(rule: HeaderRule, value: string | undefined, path: string, { byUrl, byModel }: Readers): string | undefined {
+  if (value === undefined || rule.unless?.test(value) === true) return undefined
+  switch (rule.names) {
+    case 'url':
+      return byUrl(value, path)
+    case 'model':
+      return byModel(value)
+    case 'provider':
+      return providerNamed(value, rule.also)
+    case 'provider/model':
+      return providerNamed(value.includes('/') ? value.split('/')[0] : undefined, rule.also)
+  }
+}
+
+type HostRule = Rule & { readonly kind: 'host' }
+
+/** A host without wildcard is compared as it is; a pattern is anchored at both ends. */
+function hostMatcher(rule: HostRule): (host: string, path: string) => boolean {
+  const onPath = (path: string) => rule.path === undefined || rule.path.test(path)
+  if (!rule.of.startsWith('.') && !rule.of.includes('*')) return (host, path) => host.toLowerCase() === rule.of && onPath(path)
+  const ending = rule.of.slice(rule.of.lastIndexOf('*') + 1)
+  const escaped = rule.of.replace(/\./g, '\\.').replace(/\*/g, '[a-z0-9-]*')
+  const pattern = new RegExp(`^${rule.of.startsWith('.') ? '[a-z0-9.-]+' : ''}${escaped}$`)
+  return (host, path) => {
+    const lower = host.toLowerCase()
+    return lower.endsWith(ending) && pattern.test(lower) && onPath(path)
+  }
+}
+
+function urlReader(table: readonly Rule[]): Readers['byUrl'] {
+  const hosts = table
+    .filter((rule): rule is HostRule => rule.kind === 'host')
+    .map((rule) => ({ provider: rule.provider, matches: hostMatcher(rule) }))
+  return (url, path) => {
+    const host = /^[a-z]+:\/\/(?:[^/@]*@)?([^/:?#]+)/i.exec(url)?.[1]
+    return host === undefined ? undefined : hosts.find((rule) => rule.matches(host, path))?.provider
+  }
+}
+
+/** LiteLLM passes the provider's own headers on under this prefix. */
+function throughLitellm(name: string): string {
+  return `llm_provider-${name}`
+}

@@ -1,0 +1,368 @@
+/**
+ * The configuration as the rest of the program sees it, and its reading: flag over variable over file over default.
+ * `config/schema.ts` has every setting with its default; `config/values.ts` reads the single values.
+ */
+
+import { type CallerSource, readKeyFiles } from './caller.ts'
+import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
+import { readSettings, type Settings, settings } from './schema.ts'
+import { nearest } from './values.ts'
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * How our span relates to the caller's: its child; in a new trace with a link to it; or its child without usage, because the caller is
+ * instrumented itself and reports that.
+ */
+export type TraceMode = 'child' | 'link' | 'no-usage'
+
+export interface Route {
+  /** A metric label and ledger value: short, stable. The route that needs no file is `default`. */
+  readonly name: string
+  /** Path prefix, matched at a `/` boundary; the longest prefix wins. `/` matches everything. */
+  readonly prefix: string
+  /** Take the prefix away before the upstream's base path is put in front. */
+  readonly stripPrefix: boolean
+  /** http or https, host (IPv6 in brackets), optional port and base path. No credentials, no query. */
+  readonly upstream: URL
+  /** Overrides every other attribution rule. */
+  readonly provider: string | undefined
+  /** `upstream`: the upstream's host and port (default). `client`: what the client sent. Otherwise that text. */
+  readonly host: 'upstream' | 'client' | { readonly literal: string }
+  /** A client that leaves: `cancel` ends the upstream at once; `drain` reads on within `drainMs` and `drainBytes`, so that usage is seen. */
+  readonly disconnect: 'cancel' | 'drain'
+  readonly trace: TraceMode
+}
+
+/** One of the operator's own attribution rules: everything that `when` names must hold. Patterns are those of `conclude/providers/wildcard`. */
+export interface OwnRule {
+  readonly provider: string
+  readonly when: {
+    /** A field of the answer, or else of the request; without `value` it need only be there. */
+    readonly header?: { readonly name: string; readonly value?: string | undefined } | undefined
+    /** The upstream's host, without port; case does not matter. */
+    readonly host?: string | undefined
+    /** The path as the client sent it, without the query. */
+    readonly path?: string | undefined
+    /** The model that the request asked for, or else the one that answered. */
+    readonly model?: string | undefined
+  }
+}
+
+export interface Config {
+  readonly listen: Address
+  readonly admin: Address
+  /** Without it the live page and its data are answered on the loopback only. */
+  readonly adminToken?: string | undefined
+  /** Where the page links a trace to; `{traceId}` stands for its id. */
+  readonly traceUrl?: string | undefined
+  /** Path of the SQLite file. */
+  readonly ledger: string
+  readonly capture: 'observe' | 'inject'
+  readonly semconv: '1.41' | 'genai'
+  /** Of routes that say nothing else. */
+  readonly trace: TraceMode
+  /** In the order in which they are asked; none when callers are not told apart. */
+  readonly caller: readonly CallerSource[]
+  readonly routes: readonly Route[]
+  /** Attribution rules of the operator's own, in order. */
+  readonly providers: readonly OwnRule[]
+  /** All in milliseconds; 0 means without limit. */
+  readonly timeouts: {
+    readonly connectMs: number
+    /** From the request sent to the response head. */
+    readonly headMs: number
+    /** Between two chunks of a response body. */
+    readonly idleMs: number
+    /** After a client has left, with `drain`. */
+    readonly drainMs: number
+    /** SIGTERM: how long open exchanges may go on. */
+    readonly graceMs: number
+    /** After the grace: how long the recorder may take to write and export. */
+    readonly flushMs: number
+  }
+  readonly limits: {
+    /** Bytes of a request or response body that observation keeps for reading; longer bodies are noted `limit_hit`. */
+    readonly bodyBytes: number
+    /** Bytes of one streamed message. */
+    readonly messageBytes: number
+    /** Bytes read on after a client has left, with `drain`. */
+    readonly drainBytes: number
+    /** Bytes of a request's header section; more is answered 431. */
+    readonly headerBytes: number
+    /** Distinct values of a metric label such as the model; more become `other`. */
+    readonly labelValues: number
+  }
+  /** What is kept on disk, and how long; the oldest goes first. 0 means without limit. */
+  readonly retention: {
+    /** Of rows in the ledger, in days. */
+    readonly days: number
+    /** Of the ledger's file, the spool in it included. */
+    readonly bytes: number
+    /** Of telemetry that waits for its collector. */
+    readonly spoolBytes: number
+    /** Of telemetry that waits for its collector, in days. */
+    readonly spoolDays: number
+  }
+  /** The operator's own prices, in USD per million tokens; the first that fits stands. */
+  readonly prices: readonly ModelPrice[]
+  /** Token counts by a tokenizer where the provider reports none. */
+  readonly estimates: { readonly enabled: boolean }
+}
+
+export interface ModelPrice {
+  /** As in `gen_ai.provider.name`; undefined is every provider. */
+  readonly provider: string | undefined
+  /** The model that answered or was asked for; `*` stands for any characters. */
+  readonly model: string
+  readonly input: number | undefined
+  readonly output: number | undefined
+  readonly cacheRead: number | undefined
+  readonly cacheWrite: number | undefined
+  readonly free: boolean
+}
+
+/** Where values come from. Nothing else is looked at, so a result depends on these alone. */
+export interface Sources {
+  /** Text by setting: `{ listen: '0.0.0.0:4141', config: 'tokenweir.yaml' }`. */
+  readonly flags: Readonly<Record<string, string | undefined>>
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The text of a file; throws as `fs.readFileSync` does. */
+  readonly readFile: (path: string) => string
+  /** False for a command that sends nothing on: a configuration without an upstream is one then, with no routes. */
+  readonly upstreamNeeded?: boolean
+}
+
+export type { CallerSource, ConfigError }
+
+export type Loaded =
+  /** `origins`: by setting, the flag, variable or file that gave its value; one that is not in it has its default. */
+  { readonly config: Config; readonly origins: ReadonlyMap<string, string> } | { readonly errors: readonly ConfigError[] }
+
+/** Reads, validates and joins everything; either a configuration that can be started, or everything that is wrong with it. */
+export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }: Sources): Promise<Loaded> {
+  const errors: ConfigError[] = misspeltVariables(env)
+  const given = givenText(flags, env)
+  const named = given.get('config')
+  const read = named === undefined ? undefined : await readConfigFile(named.text, named.where, readFile)
+  const file = read !== undefined && 'place' in read ? read : undefined
+  if (read !== undefined && !('place' in read)) errors.push(...read)
+
+  const tree: Record<string, unknown> = { ...file?.data }
+  for (const [key, { text }] of given) if (key !== 'config') tree[key] = text
+  const whereOf = (path: KeyPath, which: 'key' | 'value' = 'value') => {
+    const key = String(path[0])
+    return (key === 'config' ? undefined : given.get(key)?.where) ?? file?.place(path, which)
+  }
+
+  const { output, faults } = readSettings(tree)
+  for (const { path, message, unknownKey } of faults) {
+    errors.push({ key: dotted(path), where: whereOf(path, unknownKey ? 'key' : 'value'), message })
+  }
+  const draft = output as Draft
+  for (const { path, message } of contradictions(draft)) errors.push({ key: dotted(path), where: whereOf(path), message })
+  const aimless =
+    tree['upstream'] === undefined && (tree['routes'] === undefined || (Array.isArray(tree['routes']) && tree['routes'].length === 0))
+  if (upstreamNeeded && aimless && (read === undefined || file !== undefined)) errors.push(noUpstream)
+  if (errors.length > 0) return { errors }
+  const settled = output as Settings
+  const keys = readKeyFiles(settled.caller, readFile, (index, message) => {
+    const path = ['caller', ...(Array.isArray(tree['caller']) ? [] : ['from']), index, 'jwt', 'jwks']
+    return { key: dotted(path), where: whereOf(path), message }
+  })
+  if (keys.errors.length > 0) return { errors: keys.errors }
+  return { config: assemble(settled, keys.sources), origins: originsOf(given, file) }
+}
+
+const noUpstream: ConfigError = {
+  key: 'upstream',
+  where: undefined,
+  message:
+    'Nothing says where requests go. Start with the address of your gateway, for example: tokenweir --upstream http://127.0.0.1:8000 ' +
+    '(or set TOKENWEIR_UPSTREAM, or write routes in a file and name it with --config).',
+}
+
+interface Given {
+  readonly text: string
+  readonly where: string
+}
+
+/** What flags and variables say, flags first. An empty variable counts as one that is not set, as OpenTelemetry has it. */
+function givenText(flags: Sources['flags'], env: Sources['env']): ReadonlyMap<string, Given> {
+  const given = new Map<string, Given>()
+  for (const { key, flag, env: variable } of settings) {
+    const fromFlag = flag === undefined ? undefined : flags[key]
+    const fromEnv = variable === undefined ? undefined : env[variable]
+    if (flag !== undefined && fromFlag !== undefined) given.set(key, { text: fromFlag, where: flag })
+    else if (variable !== undefined && fromEnv !== undefined && fromEnv !== '') given.set(key, { text: fromEnv, where: variable })
+  }
+  return given
+}
+
+/** Only near misses: Kubernetes itself sets variables such as TOKENWEIR_SERVICE_HOST beside a service of that name. */
+function misspeltVariables(env: Sources['env']): ConfigError[] {
+  const known = settings.flatMap((setting) => setting.env ?? [])
+  return Object.keys(env).flatMap((name) => {
+    if (!name.startsWith('TOKENWEIR_') || known.includes(name)) return []
+    const meant = nearest(name, known)
+    return meant === undefined ? [] : [{ key: name, where: name, message: `There is no such variable. Did you mean ${meant}?` }]
+  })
+}
+
+function dotted(path: KeyPath): string {
+  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
+}
+
+/** Settings of which some may not have been readable: those are still what the file has in their place. */
+interface Draft {
+  readonly listen?: unknown
+  readonly admin?: unknown
+  readonly upstream?: unknown
+  readonly routes?: unknown
+  readonly providers?: unknown
+  readonly prices?: unknown
+}
+
+interface DraftRoute {
+  readonly path: KeyPath
+  readonly prefix: string
+  readonly name: string | undefined
+  readonly upstream: unknown
+}
+
+function draftRoutes(draft: Draft): DraftRoute[] {
+  const own = draft.upstream === undefined ? [] : [{ path: ['upstream'], prefix: '/', name: 'default', upstream: draft.upstream }]
+  const listed = Array.isArray(draft.routes) ? draft.routes : []
+  return [
+    ...own,
+    ...listed.flatMap((route: Partial<Settings['routes'][number]> | null, index): DraftRoute[] => {
+      if (typeof route?.prefix !== 'string') return []
+      return [{ path: ['routes', index], prefix: route.prefix, name: route.name ?? nameOf(route.prefix), upstream: route.upstream }]
+    }),
+  ]
+}
+
+/** The route that the proxy records for a request with no route. */
+const noRoute = 'none'
+
+/** A price says what it is: an amount, or `free`, and not both. */
+function priceFaults({ prices }: Draft): { path: KeyPath; message: string }[] {
+  return (Array.isArray(prices) ? prices : []).flatMap((price: Partial<ModelPrice> | null, index) => {
+    if (typeof price !== 'object' || price === null) return []
+    const amounts = (['input', 'output', 'cacheRead', 'cacheWrite'] as const).filter((part) => price[part] !== undefined)
+    if (price.free === true && amounts.length > 0) {
+      return [{ path: ['prices', index, 'free'], message: `free and ${amounts[0]} contradict each other. Take one away.` }]
+    }
+    const says = price.free === true || price.input !== undefined || price.output !== undefined
+    return says
+      ? []
+      : [{ path: ['prices', index], message: 'There is no price here. Write input and output in USD per million tokens, or free: true.' }]
+  })
+}
+
+/** What no value shows alone: the same prefix or name twice, two listeners on one port, an upstream that is the sidecar itself. */
+function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
+  const found: { path: KeyPath; message: string }[] = []
+  const routes = draftRoutes(draft)
+  routes.forEach((route, index) => {
+    const before = routes.slice(0, index)
+    const samePrefix = before.find((other) => other.prefix === route.prefix)
+    const sameName = before.find((other) => other.name === route.name)
+    if (samePrefix !== undefined) {
+      const message = `${JSON.stringify(route.prefix)} is already the prefix of ${dotted(samePrefix.path)}. Give each its own, or take one away.`
+      found.push({ path: [...route.path, 'prefix'], message })
+    } else if (sameName !== undefined) {
+      const message = `${JSON.stringify(route.name)} is already the name of ${dotted(sameName.path)}. Give each its own.`
+      found.push({ path: [...route.path, 'name'], message })
+    }
+    if (route.name === noRoute) {
+      found.push({ path: [...route.path, 'name'], message: `"${noRoute}" stands for requests that no route takes. Write another name.` })
+    }
+    for (const key of ['listen', 'admin'] as const) {
+      const own = draft[key]
+      if (!isAddress(own) || !(route.upstream instanceof URL) || !reaches(route.upstream, own)) continue
+      const message = `${route.upstream.host} is the sidecar's own ${key} address: requests would go round for ever. Write the address of your gateway.`
+      found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
+    }
+  })
+  found.push(...priceFaults(draft))
+  const { listen, admin } = draft
+  if (isAddress(listen) && isAddress(admin) && listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
+    found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
+  }
+  return [...found, ...emptyRules(draft.providers)]
+}
+
+function emptyRules(providers: unknown): { path: KeyPath; message: string }[] {
+  if (!Array.isArray(providers)) return []
+  return providers.flatMap((rule: { when?: unknown } | null, index) => {
+    const when = rule?.when
+    if (typeof when !== 'object' || when === null || Object.values(when).some((value) => value !== undefined)) return []
+    return [
+      { path: ['providers', index, 'when'], message: 'This holds for every request. Write at least one of header, host, path, model.' },
+    ]
+  })
+}
+
+function isAddress(value: unknown): value is Address {
+  return typeof value === 'object' && value !== null && 'port' in value && typeof value.port === 'number' && 'host' in value
+}
+
+function reaches(upstream: URL, own: Address): boolean {
+  const port = Number(upstream.port || (upstream.protocol === 'https:' ? 443 : 80))
+  return own.port === port && overlap(own.host, upstream.hostname.replace(/^\[|\]$/g, ''))
+}
+
+const everywhere = new Set(['0.0.0.0', '::'])
+const thisMachine = new Set(['127.0.0.1', '::1', 'localhost', ...everywhere])
+
+/** Whether two hosts can be one listener: the same text, or both this machine and one of them a name for more than one address. */
+function overlap(a: string, b: string): boolean {
+  if (a === b) return true
+  return thisMachine.has(a) && thisMachine.has(b) && [a, b].some((host) => everywhere.has(host) || host === 'localhost')
+}
+
+/** `/openai/v1` → `openai/v1`, `/` → `default`. */
+function nameOf(prefix: string): string {
+  const name = prefix.slice(1, 65).replace(/[^\w./-]/g, '-')
+  return name === '' ? 'default' : name
+}
+
+function assemble({ upstream, routes, disconnect, prices, ...rest }: Settings, caller: Config['caller']): Config {
+  const { trace } = rest
+  const usual = { name: 'default', prefix: '/', stripPrefix: false, provider: undefined, host: 'upstream', disconnect, trace } as const
+  const fallback: Route[] = upstream === undefined ? [] : [{ ...usual, upstream }]
+  const listed = routes.map((route) => ({
+    ...route,
+    name: route.name ?? nameOf(route.prefix),
+    provider: route.provider,
+    disconnect: route.disconnect ?? disconnect,
+    trace: route.trace ?? trace,
+  }))
+  return { ...rest, caller, routes: [...fallback, ...listed], prices: prices.map(pricedOf) }
+}
+
+function pricedOf({ provider, model, input, output, cacheRead, cacheWrite, free }: Settings['prices'][number]): ModelPrice {
+  return { provider, model, input, output, cacheRead, cacheWrite, free }
+}
+
+/** The flag, variable or place in the file of every setting that has one. */
+function originsOf(given: ReadonlyMap<string, Given>, file: ConfigFile | undefined): ReadonlyMap<string, string> {
+  const origins = new Map<string, string>()
+  for (const { key } of settings) {
+    const path = key.split('.')
+    const inFile = path.reduce<unknown>((value, step) => (value as Record<string, unknown> | undefined)?.[step], file?.data)
+    const origin = given.get(key)?.where ?? (inFile === undefined ? undefined : file?.place(path, 'value'))
+    if (origin !== undefined) origins.set(key, origin)
+  }
+  return origins
+}
+
+/** One line for a person: `tokenweir.yaml:3:14: timeouts.connectMs: "fast" is not a duration. Write …`. */
+export function describeError(error: ConfigError): string {
+  const given = error.where === undefined || error.where.includes(':') ? error.key : ''
+  return [error.where, given, error.message].filter((part) => part !== undefined && part !== '').join(': ')
+}

@@ -1,0 +1,32 @@
+/** Pieces of SQL that several questions share, so that all of them mean the same by the same word. */
+import type { Dimension, TokenKind } from './queries.ts'
+
+export const inRange = 'started_at >= :since AND started_at < :until'
+
+export const dimensionSql: Readonly<Record<Dimension, string>> = {
+  provider: 'provider',
+  model: 'coalesce(request_model, response_model)',
+  caller: 'caller',
+  route: 'route',
+  day: "date(started_at / 1000, 'unixepoch', 'localtime')",
+}
+
+export const tokenColumn: Readonly<Record<TokenKind, string>> = {
+  input: 'input_tokens',
+  output: 'output_tokens',
+  cacheRead: 'cache_read_tokens',
+  cacheWrite: 'cache_write_tokens',
+  reasoning: 'reasoning_tokens',
+}
+
+/** As `tokenweir.streams.completed`: an answer that came whole, as a sequence of messages without an error, and owes its usage. */
+const completedStream =
+  "streamed = 1 AND end_reason = 'completed' AND error_type IS NULL AND (status BETWEEN 200 AND 299 OR status = 101) AND usage_outcome IS NOT NULL"
+export const isCompletedStream = `(${completedStream})`
+
+/** As `tokenweir.streams.zero_usage`. */
+export const isZeroUsage = `(${completedStream} AND usage_outcome IN ('zero', 'missing', 'undecodable'))`
+export const zeroUsageReason = "CASE WHEN usage_outcome = 'zero' THEN 'zero' ELSE coalesce(usage_reason, 'upstream_omitted') END"
+
+/** It owes its usage, and did not tell it: a provider that answers in full and has no such count (embeddings have no output) owes none. */
+export const owesUsage = "(usage_outcome IN ('partial', 'missing', 'undecodable'))"

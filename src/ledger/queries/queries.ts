@@ -1,0 +1,170 @@
+/** What the ledger can be asked, and what it answers. Types only: they cross from the reading thread as they are. */
+import type { Range } from '../../lib/range.ts'
+
+/** `model` is the one that was asked for, or else the one that answered; `day` is the day of the start, in this machine's zone. */
+export type Dimension = 'provider' | 'model' | 'caller' | 'route' | 'day'
+
+export const dimensions: readonly Dimension[] = ['provider', 'model', 'caller', 'route', 'day']
+
+/** A sum of counts, and how much it does not know. `sum` is null when nothing was reported: unknown is not zero. */
+export interface Count {
+  readonly sum: number | null
+  /** Requests whose count is in the sum. */
+  readonly reported: number
+  /** Answered requests that owe their usage and gave no such count. */
+  readonly unreported: number
+}
+
+export const tokenKinds = ['input', 'output', 'cacheRead', 'cacheWrite', 'reasoning'] as const
+export type TokenKind = (typeof tokenKinds)[number]
+
+export interface Totals {
+  /** Requests that began in the range, the open ones among them. */
+  readonly requests: number
+  /** Neither ended nor given up. */
+  readonly open: number
+  readonly errors: number
+  /** Streams that came whole. */
+  readonly streams: number
+  /** Of these, the ones without usage. */
+  readonly zeroUsage: number
+  readonly tokens: Readonly<Record<TokenKind, Count>>
+  /** USD; null when nothing has a price that is known. */
+  readonly cost: { readonly usd: number | null; readonly priced: number; readonly unpriced: number }
+}
+
+export interface Group extends Totals {
+  /** By dimension; null where that is not known. */
+  readonly key: Readonly<Partial<Record<Dimension, string | null>>>
+}
+
+export interface Breakdown {
+  readonly by: readonly Dimension[]
+  /** Those with most tokens first; by day, in order. */
+  readonly groups: readonly Group[]
+  /** Groups beyond the limit. */
+  readonly leftOut: number
+}
+
+export interface Summary extends Range {
+  readonly total: Totals
+  readonly breakdowns: readonly Breakdown[]
+  /** Streams that came whole and without usage, by reason; most frequent first. */
+  readonly zeroUsage: readonly { readonly reason: string; readonly streams: number }[]
+}
+
+/** Milliseconds, within 1 %; undefined is never one of them: without a measurement there are none. */
+export interface Quantiles {
+  readonly count: number
+  readonly p50: number
+  readonly p95: number
+  readonly p99: number
+}
+
+export interface Latency extends Range {
+  readonly total: { readonly firstChunkMs: Quantiles | null; readonly durationMs: Quantiles | null }
+  readonly providers: readonly {
+    readonly provider: string | null
+    readonly firstChunkMs: Quantiles | null
+    readonly durationMs: Quantiles | null
+  }[]
+}
+
+/** Tokens by bucket. 0 where no request ended, null where some did and none told its tokens. */
+export interface ProviderSeries {
+  /** Null for requests that were no inference. */
+  readonly provider: string | null
+  readonly tokens: readonly (number | null)[]
+}
+
+/** By when requests ended: that is when their tokens are known. */
+export interface Series extends Range {
+  readonly bucketMs: number
+  /** The ones with most tokens. */
+  readonly providers: readonly ProviderSeries[]
+  /** All other providers together; null when there are no more. */
+  readonly others: readonly (number | null)[] | null
+  readonly requests: readonly number[]
+  readonly errors: readonly number[]
+  readonly zeroUsage: readonly number[]
+  /** Milliseconds; null where nothing was measured. */
+  readonly firstChunkP50Ms: readonly (number | null)[]
+  readonly firstChunkP95Ms: readonly (number | null)[]
+}
+
+export const outcomes = ['errors', 'streams', 'zero', 'unpriced', 'open'] as const
+
+export interface RequestFilter extends Range {
+  readonly outcome?: (typeof outcomes)[number] | undefined
+  readonly provider?: string | undefined
+  /** Part of an id, a model, a provider, a caller, a route, a path, an error or a reason. */
+  readonly text?: string | undefined
+  /** As `next` of the page before. */
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
+/** The columns of a list of requests, by their names in the ledger. */
+export const listedColumns = [
+  'id',
+  'started_at',
+  'ended_at',
+  'trace_id',
+  'method',
+  'path',
+  'route',
+  'caller',
+  'provider',
+  'request_model',
+  'response_model',
+  'operation',
+  'status',
+  'streamed',
+  'end_reason',
+  'error_type',
+  'usage_outcome',
+  'usage_reason',
+  'input_tokens',
+  'output_tokens',
+  'cache_read_tokens',
+  'reasoning_tokens',
+  'cost',
+  'cost_status',
+  'time_to_first_chunk_ms',
+  'duration_ms',
+] as const
+
+type Value = string | number | null
+export type ListedRequest = Readonly<Record<(typeof listedColumns)[number], Value>>
+/** Every column of the ledger. */
+export type WholeRequest = Readonly<Record<string, Value>>
+
+export interface RequestPage {
+  /** Newest first. */
+  readonly requests: readonly ListedRequest[]
+  /** To ask for the next page; null on the last. */
+  readonly next: string | null
+}
+
+export interface LedgerState {
+  readonly rows: number
+  readonly bytes: number
+  readonly oldestStartedAt: number | null
+}
+
+export type Question =
+  | { readonly kind: 'summary'; readonly range: Range; readonly sets: readonly (readonly Dimension[])[]; readonly groupsMax: number }
+  | { readonly kind: 'latency'; readonly range: Range }
+  | { readonly kind: 'series'; readonly range: Range; readonly bucketMs: number; readonly providersMax: number }
+  | { readonly kind: 'requests'; readonly filter: RequestFilter }
+  | { readonly kind: 'request'; readonly id: string }
+  | { readonly kind: 'state' }
+
+export interface Answers {
+  readonly summary: Summary
+  readonly latency: Latency
+  readonly series: Series
+  readonly requests: RequestPage
+  readonly request: WholeRequest | null
+  readonly state: LedgerState
+}

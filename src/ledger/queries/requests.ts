@@ -1,0 +1,81 @@
+/** Single requests: the newest of a range, those that a search finds, one of them whole. */
+import { statSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
+import { inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
+import { type LedgerState, type ListedRequest, listedColumns, type RequestFilter, type RequestPage, type WholeRequest } from './queries.ts'
+
+const outcomeSql: Readonly<Record<NonNullable<RequestFilter['outcome']>, string>> = {
+  errors: 'error_type IS NOT NULL',
+  streams: isCompletedStream,
+  zero: isZeroUsage,
+  unpriced: "cost_status = 'unpriced'",
+  open: 'end_reason IS NULL',
+}
+
+const searched = [
+  'id',
+  'trace_id',
+  'response_id',
+  'provider',
+  'request_model',
+  'response_model',
+  'caller',
+  'route',
+  'path',
+  'error_type',
+  'usage_outcome',
+  'usage_reason',
+  'end_reason',
+]
+
+/** A `before` that is none is taken as absent. */
+export function readRequests(database: DatabaseSync, filter: RequestFilter): RequestPage {
+  const { sinceMs, untilMs, outcome, provider, text, limit } = filter
+  const cursor = cursorOf(filter.before)
+  const conditions = [inRange]
+  const values: Record<string, string | number> = { since: sinceMs, until: untilMs, limit: limit + 1 }
+  if (outcome !== undefined) conditions.push(outcomeSql[outcome])
+  if (provider !== undefined) {
+    conditions.push('provider = :provider')
+    values['provider'] = provider
+  }
+  if (text !== undefined && text !== '') {
+    conditions.push(`(${searched.map((column) => `${column} LIKE :text ESCAPE '\\'`).join(' OR ')})`)
+    values['text'] = `%${text.replace(/[\\%_]/g, '\\$&')}%`
+  }
+  if (cursor !== undefined) {
+    conditions.push('(started_at, id) < (:beforeAt, :beforeId)')
+    values['beforeAt'] = cursor.startedAt
+    values['beforeId'] = cursor.id
+  }
+  const rows = database
+    .prepare(
+      `SELECT ${listedColumns.join(', ')} FROM exchanges WHERE ${conditions.join(' AND ')} ORDER BY started_at DESC, id DESC LIMIT :limit`,
+    )
+    .all(values) as unknown as ListedRequest[]
+  const requests = rows.slice(0, limit).map((row) => ({ ...row }))
+  const last = requests.at(-1)
+  return { requests, next: rows.length > limit && last !== undefined ? `${last.started_at}_${last.id}` : null }
+}
+
+function cursorOf(before: string | undefined): { readonly startedAt: number; readonly id: string } | undefined {
+  const found = /^(\d+(?:\.\d+)?)_([\w-]{1,64})$/.exec(before ?? '')
+  return found === null ? undefined : { startedAt: Number(found[1]), id: found[2] as string }
+}
+
+export function readRequest(database: DatabaseSync, id: string): WholeRequest | null {
+  const row = database.prepare('SELECT * FROM exchanges WHERE id = ?').get(id)
+  return row === undefined ? null : ({ ...row } as WholeRequest)
+}
+
+export function readState(database: DatabaseSync, path: string): LedgerState {
+  const row = database.prepare('SELECT count(*) AS rows, min(started_at) AS oldest FROM exchanges').get() as {
+    rows: number
+    oldest: number | null
+  }
+  return { rows: row.rows, bytes: bytesOf(path) + bytesOf(`${path}-wal`), oldestStartedAt: row.oldest }
+}
+
+function bytesOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}

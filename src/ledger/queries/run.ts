@@ -1,0 +1,23 @@
+/** A question → its answer, out of an open ledger. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Answers, Question } from './queries.ts'
+import { readRequest, readRequests, readState } from './requests.ts'
+import { readLatency, readSeries } from './series.ts'
+import { readSummary } from './summary.ts'
+
+export function answer(database: DatabaseSync, path: string, question: Question): Answers[Question['kind']] {
+  switch (question.kind) {
+    case 'summary':
+      return readSummary(database, question)
+    case 'latency':
+      return readLatency(database, question.range)
+    case 'series':
+      return readSeries(database, question)
+    case 'requests':
+      return readRequests(database, question.filter)
+    case 'request':
+      return readRequest(database, question.id)
+    case 'state':
+      return readState(database, path)
+  }
+}

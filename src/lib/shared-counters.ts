@@ -1,0 +1,30 @@
+/** Numbers that both threads see: one shared `Int32Array`, written with `Atomics`. Cells are 32 bits wide and wrap around. */
+
+/** Counters that the proxying thread raises and the recorder reports. Indices into one shared Int32Array; see `Cell`. */
+export const Cell = {
+  /** Requests open now. */
+  open: 0,
+  /** Requests that were no HTTP (answered 400/431 before they became a request). */
+  malformed: 1,
+  /** Observers that threw and were switched off for their exchange. */
+  observerFailed: 2,
+  /** Exchanges dropped because the recorder was too far behind. */
+  dropped: 3,
+  /** Set to 1 while the proxy port listens. */
+  listening: 4,
+  /** Seconds since process start of the proxying thread's last sign of life. */
+  heartbeat: 5,
+  /** Recorder threads started because another had died. */
+  recorderRestarts: 6,
+  /** Exchanges given up because recorders died on them. */
+  lostWithRecorder: 7,
+  /** Requests whose token did not verify, or had no claim that names a caller. */
+  callersUnverified: 8,
+  /** Requests whose token was not looked at: too many were under verification. */
+  callersUnread: 9,
+  /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
+  chunkOverhead: 16,
+} as const
+
+/** Cells in the shared array. */
+export const cellCount = 64

@@ -1,0 +1,39 @@
+/** messages → facts. A wire format is a pure fold: no I/O, no clock, no state but the facts it is handed. */
+import type { RequestFacts, ResponseFacts, Side } from '../../lib/exchange.ts'
+import type { Json } from '../../lib/json.ts'
+
+export type Headers = Readonly<Record<string, string>>
+
+/** Of a connection that carries many requests and responses, both as messages. */
+export interface SessionFormat {
+  /** JSON keys one of which stands in every message of the client that can teach something. */
+  readonly wantedKeys: readonly string[]
+  /** What one message says about what is asked for. Returns `facts` itself when nothing was learnt. Never throws. */
+  readRequest(facts: RequestFacts, message: Json, from: Side): RequestFacts
+}
+
+export interface Format {
+  /** Stable name, kebab-case: `openai-chat`. It is a ledger value. */
+  readonly name: string
+  /** `gen_ai.provider.name` of the wire format's own provider, used when nothing more explicit is known. */
+  readonly provider: string | undefined
+  /**
+   * JSON keys one of which, with a value other than null, stands in every message that can teach something once id and model are known.
+   * `undefined` when every message matters.
+   */
+  readonly wantedKeys: readonly string[] | undefined
+  /** Whether this format is spoken at that path. `path` has no query. Several formats may claim one path: then `recognises` decides. */
+  claims(method: string, path: string): boolean
+  /** Whether a response message (or whole body) has this format's shape. Used for paths claimed by several formats, or by none. */
+  recognises(message: Json, event: string | undefined): boolean
+  /** `body` is undefined when there was none, or it was not JSON. Never throws. */
+  readRequest(body: Json | undefined, path: string): RequestFacts
+  /** Whether an answer in `application/json` at that path is a JSON array sent element by element (Gemini without `alt=sse`). */
+  arrayStream?(path: string): boolean
+  /** Present where requests come as messages too. */
+  readonly session?: SessionFormat
+  /** Facts from response headers (Bedrock's token-count headers). Optional. */
+  readHead?(facts: ResponseFacts, headers: Headers): ResponseFacts
+  /** Returns `facts` itself when nothing was learnt. Never throws. */
+  readResponse(facts: ResponseFacts, message: Json, event: string | undefined): ResponseFacts
+}

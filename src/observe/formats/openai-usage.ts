@@ -1,0 +1,100 @@
+/**
+ * Usage as OpenAI and everybody compatible reports it. Input includes cached tokens and output includes reasoning, as the conventions
+ * want it, so counts are taken as they stand, but for the three adjustments below.
+ * Sources: https://platform.openai.com/docs/api-reference/chat/object, https://api-docs.deepseek.com/api/create-chat-completion
+ * (`prompt_cache_hit_tokens`), https://docs.together.ai (`cached_tokens`), https://docs.mistral.ai/api (`num_cached_tokens`).
+ */
+import type { Usage } from '../../lib/exchange.ts'
+import { array, at, count, type Json, type JsonObject, object } from '../../lib/json.ts'
+import { usageOf } from './learn.ts'
+
+interface OpenaiUsageOptions {
+  /** Embedding and rerank APIs that report `total_tokens` alone (Voyage): the total is the input. */
+  readonly totalIsInput?: boolean
+}
+
+export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions = {}): Usage | undefined {
+  const usage = object(value)
+  if (usage === undefined) return undefined
+  const inputDetails = details(usage, 'prompt_tokens_details', 'input_tokens_details', 'prompt_token_details', 'input_token_details')
+  const outputDetails = details(usage, 'completion_tokens_details', 'output_tokens_details', 'output_token_details')
+  const input = count(usage['prompt_tokens']) ?? count(usage['input_tokens'])
+  const output = count(usage['completion_tokens']) ?? count(usage['output_tokens'])
+  const total = count(usage['total_tokens'])
+  const reasoning = count(outputDetails['reasoning_tokens']) ?? count(usage['reasoning_tokens'])
+  const onlyTotal = input === undefined && output === undefined
+  if (onlyTotal && !options.totalIsInput) return undefined
+  const cached = cachedBeside(usage, input, output, total)
+  if (cached !== undefined) return usageOf({ ...cached, outputTokens: output, reasoningTokens: reasoning, totalTokens: total })
+  return usageOf({
+    inputTokens: onlyTotal ? total : withAudio(input, output, total, count(inputDetails['audio_tokens'])),
+    outputTokens: withReasoning(input, output, total, reasoning),
+    cacheReadTokens:
+      count(inputDetails['cached_tokens']) ??
+      count(usage['prompt_cache_hit_tokens']) ??
+      count(usage['cached_tokens']) ??
+      count(usage['num_cached_tokens']),
+    cacheWriteTokens: count(inputDetails['cache_write_tokens']),
+    reasoningTokens: reasoning,
+    totalTokens: total,
+    inputAudioTokens: count(inputDetails['audio_tokens']),
+    cacheReadAudioTokens: count(at(inputDetails, 'cached_tokens_details', 'audio_tokens')),
+    outputAudioTokens: count(outputDetails['audio_tokens']),
+    inputImageTokens: count(inputDetails['image_tokens']),
+    cacheReadImageTokens: count(at(inputDetails, 'cached_tokens_details', 'image_tokens')),
+    outputImageTokens: count(outputDetails['image_tokens']),
+  })
+}
+
+const none: JsonObject = {}
+
+function details(usage: JsonObject, ...keys: readonly string[]): JsonObject {
+  for (const key of keys) {
+    const found = object(usage[key])
+    if (found !== undefined) return found
+  }
+  return none
+}
+
+/**
+ * xAI's chat API counts reasoning beside `completion_tokens`, which shows in the total: prompt + completion + reasoning.
+ * Source: https://docs.x.ai/docs/guides/reasoning
+ */
+function withReasoning(input?: number, output?: number, total?: number, reasoning?: number): number | undefined {
+  const beside = reasoning !== undefined && reasoning > 0 && output !== undefined && total === (input ?? 0) + output + reasoning
+  return beside ? output + reasoning : output
+}
+
+/**
+ * Mistral counts audio beside `prompt_tokens`, which shows in the total: prompt + audio + completion.
+ * Source: https://docs.mistral.ai/capabilities/audio
+ */
+function withAudio(input?: number, output?: number, total?: number, audio?: number): number | undefined {
+  const beside = audio !== undefined && audio > 0 && input !== undefined && total === input + audio + (output ?? 0)
+  return beside ? input + audio : input
+}
+
+/**
+ * Portkey writes Anthropic's usage as OpenAI's and leaves cached tokens beside `prompt_tokens`, which shows in the total: prompt + cache read
+ * + cache creation + completion. Seen of `@portkey-ai/gateway` 1.15.2; LiteLLM sends the same two keys, but includes them.
+ */
+function cachedBeside(usage: JsonObject, input?: number, output?: number, total?: number): Usage | undefined {
+  const read = count(usage['cache_read_input_tokens'])
+  const written = count(usage['cache_creation_input_tokens'])
+  const beside = (read ?? 0) + (written ?? 0)
+  if (beside === 0 || input === undefined || total !== input + beside + (output ?? 0)) return undefined
+  return { inputTokens: input + beside, cacheReadTokens: read, cacheWriteTokens: written }
+}
+
+/** The usage object of a chat or completions message: its own, else Groq's `x_groq.usage`, else the first choice's (Moonshot). */
+export function rawUsageOf(message: JsonObject): Json | undefined {
+  const own = message['usage']
+  if (object(own) !== undefined) return own
+  const groq = at(message, 'x_groq', 'usage')
+  if (object(groq) !== undefined) return groq
+  for (const choice of array(message['choices']) ?? []) {
+    const usage = at(choice, 'usage')
+    if (object(usage) !== undefined) return usage
+  }
+  return own
+}

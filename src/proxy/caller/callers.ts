@@ -1,0 +1,98 @@
+/**
+ * Who calls: a name made of the key that was sent, a header's value, or a claim of a token that was verified. Runs on the proxying thread,
+ * the only one that ever sees a credential: what leaves this folder is the name.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Config } from '../../config/config.ts'
+import { Cell } from '../../lib/shared-counters.ts'
+import type { Callers } from '../opening.ts'
+import { createKeyNames } from './api-key.ts'
+import { headerReader } from './header.ts'
+import { bearerToken, createTokenReader, type TokenReader } from './jwt.ts'
+import { readSalt } from './salt.ts'
+
+export interface CallerOptions {
+  readonly sources: Config['caller']
+  /** The salt of the keys' names is kept beside it. */
+  readonly ledger: string
+  /** Shared counters, see `Cell`. */
+  readonly cells: Int32Array
+}
+
+type Source =
+  | { readonly kind: 'known'; readonly now: (headers: IncomingHttpHeaders, target: string) => string | undefined }
+  | { readonly kind: 'token'; readonly reader: TokenReader }
+
+/** Tokens under verification at a time. A request beyond that goes without a name. */
+const verifyingMax = 256
+
+/** Undefined when callers are not told apart. Rejects with the sentence that mends it when the salt cannot be kept. */
+export async function createCallers({ sources, ledger, cells }: CallerOptions): Promise<Callers | undefined> {
+  if (sources.length === 0) return undefined
+  const chain: Source[] = []
+  for (const source of sources) {
+    if (source.kind === 'api-key') chain.push({ kind: 'known', now: createKeyNames(readSalt(`${ledger}.salt`)) })
+    else if (source.kind === 'header') chain.push({ kind: 'known', now: headerReader(source.name) })
+    else chain.push({ kind: 'token', reader: createTokenReader(source, await import('jose'), Date.now) })
+  }
+  const now = (headers: IncomingHttpHeaders, target: string) => knownCaller(chain, headers, target)
+  return chain.some(({ kind }) => kind === 'token') ? { now, later: createLater(chain, cells) } : { now }
+}
+
+function knownCaller(chain: readonly Source[], headers: IncomingHttpHeaders, target: string): string | undefined {
+  for (const source of chain) {
+    const found = source.kind === 'known' ? source.now(headers, target) : source.reader.known(bearerToken(headers))?.caller
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function createLater(chain: readonly Source[], cells: Int32Array): NonNullable<Callers['later']> {
+  let verifying = 0
+
+  /** The readers that stand above whatever is known already and have not seen this token; and whether others have, and refused it. */
+  function undecided(headers: IncomingHttpHeaders, token: string): { readonly readers: readonly TokenReader[]; readonly refused: boolean } {
+    const readers: TokenReader[] = []
+    let refused = false
+    for (const source of chain) {
+      if (source.kind === 'known') {
+        if (source.now(headers, '') !== undefined) break
+        continue
+      }
+      const known = source.reader.known(token)
+      if (known === undefined) readers.push(source.reader)
+      else if (known.caller === undefined) refused = true
+      else return { readers, refused: false }
+    }
+    return { readers, refused }
+  }
+
+  async function firstVerified(readers: readonly TokenReader[], token: string): Promise<string | undefined> {
+    for (const reader of readers) {
+      const caller = await reader.verify(token)
+      if (caller !== undefined) return caller
+    }
+    return undefined
+  }
+
+  return (headers, found) => {
+    const token = bearerToken(headers)
+    if (token === undefined) return
+    const { readers, refused } = undecided(headers, token)
+    if (readers.length === 0) {
+      if (refused) Atomics.add(cells, Cell.callersUnverified, 1)
+      return
+    }
+    if (verifying >= verifyingMax) {
+      Atomics.add(cells, Cell.callersUnread, 1)
+      return
+    }
+    verifying++
+    setImmediate(async () => {
+      const caller = await firstVerified(readers, token)
+      verifying--
+      if (caller === undefined) Atomics.add(cells, Cell.callersUnverified, 1)
+      else found(caller)
+    })
+  }
+}

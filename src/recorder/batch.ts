@@ -1,0 +1,40 @@
+/**
+ * What travels from the proxying thread to the recorder thread: one message every few milliseconds, however many requests there were.
+ * Bodies travel as one transferred block of bytes, so that no socket buffer is cloned; a `Slice` says which part is whose.
+ */
+import type { Ending, Opening } from '../lib/exchange.ts'
+import type { Wire } from './wire.ts'
+
+/** Offset and length in `Packed.bytes`. */
+export type Slice = readonly [offset: number, length: number]
+
+export interface Packed {
+  /** Opened in this batch and not yet ended. */
+  readonly opened: readonly Opening[]
+  /** Request bodies that became complete, for requests still open. */
+  readonly requests: readonly { readonly id: string; readonly body: Slice }[]
+  readonly ended: readonly {
+    /** Present when the request was opened in this same batch; else it was in an earlier batch's `opened`. */
+    readonly opening?: Opening | undefined
+    readonly ending: Ending
+    /** Present when it was not in an earlier batch's `requests`. As sent: still content-encoded. */
+    readonly requestBody?: Slice | undefined
+    /** A whole (not streamed) response body that the recorder is to read. As received: still content-encoded. */
+    readonly responseBody?: Slice | undefined
+  }[]
+  readonly bytes: Uint8Array
+}
+
+export type ToRecorder =
+  /** `resent`: posted before to a recorder that died, and perhaps recorded by it. */
+  | { readonly kind: 'batch'; readonly wire: Wire; readonly resent?: boolean }
+  /** Write and export everything within `deadlineMs`, then answer `closed`. */
+  | { readonly kind: 'close'; readonly deadlineMs: number }
+
+export type FromRecorder =
+  | { readonly kind: 'ready'; readonly adminPort: number }
+  /** Could not start, or lost something for good: the sentence says what to mend. `fatal` means the recorder gives up. */
+  | { readonly kind: 'problem'; readonly message: string; readonly fatal: boolean }
+  /** A batch has been recorded, and is no longer kept for another recorder. One answer for each batch, in their order. */
+  | { readonly kind: 'recorded'; readonly ended: number }
+  | { readonly kind: 'closed' }

@@ -1,0 +1,216 @@
+/** The recorder's thread: owns every sink and the admin port, so that no fsync, export or serialisation can delay a chunk. */
+import { readFileSync } from 'node:fs'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { createAccess } from '../admin/access.ts'
+import { createPage, type PageSetup } from '../admin/page-routes.ts'
+import { adminRoutes } from '../admin/routes.ts'
+import { isLoopback, startAdmin } from '../admin/server.ts'
+import { createEstimator } from '../conclude/estimates/estimator.ts'
+import { createPricer } from '../conclude/pricing/pricer.ts'
+import type { Config } from '../config/config.ts'
+import { bucketOf } from '../ledger/queries/quantiles.ts'
+import { listedColumns } from '../ledger/queries/queries.ts'
+import { createReader } from '../ledger/queries/reader.ts'
+import { openStore, type Store } from '../ledger/store.ts'
+import { Cell } from '../lib/shared-counters.ts'
+import { createFanOut } from '../sinks/fan-out.ts'
+import { createLedgerSink, ledgerShape } from '../sinks/ledger.ts'
+import { createLiveSink, type LiveSink } from '../sinks/live.ts'
+import { createLogSink } from '../sinks/log.ts'
+import { createMetricsSink } from '../sinks/metrics/metrics.ts'
+import type { Batch } from '../sinks/sink.ts'
+import type { TelemetryPlan } from '../telemetry/environment.ts'
+import { createLineLimit } from '../telemetry/line-limit.ts'
+import { createMeter, type Meter } from '../telemetry/meter.ts'
+import { prometheusText } from '../telemetry/prometheus.ts'
+import { type Assessment, createAssessment } from './assess.ts'
+import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
+import { type RecorderData, revivedConfig } from './data.ts'
+import { loadExport, planExport } from './export.ts'
+import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
+import { recordReadings } from './readings.ts'
+import { createUnpacker } from './unpack.ts'
+import { fromWire } from './wire.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+const report = createLineLimit({ write: (line) => process.stderr.write(`tokenweir: ${line}\n`), now: () => performance.now() })
+
+interface Recorder {
+  readonly adminPort: number
+  /** `resent`: some of it may be recorded already. */
+  record(batch: Packed, resent: boolean): void
+  /** Writes everything, and exports what can be exported within the deadline; the rest stays in the spool. */
+  close(deadlineMs: number): Promise<void>
+}
+
+/** Rejects with the sentence that mends it: a ledger that cannot be written, an admin port in use. */
+async function startRecorder(data: RecorderData): Promise<Recorder> {
+  const config = revivedConfig(data.config)
+  const cells = new Int32Array(data.cells)
+  const meter = createMeter(Date.now)
+  const plan = planExport(process.env, report)
+  const store = openStore({ path: config.ledger, shape: ledgerShape, meter, report, ...storeLimits(config, plan) })
+  const log = createLogSink({ meter, onMark: (rowid) => store.remember('log_mark', rowid) })
+  store.onCommit(log.letOut)
+  const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
+  const pricer = createPricer({ prices: config.prices })
+  const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
+  // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
+  const [admin, exported] = await Promise.all([
+    openAdmin(config, { cells, store, meter, live, exports: plan.traces.length + plan.metrics.length + plan.logs.length > 0 }),
+    loadExport({ plan, meter, store, generation: config.semconv, version, report }),
+    pricer.load().catch(reported('Nothing is priced by the public table: it could not be loaded')),
+    estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
+  ]).catch((error) => {
+    store.close()
+    throw error
+  })
+  const metrics = createMetricsSink({ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues })
+  const fanOut = createFanOut([createLedgerSink(store), metrics, ...exported.sinks, log, live], meter, report)
+  const counting = recordReadings(meter, cells, {
+    before: data.restarted === true ? String(store.recall('gauges') ?? '') : undefined,
+    keep: (cells) => store.remember('gauges', cells),
+  })
+  store.onTick(counting.count)
+  const keep = createKeeper({ fanOut, exported, store, log, report })
+  store.recover(recoverWith({ ...keep, log, meter, restarted: data.restarted === true }))
+  const unpack = createUnpack(createAssessment({ config, pricer, estimator }), config.limits, meter)
+  return {
+    adminPort: admin.port,
+    record(packed, resent) {
+      keep.gather(unpack(resent ? withoutClosed(packed, store.isClosed) : packed))
+      keep.commit()
+    },
+    async close(deadlineMs) {
+      keep.commit()
+      // Side by side: a log whose reader has stopped reading must not keep spans from their collector.
+      const lines = await within(deadlineMs, Promise.all([exported.shutdown(), fanOut.close()]))
+      for (const line of lines?.[0] ?? [`The recorder gave up after ${deadlineMs} ms: what was not exported stays in the spool.`])
+        report(line)
+      counting.stop()
+      store.close()
+      await admin.close()
+    },
+  }
+}
+
+const dayMs = 86_400_000
+
+function storeLimits({ retention }: Config, { queue }: TelemetryPlan) {
+  return {
+    retention: { ageMsMax: retention.days * dayMs, bytesMax: retention.bytes },
+    spool: { bytesMax: retention.spoolBytes, ageMsMax: retention.spoolDays * dayMs, memoryRecordsMax: queue.recordsMax },
+  }
+}
+
+function reported(sentence: string): (error: unknown) => void {
+  return (error) => report(`${sentence} (${error instanceof Error ? error.message : String(error)}).`)
+}
+
+interface AdminParts {
+  readonly cells: Int32Array
+  readonly store: Pick<Store, 'isWritable'>
+  readonly meter: Meter
+  readonly live: LiveSink
+  /** Something is sent to a collector. */
+  readonly exports: boolean
+}
+
+async function openAdmin(
+  config: Config,
+  { cells, store, meter, live, exports }: AdminParts,
+): Promise<{ port: number; close(): Promise<void> }> {
+  const { admin: address, adminToken: token, ledger: path } = config
+  const reader = createReader({ path })
+  const setup: PageSetup = {
+    ledger: path,
+    capture: config.capture,
+    routes: config.routes.map(({ name }) => name),
+    exports,
+    traceUrl: config.traceUrl,
+  }
+  const page = createPage({
+    access: createAccess({ token, isLoopback: isLoopback(address.host), now: Date.now }),
+    reader,
+    live,
+    open: () => Atomics.load(cells, Cell.open),
+    isLedgerWritable: store.isWritable,
+    collect: meter.collect,
+    now: Date.now,
+    uptime: process.uptime,
+    version,
+    setup,
+  })
+  const state = { cells, isLedgerWritable: store.isWritable, scrape: () => prometheusText(meter.collect()), uptime: process.uptime }
+  const server = await startAdmin({ address, routes: [...adminRoutes(state), ...page.routes], report })
+  return {
+    port: server.port,
+    async close() {
+      page.close()
+      await Promise.all([server.close(), reader.close()])
+    },
+  }
+}
+
+function createUnpack(assessment: Assessment, limits: Config['limits'], meter: Meter): (packed: Packed) => Batch {
+  const unknown = meter.counter('tokenweir.exchanges.dropped', { reason: 'unknown' })
+  const failures = meter.counter('tokenweir.observer.failures', {})
+  return createUnpacker({
+    ...assessment,
+    limits,
+    onUnknown: () => unknown.add(1),
+    onFailure(error) {
+      failures.add(1)
+      report(`An exchange could not be read: ${error instanceof Error ? error.message : String(error)}`)
+    },
+  })
+}
+
+/** What the thread answers, from its first message to its last. After a start that failed it only says so, and waits to be closed. */
+function serve(port: MessagePort, data: RecorderData): void {
+  const tell = (message: FromRecorder) => port.postMessage(message)
+  const started = startRecorder(data)
+  /** What the next message waits for. They are handled in the order in which they came. */
+  const prepared: Promise<Recorder | undefined> = started.then(
+    (recorder) => {
+      tell({ kind: 'ready', adminPort: recorder.adminPort })
+      return recorder
+    },
+    (error) => {
+      tell({ kind: 'problem', message: error instanceof Error ? error.message : String(error), fatal: true })
+      return undefined
+    },
+  )
+  port.on('message', async (message: ToRecorder) => {
+    const recorder = await prepared
+    if (message.kind === 'batch') {
+      const batch = fromWire(message.wire)
+      recorder?.record(batch, message.resent === true)
+      tell({ kind: 'recorded', ended: batch.ended.length })
+      return
+    }
+    await recorder?.close(message.deadlineMs).catch((error) => {
+      report(`The recorder failed to close: ${error instanceof Error ? error.message : String(error)}`)
+    })
+    tell({ kind: 'closed' })
+    port.close()
+  })
+}
+
+/** Undefined when it took longer. */
+async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs, undefined)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}
+
+if (parentPort !== null) {
+  const data = workerData as RecorderData
+  if (data.env !== undefined) {
+    for (const name of Object.keys(process.env)) if (name.startsWith('OTEL_')) delete process.env[name]
+    Object.assign(process.env, data.env)
+  }
+  serve(parentPort, data)
+}
