@@ -53,6 +53,8 @@ export interface RequestFacts {
   readonly outputType?: string | undefined
   readonly conversationId?: string | undefined
   readonly serviceTier?: string | undefined
+  /** Of the context that searches may bring into the answer (Perplexity `web_search_options.search_context_size`). */
+  readonly searchContext?: 'low' | 'medium' | 'high' | undefined
   /** `openai.api.type`: chat_completions or responses. */
   readonly openaiApiType?: string | undefined
 }
@@ -81,6 +83,8 @@ export interface ResponseFacts {
   readonly provider?: string | undefined
   /** What the provider itself says that this answer cost, in USD. */
   readonly reportedCostUsd?: number | undefined
+  /** Where inference ran, when that has a price of its own (Anthropic `usage.inference_geo`). */
+  readonly inferenceGeo?: string | undefined
   /** A usage object was present, but not one of its counts could be read. */
   readonly usageNotUnderstood?: boolean | undefined
   /** Of a connection that carries many responses (Realtime); `usage` is their sum. */

@@ -1,7 +1,8 @@
 /** The library is the authority on how its prices are read: ours has to come to the same amount, for every price that it has. */
 import { calcPrice, type ModelPrice } from '@pydantic/genai-prices'
 import { describe, expect, it } from 'vitest'
-import { costBy, type Plan, type Prices, planOf } from '../../src/conclude/pricing/plan.ts'
+import { costBy, type Plan, planOf } from '../../src/conclude/pricing/plan.ts'
+import type { Prices } from '../../src/conclude/pricing/rows.ts'
 import type { Usage } from '../../src/lib/exchange.ts'
 import { everyPrice, tokenKinds } from './library.ts'
 

@@ -61,7 +61,7 @@ describe('the table of public prices', () => {
       table(18),
     ],
     ['of Gemini', { provider: 'gcp.gemini', requested: 'models/gemini-2.0-flash' }, table(0.5)],
-    ['of Vertex AI', { provider: 'gcp.vertex_ai', answered: 'gemini-2.0-flash' }, table(0.5)],
+    ['of Vertex AI', { provider: 'gcp.vertex_ai', answered: 'gemini-2.0-flash' }, table(0.75)],
     ['of Anthropic on Vertex AI', { provider: 'gcp.vertex_ai', requested: 'claude-3-5-haiku@20241022' }, table(4.8)],
     ['of Mistral', { provider: 'mistral_ai', answered: 'mistral-large-2411' }, table(8)],
     ['of xAI', { provider: 'x_ai', answered: 'grok-3' }, table(18)],
@@ -69,6 +69,7 @@ describe('the table of public prices', () => {
     ['by the model that was asked for, when the answering one is unknown', { requested: 'gpt-4o', answered: 'weir-1' }, table(12.5)],
     ['by the model without the prefix that routed it', { requested: 'openai/gpt-4o' }, table(12.5)],
     ['of embeddings, which have no output', { answered: 'text-embedding-3-small', usage: { inputTokens: 1_000_000 } }, table(0.02)],
+    ['of the batch tier', { answered: 'gpt-4o', more: { serviceTier: 'batch' } }, table(6.25)],
     ['of zero tokens', { answered: 'gpt-4o', usage: { inputTokens: 0, outputTokens: 0 } }, table(0)],
   ])('has the price %s', (_title, given, cost) => {
     expect(pricer.costOf(asked(given))).toEqual(cost)
@@ -83,7 +84,7 @@ describe('the table of public prices', () => {
     ['a model with an endless name', { answered: `gpt-4o-${'x'.repeat(300)}` }],
     ['no model at all', {}],
     ['an answer whose output was not counted', { answered: 'gpt-4o', usage: { inputTokens: 5 } }],
-    ['an answer of the batch tier', { answered: 'gpt-4o', more: { serviceTier: 'batch' } }],
+    ['an answer of a tier without a public price', { answered: 'gpt-4o', more: { serviceTier: 'scale' } }],
     ['an answer of the priority tier', { provider: 'anthropic', answered: 'claude-3-5-haiku-20241022', more: { serviceTier: 'priority' } }],
   ])('has no price for %s', (_title, given) => {
     expect(pricer.costOf(asked(given))).toEqual(unpriced)
@@ -118,6 +119,8 @@ describe('the table of public prices', () => {
     const broken = createPricer({
       prices: [],
       loadTable: async () => ({
+        date: '2026-11-28',
+        rowsOf: () => [],
         find() {
           throw new Error('broken')
         },

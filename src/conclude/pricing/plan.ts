@@ -4,12 +4,7 @@
  * looks the model up and takes the units apart anew each time. A test holds the two together.
  */
 import type { Usage } from '../../lib/exchange.ts'
-
-/** In USD per million tokens. A tier's price is that of the whole answer when its input is larger than `start`. */
-export type Price = number | { readonly base: number; readonly tiers: readonly { readonly start: number; readonly price: number }[] }
-
-/** By genai-prices' name of the kind. */
-export type Prices = Readonly<Record<string, Price | undefined>>
+import type { Price, Prices } from './rows.ts'
 
 interface Kind {
   readonly name: string
@@ -87,15 +82,37 @@ function isZero(price: Price): boolean {
   return typeof price === 'number' ? price === 0 : price.base === 0 && price.tiers.every((tier) => tier.price === 0)
 }
 
+/** Counted apart, and charged otherwise than what they are part of. */
+const ownKinds: Readonly<Partial<Record<keyof Usage, string>>> = {
+  cacheReadTokens: 'cache_read_mtok',
+  cacheWriteTokens: 'cache_write_mtok',
+  cacheWrite1hTokens: 'cache_write_1h_mtok',
+  inputAudioTokens: 'input_audio_mtok',
+  cacheReadAudioTokens: 'cache_audio_read_mtok',
+  outputAudioTokens: 'output_audio_mtok',
+  outputImageTokens: 'output_image_mtok',
+}
+
+/** Something was counted that the plan has no price of its own for, or stands beside the output instead of in it, so that what it costs would be a guess. */
+export function lacksPrice(plan: Plan, usage: Usage): boolean {
+  if ((usage.webSearches ?? 0) > 0 && plan.perSearchUsd === 0) return true
+  if ((usage.reasoningTokens ?? 0) > (usage.outputTokens ?? 0)) return true
+  for (const count in ownKinds) {
+    const tokens = usage[count as keyof typeof ownKinds] ?? 0
+    if (tokens > 0 && !plan.steps.some(({ kind }) => kind.name === ownKinds[count as keyof typeof ownKinds])) return true
+  }
+  return false
+}
+
 const remainders = new Float64Array(kinds.length)
 /** A sum of many costs shall not show what binary fractions add. */
 const perUsd = 1e12
 
 /**
- * USD; undefined when what was reported does not say: a count that is charged for is missing, a counted kind has no price, or a part is
+ * USD; `factor` multiplies what tokens cost. Undefined when what was reported does not say: a count that is charged for is missing, a counted kind has no price, or a part is
  * larger than the whole.
  */
-export function costBy(plan: Plan, usage: Usage): number | undefined {
+export function costBy(plan: Plan, usage: Usage, factor = 1): number | undefined {
   const { inputTokens, outputTokens } = usage
   if (inputTokens === undefined && outputTokens === undefined) return undefined
   if (plan.chargesInput ? inputTokens === undefined : (inputTokens ?? 0) > 0) return undefined
@@ -111,7 +128,7 @@ export function costBy(plan: Plan, usage: Usage): number | undefined {
     remainders[index] = tokens
     perMillion += tokens * (typeof price === 'number' ? price : tierOf(price, inputTokens ?? 0))
   }
-  const usd = perMillion / 1e6 + plan.perRequestUsd + (usage.webSearches ?? 0) * plan.perSearchUsd
+  const usd = (perMillion / 1e6) * factor + plan.perRequestUsd + (usage.webSearches ?? 0) * plan.perSearchUsd
   return Math.round(usd * perUsd) / perUsd
 }
 

@@ -1,12 +1,13 @@
 /**
- * What an answer cost. The operator's own prices stand over everything; then what the provider itself reports, which is the truth of its
- * bill; then the table of public prices. What none of them knows is unpriced, which is not zero.
+ * What an answer cost. The operator's own prices stand over everything; then what the provider or gateway itself reports, which is the truth of its
+ * bill; then the table of public prices. What none of them knows for certain is unpriced, which is not zero.
  */
 import type { ModelPrice } from '../../config/config.ts'
-import type { Cost, Exchange } from '../../lib/exchange.ts'
+import type { Cost, Exchange, Usage } from '../../lib/exchange.ts'
+import { queryOf } from './biller.ts'
 import { createCustomPrices } from './custom.ts'
-import { costBy, type Plan } from './plan.ts'
-import { loadPriceTable, type PriceTable } from './table.ts'
+import { costBy, lacksPrice, type Plan } from './plan.ts'
+import { type Found, type PriceTable, type Query, readPriceTable } from './table.ts'
 
 export interface Pricer {
   /** Loads the table. Until then, and when it rejects, only custom and reported costs are known. */
@@ -22,53 +23,58 @@ export interface PricerOptions {
 
 const unpriced: Cost = { status: 'unpriced' }
 
-/** Models are whatever clients type. So many are remembered before all are forgotten, and longer names are not looked up. */
-const modelsMax = 4096
-const modelCharsMax = 256
+/** Models are whatever clients type. So many combinations are remembered before all are forgotten. */
+const rememberedMax = 4096
 
-/** Tiers of service that are billed otherwise than the table says: half, double, or by the hour. */
-const otherwiseBilled = /^(batch|fast|flex|performance|priority|provisioned|reserved|scale)/i
-
-interface Resolved {
-  readonly custom: Plan | undefined
-  readonly table: Plan | undefined
+interface Remembered {
+  readonly found: Found | undefined
   /** Minute since the epoch for which it was found; undefined when it does not change. */
   readonly minute: number | undefined
 }
 
-export function createPricer({ prices, loadTable = loadPriceTable }: PricerOptions): Pricer {
+export function createPricer({ prices, loadTable = async () => readPriceTable() }: PricerOptions): Pricer {
   const findCustom = createCustomPrices(prices)
-  const known = new Map<string, Resolved>()
+  const remembered = new Map<string, Remembered>()
   let table: PriceTable | undefined
 
-  function resolve({ opening, provider, request, response }: Exchange): Resolved {
-    const key = `${provider}\n${response?.model}\n${request?.model}`
-    const minute = Math.floor(opening.startedAt / 60_000)
-    const before = known.get(key)
-    if (before !== undefined && (before.minute === undefined || before.minute === minute)) return before
-    const models = [response?.model, request?.model].filter((model) => model !== undefined && model.length <= modelCharsMax)
-    const custom = findCustom(provider, models)
-    const found = custom !== undefined || provider === undefined ? undefined : table?.find(provider, models, opening.startedAt)
-    const resolved = { custom, table: found?.plan, minute: found?.changes === true ? minute : undefined }
-    if (known.size >= modelsMax) known.clear()
-    known.set(key, resolved)
-    return resolved
+  function find(query: Query): Found | undefined {
+    const key = `${query.provider}\n${query.models.join('\n')}\n${query.tier}\n${query.place}\n${query.searchContext}`
+    const minute = Math.floor(query.at / 60_000)
+    const before = remembered.get(key)
+    if (before !== undefined && (before.minute === undefined || before.minute === minute)) return before.found
+    const found = table?.find(query)
+    if (remembered.size >= rememberedMax) remembered.clear()
+    remembered.set(key, { found, minute: found === undefined || found.changes ? minute : undefined })
+    return found
+  }
+
+  function byTable(exchange: Exchange): Cost {
+    const query = queryOf(exchange)
+    const found = query === undefined ? undefined : find(query)
+    if (found === undefined) return unpriced
+    const usage = billedUsage(exchange)
+    if (found.plan.isFree) return { status: 'free', usd: 0, source: 'table' }
+    if (usage === undefined || lacksPrice(found.plan, usage)) return unpriced
+    return priced(found.plan, usage, found.factor, 'table')
   }
 
   function costOf(exchange: Exchange): Cost | undefined {
-    const reported = exchange.response?.reportedCostUsd
+    const { provider, request, response } = exchange
+    const reported = response?.reportedCostUsd
     if (!exchange.inference || (exchange.usageOutcome === undefined && reported === undefined)) return undefined
-    const plans = resolve(exchange)
-    if (plans.custom !== undefined) return byPlan(plans.custom, exchange, 'custom')
+    const custom = findCustom(provider, [response?.model, request?.model])
+    if (custom !== undefined) {
+      if (custom.isFree) return { status: 'free', usd: 0, source: 'custom' }
+      return priced(custom, billedUsage(exchange), 1, 'custom')
+    }
     if (reported !== undefined) return { status: reported === 0 ? 'free' : 'priced', usd: reported, source: 'reported' }
-    if (plans.table === undefined || isOtherwiseBilled(exchange)) return unpriced
-    return byPlan(plans.table, exchange, 'table')
+    return byTable(exchange)
   }
 
   return {
     async load() {
       table = await loadTable()
-      known.clear()
+      remembered.clear()
     },
     costOf(exchange) {
       try {
@@ -80,12 +86,12 @@ export function createPricer({ prices, loadTable = loadPriceTable }: PricerOptio
   }
 }
 
-function byPlan(plan: Plan, { response }: Exchange, source: 'custom' | 'table'): Cost {
-  if (plan.isFree) return { status: 'free', usd: 0, source }
-  const usd = response?.usage === undefined ? undefined : costBy(plan, response.usage)
-  return usd === undefined ? unpriced : { status: 'priced', usd, source }
+/** Where an answer was made in several goes (Anthropic's compaction), all of them are billed. */
+function billedUsage({ response }: Exchange): Usage | undefined {
+  return response?.usageOfIterations ?? response?.usage
 }
 
-function isOtherwiseBilled({ request, response }: Exchange): boolean {
-  return otherwiseBilled.test(response?.serviceTier ?? request?.serviceTier ?? '')
+function priced(plan: Plan, usage: Usage | undefined, factor: number, source: 'custom' | 'table'): Cost {
+  const usd = usage === undefined ? undefined : costBy(plan, usage, factor)
+  return usd === undefined ? unpriced : { status: 'priced', usd, source }
 }

@@ -1,70 +1,123 @@
 /**
- * Public prices, from the table that comes with genai-prices. Nothing is fetched: a newer table comes with a newer version of the package.
- * Loading it takes 70 ms of CPU and 20 MB, so it is loaded with the first request that has ended.
+ * The table of public prices: which prices hold for a model, of whoever bills it, at a moment. A name is looked up exactly, or without the date of its
+ * version; nothing that merely resembles it is near enough, and no provider's list stands in for another's. The file is made by
+ * `npm run prices`; nothing is fetched at run time.
  */
+import { readFileSync } from 'node:fs'
+import { spellingsOf, undated } from './names.ts'
 import { type Plan, planOf } from './plan.ts'
+import type { Holidays, Period, PriceFile, Row, Schedule, Tier } from './rows.ts'
 
-/** Our name of a provider → the table's. Whoever is not here is looked up by the same name, and never by one that merely resembles it. */
-const tableNames: Readonly<Record<string, string>> = {
-  'aws.bedrock': 'aws',
-  'azure.ai.inference': 'azure',
-  'azure.ai.openai': 'azure',
-  'gcp.gemini': 'google',
-  'gcp.vertex_ai': 'google',
-  fireworks_ai: 'fireworks',
-  mistral_ai: 'mistral',
-  moonshot_ai: 'moonshotai',
-  together_ai: 'together',
-  voyage: 'voyageai',
-  x_ai: 'x-ai',
-  z_ai: 'zai',
-}
-
-/** OpenAI gives these weights away and does not serve them: behind its format is a server of one's own. */
-const servedByOthers = /gpt-oss/i
-
-export interface PriceTable {
-  /** The plan of the first model that the table knows. `at` in milliseconds since the epoch. */
-  find(provider: string, models: readonly (string | undefined)[], at: number): Found | undefined
+export interface Query {
+  readonly provider: string
+  /** What may be billed, the surest first. As they came. */
+  readonly models: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly tier?: Tier | undefined
+  /** `us`: inference was asked for in the US. `regional`: a region of Vertex AI. */
+  readonly place?: 'us' | 'regional' | undefined
+  /** Of the context that searches bring, where a request is charged by it. */
+  readonly searchContext?: 'low' | 'medium' | 'high' | undefined
 }
 
 export interface Found {
   readonly plan: Plan
+  readonly row: Row
+  readonly period: Period
+  /** What the plan's amount is multiplied with. */
+  readonly factor: number
   /** The price holds at certain dates or hours only, so the answer is good for a minute. */
   readonly changes: boolean
 }
 
-export async function loadPriceTable(): Promise<PriceTable> {
-  const { calcPrice, findProvider } = await import('@pydantic/genai-prices')
+export interface PriceTable {
+  /** YYYY-MM-DD. */
+  readonly date: string
+  /** Undefined where the table has no price that is certain. */
+  find(query: Query): Found | undefined
+  /** Every row that has the name, of any provider. */
+  rowsOf(model: string): readonly Row[]
+}
 
-  function lookUp(providerId: string, model: string, at: number): Found | undefined {
-    try {
-      const found = calcPrice({}, model, { providerId, timestamp: new Date(at) })
-      const plan = found === null ? undefined : planOf(found.model_price)
-      return found === null || plan === undefined ? undefined : { plan, changes: Array.isArray(found.model.prices) }
-    } catch {
-      return undefined
+export function readPriceTable(): PriceTable {
+  return createPriceTable([JSON.parse(readFileSync(new URL('./prices.json', import.meta.url), 'utf8')) as PriceFile])
+}
+
+/** Rows of the first file stand over those of the next. */
+export function createPriceTable(files: readonly PriceFile[]): PriceTable {
+  const rows = new Map<string, Row>()
+  for (const file of [...files].reverse()) for (const row of file.rows) for (const name of row.names) rows.set(keyOf(row.provider, name), row)
+  const schedules = files.flatMap((file) => file.schedules ?? [])
+  const holidays = Object.assign({}, ...files.map((file) => file.holidays ?? {})) as Readonly<Record<string, Holidays>>
+  const plans = new WeakMap<object, Plan | null>()
+
+  function planFor({ prices, tiers }: Period, { tier, searchContext }: Query): Plan | undefined {
+    const found = tier === undefined ? prices : tiers?.[tier]
+    if (found === undefined) return undefined
+    const fee = searchContext === undefined ? undefined : found[`requests_${searchContext}_kcount`]
+    if (fee !== undefined) return planOf({ ...found, requests_kcount: fee })
+    const known = plans.get(found)
+    if (known !== undefined) return known ?? undefined
+    const plan = planOf(found)
+    plans.set(found, plan ?? null)
+    return plan
+  }
+
+  function rowFor(provider: string, model: string): Row | undefined {
+    for (const name of spellingsOf(model)) {
+      const row = rows.get(keyOf(provider, name)) ?? rows.get(keyOf(provider, undated(name)))
+      if (row !== undefined) return row
     }
+    return undefined
   }
 
   return {
-    find(provider, models, at) {
-      const providerId = tableNames[provider] ?? provider
-      if (findProvider({ providerId })?.id !== providerId) return undefined
-      for (const model of models) {
-        if (model === undefined || (provider === 'openai' && servedByOthers.test(model))) continue
-        for (const spelling of spellingsOf(model)) {
-          const found = lookUp(providerId, spelling, at)
-          if (found !== undefined) return found
-        }
+    date: files.map(({ date }) => date).sort().at(-1) ?? '',
+    find(query) {
+      for (const model of query.models) {
+        const row = rowFor(query.provider, model)
+        if (row === undefined) continue
+        const period = periodAt(row.periods, query.at)
+        const plan = planFor(period, query)
+        const own = schedules.filter((one) => one.provider === row.provider && (one.names === undefined || one.names.some((name) => row.names.includes(name))))
+        const factor = factorAt(own, holidays, query.at)
+        if (plan === undefined || factor === undefined) return undefined
+        const place = query.place === undefined ? 1 : (period.factors?.[query.place] ?? 1)
+        return { plan, row, period, factor: factor * place, changes: row.periods.length > 1 || own.length > 0 }
       }
       return undefined
+    },
+    rowsOf(model) {
+      const name = model.toLowerCase()
+      return [...new Set(rows.values())].filter(({ names }) => names.includes(name) || names.includes(undated(name)))
     },
   }
 }
 
-/** As it came, and without what stands before its last slash: `models/gemini-…`, `openai/gpt-…`, the ARN of an inference profile. */
-function spellingsOf(model: string): readonly string[] {
-  const last = model.slice(model.lastIndexOf('/') + 1)
-  return last === model || last === '' ? [model] : [model, last]
+const keyOf = (provider: string, name: string) => `${provider}\n${name}`
+
+function periodAt(periods: readonly Period[], at: number): Period {
+  return periods.findLast(({ from }) => from === undefined || Date.parse(from) <= at) ?? (periods[0] as Period)
 }
+
+/** Undefined where nobody knows whether the day is a holiday. */
+function factorAt(schedules: readonly Schedule[], holidays: Readonly<Record<string, Holidays>>, at: number): number | undefined {
+  let factor = 1
+  for (const schedule of schedules) {
+    if (at < Date.parse(schedule.from) || (schedule.until !== undefined && at >= Date.parse(schedule.until))) continue
+    if (!schedule.hours.some(([begin, end]) => isWithin(minuteOf(at), begin, end))) continue
+    const calendar = schedule.holidays === undefined ? undefined : holidays[schedule.holidays]
+    const day = new Date(at + (calendar?.utcOffsetHours ?? 0) * 3_600_000)
+    const isWeekend = day.getUTCDay() === 0 || day.getUTCDay() === 6
+    if (schedule.weekdaysOnly === true && isWeekend) continue
+    const date = day.toISOString().slice(0, 10)
+    if (schedule.holidays !== undefined && (calendar === undefined || date > calendar.coversThrough)) return undefined
+    if (calendar?.dates.includes(date) !== true) factor *= schedule.factor
+  }
+  return factor
+}
+
+const minuteOf = (at: number) => Math.floor(at / 60_000) % 1440
+const isWithin = (minute: number, begin: number, end: number) =>
+  begin <= end ? minute >= begin && minute < end : minute >= begin || minute < end
