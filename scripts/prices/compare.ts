@@ -23,13 +23,20 @@ export function compared(file: PriceFile, sources: readonly Source[]): string {
       if (found === undefined) return []
       counts.priced++
       const ours = found.period.prices
-      const kinds = ['input_mtok', 'output_mtok'].filter((kind) => Math.abs(baseOf(ours[kind]) - baseOf(theirs[kind])) > baseOf(ours[kind]) * 0.005)
+      const kinds = ['input_mtok', 'output_mtok'].filter(
+        (kind) => Math.abs(baseOf(ours[kind]) - baseOf(theirs[kind])) > baseOf(ours[kind]) * 0.005,
+      )
       if (kinds.length === 0) return []
       counts.differing++
-      return [`  ${provider} ${model}: ${kinds.map((kind) => `${kind} ${baseOf(ours[kind])}, there ${baseOf(theirs[kind])}`).join('; ')} (${found.row.sources.join(', ')})`]
+      return [
+        `  ${provider} ${model}: ${kinds.map((kind) => `${kind} ${baseOf(ours[kind])}, there ${baseOf(theirs[kind])}`).join('; ')} (${found.row.sources.join(', ')})`,
+      ]
     })
     const share = (count: number) => `${count} (${((100 * count) / counts.all).toFixed(1)} %)`
-    return [`${name} ${version}: ${counts.all} models of first parties, priced ${share(counts.priced)}, differing ${share(counts.differing)}`, ...differing]
+    return [
+      `${name} ${version}: ${counts.all} models of first parties, priced ${share(counts.priced)}, differing ${share(counts.differing)}`,
+      ...differing,
+    ]
   })
   return `${lines.join('\n')}\n`
 }

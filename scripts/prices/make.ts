@@ -96,7 +96,9 @@ try {
     const lines = changes(before.rows, file.rows)
     process.stdout.write(lines.length === 0 ? 'No price changed.\n' : `${lines.join('\n')}\n`)
     if (values.left) process.stdout.write(`\nNot in the table:\n${left.join('\n')}\n`)
-    process.stdout.write(`${file.rows.length} rows, ${file.rows.reduce((sum, row) => sum + row.names.length, 0)} names; ${left.length} names have no price that is certain.\n`)
+    process.stdout.write(
+      `${file.rows.length} rows, ${file.rows.reduce((sum, row) => sum + row.names.length, 0)} names; ${left.length} names have no price that is certain.\n`,
+    )
     if (values.check) process.exitCode = lines.length === 0 ? 0 : 1
     else writeFileSync(target, textOf(file))
   }

@@ -68,9 +68,19 @@ export function merge(sources: readonly Source[], { trust, prefer, rows: ours, n
     else add({ provider, names: [name], ...settled })
   }
   for (const row of ours) add(row)
-  const rows = [...byPeriods.values()].map(({ row, names }) => ({ ...row, names: [...new Set(names)].sort() }))
+  const rows = [...byPeriods.values()].map(({ row, names }) => ({
+    ...row,
+    names: [...new Set(names)].sort(),
+    periods: row.periods.map(withoutFreeOutput),
+  }))
   rows.sort((a, b) => compare(a.provider, b.provider) || compare(a.names[0] ?? '', b.names[0] ?? ''))
   return { rows, left: left.sort() }
+}
+
+/** Embeddings have no output, and so no count of it: an output that costs nothing is not charged for. */
+function withoutFreeOutput(period: Period): Period {
+  const { output_mtok: output, ...prices } = period.prices
+  return output === 0 && baseOf(prices['input_mtok'] ?? 0) > 0 ? { ...period, prices } : period
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
@@ -134,7 +144,10 @@ function joined(said: readonly Said[]): Pick<Row, 'periods' | 'sources'> {
   const [first, ...others] = said as readonly [Said, ...Said[]]
   const now = nowOf(first)
   const rest = others.map(nowOf)
-  const prices = joinedPrices(now.prices, rest.map((period) => period.prices))
+  const prices = joinedPrices(
+    now.prices,
+    rest.map((period) => period.prices),
+  )
   const tierNames = new Set([now, ...rest].flatMap((period) => Object.keys(period.tiers ?? {})))
   const tiers = Object.fromEntries(
     [...tierNames].flatMap((tier) => {

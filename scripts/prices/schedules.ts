@@ -20,7 +20,9 @@ export function readSchedules(folder: string): Pick<PriceFile, 'schedules' | 'ho
   const { schedules } = JSON.parse(readFileSync(join(folder, 'model_prices/snapshot.json'), 'utf8')) as {
     readonly schedules: {
       readonly schedule: readonly TheirSchedule[]
-      readonly holidays: Readonly<Record<string, { covers_through: string; dates: readonly string[]; utc_offset_hours: number; source: string }>>
+      readonly holidays: Readonly<
+        Record<string, { covers_through: string; dates: readonly string[]; utc_offset_hours: number; source: string }>
+      >
     }
   }
   const holidays = Object.entries(schedules.holidays).map(([name, of]): [string, Holidays] => [

@@ -38,7 +38,11 @@ interface GenaiModel {
   readonly match: GenaiClause
   readonly prices: GenaiPrices | readonly { readonly constraint?: GenaiConstraint | null; readonly prices: GenaiPrices }[]
   readonly price_variants?:
-    | readonly { readonly when: Readonly<Record<string, string>>; readonly prices: GenaiPrices; readonly constraint?: GenaiConstraint | null }[]
+    | readonly {
+        readonly when: Readonly<Record<string, string>>
+        readonly prices: GenaiPrices
+        readonly constraint?: GenaiConstraint | null
+      }[]
     | null
 }
 interface GenaiConstraint {
@@ -80,7 +84,9 @@ export function readGenaiPrices(folder: string, version: string): Source {
 }
 
 function genaiEntry(provider: string, { id, match, prices, price_variants: variants }: GenaiModel): readonly Entry[] {
-  const list = Array.isArray(prices) ? (prices as readonly { constraint?: GenaiConstraint; prices: GenaiPrices }[]) : [{ prices: prices as GenaiPrices }]
+  const list = Array.isArray(prices)
+    ? (prices as readonly { constraint?: GenaiConstraint; prices: GenaiPrices }[])
+    : [{ prices: prices as GenaiPrices }]
   const dated = list.filter(({ constraint }) => constraint == null || constraint._ === 'StartDateConstraint')
   const periods: Period[] = dated.map(({ constraint, prices: of }) => ({
     ...(constraint?.start_date === undefined ? {} : { from: constraint.start_date }),
@@ -88,7 +94,9 @@ function genaiEntry(provider: string, { id, match, prices, price_variants: varia
   }))
   const last = periods.at(-1)
   if (last === undefined) return []
-  const tiers = Object.fromEntries((variants ?? []).flatMap(({ when, prices: of }) => tierNamed(when).map((tier) => [tier, genaiKinds(of)])))
+  const tiers = Object.fromEntries(
+    (variants ?? []).flatMap(({ when, prices: of }) => tierNamed(when).map((tier) => [tier, genaiKinds(of)])),
+  )
   if (Object.keys(tiers).length > 0) periods[periods.length - 1] = { ...last, tiers }
   return [{ provider, names: [...new Set([id, ...exactNames(match)].map((name) => name.toLowerCase()))], periods }]
 }
@@ -154,7 +162,12 @@ export function readModelPrices(folder: string, version: string): Source {
       return providers.map((provider) => ({ provider, names: [model, ...others].map((name) => name.toLowerCase()), periods }))
     }),
   )
-  return { name: 'model-prices', version, date: snapshot.updated_at.slice(0, 10), entries: entries.filter(({ periods }) => periods.length > 0) }
+  return {
+    name: 'model-prices',
+    version,
+    date: snapshot.updated_at.slice(0, 10),
+    entries: entries.filter(({ periods }) => periods.length > 0),
+  }
 }
 
 function periodsOf(lanes: Readonly<Record<string, Lane>>): readonly Period[] {
@@ -276,8 +289,13 @@ export function readLiteLlm(folder: string, version: string): Source {
 /** Without what LiteLLM puts in front to route by: `azure/`, `vertex_ai/`; a Bedrock region stays, since prices differ by it. */
 function nameOf(key: string, theirs: string): string {
   const name = key.toLowerCase()
-  const prefix = `${theirs.replace(/^vertex_ai-.*/, 'vertex_ai').replace(/_(converse|mantle|text|chat)$/, '').replace(/^text-completion-/, '')}/`
-  return name.startsWith(prefix) ? name.slice(prefix.length) : name.replace(/^(bedrock|bedrock_mantle|azure|azure_ai|vertex_ai|text-completion-codestral)\//, '')
+  const prefix = `${theirs
+    .replace(/^vertex_ai-.*/, 'vertex_ai')
+    .replace(/_(converse|mantle|text|chat)$/, '')
+    .replace(/^text-completion-/, '')}/`
+  return name.startsWith(prefix)
+    ? name.slice(prefix.length)
+    : name.replace(/^(bedrock|bedrock_mantle|azure|azure_ai|vertex_ai|text-completion-codestral)\//, '')
 }
 
 const liteLlmKinds: Readonly<Record<string, string>> = {
@@ -323,16 +341,11 @@ function liteLlmPrices(row: LiteLlmRow, suffix: string): Prices {
   const ranges = suffix === '' ? (row['tiered_pricing'] as readonly LiteLlmRow[] | undefined) : undefined
   for (const [field, kind] of Object.entries(liteLlmKinds)) {
     const base = perMillion(row[`${field}${suffix}`]) ?? perMillion(ranges?.[0]?.[field])
-    if (base === undefined || (base === 0 && kind === 'output_mtok' && hasNoOutput(row))) continue
+    if (base === undefined) continue
     const tiers = [...aboveOf(row, field, suffix), ...(ranges ?? []).slice(1).flatMap((range) => rangeOf(range, field))]
     found[kind] = tiers.length === 0 ? base : { base, tiers: tiers.sort((a, b) => a.start - b.start) }
   }
   return found
-}
-
-/** Embeddings and rankings, whose answers count no output. */
-function hasNoOutput(row: LiteLlmRow): boolean {
-  return row['mode'] === 'embedding' || row['mode'] === 'rerank'
 }
 
 function aboveOf(row: LiteLlmRow, field: string, suffix: string): { start: number; price: number }[] {
@@ -359,7 +372,11 @@ function searchPrices(row: LiteLlmRow, provider: string): Prices {
   const [low, medium, high] = ['low', 'medium', 'high'].map((size) => by?.[`search_context_size_${size}`])
   if (low === undefined) return {}
   if (provider === 'perplexity') {
-    return { requests_kcount: round(low * 1000), requests_medium_kcount: round((medium ?? low) * 1000), requests_high_kcount: round((high ?? low) * 1000) }
+    return {
+      requests_kcount: round(low * 1000),
+      requests_medium_kcount: round((medium ?? low) * 1000),
+      requests_high_kcount: round((high ?? low) * 1000),
+    }
   }
   return low > 0 && low === medium && low === high ? { web_searches_kcount: round(low * 1000) } : {}
 }

@@ -60,7 +60,9 @@ export interface Holidays {
 export interface PriceFile {
   /** YYYY-MM-DD: the day on which it was made. */
   readonly date: string
-  readonly sources: Readonly<Record<string, { readonly version: string; readonly licence: string; readonly date: string; readonly url: string }>>
+  readonly sources: Readonly<
+    Record<string, { readonly version: string; readonly licence: string; readonly date: string; readonly url: string }>
+  >
   readonly schedules?: readonly Schedule[] | undefined
   readonly holidays?: Readonly<Record<string, Holidays>> | undefined
   readonly rows: readonly Row[]

@@ -47,7 +47,8 @@ export function readPriceTable(): PriceTable {
 /** Rows of the first file stand over those of the next. */
 export function createPriceTable(files: readonly PriceFile[]): PriceTable {
   const rows = new Map<string, Row>()
-  for (const file of [...files].reverse()) for (const row of file.rows) for (const name of row.names) rows.set(keyOf(row.provider, name), row)
+  for (const file of [...files].reverse())
+    for (const row of file.rows) for (const name of row.names) rows.set(keyOf(row.provider, name), row)
   const schedules = files.flatMap((file) => file.schedules ?? [])
   const holidays = Object.assign({}, ...files.map((file) => file.holidays ?? {})) as Readonly<Record<string, Holidays>>
   const plans = new WeakMap<object, Plan | null>()
@@ -73,14 +74,20 @@ export function createPriceTable(files: readonly PriceFile[]): PriceTable {
   }
 
   return {
-    date: files.map(({ date }) => date).sort().at(-1) ?? '',
+    date:
+      files
+        .map(({ date }) => date)
+        .sort()
+        .at(-1) ?? '',
     find(query) {
       for (const model of query.models) {
         const row = rowFor(query.provider, model)
         if (row === undefined) continue
         const period = periodAt(row.periods, query.at)
         const plan = planFor(period, query)
-        const own = schedules.filter((one) => one.provider === row.provider && (one.names === undefined || one.names.some((name) => row.names.includes(name))))
+        const own = schedules.filter(
+          (one) => one.provider === row.provider && (one.names === undefined || one.names.some((name) => row.names.includes(name))),
+        )
         const factor = factorAt(own, holidays, query.at)
         if (plan === undefined || factor === undefined) return undefined
         const place = query.place === undefined ? 1 : (period.factors?.[query.place] ?? 1)
