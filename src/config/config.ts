@@ -109,20 +109,29 @@ export interface Config {
   }
   /** The operator's own prices, in USD per million tokens; the first that fits stands. */
   readonly prices: readonly ModelPrice[]
+  /** A table of prices that stands over the built-in one. */
+  readonly pricesFile?: string | undefined
   /** Token counts by a tokenizer where the provider reports none. */
   readonly estimates: { readonly enabled: boolean }
 }
 
-export interface ModelPrice {
+/** What a line of `prices` may charge for: USD per million tokens, or per thousand requests or searches. */
+export const priceParts = [
+  ...(['input', 'output', 'cacheRead', 'cacheWrite', 'cacheWrite1h', 'inputAudio', 'outputAudio'] as const),
+  ...(['inputImage', 'outputImage', 'reasoning', 'request', 'search'] as const),
+] as const
+
+export interface ModelPrice extends Partial<Readonly<Record<(typeof priceParts)[number], number | undefined>>> {
   /** As in `gen_ai.provider.name`; undefined is every provider. */
-  readonly provider: string | undefined
+  readonly provider?: string | undefined
   /** The model that answered or was asked for; `*` stands for any characters. */
   readonly model: string
-  readonly input: number | undefined
-  readonly output: number | undefined
-  readonly cacheRead: number | undefined
-  readonly cacheWrite: number | undefined
   readonly free: boolean
+  /** Conditions: a tier of service, more input tokens than that, a time from and until, in milliseconds since the epoch. */
+  readonly tier?: 'batch' | 'flex' | 'priority' | 'fast' | undefined
+  readonly above?: number | undefined
+  readonly from?: number | undefined
+  readonly until?: number | undefined
 }
 
 /** Where values come from. Nothing else is looked at, so a result depends on these alone. */
@@ -252,11 +261,11 @@ const noRoute = 'none'
 function priceFaults({ prices }: Draft): { path: KeyPath; message: string }[] {
   return (Array.isArray(prices) ? prices : []).flatMap((price: Partial<ModelPrice> | null, index) => {
     if (typeof price !== 'object' || price === null) return []
-    const amounts = (['input', 'output', 'cacheRead', 'cacheWrite'] as const).filter((part) => price[part] !== undefined)
+    const amounts = priceParts.filter((part) => price[part] !== undefined)
     if (price.free === true && amounts.length > 0) {
       return [{ path: ['prices', index, 'free'], message: `free and ${amounts[0]} contradict each other. Take one away.` }]
     }
-    const says = price.free === true || price.input !== undefined || price.output !== undefined
+    const says = price.free === true || price.input !== undefined || price.output !== undefined || price.request !== undefined
     return says
       ? []
       : [{ path: ['prices', index], message: 'There is no price here. Write input and output in USD per million tokens, or free: true.' }]
@@ -342,11 +351,7 @@ function assemble({ upstream, routes, disconnect, prices, ...rest }: Settings, c
     disconnect: route.disconnect ?? disconnect,
     trace: route.trace ?? trace,
   }))
-  return { ...rest, caller, routes: [...fallback, ...listed], prices: prices.map(pricedOf) }
-}
-
-function pricedOf({ provider, model, input, output, cacheRead, cacheWrite, free }: Settings['prices'][number]): ModelPrice {
-  return { provider, model, input, output, cacheRead, cacheWrite, free }
+  return { ...rest, caller, routes: [...fallback, ...listed], prices }
 }
 
 /** The flag, variable or place in the file of every setting that has one. */

@@ -71,10 +71,12 @@ function flow(value: string | object): string {
 
 function priceLines(prices: readonly ModelPrice[]): Line[] {
   if (prices.length === 0) return [{ key: 'prices', text: 'prices: []' }]
-  const texts = prices.flatMap(({ provider, model, free, ...amounts }) => [
+  const texts = prices.flatMap(({ provider, model, free, tier, from, until, ...amounts }) => [
     `  - model: ${scalar(model)}`,
     ...(provider === undefined ? [] : [`    provider: ${scalar(provider)}`]),
     ...(free ? ['    free: true'] : []),
+    ...(tier === undefined ? [] : [`    tier: ${tier}`]),
+    ...Object.entries({ from, until }).flatMap(([part, ms]) => (ms === undefined ? [] : [`    ${part}: ${new Date(ms).toISOString()}`])),
     ...Object.entries(amounts).flatMap(([part, usd]) => (usd === undefined ? [] : [`    ${part}: ${usd}`])),
   ])
   return ['prices:', ...texts].map((text) => ({ key: '', text }))

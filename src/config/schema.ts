@@ -103,6 +103,7 @@ const providerRule = section({
 })
 
 const amount = (description: string) => v.optional(leaf(values.amount, { type: 'USD' }, description))
+const moment = (description: string) => v.optional(leaf(values.moment, { type: 'date' }, description))
 
 const price = section({
   provider: v.optional(leaf(values.label, { type: 'name' }, 'The provider it holds for, such as openai; every provider otherwise.')),
@@ -111,6 +112,24 @@ const price = section({
   output: amount('USD per million output tokens.'),
   cacheRead: amount('USD per million input tokens read from a cache; as input otherwise.'),
   cacheWrite: amount('USD per million input tokens written to a cache; as input otherwise.'),
+  cacheWrite1h: amount('USD per million input tokens written to a cache for an hour; as cacheWrite otherwise.'),
+  inputAudio: amount('USD per million input tokens of audio; as input otherwise.'),
+  outputAudio: amount('USD per million output tokens of audio; as output otherwise.'),
+  inputImage: amount('USD per million input tokens of images; as input otherwise.'),
+  outputImage: amount('USD per million output tokens of images; as output otherwise.'),
+  reasoning: amount('USD per million reasoning tokens; as output otherwise.'),
+  request: amount('USD per thousand requests, beside the tokens.'),
+  search: amount('USD per thousand searches that the provider makes, beside the tokens.'),
+  tier: v.optional(
+    leaf(
+      values.choice('batch', 'flex', 'priority', 'fast'),
+      { type: 'batch, flex, priority or fast' },
+      'The line holds for this tier of service alone.',
+    ),
+  ),
+  above: v.optional(leaf(values.tokens, { type: 'tokens' }, 'The line holds for answers with more input tokens than this alone.')),
+  from: moment('The line holds from then on.'),
+  until: moment('The line holds until then.'),
   free: v.optional(leaf(values.flag, { type: 'true or false' }, 'It costs nothing, whatever it counts.'), false),
 })
 
@@ -214,6 +233,13 @@ const schema = section({
     {},
   ),
   prices: v.optional(v.array(price), []),
+  pricesFile: v.optional(
+    leaf(
+      values.path,
+      { type: 'file', env: 'TOKENWEIR_PRICES_FILE' },
+      'A table of prices in the form of the built-in one, over which it stands. It is read again when it changes.',
+    ),
+  ),
   estimates: v.optional(
     section({
       enabled: v.optional(

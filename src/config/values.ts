@@ -150,6 +150,18 @@ export const amount: Read<number> = (value) =>
     ? value
     : fail(value, 'is no price', 'Write USD per million tokens as a number, such as 2.5, or free: true.')
 
+/** A moment, in milliseconds since the epoch: a date alone is its midnight in UTC. */
+export const moment: Read<number> = (value) => {
+  const text = value instanceof Date ? value.toISOString() : value
+  const ms = typeof text === 'string' && /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(ms) ? fail(value, 'is no date', 'Write a date such as 2026-11-28, or 2026-11-28T16:00:00Z.') : ms
+}
+
+export const tokens: Read<number> = (value) =>
+  typeof value === 'number' && Number.isInteger(value) && value > 0
+    ? value
+    : fail(value, 'is no number of tokens', 'Write a whole number above 0, such as 200000.')
+
 const modelCharactersMax = 256
 
 /** A model's name, in which `*` stands for any characters. */

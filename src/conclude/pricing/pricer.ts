@@ -59,10 +59,9 @@ export function createPricer({ prices, loadTable = async () => readPriceTable() 
   }
 
   function costOf(exchange: Exchange): Cost | undefined {
-    const { provider, request, response } = exchange
-    const reported = response?.reportedCostUsd
+    const reported = exchange.response?.reportedCostUsd
     if (!exchange.inference || (exchange.usageOutcome === undefined && reported === undefined)) return undefined
-    const custom = findCustom(provider, [response?.model, request?.model])
+    const custom = findCustom(exchange)
     if (custom !== undefined) {
       if (custom.isFree) return { status: 'free', usd: 0, source: 'custom' }
       return priced(custom, billedUsage(exchange), 1, 'custom')
