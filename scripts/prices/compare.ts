@@ -1,7 +1,7 @@
 /** The table against each of its sources: what share of a source's models has a price here, and which prices differ. */
 import { planOf } from '../../src/conclude/pricing/plan.ts'
-import type { Price, PriceFile } from '../../src/conclude/pricing/rows.ts'
 import { createPriceTable } from '../../src/conclude/pricing/table.ts'
+import type { Price, PriceFile } from '../../src/config/price-file.ts'
 import type { Source } from './sources.ts'
 
 /** Those who make the models that they offer. */

@@ -12,7 +12,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { PriceFile, Row } from '../../src/conclude/pricing/rows.ts'
+import type { PriceFile, Row } from '../../src/config/price-file.ts'
 import { compared } from './compare.ts'
 import { merge, type Overrides } from './merge.ts'
 import { readSchedules } from './schedules.ts'

@@ -1,6 +1,6 @@
 /** Several sources → one row for each model. A row ships when two sources agree, or when an override says so; the rest stays unpriced. */
 import { undated } from '../../src/conclude/pricing/names.ts'
-import type { Period, Price, Prices, Row, Tier } from '../../src/conclude/pricing/rows.ts'
+import type { Period, Price, Prices, Row, Tier } from '../../src/config/price-file.ts'
 import type { Entry, Source, SourceName } from './sources.ts'
 
 /** Whose word alone is enough for a provider, where no other source speaks, the first of them first. */

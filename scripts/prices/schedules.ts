@@ -1,7 +1,7 @@
 /** Peak and off-peak hours, and the holidays on which they do not hold, from model-prices. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Holidays, PriceFile, Schedule } from '../../src/conclude/pricing/rows.ts'
+import type { Holidays, PriceFile, Schedule } from '../../src/config/price-file.ts'
 
 interface TheirSchedule {
   readonly provider: string

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Period, Price, Prices, Tier } from '../../src/conclude/pricing/rows.ts'
+import type { Period, Price, Prices, Tier } from '../../src/config/price-file.ts'
 
 export type SourceName = 'genai-prices' | 'model-prices' | 'litellm'
 

@@ -19,6 +19,7 @@ import {
   refuse,
 } from './commands/context.ts'
 import { demoCommand } from './commands/demo.ts'
+import { pricesCommand } from './commands/prices.ts'
 import { reconcileCommand } from './commands/reconcile.ts'
 import { replayCommand } from './commands/replay.ts'
 import { reportCommand } from './commands/report.ts'
@@ -32,6 +33,7 @@ const commands: readonly ((context: CommandContext) => void)[] = [
   checkCommand,
   completionCommand,
   demoCommand,
+  pricesCommand,
   reconcileCommand,
   replayCommand,
   reportCommand,

@@ -5,6 +5,7 @@
 
 import { type CallerSource, readKeyFiles } from './caller.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
+import { parsePriceFile } from './price-file.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
 import { nearest } from './values.ts'
 
@@ -183,7 +184,21 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
     return { key: dotted(path), where: whereOf(path), message }
   })
   if (keys.errors.length > 0) return { errors: keys.errors }
+  const fault = priceFileFault(settled.pricesFile, readFile)
+  if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
   return { config: assemble(settled, keys.sources), origins: originsOf(given, file) }
+}
+
+/** Why the table of prices cannot be used; the recorder reads it itself, and again when it changes. */
+function priceFileFault(path: string | undefined, readFile: (path: string) => string): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    parsePriceFile(readFile(path))
+    return undefined
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return `The table of prices ${JSON.stringify(path)} cannot be used: ${code ?? message}. docs/costs.md has its form.`
+  }
 }
 
 const noUpstream: ConfigError = {

@@ -7,6 +7,7 @@ import { adminRoutes } from '../admin/routes.ts'
 import { isLoopback, startAdmin } from '../admin/server.ts'
 import { createEstimator } from '../conclude/estimates/estimator.ts'
 import { createPricer } from '../conclude/pricing/pricer.ts'
+import { loadPriceTable } from '../conclude/pricing/table.ts'
 import type { Config } from '../config/config.ts'
 import { bucketOf } from '../ledger/queries/quantiles.ts'
 import { listedColumns } from '../ledger/queries/queries.ts'
@@ -28,6 +29,7 @@ import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
 import { type RecorderData, revivedConfig } from './data.ts'
 import { loadExport, planExport } from './export.ts'
 import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
+import { watchPrices } from './prices.ts'
 import { recordReadings } from './readings.ts'
 import { createUnpacker } from './unpack.ts'
 import { fromWire } from './wire.ts'
@@ -53,13 +55,13 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const log = createLogSink({ meter, onMark: (rowid) => store.remember('log_mark', rowid) })
   store.onCommit(log.letOut)
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
-  const pricer = createPricer({ prices: config.prices })
+  const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
   // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
-  const [admin, exported] = await Promise.all([
+  const [admin, exported, priceWatch] = await Promise.all([
     openAdmin(config, { cells, store, meter, live, exports: plan.traces.length + plan.metrics.length + plan.logs.length > 0 }),
     loadExport({ plan, meter, store, generation: config.semconv, version, report }),
-    pricer.load().catch(reported('Nothing is priced by the public table: it could not be loaded')),
+    watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
     estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
   ]).catch((error) => {
     store.close()
@@ -88,6 +90,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
       for (const line of lines?.[0] ?? [`The recorder gave up after ${deadlineMs} ms: what was not exported stays in the spool.`])
         report(line)
       counting.stop()
+      priceWatch.stop()
       store.close()
       await admin.close()
     },

@@ -215,6 +215,7 @@ export const metrics = {
     'gen_ai.provider.name',
     'price_status',
   ),
+  'tokenweir.prices.age': gauge('s', 'How long ago the newest table of prices was made.'),
   'tokenweir.streams.completed': counter(
     '{stream}',
     'Streamed answers that came whole and without an error, with a status of 2xx, to requests whose answers carry usage; WebSockets with a response.',

@@ -445,6 +445,7 @@ describe('the table of settings', () => {
       ['semconv', undefined, 'TOKENWEIR_SEMCONV', '1.41'],
       ['trace', undefined, 'TOKENWEIR_TRACE', 'child'],
       ['caller', undefined, 'TOKENWEIR_CALLER', 'api-key'],
+      ['pricesFile', undefined, 'TOKENWEIR_PRICES_FILE', undefined],
       ['adminToken', undefined, 'TOKENWEIR_ADMIN_TOKEN', undefined],
       ['traceUrl', undefined, 'TOKENWEIR_TRACE_URL', undefined],
     ])

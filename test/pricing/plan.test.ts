@@ -2,7 +2,7 @@
 import { calcPrice, type ModelPrice } from '@pydantic/genai-prices'
 import { describe, expect, it } from 'vitest'
 import { costBy, type Plan, planOf } from '../../src/conclude/pricing/plan.ts'
-import type { Prices } from '../../src/conclude/pricing/rows.ts'
+import type { Prices } from '../../src/config/price-file.ts'
 import type { Usage } from '../../src/lib/exchange.ts'
 import { everyPrice, tokenKinds } from './library.ts'
 

@@ -120,7 +120,9 @@ describe('the table of public prices', () => {
       prices: [],
       loadTable: async () => ({
         date: '2026-11-28',
+        rows: () => [],
         rowsOf: () => [],
+        sources: () => [],
         find() {
           throw new Error('broken')
         },

@@ -89,8 +89,9 @@ function bytesOf(file: string): Buffer {
 
 async function readThrough(recording: Recording, config: Config, outcome: Outcome): Promise<Replayed> {
   const { createPricer } = await import('../../conclude/pricing/pricer.ts')
+  const { loadPriceTable } = await import('../../conclude/pricing/table.ts')
   const { replay } = await import('../replay/replay.ts')
-  const pricer = createPricer({ prices: config.prices })
+  const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
   await pricer.load()
   return replay(recording, { config, pricer, outcome, at: Date.now() })
 }

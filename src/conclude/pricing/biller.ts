@@ -1,6 +1,7 @@
 /** Whose bill it is, and what is on it: which list of prices an exchange is looked up in, under which names, in which tier and place. */
+
+import type { Tier } from '../../config/price-file.ts'
 import type { Exchange } from '../../lib/exchange.ts'
-import type { Tier } from './rows.ts'
 import type { Query } from './table.ts'
 
 /** Endpoints that bill by a list of their own, in another currency or for other models, than the provider that runs them. `undefined`: no list is known. */

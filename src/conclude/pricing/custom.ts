@@ -20,6 +20,11 @@ function holds({ provider, tier, above, from, until }: ModelPrice, pattern: RegE
   return [response?.model, request?.model].some((model) => model !== undefined && pattern.test(model))
 }
 
+/** Whether a line names the model, whatever its other conditions. */
+export function matchesModel(line: ModelPrice, model: string): boolean {
+  return patternOf(line.model).test(model)
+}
+
 function patternOf(model: string): RegExp {
   const parts = model.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${parts.join('.*')}$`, 'is')

@@ -3,8 +3,9 @@
  * are those of genai-prices (https://github.com/pydantic/genai-prices, `prices/units.yml`); its own calculation takes 10 to 60 µs, because it
  * looks the model up and takes the units apart anew each time. A test holds the two together.
  */
+
+import type { Price, Prices } from '../../config/price-file.ts'
 import type { Usage } from '../../lib/exchange.ts'
-import type { Price, Prices } from './rows.ts'
 
 interface Kind {
   readonly name: string

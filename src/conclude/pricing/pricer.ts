@@ -7,18 +7,23 @@ import type { Cost, Exchange, Usage } from '../../lib/exchange.ts'
 import { queryOf } from './biller.ts'
 import { createCustomPrices } from './custom.ts'
 import { costBy, lacksPrice, type Plan } from './plan.ts'
-import { type Found, type PriceTable, type Query, readPriceTable } from './table.ts'
+import { type Found, loadPriceTable, type PriceTable, type Query } from './table.ts'
 
 export interface Pricer {
-  /** Loads the table. Until then, and when it rejects, only custom and reported costs are known. */
+  /**
+   * Loads the tables. Until then, and when it rejects, only custom and reported costs are known. Called again, it reads the operator's table again; where
+   * that cannot be used any more, it rejects with the reason and keeps the one before.
+   */
   load(): Promise<void>
+  /** YYYY-MM-DD: the day of the newest table; undefined until one is loaded. */
+  date(): string | undefined
   /** Undefined where no cost is due: no inference, refused, an answer that never carries usage. Never throws. */
   costOf(exchange: Exchange): Cost | undefined
 }
 
 export interface PricerOptions {
   readonly prices: readonly ModelPrice[]
-  readonly loadTable?: () => Promise<PriceTable>
+  readonly loadTable?: (() => Promise<PriceTable>) | undefined
 }
 
 const unpriced: Cost = { status: 'unpriced' }
@@ -32,7 +37,7 @@ interface Remembered {
   readonly minute: number | undefined
 }
 
-export function createPricer({ prices, loadTable = async () => readPriceTable() }: PricerOptions): Pricer {
+export function createPricer({ prices, loadTable = () => loadPriceTable() }: PricerOptions): Pricer {
   const findCustom = createCustomPrices(prices)
   const remembered = new Map<string, Remembered>()
   let table: PriceTable | undefined
@@ -75,6 +80,7 @@ export function createPricer({ prices, loadTable = async () => readPriceTable() 
       table = await loadTable()
       remembered.clear()
     },
+    date: () => table?.date,
     costOf(exchange) {
       try {
         return costOf(exchange)

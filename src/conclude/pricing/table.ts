@@ -4,9 +4,9 @@
  * `npm run prices`; nothing is fetched at run time.
  */
 import { readFileSync } from 'node:fs'
+import type { Holidays, Period, PriceFile, Row, Schedule, Tier } from '../../config/price-file.ts'
 import { spellingsOf, undated } from './names.ts'
 import { type Plan, planOf } from './plan.ts'
-import type { Holidays, Period, PriceFile, Row, Schedule, Tier } from './rows.ts'
 
 export interface Query {
   readonly provider: string
@@ -36,12 +36,21 @@ export interface PriceTable {
   readonly date: string
   /** Undefined where the table has no price that is certain. */
   find(query: Query): Found | undefined
-  /** Every row that has the name, of any provider. */
+  rows(): readonly Row[]
+  /** Rows of every provider that has the name. */
   rowsOf(model: string): readonly Row[]
+  sources(): readonly { readonly name: string; readonly version: string; readonly licence: string; readonly date: string }[]
 }
 
-export function readPriceTable(): PriceTable {
-  return createPriceTable([JSON.parse(readFileSync(new URL('./prices.json', import.meta.url), 'utf8')) as PriceFile])
+export function builtInPrices(): PriceFile {
+  return JSON.parse(readFileSync(new URL('./prices.json', import.meta.url), 'utf8')) as PriceFile
+}
+
+/** The built-in table, under the operator's where there is one. Rejects with the reason when that cannot be used. */
+export async function loadPriceTable(file?: string): Promise<PriceTable> {
+  if (file === undefined) return createPriceTable([builtInPrices()])
+  const { parsePriceFile } = await import('../../config/price-file.ts')
+  return createPriceTable([parsePriceFile(readFileSync(file, 'utf8')), builtInPrices()])
 }
 
 /** Rows of the first file stand over those of the next. */
@@ -95,10 +104,12 @@ export function createPriceTable(files: readonly PriceFile[]): PriceTable {
       }
       return undefined
     },
+    rows: () => [...new Set(rows.values())],
     rowsOf(model) {
-      const name = model.toLowerCase()
-      return [...new Set(rows.values())].filter(({ names }) => names.includes(name) || names.includes(undated(name)))
+      const providers = new Set([...rows.values()].map(({ provider }) => provider))
+      return [...providers].flatMap((provider) => rowFor(provider, model) ?? [])
     },
+    sources: () => files.flatMap((file) => Object.entries(file.sources).map(([name, source]) => ({ name, ...source }))),
   }
 }
 

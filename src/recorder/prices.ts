@@ -1,0 +1,60 @@
+/** The tables of prices while they are in use: how old they are, and the operator's own read again when its file changes. */
+import { statSync } from 'node:fs'
+import type { Pricer } from '../conclude/pricing/pricer.ts'
+import type { Meter } from '../telemetry/meter.ts'
+
+/** Prices change every few weeks. */
+const oldDays = 45
+const dayMs = 86_400_000
+const lookMs = 10_000
+
+export interface PriceWatch {
+  readonly pricer: Pick<Pricer, 'load' | 'date'>
+  /** The operator's table. */
+  readonly file: string | undefined
+  readonly meter: Meter
+  /** A line for stderr. */
+  readonly report: (line: string) => void
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** Loads the tables and watches them. Resolves also where they cannot be loaded, which it says; `stop` ends the watch. */
+export async function watchPrices({ pricer, file, meter, report, now }: PriceWatch): Promise<{ stop(): void }> {
+  const age = meter.reading('tokenweir.prices.age', {})
+  const ageMs = () => Math.max(0, now() - Date.parse(pricer.date() ?? ''))
+  meter.beforeCollect(() => {
+    if (pricer.date() !== undefined) age.set(Math.floor(ageMs() / 1000))
+  })
+  await pricer.load().catch((error) => report(`Nothing is priced by the table of prices: it could not be loaded (${reasonOf(error)}).`))
+  const days = Math.floor(ageMs() / dayMs)
+  if (days > oldDays) {
+    report(`The table of prices is ${days} days old: costs may be wrong. Install a newer tokenweir, or name a newer table with pricesFile.`)
+  }
+  if (file === undefined) return { stop() {} }
+  let seen = changeOf(file)
+  const timer = setInterval(() => {
+    const found = changeOf(file)
+    if (found === seen) return
+    seen = found
+    pricer.load().then(
+      () => report(`The table of prices ${file} was read again.`),
+      (error) => report(`The table of prices ${file} cannot be used (${reasonOf(error)}). The one before stays in effect.`),
+    )
+  }, lookMs).unref()
+  return { stop: () => clearInterval(timer) }
+}
+
+/** Differs when the file does; undefined while there is none. */
+function changeOf(file: string): string | undefined {
+  try {
+    const { mtimeMs, size, ino } = statSync(file)
+    return `${mtimeMs} ${size} ${ino}`
+  } catch {
+    return undefined
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
