@@ -1,6 +1,7 @@
 /** Several sources → one row for each model. A row ships when two sources agree, or when an override says so; the rest stays unpriced. */
 import { undated } from '../../src/conclude/pricing/names.ts'
 import type { Period, Price, Prices, Row, Tier } from '../../src/config/price-file.ts'
+import { type Reseller, resold } from './resellers.ts'
 import type { Entry, Source, SourceName } from './sources.ts'
 
 /** Whose word alone is enough for a provider, where no other source speaks, the first of them first. */
@@ -22,6 +23,7 @@ export interface Preference {
 export interface Overrides {
   readonly trust: readonly Trust[]
   readonly prefer: readonly Preference[]
+  readonly resellers: readonly Reseller[]
   /** Rows of ours: they stand over every source. `sources` are addresses of the provider's pages. */
   readonly rows: readonly Row[]
   /** Names that no row may have. */
@@ -42,7 +44,7 @@ interface Said {
 /** Whose kinds and history come first where several agree. */
 const order: readonly SourceName[] = ['model-prices', 'genai-prices', 'litellm']
 
-export function merge(sources: readonly Source[], { trust, prefer, rows: ours, never }: Overrides): Merged {
+export function merge(sources: readonly Source[], { trust, prefer, resellers, rows: ours, never }: Overrides): Merged {
   const all = new Map<string, Said[]>()
   for (const { name: source, entries } of sources) {
     for (const entry of entries) for (const name of entry.names) put(all, `${entry.provider}\n${name}`, { source, entry })
@@ -73,8 +75,12 @@ export function merge(sources: readonly Source[], { trust, prefer, rows: ours, n
     names: [...new Set(names)].sort(),
     periods: row.periods.map(withoutFreeOutput),
   }))
-  rows.sort((a, b) => compare(a.provider, b.provider) || compare(a.names[0] ?? '', b.names[0] ?? ''))
-  return { rows, left: left.sort() }
+  const unwanted = new Set(never.map(({ provider, name }) => `${provider}\n${name}`))
+  const whole = resold(rows, resellers)
+    .map((row) => ({ ...row, names: row.names.filter((name) => !unwanted.has(`${row.provider}\n${name}`)) }))
+    .filter(({ names }) => names.length > 0)
+  whole.sort((a, b) => compare(a.provider, b.provider) || compare(a.names[0] ?? '', b.names[0] ?? ''))
+  return { rows: whole, left: left.sort() }
 }
 
 /** Embeddings have no output, and so no count of it: an output that costs nothing is not charged for. */

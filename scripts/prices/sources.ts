@@ -98,6 +98,8 @@ function genaiEntry(provider: string, { id, match, prices, price_variants: varia
     (variants ?? []).flatMap(({ when, prices: of }) => tierNamed(when).map((tier) => [tier, genaiKinds(of)])),
   )
   if (Object.keys(tiers).length > 0) periods[periods.length - 1] = { ...last, tiers }
+  // Google's list has Anthropic's models for Vertex AI.
+  if (provider === 'gcp.gemini' && id.startsWith('claude')) return []
   return [{ provider, names: [...new Set([id, ...exactNames(match)].map((name) => name.toLowerCase()))], periods }]
 }
 

@@ -1,7 +1,7 @@
 /** Whose bill it is, and what is on it: which list of prices an exchange is looked up in, under which names, in which tier and place. */
 
 import type { Tier } from '../../config/price-file.ts'
-import type { Exchange } from '../../lib/exchange.ts'
+import type { Exchange, Usage } from '../../lib/exchange.ts'
 import type { Query } from './table.ts'
 
 /** Endpoints that bill by a list of their own, in another currency or for other models, than the provider that runs them. `undefined`: no list is known. */
@@ -14,6 +14,11 @@ const listsByHost: readonly (readonly [host: RegExp, list: string | undefined])[
   [/(^|\.)minimaxi\.com$/, undefined],
   [/(^|\.)volces\.com$/, undefined],
 ]
+
+/** OpenRouter's variants of this name cost nothing: https://openrouter.ai/docs/guides/routing/model-variants/free */
+export function isFreeVariant(exchange: Exchange): boolean {
+  return listOf(exchange) === 'openrouter' && (exchange.response?.model ?? exchange.request?.model)?.endsWith(':free') === true
+}
 
 /** Undefined where nobody's list is certain to be the one that is billed. */
 export function queryOf(exchange: Exchange): Query | undefined {
@@ -29,6 +34,18 @@ export function queryOf(exchange: Exchange): Query | undefined {
     place: placeOf(list, exchange),
     searchContext: request?.searchContext,
   }
+}
+
+/**
+ * The counts that are billed. Where an answer was made in several goes (Anthropic's compaction), all of them are. Vercel's gateway counts reasoning beside
+ * the output where the provider does.
+ */
+export function billedUsage({ response }: Exchange): Usage | undefined {
+  const usage = response?.usageOfIterations ?? response?.usage
+  if (usage === undefined) return undefined
+  const { inputTokens, outputTokens, reasoningTokens, totalTokens } = usage
+  const isBeside = outputTokens !== undefined && (reasoningTokens ?? 0) > outputTokens && totalTokens === (inputTokens ?? 0) + outputTokens
+  return isBeside ? { ...usage, outputTokens: outputTokens + (reasoningTokens ?? 0) } : usage
 }
 
 /** A reseller's own list, never that of the provider that it called. Azure serves OpenAI's models by its own list. */

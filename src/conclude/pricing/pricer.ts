@@ -4,7 +4,7 @@
  */
 import type { ModelPrice } from '../../config/config.ts'
 import type { Cost, Exchange, Usage } from '../../lib/exchange.ts'
-import { queryOf } from './biller.ts'
+import { billedUsage, isFreeVariant, queryOf } from './biller.ts'
 import { createCustomPrices } from './custom.ts'
 import { costBy, lacksPrice, type Plan } from './plan.ts'
 import { type Found, loadPriceTable, type PriceTable, type Query } from './table.ts'
@@ -54,6 +54,7 @@ export function createPricer({ prices, loadTable = () => loadPriceTable() }: Pri
   }
 
   function byTable(exchange: Exchange): Cost {
+    if (isFreeVariant(exchange)) return { status: 'free', usd: 0, source: 'table' }
     const query = queryOf(exchange)
     const found = query === undefined ? undefined : find(query)
     if (found === undefined) return unpriced
@@ -89,11 +90,6 @@ export function createPricer({ prices, loadTable = () => loadPriceTable() }: Pri
       }
     },
   }
-}
-
-/** Where an answer was made in several goes (Anthropic's compaction), all of them are billed. */
-function billedUsage({ response }: Exchange): Usage | undefined {
-  return response?.usageOfIterations ?? response?.usage
 }
 
 function priced(plan: Plan, usage: Usage | undefined, factor: number, source: 'custom' | 'table'): Cost {
