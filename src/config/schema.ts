@@ -234,11 +234,7 @@ const schema = section({
   ),
   prices: v.optional(v.array(price), []),
   pricesFile: v.optional(
-    leaf(
-      values.path,
-      { type: 'file', env: 'TOKENWEIR_PRICES_FILE' },
-      'A table of prices in the form of the built-in one, over which it stands. It is read again when it changes.',
-    ),
+    leaf(values.path, { type: 'file', env: 'TOKENWEIR_PRICES_FILE' }, 'A table of prices that stands over the built-in one.'),
   ),
   estimates: v.optional(
     section({
