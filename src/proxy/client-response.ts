@@ -5,9 +5,9 @@
  */
 import type { ServerResponse } from 'node:http'
 import { chunkSize, joinedBytesMax, lastChunk } from './chunked.ts'
-import type { AnswerFilter } from './edit.ts'
+import type { ResponseFilter } from './edit.ts'
 
-export interface AnswerOwner {
+export interface ClientResponseOwner {
   /** These bytes have been handed to the client's socket. */
   written(bytes: Buffer, receivedAt: number): void
   /** The client's socket takes no more for now; `drained` follows. */
@@ -15,10 +15,10 @@ export interface AnswerOwner {
   drained(): void
 }
 
-export class Answer {
+export class ClientResponse {
   readonly #response: ServerResponse
-  readonly #owner: AnswerOwner
-  #filter: AnswerFilter | undefined
+  readonly #owner: ClientResponseOwner
+  #filter: ResponseFilter | undefined
   #isChunked = false
   /** Of the read that is under way. */
   #first: Buffer | undefined
@@ -26,13 +26,13 @@ export class Answer {
   #receivedAt = 0
   #scheduled = false
 
-  constructor(response: ServerResponse, owner: AnswerOwner) {
+  constructor(response: ServerResponse, owner: ClientResponseOwner) {
     this.#response = response
     this.#owner = owner
   }
 
   /** The head travels with the first bytes of the body where they came in the same read, and at once where they did not. */
-  head(status: number, statusText: string, headers: string[], filter: AnswerFilter | undefined): void {
+  head(status: number, statusText: string, headers: string[], filter: ResponseFilter | undefined): void {
     this.#filter = filter
     this.#response.writeHead(status, statusText, headers)
     this.#isChunked = this.#response.chunkedEncoding
@@ -131,6 +131,6 @@ export class Answer {
   }
 }
 
-function passOn(answer: Answer): void {
-  answer.tick()
+function passOn(response: ClientResponse): void {
+  response.tick()
 }

@@ -1,6 +1,6 @@
 /** The one kind of change that may be made to an exchange: a request that asks for more, and an answer from which that is taken out again. */
 
-export interface AnswerFilter {
+export interface ResponseFilter {
   /** The bytes that may go on to the client now. */
   push(chunk: Buffer): readonly Buffer[]
   /** What was still held back. */
@@ -15,7 +15,7 @@ export interface Edit {
   /** The status of the answer to the client's own bytes, after `again`. */
   judgedAgain(status: number): void
   /** For the answer's body, by its head (flat list, as received); `undefined` when it crosses untouched. */
-  filter(rawHeaders: readonly string[]): AnswerFilter | undefined
+  filter(rawHeaders: readonly string[]): ResponseFilter | undefined
 }
 
 export interface RequestHead {

@@ -8,8 +8,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Opening, Outcome } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
 import { type Body, readBody } from './body.ts'
-import type { Call, CallHandler } from './client/call.ts'
-import { Answer, type AnswerOwner } from './client-response.ts'
+import type { Call, CallHandler } from './call.ts'
+import { ClientResponse, type ClientResponseOwner } from './client-response.ts'
 import type { Edit, Editor, RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
@@ -35,11 +35,11 @@ export interface ForwardOptions extends OpeningOptions {
 }
 
 /** The upstream's client calls this object for the one side, node:http's events for the other. Whoever is first to end it, ends it once. */
-export class Forwarding implements CallHandler, AnswerOwner, Member {
+export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   place = 0
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #answer: Answer
+  readonly #answer: ClientResponse
   readonly #opening: Opening
   readonly #options: ForwardOptions
   readonly #onSettled: () => void
@@ -66,7 +66,7 @@ export class Forwarding implements CallHandler, AnswerOwner, Member {
   constructor(request: IncomingMessage, response: ServerResponse, opening: Opening, options: ForwardOptions, onSettled: () => void) {
     this.#request = request
     this.#response = response
-    this.#answer = new Answer(response, this)
+    this.#answer = new ClientResponse(response, this)
     this.#opening = opening
     this.#options = options
     this.#onSettled = onSettled

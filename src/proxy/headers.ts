@@ -60,8 +60,6 @@ export interface RequestRewrite {
   /** `Host` as the client sent it. */
   readonly clientHost: string | undefined
   readonly clientScheme: 'http' | 'https'
-  /** The connection is to be upgraded: `Upgrade` crosses, and `Connection` as far as it names it. */
-  readonly upgrade?: boolean
   /** The body is not the client's own: its length is another, and its answer must come uncompressed, or nothing can be taken out of it. */
   readonly edited: boolean
 }
@@ -90,7 +88,6 @@ export function requestHeaders(rawHeaders: readonly string[], rewrite: RequestRe
     const name = rawHeaders[i] as string
     const value = rawHeaders[i + 1] as string
     const lower = name.toLowerCase()
-    if (rewrite.upgrade && putUpgrade(out, name, lower, value)) continue
     if (hopByHop.has(lower) || named?.has(lower)) continue
     switch (lower) {
       case 'host':

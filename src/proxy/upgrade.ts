@@ -4,10 +4,12 @@
  *
  * Order of calls on an `Observer`: requestEnd? responseStart? then (requestData | responseData)* end.
  */
-import { type ClientRequest, type IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Opening, Outcome, Side } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
+import type { Call, CallHandler } from './call.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { type ForwardOptions, rewriteOf } from './forward.ts'
 import { GuardedObserver } from './guarded-observer.ts'
@@ -21,6 +23,7 @@ const cutFlushMsMax = 30_000
 const halfOpenSilenceMsMax = 60_000
 /** Bytes a client may send before the upstream has agreed; then it has to wait. */
 const earlyBytesMax = 64 * 1024
+const nothing = Buffer.alloc(0)
 
 /**
  * Whether a request asks for another protocol on its connection, and may be given it. HTTP/2 in plain text is not offered (RFC 9113 §3.1
@@ -32,7 +35,7 @@ export function isUpgrade(request: IncomingMessage): boolean {
   return request.httpVersionMinor > 0 && !hasBody && protocols.some((protocol) => protocol !== '' && !protocol.startsWith('h2c'))
 }
 
-export class Upgrading implements Member {
+export class Upgrading implements CallHandler, Member {
   place = 0
   readonly #request: IncomingMessage
   readonly #client: Socket
@@ -41,7 +44,9 @@ export class Upgrading implements Member {
   readonly #options: ForwardOptions
   readonly #onSettled: () => void
   readonly #observer: GuardedObserver
-  #sent: ClientRequest | undefined
+  #call: Call | undefined
+  /** Nothing more will come from the upstream as a response. */
+  #upstreamDone = false
   #upstream: Socket | undefined
   /** What the client has sent ahead of the upstream's answer. */
   #early: Buffer[] = []
@@ -80,22 +85,26 @@ export class Upgrading implements Member {
   begin(destination: Destination, path: string): void {
     const request = this.#request
     const rewrite = rewriteOf(request, this.#opening, destination, false)
-    const headers = requestHeaders(request.rawHeaders, { ...rewrite, upgrade: true })
+    const headers = requestHeaders(request.rawHeaders, rewrite)
     const { method } = this.#opening
+    const upgrade = request.headers.upgrade ?? ''
     try {
-      this.#sent = this.#options.upstreamOf(destination.origin).open({ method, path, headers, host: rewrite.host })
+      this.#call = this.#options
+        .upstreamOf(destination.origin)
+        .dispatch({ method, path, headers, host: rewrite.host, body: null, upgrade }, this)
     } catch {
       this.refuse(400, 'bad_target', 'The request target must be a path.')
-      return
     }
-    this.#sent.on('error', (error) => this.#onFailed(error))
-    this.#sent.on('finish', () => this.#observer.tell((observer) => observer.requestEnd()))
-    this.#sent.on('information', ({ statusCode, rawHeaders }) => {
-      this.#response.writeInformation(statusCode, responseHeaders(rawHeaders))
-    })
-    this.#sent.on('response', (answer) => this.#onRefused(answer))
-    this.#sent.on('upgrade', (answer, socket, head) => this.#onUpgraded(answer, socket as Socket, head))
-    this.#sent.end()
+  }
+
+  bodySent(): void {}
+
+  requestSent(): void {
+    this.#observer.tell((observer) => observer.requestEnd())
+  }
+
+  interim(status: number, rawHeaders: string[]): void {
+    this.#response.writeInformation(status, responseHeaders(rawHeaders))
   }
 
   /** Grace is over: the connection ends here. */
@@ -121,7 +130,8 @@ export class Upgrading implements Member {
     this.#client.destroy()
   }
 
-  #onFailed(error: Error): void {
+  failed(error: Error): void {
+    this.#upstreamDone = true
     if (this.#settled) return
     if (this.#status !== undefined) {
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
@@ -134,33 +144,33 @@ export class Upgrading implements Member {
   }
 
   /** The upstream answers instead of upgrading: any status, with its body. */
-  #onRefused(answer: IncomingMessage): void {
+  head(status: number, statusText: string, rawHeaders: string[]): void {
     if (this.#settled) return
     const receivedAt = this.#options.clock.now()
-    const status = answer.statusCode ?? 502
-    const { rawHeaders } = answer
     this.#status = status
-    this.#response.writeHead(status, answer.statusMessage ?? '', responseHeaders(rawHeaders))
+    this.#response.writeHead(status, statusText, responseHeaders(rawHeaders))
     this.#response.flushHeaders()
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
-    answer.on('data', (chunk: Buffer) => this.#onRefusedData(answer, chunk))
-    answer.on('end', () => {
-      this.#response.once('finish', () => this.#settle({ kind: 'answered' }))
-      this.#response.end()
-    })
-    answer.on('error', (error) => this.#onFailed(error))
   }
 
-  #onRefusedData(answer: IncomingMessage, chunk: Buffer): void {
+  data(chunk: Buffer): void {
     const receivedAt = this.#options.clock.now()
     if (!this.#response.write(chunk)) {
-      answer.pause()
-      this.#client.once('drain', () => answer.resume())
+      this.#call?.pause()
+      this.#client.once('drain', () => this.#call?.resume())
     }
     this.#observer.tell((observer) => observer.responseData(chunk, receivedAt))
   }
 
-  #onUpgraded(answer: IncomingMessage, upstream: Socket, head: Buffer): void {
+  end(): void {
+    this.#upstreamDone = true
+    this.#response.once('finish', () => this.#settle({ kind: 'answered' }))
+    this.#response.end()
+  }
+
+  upgraded(rawHeaders: string[], duplex: Duplex): void {
+    const upstream = duplex as Socket
+    this.#upstreamDone = true
     upstream.on('error', () => undefined) // `close` follows
     if (this.#settled) {
       upstream.destroy()
@@ -168,21 +178,20 @@ export class Upgrading implements Member {
     }
     const receivedAt = this.#options.clock.now()
     const client = this.#client
-    const { rawHeaders } = answer
     this.#upstream = upstream
     this.#status = 101
     this.#response.detachSocket(client)
-    client.write(headText(answer), 'latin1')
+    client.write(headText(rawHeaders), 'latin1')
     this.#observer.tell((observer) => observer.responseStart({ status: 101, rawHeaders }, receivedAt))
     client.off('data', this.#onEarly).off('end', this.#onEarlyEnd)
     upstream.on('close', () => this.#onClosed('upstream'))
-    this.#pump('upstream', upstream, client, (observer, chunk, at) => observer.responseData(chunk, at), head)
+    this.#pump('upstream', upstream, client, (observer, chunk, at) => observer.responseData(chunk, at))
     this.#pump('client', client, upstream, (observer, chunk) => observer.requestData(chunk), Buffer.concat(this.#early))
     this.#early = []
   }
 
   /** One direction, until its side ends it; the other goes on. */
-  #pump(side: Side, from: Socket, to: Socket, tell: (observer: Observer, chunk: Buffer, at: number) => void, first: Buffer): void {
+  #pump(side: Side, from: Socket, to: Socket, tell: (observer: Observer, chunk: Buffer, at: number) => void, first = nothing): void {
     const onData = (chunk: Buffer) => {
       const receivedAt = this.#options.clock.now()
       if (!to.write(chunk)) from.pause()
@@ -207,7 +216,7 @@ export class Upgrading implements Member {
     // A side that has received everything up to the other's end may close as it likes.
     if (this.#ended[other] && (this.#ended[side] || socket?.writableFinished)) this.#settle({ kind: 'answered', endedBy: this.#endedBy })
     else this.#settle({ kind: side === 'client' ? 'client-aborted' : 'upstream-aborted' })
-    if (this.#upstream === undefined) this.#sent?.destroy()
+    if (this.#upstream === undefined) this.#call?.abort()
     else cutSocket(side === 'client' ? this.#upstream : this.#client)
   }
 
@@ -220,7 +229,7 @@ export class Upgrading implements Member {
 
   #drop(): void {
     this.#upstream?.destroy()
-    this.#sent?.destroy()
+    if (!this.#upstreamDone) this.#call?.abort()
   }
 
   #settle(outcome: Outcome): void {
@@ -238,9 +247,10 @@ function cutSocket(socket: Socket): void {
   socket.destroySoon()
 }
 
-function headText(answer: IncomingMessage): string {
-  const fields = upgradeHeaders(answer.rawHeaders)
-  let text = `HTTP/1.1 101 ${answer.statusMessage}\r\n`
+/** undici does not tell the reason phrase of a 101. */
+function headText(rawHeaders: readonly string[]): string {
+  const fields = upgradeHeaders(rawHeaders)
+  let text = 'HTTP/1.1 101 Switching Protocols\r\n'
   for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
   return `${text}\r\n`
 }

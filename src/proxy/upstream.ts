@@ -1,19 +1,17 @@
 /**
- * Connections to one upstream origin. Free ones wait on a stack, and the last one used is the first to be used again; there is no limit to
- * those in use, as there is none to the clients.
+ * Connections to one upstream origin, each an undici `Client`. Free ones wait on a stack, and the last one used is the first to be used again (a pool
+ * that looks through all of them at each request was the largest cost with thousands of open streams); there is no limit to those in use, as there is
+ * none to the clients.
  *
- * A free connection is taken at the end of the event loop's turn, when everything that had arrived on it has been read: one that the upstream
- * has closed, or on which it has sent what nobody asked for, is not used. What remains is a close that is under way while the request is
- * written. The request is then sent once more, on a fresh connection, if the system took nothing of it, or if its method is idempotent and its
- * body is still there (RFC 9110 §9.2.2). Any other may have reached the upstream, and fails: a POST is never sent twice.
+ * A free connection on which the upstream has sent an end, or bytes that nobody asked for, is not used. What remains is a close that is under way while
+ * the request is written. The request is then sent once more, on a fresh connection, if its method is idempotent and its body is still there (RFC 9110
+ * §9.2.2). Any other may have reached the upstream, and fails: a POST is never sent twice.
  */
-import type { ClientRequest } from 'node:http'
-import { createRoster } from '../lib/indexed-set.ts'
-import { Call, type CallHandler, type CallRequest, type UpstreamRequest } from './client/call.ts'
-import { createConnector } from './client/connect.ts'
-import { Connection, type ConnectionOwner } from './client/connection.ts'
-import { UpstreamFault } from './client/fault.ts'
-import { openRequest } from './client/open.ts'
+import { isIP, type Socket } from 'node:net'
+import { buildConnector, Client, type Dispatcher, errors, Pool } from 'undici'
+import { Call, type CallHandler, type CallOwner, type CallRequest } from './call.ts'
+import { readsOverContinue } from './continue.ts'
+import { UpstreamFault } from './fault.ts'
 
 export interface UpstreamOptions {
   /** Milliseconds; 0 means without limit. */
@@ -22,115 +20,225 @@ export interface UpstreamOptions {
   readonly idleMs: number
   /** Bytes of a response's header section. */
   readonly headerBytes: number
+  /** HTTP/2 where the upstream offers it (ALPN). */
+  readonly http2?: boolean
 }
 
 export interface Upstream {
-  /** Throws when the method, the path or a field cannot be sent. */
+  /** Throws a `TypeError` when the method, the path or a field cannot be sent. */
   dispatch(request: CallRequest, handler: CallHandler): Call
-  /** A request on a connection of its own, for an upgrade: the connection is then the caller's. Throws as `dispatch` does. */
-  open(request: UpstreamRequest): ClientRequest
   /** Ends every connection; what is still running on them fails. */
   destroy(): void
 }
 
 /** Free connections kept. */
 const freeMax = 1024
-/** A free connection is closed after this long: before the upstream closes it, as far as that is known. */
+/** A free connection is closed after this long, until the upstream is known to close them sooner. Where it says how long (Keep-Alive), undici heeds it. */
 const freeMs = 4000
-/** Where the upstream says how long it keeps them, so much earlier. */
-const keepAliveMarginMs = 2000
-const keepAliveMsMax = 600_000
-/** Limits are looked at this often, and for short ones often enough for a quarter of them. */
-const tickMsMax = 500
-const tickMsMin = 5
+/** Of the time after which an upstream was seen to close a free connection. */
+const learntShare = 0.8
+/** TLS sessions that are kept: with the client's own `Host`, there can be any number of names. */
+const sessionsMax = 100
+
+interface Connection {
+  readonly client: Client
+  readonly servername: string | undefined
+  /** While it is being made. */
+  socket: Socket | undefined
+  isUsed: boolean
+  /** `performance.now()`. */
+  freeSince: number
+}
 
 export function createUpstream(origin: string, options: UpstreamOptions): Upstream {
-  const connector = createConnector(origin)
-  const limits = [options.connectMs, options.headMs, options.idleMs].filter((ms) => ms > 0)
-  const tickMs = Math.max(tickMsMin, Math.min(tickMsMax, ...limits.map((ms) => ms / 4)))
-  /** Never early: the first tick may come at once. */
-  const ticksOf = (ms: number) => (ms > 0 ? Math.ceil(ms / tickMs) + 1 : 0)
-  const all = createRoster<Connection>()
+  return options.http2 === true
+    ? createShared(origin, new Pool(origin, { ...clientOptions(options), allowH2: true }))
+    : createStack(origin, options)
+}
+
+function clientOptions({ headMs, idleMs, headerBytes, connectMs }: UpstreamOptions): Client.Options {
+  return {
+    pipelining: 1,
+    headersTimeout: headMs,
+    bodyTimeout: idleMs,
+    connectTimeout: connectMs,
+    maxHeaderSize: headerBytes,
+    keepAliveTimeout: freeMs,
+  }
+}
+
+function createStack(origin: string, options: UpstreamOptions): Upstream {
+  const { protocol, hostname } = new URL(origin)
+  const isSecure = protocol === 'https:'
+  const ownName = isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : undefined
+  const connectorOf = (allowHalfOpen: boolean) =>
+    readsOverContinue(
+      buildConnector({
+        allowH2: false,
+        maxCachedSessions: sessionsMax,
+        timeout: options.connectMs,
+        allowHalfOpen,
+      } as buildConnector.BuildOptions),
+    )
+  const settings = clientOptions(options)
+  const plain = connectorOf(false)
+  /** Half of an upgraded connection may end before the other; that is for its two ends to deal with. */
+  const halfOpen = connectorOf(true)
+  const connections = new Map<Call, Connection>()
   const free: Connection[] = []
-  let waiting: Call[] = []
-  let timer: NodeJS.Timeout | undefined
+  /** Calls for a free connection: it is taken at the end of the turn, when an end that had arrived on it has been seen. */
+  const waiting: Call[] = []
+  let idleMs = freeMs
   let isDestroyed = false
 
-  const owner = {
-    now: 0,
-    connectTicks: ticksOf(options.connectMs),
-    headTicks: ticksOf(options.headMs),
-    bodyTicks: ticksOf(options.idleMs),
-    idleTicks(keepAliveSeconds) {
-      const ms = keepAliveSeconds === undefined ? freeMs : Math.min(keepAliveSeconds * 1000 - keepAliveMarginMs, keepAliveMsMax)
-      return ms > 0 ? Math.ceil(ms / tickMs) : 0
-    },
-    rests(connection) {
-      if (free.length < freeMax) free.push(connection)
-      else connection.drop()
-    },
-    closed(connection) {
-      all.remove(connection)
-      const at = free.lastIndexOf(connection)
-      if (at >= 0) free.splice(at, 1)
-      if (all.size() > 0) return
-      clearInterval(timer)
-      timer = undefined
-    },
-    failed(call, error, maySendAgain) {
-      if (!maySendAgain || isDestroyed) {
-        call.fail(error)
-        return
-      }
-      call.again = true
-      connect(call)
-    },
-  } satisfies ConnectionOwner
+  function open(servername: string | undefined, connect = plain): Connection {
+    const client = new Client(origin, {
+      ...settings,
+      connect(target, callback) {
+        const made: typeof callback = (...result) => {
+          connection.socket = undefined
+          callback(...result)
+        }
+        connection.socket = (connect as (...given: Parameters<typeof connect>) => Socket | undefined)(target, made)
+      },
+    })
+    const connection: Connection = { client, servername, socket: undefined, isUsed: false, freeSince: 0 }
+    client.on('disconnect', (_origin, _targets, error) => onDisconnect(connection, error))
+    return connection
+  }
 
-  const tick = () => {
-    owner.now++
-    for (const connection of all.all()) connection.tick()
+  /** An upstream that closes free connections sooner than we do is not given the time to do so again. */
+  function onDisconnect(connection: Connection, error: Error): void {
+    const at = free.lastIndexOf(connection)
+    if (at < 0) return
+    free.splice(at, 1)
+    end(connection)
+    if ((error as NodeJS.ErrnoException).code !== 'UND_ERR_INFO')
+      idleMs = Math.min(idleMs, (performance.now() - connection.freeSince) * learntShare)
   }
-  const connect = (call: Call) => {
-    timer ??= setInterval(tick, tickMs).unref()
-    const servername = connector.servernameOf(call.host)
-    const socket = connector.connect(servername, false)
-    all.add(new Connection(socket, connector.isSecure, servername, call, owner, options.headerBytes))
-  }
+
   /** A free connection to the same server, the last one used first. */
-  const take = (servername: string | undefined): Connection | undefined => {
+  function take(servername: string | undefined): Connection | undefined {
+    const oldest = performance.now() - idleMs
     for (let i = free.length - 1; i >= 0; i--) {
       const connection = free[i] as Connection
-      if (connection.servername === servername && connection.isUsable) return free.splice(i, 1)[0]
+      if (connection.servername !== servername) continue
+      free.splice(i, 1)
+      if (connection.freeSince >= oldest) return connection
+      end(connection)
     }
     return undefined
   }
-  const assign = () => {
-    const calls = waiting
-    waiting = []
-    for (const call of calls) {
-      if (call.isOver) continue
-      const connection = take(connector.servernameOf(call.host))
-      if (connection === undefined) connect(call)
-      else connection.carry(call)
-    }
+
+  /** undici lets a connection that is being made go on until it is there. */
+  function end({ client, socket }: Connection): void {
+    void client.destroy(new UpstreamFault('STOPPED'))
+    socket?.destroy()
+  }
+
+  function carry(call: Call, connection: Connection): void {
+    connections.set(call, connection)
+    call.isOnUsedConnection = connection.isUsed
+    connection.isUsed = true
+    start(connection.client, call, origin, connection.servername)
+  }
+
+  const nameFor = ({ host }: Call) => (isSecure ? servernameOf(host, ownName) : undefined)
+
+  function assign(): void {
+    for (const call of waiting.splice(0)) if (!call.isOver) carry(call, take(nameFor(call)) ?? open(nameFor(call)))
+  }
+
+  const owner: CallOwner = {
+    settled(call, persists) {
+      const connection = connections.get(call)
+      connections.delete(call)
+      if (connection === undefined) return
+      if (persists && !isDestroyed && free.length < freeMax) {
+        connection.freeSince = performance.now()
+        free.push(connection)
+      } else end(connection)
+    },
+    again(call) {
+      const before = connections.get(call)
+      connections.delete(call)
+      if (before !== undefined) end(before)
+      if (isDestroyed) call.fail(new UpstreamFault('STOPPED'))
+      else carry(call, open(before?.servername))
+    },
   }
 
   return {
     dispatch(request, handler) {
-      const call = new Call(request, handler)
+      const call = new Call(request, handler, owner)
       if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
-      else if (free.length <= waiting.length) connect(call)
+      else if (request.upgrade !== undefined) carry(call, open(nameFor(call), halfOpen))
+      else if (free.length <= waiting.length) carry(call, open(nameFor(call)))
       else if (waiting.push(call) === 1) setImmediate(assign)
       return call
     },
-    open: (request) => openRequest(connector, request, options),
     destroy() {
       isDestroyed = true
       const error = new UpstreamFault('STOPPED')
-      for (const connection of all.all()) connection.destroy(error)
-      for (const call of waiting) call.fail(error)
-      waiting = []
+      for (const call of waiting.splice(0)) call.fail(error)
+      for (const connection of [...free.splice(0), ...connections.values()]) end(connection)
     },
   }
+}
+
+/** One dispatcher for all calls: it shares connections among them as its protocol has it. */
+export function createShared(origin: string, dispatcher: Dispatcher, faultOf = (error: Error) => error): Upstream {
+  let isDestroyed = false
+  const calls = new Set<Call>()
+  const owner: CallOwner = { settled: (call) => void calls.delete(call), again: (call) => start(dispatcher, call, origin, undefined) }
+  return {
+    dispatch(request, handler) {
+      const call = new Call(request, { ...boundTo(handler), failed: (error) => handler.failed(faultOf(error)) }, owner)
+      calls.add(call)
+      if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
+      else start(dispatcher, call, origin, undefined)
+      return call
+    },
+    destroy() {
+      isDestroyed = true
+      void dispatcher.destroy(new UpstreamFault('STOPPED'))
+    },
+  }
+}
+
+function boundTo(handler: CallHandler): CallHandler {
+  return {
+    bodySent: (chunk) => handler.bodySent(chunk),
+    requestSent: () => handler.requestSent(),
+    interim: (status, rawHeaders) => handler.interim(status, rawHeaders),
+    head: (status, statusText, rawHeaders) => handler.head(status, statusText, rawHeaders),
+    data: (chunk) => handler.data(chunk),
+    end: (rawTrailers) => handler.end(rawTrailers),
+    upgraded: (rawHeaders, socket) => handler.upgraded?.(rawHeaders, socket),
+    failed: (error) => handler.failed(error),
+  }
+}
+
+/** Whom a connection for this value of `Host` has to belong to; `undefined` where that is told by the address. */
+function servernameOf(host: string, ownName: string | undefined): string | undefined {
+  const name = host.replace(/:\d*$/, '')
+  return name === '' || isIP(name.replace(/^\[|\]$/g, '')) !== 0 ? ownName : name
+}
+
+/** undici tells a request that cannot be sent as a failure; it is a mistake of the caller. */
+function start(dispatcher: Dispatcher, call: Call, origin: string, servername: string | undefined): void {
+  const options = call.options(origin)
+  if (!options.path.startsWith('/')) throw new TypeError('The path of a request must begin with a slash.')
+  if ((options.method as string) === 'CONNECT') throw new TypeError('The method of a request must not be CONNECT.')
+  let refusal: Error | undefined
+  let isStarting = true
+  const { onResponseError } = call
+  call.onResponseError = (controller, error) => {
+    if (isStarting && controller === null && (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError))
+      refusal = error
+    else onResponseError.call(call, controller, error)
+  }
+  dispatcher.dispatch({ ...options, ...(servername === undefined ? {} : { servername }) } as Dispatcher.DispatchOptions, call)
+  isStarting = false
+  if (refusal !== undefined) throw new TypeError(refusal.message)
 }

@@ -60,7 +60,7 @@ describe('a request', () => {
     rawClient(proxy.port, `${sent}\r\nHost: me\r\n\r\n`)
     await proxy.ended()
     expect(arrived.split('\r\n')[0]).toBe(expected)
-    expect(arrived).toContain(`Host: 127.0.0.1:${upstream.port}\r\n`)
+    expect(arrived).toContain(`host: 127.0.0.1:${upstream.port}\r\n`) // as undici spells it
   })
 
   it.each([

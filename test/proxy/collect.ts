@@ -1,8 +1,8 @@
 /** What comes of one call, for tests. */
 
 import { onTestFinished } from 'vitest'
-import type { Call, CallHandler, CallRequest } from '../../../src/proxy/client/call.ts'
-import { createUpstream, type Upstream, type UpstreamOptions } from '../../../src/proxy/upstream.ts'
+import type { Call, CallHandler, CallRequest } from '../../src/proxy/call.ts'
+import { createUpstream, type Upstream, type UpstreamOptions } from '../../src/proxy/upstream.ts'
 
 export interface Answered {
   readonly interim: [number, string[]][]

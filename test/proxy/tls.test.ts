@@ -1,9 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import tls from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
-import { certificate } from '../certificate.ts'
-import { rawUpstream, until } from '../harness.ts'
+import { certificate } from './certificate.ts'
 import { send, upstreamOf } from './collect.ts'
+import { rawUpstream, until } from './harness.ts'
 
 interface Connected {
   readonly servername: string | false | null

@@ -8,8 +8,6 @@ export interface Parsed {
   readonly fields: readonly string[]
   readonly body: string
   readonly trailers?: readonly string[]
-  /** Whether the connection can carry another exchange. */
-  readonly persists: boolean
 }
 
 export interface Sample {
@@ -21,8 +19,6 @@ export interface Sample {
   readonly ends?: true
   /** A fault's code, or what is told: a fault may come behind a head or a part of a body. */
   readonly expected: Parsed | string
-  /** The fault where the head has not come whole when it is found. */
-  readonly inParts?: string
   /** Whether node:http accepts it, where we do not or the other way round, and why. */
   readonly node?: { readonly accepts: boolean; readonly because: string }
 }
@@ -31,12 +27,15 @@ const ok = 'HTTP/1.1 200 OK\r\n'
 const chunked = `${ok}Transfer-Encoding: chunked\r\n\r\n`
 const chunkedFields = ['Transfer-Encoding', 'chunked']
 const rubbishBehind = { accepts: false, because: 'the answer was complete; its connection is not used again' }
-const lenient = { accepts: true, because: 'stricter than llhttp' }
+const stricter = { accepts: true, because: 'undici refuses it' }
 
 const parsed = (fields: readonly string[], body: string, more: Partial<Parsed> = {}): Parsed => ({
-  ...{ status: 200, fields, body, persists: true },
+  ...{ status: 200, fields, body },
   ...more,
 })
+
+/** What node:http makes of it: the parser is the same. */
+const likeNode = parsed([], '')
 
 const good: readonly Sample[] = [
   { name: 'a length', wire: `${ok}Content-Length: 5\r\n\r\nhello`, expected: parsed(['Content-Length', '5'], 'hello') },
@@ -58,8 +57,8 @@ const good: readonly Sample[] = [
   },
   {
     name: 'latin1 and tabs',
-    wire: 'HTTP/1.1 299 Tr\xe8s\tbien\r\nX: \xe9\tb\xff\r\nContent-Length: 0\r\n\r\n',
-    expected: parsed(['X', '\xe9\tb\xff', 'Content-Length', '0'], '', { status: 299, statusText: 'Tr\xe8s\tbien' }),
+    wire: 'HTTP/1.1 299 Tres\tbien\r\nX: \xe9\tb\xff\r\nContent-Length: 0\r\n\r\n',
+    expected: parsed(['X', '\xe9\tb\xff', 'Content-Length', '0'], '', { status: 299, statusText: 'Tres\tbien' }),
   },
   {
     name: 'white space around values',
@@ -104,23 +103,23 @@ const good: readonly Sample[] = [
     name: 'a body up to the end of the connection',
     ends: true,
     wire: `${ok}A: b\r\n\r\nhello\r\n\r\n`,
-    expected: parsed(['A', 'b'], 'hello\r\n\r\n', { persists: false }),
+    expected: parsed(['A', 'b'], 'hello\r\n\r\n'),
   },
-  { name: 'an empty body up to the end of the connection', ends: true, wire: `${ok}\r\n`, expected: parsed([], '', { persists: false }) },
+  { name: 'an empty body up to the end of the connection', ends: true, wire: `${ok}\r\n`, expected: parsed([], '') },
   {
     name: 'Connection: close',
     wire: `${ok}Connection: x, Close\r\nContent-Length: 1\r\n\r\na`,
-    expected: parsed(['Connection', 'x, Close', 'Content-Length', '1'], 'a', { persists: false }),
+    expected: parsed(['Connection', 'x, Close', 'Content-Length', '1'], 'a'),
   },
   {
     name: 'close and keep-alive',
     wire: `${ok}Connection: keep-alive\r\nConnection: close\r\nContent-Length: 1\r\n\r\na`,
-    expected: parsed(['Connection', 'keep-alive', 'Connection', 'close', 'Content-Length', '1'], 'a', { persists: false }),
+    expected: parsed(['Connection', 'keep-alive', 'Connection', 'close', 'Content-Length', '1'], 'a'),
   },
   {
     name: 'HTTP/1.0',
     wire: 'HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na',
-    expected: parsed(['Content-Length', '1'], 'a', { persists: false }),
+    expected: parsed(['Content-Length', '1'], 'a'),
   },
   {
     name: 'HTTP/1.0 keep-alive',
@@ -130,21 +129,21 @@ const good: readonly Sample[] = [
   {
     name: 'chunks in HTTP/1.0',
     wire: 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
-    expected: parsed(['Connection', 'keep-alive', 'Transfer-Encoding', 'chunked'], '', { persists: false }),
+    expected: parsed(['Connection', 'keep-alive', 'Transfer-Encoding', 'chunked'], ''),
   },
   { name: 'a 204', wire: 'HTTP/1.1 204 No Content\r\nA: b\r\n\r\n', expected: parsed(['A', 'b'], '', { status: 204 }) },
   {
     name: 'a 304 with the length of what it stands for',
     wire: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n',
-    expected: parsed(['Content-Length', '9'], '', { status: 304, persists: false }),
+    expected: parsed(['Content-Length', '9'], '', { status: 304 }),
   },
   {
     name: 'an answer to HEAD',
     method: 'HEAD',
     wire: `${ok}Content-Length: 9\r\n\r\n`,
-    expected: parsed(['Content-Length', '9'], '', { persists: false }),
+    expected: parsed(['Content-Length', '9'], ''),
   },
-  { name: 'an answer to HEAD with chunks', method: 'HEAD', wire: chunked, expected: parsed(chunkedFields, '', { persists: false }) },
+  { name: 'an answer to HEAD with chunks', method: 'HEAD', wire: chunked, expected: parsed(chunkedFields, '') },
   {
     name: 'interim responses',
     wire: `HTTP/1.1 103 Early Hints\r\nLink: a\r\nLink: b\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${ok}Content-Length: 1\r\n\r\na`,
@@ -158,19 +157,19 @@ const good: readonly Sample[] = [
   {
     name: 'more bytes than were announced',
     wire: `${ok}Content-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`,
-    expected: parsed(['Content-Length', '1'], 'a', { persists: false }),
+    expected: parsed(['Content-Length', '1'], 'a'),
   },
   {
     name: 'bytes behind the last chunk',
     wire: `${chunked}1\r\na\r\n0\r\n\r\nevil`,
     node: rubbishBehind,
-    expected: parsed(chunkedFields, 'a', { persists: false }),
+    expected: parsed(chunkedFields, 'a'),
   },
   {
     name: 'a body behind a 204',
     wire: 'HTTP/1.1 204 No Content\r\n\r\nevil',
     node: rubbishBehind,
-    expected: parsed([], '', { status: 204, persists: false }),
+    expected: parsed([], '', { status: 204 }),
   },
   {
     name: 'an unknown status',
@@ -187,26 +186,25 @@ const good: readonly Sample[] = [
 const head = (lines: string) => `${ok}${lines}\r\nContent-Length: 0\r\n\r\n`
 const bad: readonly Sample[] = [
   { name: 'another protocol', wire: 'SSH-2.0-OpenSSH_9.9\r\n', expected: 'BAD_STATUS_LINE' },
-  { name: 'HTTP/2', wire: 'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE', node: lenient },
-  { name: 'HTTP/0.9', wire: 'HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE', node: lenient },
+  { name: 'HTTP/2', wire: 'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n', expected: likeNode },
+  { name: 'HTTP/0.9', wire: 'HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n', expected: likeNode },
   { name: 'HTTP/1.2', wire: 'HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE' },
   { name: 'lower-case http', wire: 'http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE' },
   { name: 'a status of two digits', wire: 'HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE' },
   { name: 'a status of four digits', wire: 'HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE' },
-  { name: 'status 099', wire: 'HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE', node: lenient },
+  { name: 'status 099', wire: 'HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE', node: stricter },
   { name: 'two spaces before the status', wire: 'HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n', expected: 'BAD_STATUS_LINE' },
-  { name: 'an empty line before the status line', wire: `\r\n${ok}Content-Length: 0\r\n\r\n`, expected: 'BAD_STATUS_LINE', node: lenient },
+  { name: 'an empty line before the status line', wire: `\r\n${ok}Content-Length: 0\r\n\r\n`, expected: likeNode },
   {
     name: 'a control character in the reason phrase',
     wire: 'HTTP/1.1 200 O\x01K\r\nContent-Length: 0\r\n\r\n',
-    expected: 'BAD_STATUS_LINE',
-    node: lenient,
+    expected: likeNode,
+    node: { accepts: true, because: 'the character is taken out' },
   },
   {
     name: 'a bare LF behind the status line',
     wire: 'HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n',
     expected: 'BAD_STATUS_LINE',
-    inParts: 'BAD_FIELD',
   },
   { name: 'bare LFs', wire: 'HTTP/1.1 200 OK\nContent-Length: 0\n\n', expected: 'BAD_FIELD' },
   { name: 'a bare LF behind a field', wire: head('A: b\nB: c'), expected: 'BAD_FIELD' },
@@ -256,7 +254,7 @@ const bad: readonly Sample[] = [
     name: 'chunked twice',
     wire: `${ok}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
     expected: 'BAD_TRANSFER_CODING',
-    node: lenient,
+    node: { accepts: true, because: 'the coding, a field of one hop, would be lost' },
   },
   {
     name: 'a 101 nobody asked for',
@@ -271,14 +269,12 @@ const bad: readonly Sample[] = [
   {
     name: 'a 103 with a length',
     wire: `HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n${ok}Content-Length: 0\r\n\r\n`,
-    expected: 'BAD_INTERIM',
-    node: lenient,
+    expected: likeNode,
   },
   {
     name: 'a 103 with chunks',
     wire: `HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n${ok}Content-Length: 0\r\n\r\n`,
-    expected: 'BAD_INTERIM',
-    node: lenient,
+    expected: likeNode,
   },
   ...[
     '',
@@ -303,8 +299,8 @@ const bad: readonly Sample[] = [
     '20000000000000',
   ].map(
     (size): Sample => ({
-      ...{ name: `the chunk size ${JSON.stringify(size)}`, wire: `${chunked}${size}\r\na\r\n0\r\n\r\n`, expected: 'BAD_CHUNK' },
-      ...(['1;;a', '1;a='].includes(size) ? { node: lenient } : {}),
+      ...{ name: `the chunk size ${JSON.stringify(size)}`, wire: `${chunked}${size}\r\na\r\n0\r\n\r\n` },
+      ...{ expected: ['1;;a', '1;a='].includes(size) ? likeNode : 'BAD_CHUNK' },
       ...(size === '20000000000000' ? { node: { accepts: false, because: 'it waits for nine petabytes' } } : {}),
     }),
   ),
@@ -322,16 +318,14 @@ const bad: readonly Sample[] = [
   {
     name: 'Transfer-Encoding as a trailer',
     wire: `${chunked}0\r\nTransfer-Encoding: chunked\r\n\r\n`,
-    expected: 'BAD_FIELD',
-    node: lenient,
+    expected: likeNode,
   },
   { name: 'a head that is too large', wire: head(`A: ${'a'.repeat(70_000)}`), expected: 'HEAD_TOO_LARGE' },
   { name: 'a head without an end', wire: `${ok}${'A: b\r\n'.repeat(12_000)}`, expected: 'HEAD_TOO_LARGE' },
   {
     name: 'trailers that are too large',
     wire: `${chunked}0\r\n${'A: b\r\n'.repeat(12_000)}\r\n`,
-    expected: 'HEAD_TOO_LARGE',
-    node: { accepts: true, because: 'trailers are bounded as heads are' },
+    expected: likeNode,
   },
   {
     name: 'interim responses without an end',

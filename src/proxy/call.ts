@@ -1,0 +1,271 @@
+/** One request to an upstream and its response: undici's view of them on the one side, a `CallHandler` on the other. */
+import type { Duplex, Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { faultOf, isBreak, UpstreamFault } from './fault.ts'
+
+export interface CallRequest {
+  readonly method: string
+  /** With the query. */
+  readonly path: string
+  /** Flat list, in order and case. What frames the body is put right or added; `Host` is written first. */
+  readonly headers: readonly string[]
+  /** The value of `Host`, whose name the certificate must bear. */
+  readonly host: string
+  readonly body: Buffer | Readable | null
+  /** The protocol to upgrade to; without a body. */
+  readonly upgrade?: string | undefined
+}
+
+/** bodySent* requestSent? interim* (head data* end | upgraded)?, and `failed` at any point but after the last. */
+export interface CallHandler {
+  /** These bytes of the body have been handed to the connection. */
+  bodySent(chunk: Buffer): void
+  requestSent(): void
+  /** A 1xx; header lists are flat, as received, latin1. */
+  interim(status: number, rawHeaders: string[]): void
+  head(status: number, statusText: string, rawHeaders: string[]): void
+  data(chunk: Buffer): void
+  end(rawTrailers: string[]): void
+  /** The connection is the caller's now; what had been read of it already comes first. */
+  upgraded?(rawHeaders: string[], socket: Duplex): void
+  failed(error: Error): void
+}
+
+/** What a call needs of whoever dispatches it. */
+export interface CallOwner {
+  /** The call is over; its connection can carry another one where it `persists`. */
+  settled(call: Call, persists: boolean): void
+  /** The connection broke under a request that may be sent a second time. */
+  again(call: Call): void
+}
+
+/** Methods that a server may be asked twice (RFC 9110 §9.2.2). */
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+/** What a reason phrase may not hold; undici reads it as UTF-8. */
+const notReason = /[^\t\x20-\x7e\x80-\xff]/g
+/** Larger bodies are handed to undici as something that can be let go of: it holds on to what it is given until the response has ended. */
+const heldBytesMax = 4096
+
+export class Call implements Dispatcher.DispatchHandler {
+  readonly #handler: CallHandler
+  readonly #owner: CallOwner
+  readonly #request: Omit<CallRequest, 'body'>
+  #body: Buffer | Readable | null
+  #controller: Dispatcher.DispatchController | undefined
+  #isAnswered = false
+  #hasHead = false
+  #isSent = false
+  /** It is carried by a connection that has carried another request before. */
+  isOnUsedConnection = false
+  /** It has been sent a second time, on a fresh connection. */
+  #isRepeated = false
+  /** The handler is told nothing more. */
+  isOver = false
+
+  constructor({ body, ...request }: CallRequest, handler: CallHandler, owner: CallOwner) {
+    this.#request = request
+    this.#handler = handler
+    this.#owner = owner
+    this.#body = body
+  }
+
+  get host(): string {
+    return this.#request.host
+  }
+
+  /** For `dispatch`. `headers` is a flat list. */
+  options(origin: string): Dispatcher.DispatchOptions {
+    const { method, path, upgrade } = this.#request
+    return {
+      origin,
+      method: method as Dispatcher.HttpMethod,
+      path,
+      headers: sentHeaders(this.#request, this.#body),
+      body: this.#sentBody() as Readable | null,
+      ...(upgrade === undefined ? {} : { upgrade }),
+    }
+  }
+
+  /** The response is read on only after `resume`; what has been read already still comes. */
+  pause(): void {
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+
+  /** Ends the call and its connection; the handler is told nothing more. */
+  abort(): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.#forgetBody()
+    this.#controller?.abort(new UpstreamFault('STOPPED'))
+    this.#owner.settled(this, false)
+  }
+
+  fail(error: Error): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.#forgetBody()
+    this.#handler.failed(error)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.isOver) controller.abort(new UpstreamFault('STOPPED'))
+  }
+
+  onBodySent(chunk: Buffer): void {
+    if (!this.isOver && !this.#isSent) this.#handler.bodySent(chunk)
+  }
+
+  onRequestSent(): void {
+    if (this.isOver || this.#isSent) return
+    this.#isSent = true
+    this.#handler.requestSent()
+  }
+
+  onResponseStarted(): void {
+    this.#isAnswered = true
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, statusText = ''): void {
+    if (this.isOver) return
+    const rawHeaders = listOf(controller.rawHeaders)
+    if (status < 200) {
+      this.#handler.interim(status, rawHeaders)
+      return
+    }
+    if (!isFramedPlainly(rawHeaders)) {
+      controller.abort(new UpstreamFault('BAD_TRANSFER_CODING'))
+      return
+    }
+    this.#hasHead = true
+    if (Buffer.isBuffer(this.#body)) this.#body = null
+    this.#handler.head(status, statusText.replace(notReason, ''), rawHeaders)
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.isOver) this.#handler.data(chunk)
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.#forgetBody()
+    this.#owner.settled(this, true)
+    this.#handler.end(listOf(controller.rawTrailers))
+  }
+
+  onRequestUpgrade(controller: Dispatcher.DispatchController, _status: number, _headers: unknown, socket: Duplex): void {
+    const isWanted = !this.isOver
+    this.isOver = true
+    this.#owner.settled(this, false)
+    if (isWanted && this.#handler.upgraded !== undefined) this.#handler.upgraded(listOf(controller.rawHeaders), socket)
+    else socket.destroy()
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.isOver) return
+    const fault = this.#faultOf(error, controller)
+    if (this.#maySendAgain(fault)) {
+      this.#isRepeated = true
+      this.#controller = undefined
+      this.#owner.again(this)
+      return
+    }
+    this.#owner.settled(this, false)
+    this.fail(fault)
+  }
+
+  #faultOf(error: Error, controller: Dispatcher.DispatchController | null): Error {
+    // The client's body broke off: undici ends the request with the stream's own error, or says that it was aborted.
+    const isStream = this.#body !== null && !Buffer.isBuffer(this.#body)
+    const { code } = error as NodeJS.ErrnoException
+    if (isStream && controller !== null && (code === 'UND_ERR_ABORTED' || code === 'ERR_STREAM_PREMATURE_CLOSE'))
+      return new UpstreamFault('REQUEST_CUT')
+    if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' && !this.#hasHead) return new UpstreamFault('BAD_RESPONSE')
+    return faultOf(error)
+  }
+
+  #maySendAgain(fault: Error): boolean {
+    if (!this.isOnUsedConnection || this.#isRepeated || this.#isAnswered || !isBreak(fault)) return false
+    if (this.#controller === undefined) return true // nothing of it was written
+    const isWhole = this.#body === null || Buffer.isBuffer(this.#body)
+    return isWhole && idempotent.has(this.#request.method)
+  }
+
+  /** What is left of a body that nobody wants any more is read and thrown away, so that its client can read the response. */
+  #forgetBody(): void {
+    const body = this.#body
+    this.#body = null
+    if (body !== null && !Buffer.isBuffer(body)) body.resume()
+  }
+
+  #sentBody(): Buffer | Iterable<Buffer> | AsyncIterable<Buffer> | null {
+    const body = this.#body
+    if (body === null) return null
+    if (!Buffer.isBuffer(body)) return streamed(body)
+    return body.length <= heldBytesMax ? body : once(() => this.#body as Buffer)
+  }
+}
+
+/** Functions of their own: a closure made beside another would hold what that one uses. */
+function streamed(body: Readable): AsyncIterable<Buffer> {
+  return { [Symbol.asyncIterator]: () => body.iterator({ destroyOnReturn: false }) }
+}
+
+function once(bytes: () => Buffer): Iterable<Buffer> {
+  return {
+    *[Symbol.iterator]() {
+      yield bytes()
+    },
+  }
+}
+
+/** With the one length that is right; without `Host`, which is written from `host`, and with none of what undici writes by itself. */
+function sentHeaders({ headers, host }: Pick<CallRequest, 'headers' | 'host'>, body: Buffer | Readable | null): string[] {
+  const sent: string[] = ['host', host]
+  const isWhole = body === null || Buffer.isBuffer(body)
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') continue
+    if (isWhole && name.length === 14 && name.toLowerCase() === 'content-length') continue
+    sent.push(name, headers[i + 1] as string)
+  }
+  if (Buffer.isBuffer(body) && body.length > heldBytesMax) sent.push('content-length', String(body.length))
+  return sent
+}
+
+/** Any other transfer coding than `chunked`, once, would be lost: it is a field of one hop, and the client would be given what is still encoded. */
+function isFramedPlainly(rawHeaders: readonly string[]): boolean {
+  let isChunked = false
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
+    if (isChunked || (rawHeaders[i + 1] as string).toLowerCase() !== 'chunked') return false
+    isChunked = true
+  }
+  return true
+}
+
+/** HTTP/1.1 gives a flat list of bytes; HTTP/2 an object of texts. */
+function listOf(raw: unknown): string[] {
+  if (Array.isArray(raw)) {
+    const list = new Array<string>(raw.length)
+    for (let i = 0; i < raw.length; i++) list[i] = textOf(raw[i] as Buffer | string)
+    return list
+  }
+  if (typeof raw !== 'object' || raw === null) return []
+  return Object.entries(raw as Record<string, string | string[]>).flatMap(([name, value]) =>
+    name.startsWith(':') ? [] : [value].flat().flatMap((one) => [name, String(one)]),
+  )
+}
+
+/** Without the white space behind a value, which undici leaves. */
+function textOf(part: Buffer | string): string {
+  const text = typeof part === 'string' ? part : part.toString('latin1')
+  const last = text.charCodeAt(text.length - 1)
+  return last === 0x20 || last === 0x09 ? text.trimEnd() : text
+}
