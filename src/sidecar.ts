@@ -2,6 +2,7 @@
 
 import { createAttributor } from './conclude/providers/attribution.ts'
 import type { Config } from './config/config.ts'
+import { forwardProxyOf } from './config/forward-proxy.ts'
 import { createClock } from './lib/clock.ts'
 import { createIds } from './lib/ids.ts'
 import { Cell, cellCount } from './lib/shared-counters.ts'
@@ -13,6 +14,7 @@ import { createCapabilities } from './proxy/inject/capabilities.ts'
 import { createUsageInjector } from './proxy/inject/editor.ts'
 import { listen } from './proxy/listener.ts'
 import type { Callers } from './proxy/opening.ts'
+import { createProxiedUpstream } from './proxy/proxied-upstream.ts'
 import { createShutdown } from './proxy/shutdown.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
 import { createRecorderLink, type RecorderLink } from './recorder/link.ts'
@@ -82,11 +84,17 @@ function createForwarding(config: Config, cells: Int32Array, records: RecorderLi
     messageBytesMax: config.limits.messageBytes,
     estimates: config.estimates.enabled,
   })
-  const upstreamOf = (origin: string): Upstream => {
-    const { connectMs, headMs, idleMs } = config.timeouts
-    const upstream = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: config.limits.headerBytes })
-    upstreams.set(origin, upstream)
-    return upstream
+  const { connectMs, headMs, idleMs } = config.timeouts
+  const limits = { connectMs, headMs, idleMs, headerBytes: config.limits.headerBytes }
+  const upstreamOf = (origin: string, http2: boolean): Upstream => {
+    const key = http2 ? `${origin} HTTP/2` : origin
+    const known = upstreams.get(key)
+    if (known !== undefined) return known
+    const proxy = forwardProxyOf(new URL(origin))
+    const options = { ...limits, http2 }
+    const made = proxy === undefined ? createUpstream(origin, options) : createProxiedUpstream(origin, proxy, options)
+    upstreams.set(key, made)
+    return made
   }
   const observedHeaders = new Set(requestHeaders)
   const drain = { msMax: config.timeouts.drainMs, bytesMax: config.limits.drainBytes }

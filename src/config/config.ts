@@ -5,6 +5,7 @@
 
 import { type CallerSource, readKeyFiles } from './caller.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
+import { forwardProxyOf } from './forward-proxy.ts'
 import { parsePriceFile } from './price-file.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
 import { nearest } from './values.ts'
@@ -36,6 +37,8 @@ export interface Route {
   /** A client that leaves: `cancel` ends the upstream at once; `drain` reads on within `drainMs` and `drainBytes`, so that usage is seen. */
   readonly disconnect: 'cancel' | 'drain'
   readonly trace: TraceMode
+  /** HTTP/2 towards an upstream that offers it. */
+  readonly http2?: boolean
 }
 
 /** One of the operator's own attribution rules: everything that `when` names must hold. Patterns are those of `conclude/providers/wildcard`. */
@@ -186,7 +189,18 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
   if (keys.errors.length > 0) return { errors: keys.errors }
   const fault = priceFileFault(settled.pricesFile, readFile)
   if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
-  return { config: assemble(settled, keys.sources), origins: originsOf(given, file) }
+  const config = assemble(settled, keys.sources)
+  const proxies = config.routes.flatMap(proxyFault)
+  return proxies.length > 0 ? { errors: proxies } : { config, origins: originsOf(given, file) }
+}
+
+function proxyFault({ name, upstream }: Route): ConfigError[] {
+  try {
+    forwardProxyOf(upstream)
+    return []
+  } catch (error) {
+    return [{ key: `routes.${name}`, where: undefined, message: (error as Error).message }]
+  }
 }
 
 /** Why the table of prices cannot be used; the recorder reads it itself, and again when it changes. */

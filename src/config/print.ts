@@ -2,6 +2,7 @@
 
 import { writtenSources } from './caller.ts'
 import type { Address, Config, ModelPrice, Route } from './config.ts'
+import { forwardProxyOf } from './forward-proxy.ts'
 
 /** A setting as one line: its dotted key, its indent, its text. */
 interface Line {
@@ -54,8 +55,18 @@ function routeLines(routes: readonly Route[]): Line[] {
     `    disconnect: ${route.disconnect}`,
     `    host: ${scalar(typeof route.host === 'string' ? route.host : route.host.literal)}`,
     `    trace: ${route.trace}`,
+    ...(route.http2 === true ? ['    http2: true'] : []),
+    ...wayLine(route),
   ])
   return ['routes:', ...texts].map((text) => ({ key: '', text }))
+}
+
+/** How the upstream is reached, where a forward proxy is set. */
+function wayLine({ upstream }: Route): string[] {
+  const proxy = forwardProxyOf(upstream)
+  if (proxy !== undefined) return [`    # reached through the proxy ${proxy.shown}`]
+  const isSet = ['https_proxy', 'http_proxy', 'all_proxy'].some((name) => process.env[name] || process.env[name.toUpperCase()])
+  return isSet ? ['    # reached directly'] : []
 }
 
 function ruleLines(rules: Config['providers']): Line[] {

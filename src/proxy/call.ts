@@ -69,6 +69,11 @@ export class Call implements Dispatcher.DispatchHandler {
     this.#body = body
   }
 
+  /** It has a connection. */
+  get isStarted(): boolean {
+    return this.#controller !== undefined
+  }
+
   get host(): string {
     return this.#request.host
   }

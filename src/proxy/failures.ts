@@ -25,9 +25,10 @@ const reasonByCode: Readonly<Record<string, UnreachableReason>> = {
   CLOSED: 'closed',
   STOPPED: 'closed',
   EPROTO: 'tls',
+  PROXY: 'proxy',
 }
 
-/** Why no response head came, from the code of a fault (`client/fault`) or of the system. */
+/** Why no response head came, from the code of a fault (`fault.ts`) or of the system. */
 export function unreachableReason(error: Error): UnreachableReason {
   const code = errorCode(error)
   const known = reasonByCode[code]
@@ -50,12 +51,14 @@ const sentences: Readonly<Record<UnreachableReason, string>> = {
   tls: 'No secure connection to the upstream could be made.',
   timeout: 'The upstream did not answer in time.',
   closed: 'The upstream closed the connection without an answer.',
+  proxy: 'The forward proxy on the way to the upstream refused or failed.',
   protocol: 'The upstream answered with something that is not HTTP/1.1.',
 }
 
 /** 504 for an upstream that was too slow, 502 for every other failure (RFC 9110 §15.6). */
-export function sendUnreachable(response: ServerResponse, reason: UnreachableReason): number {
-  return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentences[reason])
+export function sendUnreachable(response: ServerResponse, reason: UnreachableReason, error: Error): number {
+  const sentence = reason === 'proxy' ? error.message : sentences[reason]
+  return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentence)
 }
 
 /** JSON `{error: {type, message}}`, the shape that most LLM clients show. */

@@ -23,8 +23,8 @@ import type { Upstream } from './upstream.ts'
 const cutFlushMsMax = 30_000
 
 export interface ForwardOptions extends OpeningOptions {
-  /** The upstream of an origin. */
-  readonly upstreamOf: (origin: string) => Upstream
+  /** The upstream of an origin; `http2` as its route has it. */
+  readonly upstreamOf: (origin: string, http2: boolean) => Upstream
   readonly observe: (opening: Opening) => Observer
   /** How long and how much is read on for a client that has left, where the route says so. */
   readonly drain: { readonly msMax: number; readonly bytesMax: number }
@@ -118,7 +118,9 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     const { method } = this.#opening
     this.#upstreamDone = false
     try {
-      this.#call = this.#options.upstreamOf(destination.origin).dispatch({ method, path, headers, host: rewrite.host, body }, this)
+      this.#call = this.#options
+        .upstreamOf(destination.origin, destination.route.http2 === true)
+        .dispatch({ method, path, headers, host: rewrite.host, body }, this)
     } catch {
       this.refuse(400, 'bad_target', 'The request cannot be sent on as it is.')
     }
@@ -193,7 +195,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       return
     }
     const reason = unreachableReason(error)
-    if (!this.#response.destroyed) sendUnreachable(this.#response, reason)
+    if (!this.#response.destroyed) sendUnreachable(this.#response, reason, error)
     this.#request.resume()
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }

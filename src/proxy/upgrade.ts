@@ -90,7 +90,7 @@ export class Upgrading implements CallHandler, Member {
     const upgrade = request.headers.upgrade ?? ''
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin)
+        .upstreamOf(destination.origin, false)
         .dispatch({ method, path, headers, host: rewrite.host, body: null, upgrade }, this)
     } catch {
       this.refuse(400, 'bad_target', 'The request target must be a path.')
@@ -139,7 +139,7 @@ export class Upgrading implements CallHandler, Member {
       return
     }
     const reason = unreachableReason(error)
-    this.#status = sendUnreachable(this.#response, reason)
+    this.#status = sendUnreachable(this.#response, reason, error)
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }
 

@@ -187,13 +187,17 @@ function createStack(origin: string, options: UpstreamOptions): Upstream {
 }
 
 /** One dispatcher for all calls: it shares connections among them as its protocol has it. */
-export function createShared(origin: string, dispatcher: Dispatcher, faultOf = (error: Error) => error): Upstream {
+export function createShared(origin: string, dispatcher: Dispatcher, faultOf = (error: Error, _isStarted: boolean) => error): Upstream {
   let isDestroyed = false
   const calls = new Set<Call>()
   const owner: CallOwner = { settled: (call) => void calls.delete(call), again: (call) => start(dispatcher, call, origin, undefined) }
   return {
     dispatch(request, handler) {
-      const call = new Call(request, { ...boundTo(handler), failed: (error) => handler.failed(faultOf(error)) }, owner)
+      const call: Call = new Call(
+        request,
+        { ...boundTo(handler), failed: (error) => handler.failed(faultOf(error, call.isStarted)) },
+        owner,
+      )
       calls.add(call)
       if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
       else start(dispatcher, call, origin, undefined)
