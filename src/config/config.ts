@@ -38,7 +38,7 @@ export interface Route {
   readonly disconnect: 'cancel' | 'drain'
   readonly trace: TraceMode
   /** HTTP/2 towards an upstream that offers it. */
-  readonly http2?: boolean
+  readonly http2?: boolean | undefined
 }
 
 /** One of the operator's own attribution rules: everything that `when` names must hold. Patterns are those of `conclude/providers/wildcard`. */
