@@ -1,23 +1,15 @@
-/** The composition root: the only file that knows all the others. */
+/** The composition root: starts and stops the sidecar, and with `forwarding.ts` is all that knows every room. */
 
-import { createAttributor } from './conclude/providers/attribution.ts'
 import type { Config } from './config/config.ts'
-import { createClock } from './lib/clock.ts'
-import { createIds } from './lib/ids.ts'
+import { createForwarding } from './forwarding.ts'
 import { Cell, cellCount } from './lib/shared-counters.ts'
-import { createObserve } from './observe/observe.ts'
 import { createCallers } from './proxy/caller/callers.ts'
-import { createForwarder } from './proxy/forwarder.ts'
 import { beat } from './proxy/heartbeat.ts'
-import { createCapabilities } from './proxy/inject/capabilities.ts'
-import { createUsageInjector } from './proxy/inject/editor.ts'
 import { listen } from './proxy/listener.ts'
-import type { Callers } from './proxy/opening.ts'
 import { createShutdown } from './proxy/shutdown.ts'
-import { createUpstreams, type Upstreams } from './proxy/upstreams.ts'
+import { createUpstreams } from './proxy/upstreams.ts'
 import { RecorderLink } from './recorder/link.ts'
 import { startRecorder } from './recorder/start-thread.ts'
-import { overheadBucketsMicros } from './telemetry/catalog.ts'
 
 export interface Running {
   /** Ports really bound: of use when 0 was asked for. */
@@ -37,7 +29,7 @@ export async function start(config: Config, report: (message: string) => void): 
       await recorder.ready // where the ledger cannot be written either, it says so better
       throw error
     })
-    const forwarder = createForwarding(config, cells, recorder, upstreams, callers)
+    const forwarder = createForwarding({ config, report, cells, records: recorder, upstreams, callers })
     const listener = await listen({ address: config.listen, forwarder, cells, headerBytesMax: config.limits.headerBytes })
     const { adminPort } = await recorder.ready.catch((error) => {
       listener.destroyConnections()
@@ -67,33 +59,4 @@ export async function start(config: Config, report: (message: string) => void): 
     await recorder.close(0)
     throw error
   }
-}
-
-function createForwarding(config: Config, cells: Int32Array, records: RecorderLink, upstreams: Upstreams, callers?: Callers) {
-  const clock = createClock()
-  const { requestHeaders, responseHeaders } = createAttributor({ own: config.providers })
-  const observe = createObserve({
-    records,
-    clock,
-    cells,
-    overheadBucketsMicros,
-    observedHeaders: new Set(responseHeaders),
-    bodyBytesMax: config.limits.bodyBytes,
-    messageBytesMax: config.limits.messageBytes,
-    estimates: config.estimates.enabled,
-  })
-  const observedHeaders = new Set(requestHeaders)
-  const drain = { msMax: config.timeouts.drainMs, bytesMax: config.limits.drainBytes }
-  const editor = config.capture === 'inject' ? createUsageInjector(createCapabilities(clock.now)) : undefined
-  return createForwarder(config.routes, {
-    upstreamOf: upstreams.of,
-    observe,
-    editor,
-    drain,
-    clock,
-    ids: createIds(),
-    cells,
-    observedHeaders,
-    callers,
-  })
 }

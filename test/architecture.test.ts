@@ -45,7 +45,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   sinks: ['lib', 'config', 'telemetry', 'ledger'],
   admin: ['lib', 'config', 'telemetry', 'ledger', 'sinks'],
   recorder: ['lib', 'config', 'observe', 'conclude', 'telemetry', 'ledger', 'sinks', 'admin'],
-  sidecar: ['lib', 'config', 'proxy', 'observe', 'conclude', 'telemetry', 'recorder'],
+  forwarding: ['lib', 'config', 'proxy', 'observe', 'conclude', 'telemetry', 'recorder'],
+  sidecar: ['lib', 'config', 'proxy', 'recorder', 'forwarding'],
   cli: ['lib', 'config', 'observe', 'conclude', 'telemetry', 'ledger', 'recorder', 'sidecar'],
   tokenweir: ['cli', 'sidecar'],
 }

@@ -10,7 +10,7 @@ import type { Member } from '../lib/indexed-set.ts'
 import { type Body, readBody } from './body.ts'
 import type { Call, CallHandler } from './call.ts'
 import { ClientResponse, type ClientResponseOwner } from './client-response.ts'
-import type { Edit, Editor, RequestHead } from './edit.ts'
+import { type Edit, type Editor, isEdit, type Probe, type RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
@@ -32,6 +32,17 @@ export interface ForwardOptions extends OpeningOptions {
   readonly editor?: Editor | undefined
   /** Shared counters, see `Cell`. */
   readonly cells: Int32Array
+}
+
+interface ResponseBeginning {
+  readonly status: number
+  readonly statusText: string
+  readonly rawHeaders: string[]
+  readonly receivedAt: number
+}
+
+interface HeldResponse extends ResponseBeginning {
+  readonly chunks: Buffer[]
 }
 
 /** The upstream's client calls this object for the one side, node:http's events for the other. Whoever is first to end it, ends it once. */
@@ -59,6 +70,11 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   /** Sends the request: the edited bytes, or the client's own. */
   #send: ((own: boolean) => void) | undefined
   #edit: Edit | undefined
+  /** The request is the client's own, and its response is looked at. */
+  #probe: Probe | undefined
+  #watch: ReturnType<Probe['watch']>
+  /** Of an edited request whose first event is not known yet. */
+  #held: HeldResponse | undefined
   /** The answer under way is one to an edit that was refused: it is read to its end and not seen. */
   #again = false
   #sentAgain = false
@@ -103,7 +119,9 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     const wanted = editor?.wants(head) === true
     this.#drains = destination.route.disconnect === 'drain'
     readBody(request, wanted, (body) => {
-      if (wanted && Buffer.isBuffer(body)) this.#edit = editor?.edit(head, body)
+      const edit = wanted && Buffer.isBuffer(body) ? editor?.edit(head, body) : undefined
+      if (isEdit(edit)) this.#edit = edit
+      else this.#probe = edit
       this.#send = (own) =>
         this.#dispatch(destination, path, own || this.#edit === undefined ? body : this.#edit.body, !own && this.#edit !== undefined)
       this.#send(false)
@@ -142,8 +160,20 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   head(status: number, statusText: string, rawHeaders: string[]): void {
     const receivedAt = this.#options.clock.now()
     if (this.#judge(status) === 'again') return
+    const head = { status, statusText, rawHeaders, receivedAt }
+    if (this.#edit?.holds(rawHeaders) === true) this.#held = { ...head, chunks: [] }
+    else this.#begin(head)
+  }
+
+  /** The response is the client's. */
+  #begin({ status, statusText, rawHeaders, receivedAt }: ResponseBeginning): void {
     this.#status = status
+    if (this.#edit !== undefined) {
+      this.#edit.accepted()
+      this.#observer.tell((observer) => observer.note('usage_injected'))
+    }
     const filter = this.#edit?.filter(rawHeaders)
+    this.#watch = this.#probe?.watch(rawHeaders)
     this.#forgetRequest()
     if (this.#draining === undefined) {
       this.#answer.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
@@ -154,6 +184,10 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   data(chunk: Buffer): void {
     if (this.#again) return
+    if (this.#held !== undefined) {
+      this.#hold(this.#held, chunk)
+      return
+    }
     const receivedAt = this.#options.clock.now()
     if (this.#draining === undefined) {
       this.#answer.push(chunk, receivedAt)
@@ -164,9 +198,26 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     if (this.#drainedBytes > this.#options.drain.bytesMax) this.#endClient()
   }
 
+  /** Nothing of the response has reached the client: its first event decides whether it is the client's. */
+  #hold(held: HeldResponse, chunk: Buffer): void {
+    held.chunks.push(chunk)
+    const body = held.chunks.length === 1 ? chunk : Buffer.concat(held.chunks)
+    const first = this.#edit?.first(body) ?? 'fine'
+    if (first === 'unknown yet') return
+    this.#held = undefined
+    if (first === 'error') {
+      this.#call?.abort()
+      this.#sendAgain()
+      return
+    }
+    this.#begin(held)
+    this.data(body)
+  }
+
   /** The answer's: its bytes are with the client, and now they are observed. */
   written(bytes: Buffer, receivedAt: number): void {
     this.#observer.responseData(bytes, receivedAt)
+    this.#watch?.push(bytes)
   }
 
   /** The answer's: the client's socket takes no more for now. */
@@ -182,12 +233,13 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#upstreamDone = true
     if (this.#endsUnseen()) return
     this.#answer.end(responseHeaders(rawTrailers))
+    this.#watch?.end()
   }
 
   failed(error: Error): void {
     this.#upstreamDone = true
     if (this.#settled) return
-    if (this.#endsUnseen()) return
+    if (this.#endsUnseen(false)) return
     if (this.#headSent) {
       this.#answer.flushAll()
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
@@ -195,14 +247,19 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       return
     }
     const reason = unreachableReason(error)
+    this.#probe?.answered(undefined)
+    // An upstream that was not even there says nothing of what it makes of the request.
+    if (!this.#sentAgain && (reason === 'closed' || reason === 'timeout' || reason === 'protocol')) this.#edit?.broken()
     if (!this.#response.destroyed) sendUnreachable(this.#response, reason, error)
     this.#request.resume()
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }
 
-  /** The end of an answer that no client sees: one to a refused edit, or one that is drained. */
-  #endsUnseen(): boolean {
-    if (this.#again) this.#sendAgain()
+  /** The end of an answer that no client sees: one to a refused edit, one that ended without any event, or one that is drained. */
+  #endsUnseen(isWhole = true): boolean {
+    const isEmpty = isWhole && this.#held !== undefined
+    this.#held = undefined
+    if (this.#again || isEmpty) this.#sendAgain()
     else if (this.#draining !== undefined) this.#endClient()
     else return false
     return true
@@ -256,16 +313,17 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   /** Whether the answer with this status is the client's, or the request is to be sent again as the client wrote it. */
   #judge(status: number): 'go on' | 'again' {
+    if (this.#probe?.isForKnowledge === true) this.#observer.tell((observer) => observer.note('usage_probe'))
+    this.#probe?.answered(status)
     if (this.#edit === undefined) return 'go on'
     if (this.#sentAgain) {
       this.#edit.judgedAgain(status)
       this.#edit = undefined
-      this.#observer.tell((observer) => observer.note('usage_injection_refused'))
+      if (status < 400) this.#observer.tell((observer) => observer.note('usage_injection_refused'))
       return 'go on'
     }
     const verdict = this.#edit.judge(status)
     if (verdict === 'again') this.#again = true
-    else this.#observer.tell((observer) => observer.note('usage_injected'))
     return verdict
   }
 
@@ -273,6 +331,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   #forgetRequest(): void {
     this.#send = undefined
     this.#edit = undefined
+    this.#probe = undefined
   }
 
   #sendAgain(): void {

@@ -1,8 +1,11 @@
 /** Injection over real sockets: what the upstream is asked, what the client sees, and what is remembered (PAINS T6). */
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createCapabilities } from '../../src/proxy/inject/capabilities.ts'
 import { createUsageInjector } from '../../src/proxy/inject/editor.ts'
-import { rawClient, rawUpstream, split, startProxy } from '../proxy/harness.ts'
+import { rawClient, rawUpstream, split, startProxy, until } from '../proxy/harness.ts'
 
 const event = (data: string) => `data: ${data}\n\n`
 const content = event('{"id":"c1","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}')
@@ -18,15 +21,22 @@ const unchunked = (body: string) => body.replace(/[0-9a-f]+\r\n([\s\S]*?)\r\n(?=
 const post = (path: string, body: string, headers = '') =>
   `POST ${path} HTTP/1.1\r\nHost: me\r\nContent-Type: application/json\r\nAccept-Encoding: gzip, br\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`
 
-async function scene(answer: (body: string, head: string) => string = () => stream) {
+async function scene(answer: (body: string, head: string) => string = () => stream, knows = true) {
   const arrived: { head: string; body: string }[] = []
   const upstream = await rawUpstream((text, socket) => {
     const { head, body } = split(text)
     arrived.push({ head, body })
-    socket.write(answer(body, head))
+    const wire = answer(body, head)
+    if (wire === 'close') socket.destroy()
+    else socket.write(wire)
   })
   let now = 0
-  const proxy = await startProxy(upstream.url, { editor: createUsageInjector(createCapabilities(() => now)) })
+  const capabilities = createCapabilities(() => now)
+  // Known not to send usage unasked, but where a test is about that.
+  for (const path of knows ? ['/v1/chat/completions', '/x/chat/completions', '/v1/completions'] : []) {
+    for (let i = 0; i < 2; i++) capabilities.saw(`${upstream.url}${path}`, false)
+  }
+  const proxy = await startProxy(upstream.url, { editor: createUsageInjector(capabilities) })
   const client = rawClient(proxy.port)
   let sent = 0
   return {
@@ -92,6 +102,7 @@ describe('every other request', () => {
 
 describe('an upstream that refuses to be asked', () => {
   const error = '{"error":{"message":"Unknown field: stream_options"}}'
+  const plainStream = `${sse}${chunk(content)}${chunk(done)}0\r\n\r\n`
   const refusal = (status: number) =>
     `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${error.length}\r\n\r\n${error}`
 
@@ -115,21 +126,66 @@ describe('an upstream that refuses to be asked', () => {
     expect(arrived.length).toBe(7)
   })
 
-  it('for a reason of the client’s own answers the client, and is not remembered for it', async () => {
-    const { send, arrived } = await scene(() => refusal(400))
+  it('for a reason of the client’s own answers the client, and is not asked twice again until it answers', async () => {
+    let refuse = true
+    const { send, arrived } = await scene((body) => (refuse ? refusal(400) : body.includes('stream_options') ? stream : plainStream))
     const first = await send(post('/v1/chat/completions', '{"stream":true}'))
-    expect([first.status, first.body, arrived.length]).toEqual(['400', error, 2])
+    expect([first.status, first.body, first.notes, arrived.length]).toEqual(['400', error, [], 2])
     await send(post('/v1/chat/completions', '{"stream":true}'))
-    expect(arrived.length).toBe(4)
+    expect(arrived.length).toBe(3)
+    refuse = false
+    await send(post('/v1/chat/completions', '{"stream":true}'))
+    await send(post('/v1/chat/completions', '{"stream":true}'))
+    expect(arrived.slice(3).map(({ body }) => body)).toEqual(['{"stream":true}', `{${asking},"stream":true}`])
   })
 
-  it('after it accepted it before is believed at once', async () => {
+  it('after it accepted it before is doubted: another deployment may have answered', async () => {
     let refuse = false
-    const { send, arrived } = await scene(() => (refuse ? refusal(400) : stream))
+    const plain = `${sse}${chunk(content)}${chunk(done)}0\r\n\r\n`
+    const { send, arrived } = await scene((body) => (refuse && body.includes('stream_options') ? refusal(400) : refuse ? plain : stream))
     await send(post('/v1/chat/completions', '{"stream":true}'))
     refuse = true
     const second = await send(post('/v1/chat/completions', '{"stream":true}'))
-    expect([second.status, arrived.length]).toEqual(['400', 2])
+    expect([second.status, second.body, arrived.length]).toEqual(['200', content + done, 3])
+  })
+
+  it.each([
+    ['404', refusal(404)],
+    ['500', refusal(500)],
+    ['501', refusal(501)],
+    ['a stream without an event', `${sse}${chunk(': hello\n\n')}0\r\n\r\n`],
+    ['an empty stream', `${sse}0\r\n\r\n`],
+    ['an error as its first event', `${sse}${chunk(event('{"error":{"message":"no"}}'))}`],
+    ['an error event', `${sse}${chunk('event: error\ndata: {"message":"no"}\n\n')}0\r\n\r\n`],
+  ])('with %s gets the client’s own bytes before the client has seen anything, and is remembered', async (_, wire) => {
+    const { send, arrived } = await scene((body) => (body.includes('stream_options') ? wire : plainStream))
+    const first = await send(post('/v1/chat/completions', '{"stream":true}'))
+    expect([first.status, first.body, first.notes, first.seen.responseBytes]).toEqual([
+      '200',
+      content + done,
+      ['usage_injection_refused'],
+      content + done,
+    ])
+    await send(post('/v1/chat/completions', '{"stream":true}'))
+    expect(arrived.map(({ body }) => body.includes('stream_options'))).toEqual([true, false, false])
+  })
+
+  it('by closing is not asked twice: the next one goes as it is, and that is remembered', async () => {
+    const { send, arrived, proxy } = await scene((body) => (body.includes('stream_options') ? 'close' : plainStream))
+    const first = rawClient(proxy.port, post('/v1/chat/completions', '{"stream":true}'))
+    expect(await first.closed()).toContain('HTTP/1.1 502')
+    await proxy.ended(1)
+    expect(arrived.length).toBe(1)
+    const bodies = []
+    for (let n = 0; n < 2; n++) {
+      const client = rawClient(proxy.port, post('/v1/chat/completions', '{"stream":true}'))
+      bodies.push((await client.until((text) => text.includes('0\r\n\r\n'))).includes('HTTP/1.1 200'))
+    }
+    expect([bodies, arrived.map(({ body }) => body.includes('stream_options'))]).toEqual([
+      [true, true],
+      [true, false, false],
+    ])
+    void send
   })
 })
 
@@ -137,4 +193,55 @@ it('a compressed answer, sent though none was asked for, crosses untouched', asy
   const body = 'not really gzip: "choices":[] "usage"'
   const { send } = await scene(() => `${sse.replace('\r\n\r\n', '\r\nContent-Encoding: gzip\r\n\r\n')}${chunk(body)}0\r\n\r\n`)
   expect((await send(post('/v1/chat/completions', '{"stream":true}'))).body).toBe(body)
+})
+
+describe('an upstream of which nothing is known', () => {
+  it('is let two streams through as they are, which keep the usage that comes unasked, and is then never asked', async () => {
+    const { send, arrived } = await scene(() => stream, false)
+    for (let n = 0; n < 4; n++) {
+      const one = await send(post('/v1/chat/completions', '{"stream":true}'))
+      expect([one.body, one.notes]).toEqual([content + usage + done, n < 2 ? ['usage_probe'] : []])
+    }
+    expect(arrived.map(({ body }) => body)).toEqual(new Array(4).fill('{"stream":true}'))
+  })
+
+  it('that sends none unasked is asked from the third on, and let one through again after a day', async () => {
+    const { send, arrived, pass } = await scene(
+      (body) => (body.includes('stream_options') ? stream : `${sse}${chunk(content)}${chunk(done)}0\r\n\r\n`),
+      false,
+    )
+    const isAsked = () => arrived.map(({ body }) => body.includes('stream_options'))
+    for (let n = 0; n < 4; n++) await send(post('/v1/chat/completions', '{"stream":true}'))
+    pass(25 * 60 * 60 * 1000)
+    for (let n = 0; n < 2; n++) await send(post('/v1/chat/completions', '{"stream":true}'))
+    expect(isAsked()).toEqual([false, false, true, true, false, true])
+  })
+})
+
+describe('what is known of upstreams', () => {
+  const folder = () => mkdtempSync(join(tmpdir(), 'tokenweir-upstreams-'))
+
+  it('outlives a restart', async () => {
+    const file = join(folder(), 'a.json')
+    const before = createCapabilities(() => 5, { file, report: () => undefined })
+    before.learn('k', 'refused')
+    for (let i = 0; i < 2; i++) before.saw('p', true)
+    await until(() => existsSync(file))
+    const after = createCapabilities(() => 6, { file, report: () => undefined })
+    expect([after.injection('k'), after.unasked('p'), after.unasked('q')]).toEqual(['refused', true, undefined])
+  })
+
+  it.each(['{', '[]', '{"injections":[["k",{"injection":"perhaps"}],3],"places":[]}'])('in a file that holds %s is learnt anew', (text) => {
+    const file = join(folder(), 'a.json')
+    writeFileSync(file, text)
+    const lines: string[] = []
+    const known = createCapabilities(() => 5, { file, report: (line) => lines.push(line) })
+    expect([known.injection('k'), lines.length]).toEqual([undefined, text.startsWith('{"') ? 0 : 1])
+  })
+
+  it('is bounded', () => {
+    const known = createCapabilities(() => 5)
+    for (let n = 0; n < 5000; n++) known.learn(`k${n}`, 'refused')
+    expect([known.injection('k0'), known.injection('k4999')]).toEqual([undefined, 'refused'])
+  })
 })

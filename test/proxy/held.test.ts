@@ -14,7 +14,16 @@ it.each(['as it came', 'edited'])('a request that was sent %s is let go when its
       bodies.push(new WeakRef(body))
       const edited = Buffer.concat([body, Buffer.from(' ')])
       bodies.push(new WeakRef(edited))
-      return { body: edited, judge: () => 'go on', judgedAgain: () => undefined, filter: () => undefined }
+      return {
+        body: edited,
+        judge: () => 'go on',
+        holds: () => false,
+        first: () => 'fine',
+        accepted: () => undefined,
+        broken: () => undefined,
+        judgedAgain: () => undefined,
+        filter: () => undefined,
+      }
     },
   }
   const upstream = await rawUpstream(() => undefined)

@@ -266,7 +266,19 @@ describe('a body of every byte there is', () => {
     })
     const nothingOfA = (chunk: Buffer) => [chunk.toString() === 'a' ? Buffer.alloc(0) : chunk]
     const filter = () => ({ push: nothingOfA, end: () => [Buffer.from('c'), Buffer.alloc(0)] })
-    const editor: Editor = { wants: () => true, edit: (_, body) => ({ body, judge: () => 'go on', judgedAgain() {}, filter }) }
+    const editor: Editor = {
+      wants: () => true,
+      edit: (_, body) => ({
+        body,
+        judge: () => 'go on',
+        holds: () => false,
+        first: () => 'fine',
+        accepted() {},
+        broken() {},
+        judgedAgain() {},
+        filter,
+      }),
+    }
     const proxy = await startProxy(upstream.url, { editor })
     const received = await rawClient(proxy.port, 'POST / HTTP/1.1\r\nHost: me\r\nContent-Length: 1\r\n\r\n-').until((text) =>
       text.includes('\r\n0\r\n'),

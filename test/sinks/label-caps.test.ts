@@ -46,3 +46,37 @@ it('a hundred thousand models and callers stay within the caps, and are all coun
     sum('gen_ai_client_operation_duration_seconds_count'),
   ]).toEqual(Array(3).fill(exchanges))
 })
+
+it('what refused requests name shares a tenth of the places: the budget is there for the traffic that is answered', () => {
+  const meter = createMeter(Date.now)
+  const sink = createMetricsSink({ meter, generation: '1.41', labelValuesMax: 20 })
+  const named = (name: string, status: number) =>
+    exchangeOf({
+      caller: `c-${name}`,
+      provider: 'openai',
+      ending: { status },
+      request: { operation: 'chat', usageExpected: true, model: `m-${name}`, stream: true },
+      response: { usage: { inputTokens: 3, outputTokens: 2 } },
+    })
+  sink.record({ opened: [], ended: Array.from({ length: 50 }, (_, index) => named(`guess${index}`, 404)) })
+  sink.record({ opened: [], ended: [...Array(18)].flatMap((_, index) => [named(`real${index}`, 200), named(`real${index}`, 429)]) })
+
+  const models = new Set(
+    Object.keys(samples(meter, 'gen_ai_client_operation_duration_seconds_count')).map((one) => /request_model="([^"]*)"/.exec(one)?.[1]),
+  )
+  const callers = samples(meter, 'tokenweir_caller_requests_total')
+  expect([...models].sort()).toEqual(
+    ['m-guess0', 'm-guess1', ...Array.from({ length: 18 }, (_, index) => `m-real${index}`), 'other'].sort(),
+  )
+  expect(Object.values(callers)).toEqual([1, 1, 48, ...Array(18).fill(2)])
+  expect(Object.values(samples(meter, 'tokenweir_label_overflow')).filter((count) => count > 0)).toEqual([])
+})
+
+it('a stream let pass to see what the upstream does is a completed one, and none without usage', () => {
+  const meter = createMeter(Date.now)
+  const sink = createMetricsSink({ meter, generation: '1.41', labelValuesMax: 3 })
+  const without = { usageOutcome: 'missing', usageReason: 'not_requested', response: {} } as const
+  sink.record({ opened: [], ended: [exchangeOf({ ...without, notes: ['usage_probe'] }), exchangeOf({ ...without, notes: [] })] })
+  const total = (metric: string) => Object.values(samples(meter, metric)).reduce((sum, one) => sum + one, 0)
+  expect([total('tokenweir_streams_completed_total'), total('tokenweir_streams_zero_usage_total')]).toEqual([2, 1])
+})

@@ -24,8 +24,9 @@ const completedStream =
   "streamed = 1 AND end_reason = 'completed' AND error_type IS NULL AND (status BETWEEN 200 AND 299 OR status = 101) AND usage_outcome IS NOT NULL"
 export const isCompletedStream = `(${completedStream})`
 
-/** As `tokenweir.streams.zero_usage`. */
-export const isZeroUsage = `(${completedStream} AND usage_outcome IN ('zero', 'missing', 'undecodable'))`
+/** As `tokenweir.streams.zero_usage`: not of a stream that was let pass unchanged to see what the upstream does. */
+const isProbe = `(usage_reason IS 'not_requested' AND coalesce(notes, '') LIKE '%"usage_probe"%')`
+export const isZeroUsage = `(${completedStream} AND usage_outcome IN ('zero', 'missing', 'undecodable') AND NOT ${isProbe})`
 export const zeroUsageReason = "CASE WHEN usage_outcome = 'zero' THEN 'zero' ELSE coalesce(usage_reason, 'upstream_omitted') END"
 
 /** It owes its usage, and did not tell it: a provider that answers in full and has no such count (embeddings have no output) owes none. */

@@ -1,20 +1,28 @@
-/** Usage injection: who is asked, what the answer loses again, and what is remembered of upstreams that refuse. */
-import type { Edit, Editor } from '../edit.ts'
+/**
+ * Usage injection: who is asked, what the response loses again, and what is remembered of upstreams.
+ *
+ * An upstream's first streams at a path go as the client wrote them: they show whether usage comes unasked, and then nothing is ever injected or taken out.
+ * An injected request that fails, in whatever way a definite answer can fail, is sent again as the client wrote it before anything of the answer has reached
+ * the client. What was learnt is remembered by upstream, path and model.
+ */
+import type { Edit, Editor, FirstEvent, Probe } from '../edit.ts'
 import { pickHeaders } from '../headers.ts'
 import { askForUsage } from './ask.ts'
 import type { Capabilities } from './capabilities.ts'
 import { createStrip } from './strip.ts'
+import { createUsageWatch, firstEvent } from './watch.ts'
 
 /**
  * OpenAI's chat and legacy completions, behind whatever prefix a gateway gives them: the only APIs that report usage in a stream only when
  * asked. Responses, Anthropic, Gemini and the others report it always.
  */
 const asksAt = /\/(?:chat\/)?completions$/
+/** Documented to send usage only when asked: https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options */
+const silentHosts = /^https:\/\/(api\.openai\.com|[\w-]+\.openai\.azure\.com)$/
 
 const observed: ReadonlySet<string> = new Set(['content-type', 'content-encoding'])
-
-/** Statuses with which upstreams refuse a field they do not know. */
-const refusals: ReadonlySet<number> = new Set([400, 422])
+/** Bytes that are held back until the first event is known. */
+const heldBytesMax = 64 * 1024
 
 export function createUsageInjector(capabilities: Capabilities): Editor {
   return {
@@ -26,28 +34,50 @@ export function createUsageInjector(capabilities: Capabilities): Editor {
     edit(head, body) {
       const asked = askForUsage(body)
       if (asked === undefined) return undefined
-      const key = `${head.origin}${head.path} ${asked.model}`
-      return capabilities.of(key) === 'refused' ? undefined : editOf(asked.body, key, capabilities)
+      const place = `${head.origin}${head.path}`
+      const key = `${place} ${asked.model}`
+      const known = capabilities.injection(key)
+      const unasked = silentHosts.test(head.origin) ? false : capabilities.unasked(place)
+      if (unasked === undefined) return probeOf(place, key, capabilities, true)
+      if (unasked || known === 'refused' || known === 'suspect' || known === 'failing') return probeOf(place, key, capabilities, false)
+      return editOf(asked.body, key, capabilities)
     },
   }
+}
+
+function isPlainStream(rawHeaders: readonly string[]): boolean {
+  const headers = pickHeaders(rawHeaders, observed)
+  const encoding = headers['content-encoding']
+  return /^\s*text\/event-stream\b/i.test(headers['content-type'] ?? '') && (encoding === undefined || encoding === 'identity')
 }
 
 function editOf(body: Buffer, key: string, capabilities: Capabilities): Edit {
   return {
     body,
-    judge(status) {
-      if (status < 300) capabilities.learn(key, 'accepted')
-      // An upstream that took it before refuses something else now: that answer is the client's.
-      return refusals.has(status) && capabilities.of(key) !== 'accepted' ? 'again' : 'go on'
+    judge: (status) => (status >= 400 ? 'again' : 'go on'),
+    // A stream that was accepted before is not delayed.
+    holds: (rawHeaders) => capabilities.injection(key) !== 'accepted' && isPlainStream(rawHeaders),
+    first: (seen): FirstEvent => (seen.length > heldBytesMax ? 'fine' : firstEvent(seen)),
+    accepted: () => capabilities.learn(key, 'accepted'),
+    broken: () => capabilities.learn(key, 'suspect'),
+    judgedAgain: (status) => capabilities.learn(key, status < 400 ? 'refused' : 'failing'),
+    filter: (rawHeaders) => (isPlainStream(rawHeaders) ? createStrip() : undefined),
+  }
+}
+
+function probeOf(place: string, key: string, capabilities: Capabilities, isForKnowledge: boolean): Probe {
+  return {
+    isForKnowledge,
+    answered(status) {
+      const known = capabilities.injection(key)
+      if (status === undefined || status >= 400) {
+        if (known === 'suspect') capabilities.learn(key, 'failing')
+      } else if (known === 'suspect') {
+        capabilities.learn(key, 'refused') // the plain request works: it was the injection
+      } else if (known === 'failing') {
+        capabilities.learn(key, undefined)
+      }
     },
-    judgedAgain(status) {
-      if (!refusals.has(status)) capabilities.learn(key, 'refused')
-    },
-    filter(rawHeaders) {
-      const headers = pickHeaders(rawHeaders, observed)
-      const isStream = /^\s*text\/event-stream\b/i.test(headers['content-type'] ?? '')
-      const encoding = headers['content-encoding']
-      return isStream && (encoding === undefined || encoding === 'identity') ? createStrip() : undefined
-    },
+    watch: (rawHeaders) => (isPlainStream(rawHeaders) ? createUsageWatch((hasUsage) => capabilities.saw(place, hasUsage)) : undefined),
   }
 }

@@ -2,6 +2,7 @@
  * Takes the usage-only chunk that we asked for out of an SSE answer again, so that a client that did not ask sees what it would have seen.
  * Whole events pass on in the same call; an event that is cut by a chunk boundary waits for its end, because it may be that one.
  */
+import { membersAt } from './members.ts'
 
 export interface Strip {
   /** The bytes that may go on to the client now. */
@@ -28,8 +29,8 @@ export function createStrip(): Strip {
 
   function keep(event: Buffer, out: Buffer[]): void {
     const parts = waitingBytes === 0 ? [event] : [...waiting, event]
-    const whole = passing || !mayBeUsageOnly(parts) || !isUsageOnly(Buffer.concat(parts), finished)
-    if (whole) out.push(...parts)
+    if (passing || !mayBeUsageOnly(parts)) out.push(...parts)
+    else out.push(...withoutUsage(Buffer.concat(parts), finished))
     if (!finished && !passing) finished = namesFinish(parts.length === 1 ? event : Buffer.concat(parts))
     waiting = []
     waitingBytes = 0
@@ -88,26 +89,67 @@ function namesFinish(event: Buffer): boolean {
   return event.includes('"finish_reason":"') || event.includes('"finish_reason": "')
 }
 
+/** What a chunk has of its own, whatever its usage. A chunk with nothing else is there for its usage alone. */
+const usualKeys: ReadonlySet<string> = new Set([
+  'id',
+  'object',
+  'created',
+  'model',
+  'choices',
+  'usage',
+  'system_fingerprint',
+  'service_tier',
+  'obfuscation',
+])
+
 /**
- * A JSON object with a `usage` object and no choice that says anything. OpenAI sends no choice; LiteLLM, after the end of the last one, a bare
- * one. OpenRouter's, which has a finish reason of null, comes whether it was asked for or not, and stays
- * (https://openrouter.ai/docs/use-cases/usage-accounting).
+ * The event without the usage that was asked for: nothing of a usage-only chunk, all but the member `usage` of one that has keys of its own (llama.cpp's
+ * `timings`). A usage-only chunk is one with no choice that says anything: OpenAI sends no choice; LiteLLM, after the end of the last one, a bare
+ * one.
  */
-function isUsageOnly(event: Buffer, finished: boolean): boolean {
-  if (!event.includes('"usage"')) return false
-  const data = event
-    .toString('utf8')
-    .split(/\r?\n/)
-    .filter((line) => line.startsWith('data:'))
-    .map((line) => line.slice(5))
-    .join('\n')
+function withoutUsage(event: Buffer, finished: boolean): readonly Buffer[] {
+  const lines = dataLines(event)
+  const [only] = lines
+  if (only === undefined) return [event]
   try {
-    const { choices, usage } = JSON.parse(data)
-    if (!Array.isArray(choices) || typeof usage !== 'object' || usage === null) return false
-    return choices.length === 0 || (finished && choices.every(saysNothing))
+    const chunk = JSON.parse(lines.map(({ start, end }) => event.toString('utf8', start, end)).join('\n'))
+    const { choices, usage } = chunk
+    if (!Array.isArray(choices) || typeof usage !== 'object' || usage === null) return [event]
+    const saysMore = Object.keys(chunk).some((key) => !usualKeys.has(key))
+    const isBare = choices.length === 0 || (finished && choices.every(saysNothing))
+    if (!isBare) return [event]
+    if (!saysMore) return []
+    return lines.length === 1 ? cutOut(event, only.start) : [event]
   } catch {
-    return false
+    return [event]
   }
+}
+
+/** Where the text of each `data` field stands. */
+function dataLines(event: Buffer): { readonly start: number; readonly end: number }[] {
+  const found: { start: number; end: number }[] = []
+  for (let at = 0; at < event.length; ) {
+    const feed = event.indexOf(lineFeed, at)
+    const next = feed < 0 ? event.length : feed + 1
+    const end = feed < 0 ? event.length : event[feed - 1] === carriageReturn ? feed - 1 : feed
+    if (event.toString('latin1', at, at + 5) === 'data:') found.push({ start: at + 5, end })
+    at = next
+  }
+  return found
+}
+
+/** Without the member `usage` of the object that begins at or after `from`, and one comma beside it. */
+function cutOut(event: Buffer, from: number): readonly Buffer[] {
+  const members = membersAt(event, from)
+  const at = members?.list.findIndex(({ key }) => key === 'usage') ?? -1
+  const member = members?.list[at]
+  if (members === undefined || member === undefined) return [event]
+  const before = members.list[at - 1]
+  const after = members.list[at + 1]
+  if (before !== undefined) return [event.subarray(0, before.end), event.subarray(member.end)]
+  if (after === undefined) return [event.subarray(0, members.inside), event.subarray(member.end)]
+  const comma = event.indexOf(',', member.end)
+  return [event.subarray(0, members.inside), event.subarray(comma + 1)]
 }
 
 /** A choice with an index and an empty delta. */

@@ -50,6 +50,11 @@ export function countStream(meter: Meter, cells: RouteCells, exchange: Exchange)
   if (reason !== undefined) cells.streams.zeroUsage.get(reason)?.add(1)
 }
 
+/** It was not answered with success: what it names (a model, a caller, by that a provider) need not exist. */
+export function isRefused({ ending: { status } }: Exchange): boolean {
+  return status === undefined || (status !== 101 && (status < 200 || status > 299))
+}
+
 /** An answer that told of an error in its middle is no success without usage: it is an error, and counted as one. */
 export function isCompletedStream({ ending, endReason, errorType, request, usageOutcome }: Exchange): boolean {
   const { streamed, status } = ending
@@ -70,7 +75,9 @@ const zeroUsageReasons = [
   'unknown_format',
 ] as const
 
-export function zeroUsageReason({ usageOutcome, usageReason }: Exchange): string | undefined {
+/** A stream that was let pass unchanged, to see what the upstream does, is without usage by our choice: it is counted among the completed alone. */
+export function zeroUsageReason({ usageOutcome, usageReason, notes }: Exchange): string | undefined {
+  if (usageReason === 'not_requested' && notes.includes('usage_probe')) return undefined
   if (usageOutcome === 'zero') return 'zero'
   if (usageOutcome !== 'missing' && usageOutcome !== 'undecodable') return undefined
   return zeroUsageReasons.find((reason) => reason === usageReason) ?? 'upstream_omitted'

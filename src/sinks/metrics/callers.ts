@@ -2,6 +2,7 @@
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Counter, Meter } from '../../telemetry/meter.ts'
 import type { LabelCap } from '../label-cap.ts'
+import { isRefused } from './by-route.ts'
 
 /** The cells of one caller. */
 interface CallerCells {
@@ -12,8 +13,9 @@ interface CallerCells {
 /** Also of requests that are no inference, and of usage that the caller reports itself: these counters are ours alone. */
 export function createCallers(meter: Meter, cap: LabelCap): (exchange: Exchange) => void {
   const known = new Map<string, CallerCells>()
-  return ({ caller: given, endReason, response }) => {
-    const caller = cap.value('caller', given)
+  return (exchange) => {
+    const { endReason, response } = exchange
+    const caller = cap.value('caller', exchange.caller, isRefused(exchange))
     if (caller === undefined) return
     let cells = known.get(caller)
     if (cells === undefined) known.set(caller, (cells = { requests: new Map(), tokens: new Map() }))

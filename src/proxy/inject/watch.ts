@@ -1,0 +1,48 @@
+/** Looks at a stream that was not asked for usage: whether usage comes all the same; and at the first event of one that was. */
+import type { FirstEvent } from '../edit.ts'
+
+/** No JSON string holds this unescaped, so that it is a key. */
+const usageKey = /"usage"[ \t]*:[ \t]*\{/
+const tailChars = 32
+
+/** `onEnd` is told at the stream's own end, not when it is cut. */
+export function createUsageWatch(onEnd: (hasUsage: boolean) => void): { push(chunk: Buffer): void; end(): void } {
+  let tail = ''
+  let hasUsage = false
+  let hasText = false
+  return {
+    push(chunk) {
+      hasText ||= chunk.length > 0
+      if (hasUsage) return
+      const text = tail + chunk.toString('latin1')
+      hasUsage = usageKey.test(text)
+      tail = text.slice(-tailChars)
+    },
+    end() {
+      if (hasText) onEnd(hasUsage)
+    },
+  }
+}
+
+/** Of a stream's body so far: its first event that has data, comments passed over. */
+export function firstEvent(body: Buffer): FirstEvent {
+  const text = body.toString('utf8')
+  for (const event of text.split(/\r?\n\r?\n/).slice(0, -1)) {
+    const lines = event.split(/\r?\n/)
+    const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5))
+    if (data.length > 0) return isError(data.join('\n'), lines) ? 'error' : 'fine'
+  }
+  return 'unknown yet'
+}
+
+function isError(data: string, lines: readonly string[]): boolean {
+  if (lines.some((line) => /^event: *error *$/.test(line))) return true
+  try {
+    const value = JSON.parse(data) as { error?: unknown; object?: unknown; choices?: unknown } | null
+    if (typeof value !== 'object' || value === null) return false
+    const hasError = value.error !== undefined && value.error !== null
+    return (hasError || value.object === 'error') && !Array.isArray(value.choices)
+  } catch {
+    return false
+  }
+}
