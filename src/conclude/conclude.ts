@@ -14,7 +14,7 @@ import { endReasonOf, errorTypeOf } from './ending.ts'
 import { type Attributor, createAttributor } from './providers/attribution.ts'
 import type { Evidence } from './providers/evidence.ts'
 import { type RequestReading, readRequest } from './request-reading.ts'
-import { isAnswered, isCut, verdictOf } from './usage-verdict.ts'
+import { contradictsItself, isAnswered, isCut, verdictOf } from './usage-verdict.ts'
 
 export { type RequestReading, readRequest }
 
@@ -73,7 +73,7 @@ export function conclude(
     usageOutcome: verdict?.outcome,
     usageReason: verdict?.reason,
     errorType: errorTypeOf(ending, response),
-    notes,
+    notes: contradictsItself(response?.usage) ? [...notes, 'usage_contradictory'] : notes,
   }
 }
 

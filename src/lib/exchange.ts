@@ -275,5 +275,6 @@ export interface Exchange {
   readonly estimatedOutputTokens?: number | undefined
   /** `error.type`: an HTTP status as text, an unreachable reason, or the error reported inside a stream. */
   readonly errorType?: string | undefined
+  /** Those of the ending, and of the conclusion: `usage_contradictory` when the reported counts cannot all be right. */
   readonly notes: readonly string[]
 }

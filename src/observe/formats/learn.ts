@@ -10,14 +10,33 @@ const keepFirst: ReadonlySet<string> = new Set(['id', 'model', 'provider', 'syst
 export function learn(facts: ResponseFacts, lesson: ResponseFacts): ResponseFacts {
   let learnt: Record<string, unknown> | undefined
   for (const key in lesson) {
-    const value = shortened(lesson[key as keyof ResponseFacts])
-    if (value === undefined) continue
+    const said = shortened(lesson[key as keyof ResponseFacts])
+    if (said === undefined) continue
+    const value = key === 'usage' ? overNumbers(facts.usage, said as Usage) : said
     const known = facts[key as keyof ResponseFacts]
     if (known === value || (known !== undefined && (keepFirst.has(key) || same(known, value)))) continue
     learnt ??= { ...facts }
     learnt[key] = value
   }
   return learnt ?? facts
+}
+
+/**
+ * The newer usage, but no 0 over a number: counts grow, and some servers repeat those of an earlier event as 0. Nor is input or output
+ * forgotten that the newer one leaves out or says as null.
+ */
+function overNumbers(known: Usage | undefined, now: Usage): Usage {
+  if (known === undefined) return now
+  let kept: { -readonly [K in keyof Usage]: Usage[K] } | undefined
+  for (const name in known) {
+    const count = name as keyof Usage
+    const [before, after] = [known[count], now[count]]
+    const isForgotten = after === undefined && (count === 'inputTokens' || count === 'outputTokens')
+    if (before === undefined || before === 0 || (after !== 0 && !isForgotten)) continue
+    kept ??= { ...now }
+    kept[count] = before
+  }
+  return kept ?? now
 }
 
 /** Whether only messages with one of the format's wanted keys can still teach something. */
