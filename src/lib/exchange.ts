@@ -83,6 +83,10 @@ export interface ResponseFacts {
   readonly reportedCostUsd?: number | undefined
   /** A usage object was present, but not one of its counts could be read. */
   readonly usageNotUnderstood?: boolean | undefined
+  /** Ids of the model calls whose usage has been added up (Bedrock Agents). Never in a record. */
+  readonly calls?: readonly string[] | undefined
+  /** A response that was made in the background: its usage comes when it is read back. Never in a record. */
+  readonly background?: boolean | undefined
   /** Of a connection that carries many responses (Realtime); `usage` is their sum. */
   readonly responses?: ConnectionResponses | undefined
 }

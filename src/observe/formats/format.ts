@@ -26,8 +26,14 @@ export interface Format {
   claims(method: string, path: string): boolean
   /** Whether a response message (or whole body) has this format's shape. Used for paths claimed by several formats, or by none. */
   recognises(message: Json, event: string | undefined): boolean
-  /** `body` is undefined when there was none, or it was not JSON. Never throws. */
-  readRequest(body: Json | undefined, path: string): RequestFacts
+  /** Its path leaves no doubt, and its answers have no shape of their own: nobody else's shape is looked for in them. */
+  readonly isCertain?: true
+  /** Whether anybody may use that path: the format stands only where the answer is recognised, or its usage read. */
+  isHint?(path: string): boolean
+  /** False for what is answered without a model (JSON-RPC): the record names no format and no operation, and no usage is missed. */
+  readonly isInference?: false
+  /** `body` is undefined when there was none, or it was not JSON. `headers` are those kept for attribution. Never throws. */
+  readRequest(body: Json | undefined, path: string, headers?: Headers): RequestFacts
   /** Whether an answer in `application/json` at that path is a JSON array sent element by element (Gemini without `alt=sse`). */
   arrayStream?(path: string): boolean
   /** Present where requests come as messages too. */

@@ -8,14 +8,18 @@
 import { alephalpha } from './alephalpha.ts'
 import { anthropicComplete } from './anthropic-complete.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
+import { bedrockAgent } from './bedrock-agent.ts'
 import { bedrockConverse } from './bedrock-converse.ts'
 import { bedrockInvoke, tokenCountHeaders } from './bedrock-invoke.ts'
 import { cohereChatV1, cohereChatV2 } from './cohere-chat.ts'
 import { cohereEmbed, cohereGenerate } from './cohere-other.ts'
+import { dashscope } from './dashscope.ts'
 import type { Format } from './format.ts'
 import { gemini } from './gemini.ts'
 import { geminiEmbed } from './gemini-embed.ts'
 import { geminiInteractions } from './gemini-interactions.ts'
+import { geminiLive } from './gemini-live.ts'
+import { jsonRpc } from './json-rpc.ts'
 import { mistralConversations, mistralOcr } from './mistral-other.ts'
 import { ollama } from './ollama.ts'
 import { openaiAssistants } from './openai-assistants.ts'
@@ -30,24 +34,35 @@ import { openaiRealtime } from './openai-realtime.ts'
 import { openaiResponses } from './openai-responses.ts'
 import { replicate } from './replicate.ts'
 import { rerank } from './rerank.ts'
+import { spokenFormats } from './spoken.ts'
+import { tgi } from './tgi.ts'
+import { usageVocabulary } from './usage-vocabulary.ts'
+import { vercelAi } from './vercel-ai.ts'
 import { vertexPredict } from './vertex-predict.ts'
 import { watsonx, watsonxChat, watsonxEmbeddings } from './watsonx.ts'
 import { countTokens, models, storedResponses } from './without-usage.ts'
 
 export const formats: readonly Format[] = [
+  jsonRpc,
   countTokens,
   anthropicMessages,
   openaiResponses,
   gemini,
   geminiEmbed,
   geminiInteractions,
+  geminiLive,
   vertexPredict,
   bedrockConverse,
   bedrockInvoke,
+  bedrockAgent,
   ollama,
   watsonx,
   watsonxChat,
   watsonxEmbeddings,
+  dashscope,
+  vercelAi,
+  ...spokenFormats,
+  tgi,
   cohereChatV2,
   cohereChatV1,
   cohereEmbed,
@@ -70,6 +85,7 @@ export const formats: readonly Format[] = [
   storedResponses,
   models,
   openaiOther,
+  usageVocabulary,
 ]
 
 /** Paths repeat. So many are remembered before all are forgotten: those with an id in them come once. */

@@ -2,6 +2,7 @@
 import type { ResponseFacts, Usage } from '../../lib/exchange.ts'
 import { at, count, type Json, type JsonObject, object, text } from '../../lib/json.ts'
 import { reportedCost } from './reported-cost.ts'
+import { toldError } from './vendor-errors.ts'
 
 /** Identity of a response: the first value seen stands, so that skipping later messages loses nothing. */
 const keepFirst: ReadonlySet<string> = new Set(['id', 'model', 'provider', 'systemFingerprint', 'error'])
@@ -185,14 +186,17 @@ const errorTypeLengthMax = 100
 
 /**
  * The error of a body: `{error: {type|code|status, message}}`, `{error: "text"}`, or flat beside `object: "error"` (vLLM, Mistral);
- * undefined when there is none. The type is the most telling short name that the provider gives.
+ * or told by a status code of the vendor's own (`vendor-errors.ts`); undefined when there is none. The type is the most telling short name that the provider gives.
  */
 export function errorOf(message: JsonObject): ResponseFacts['error'] {
   const error = message['object'] === 'error' ? message : message['error']
-  if (error === undefined || error === null || error === false || error === '') return undefined
+  if (error === undefined || error === null || error === false || error === '') {
+    const told = toldError(message)
+    return told === undefined ? undefined : namedError(told.type, told.message)
+  }
   const fields = object(error)
-  if (fields === undefined) return namedError('error', text(error))
-  const name = text(fields['type']) ?? idText(fields['code']) ?? text(fields['status'])
+  if (fields === undefined) return namedError(text(message['error_type']) ?? 'error', text(error))
+  const name = text(fields['type']) ?? idText(fields['code']) ?? text(fields['status']) ?? idText(fields['grpcCode'])
   return namedError(name ?? 'error', text(fields['message']) ?? text(at(fields, 'metadata', 'raw')))
 }
 

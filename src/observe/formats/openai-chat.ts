@@ -20,6 +20,8 @@ const paths = [
   '/v1/chat',
   // Snowflake Cortex, before it had /chat/completions.
   '/cortex/inference:complete',
+  // MiniMax.
+  '/text/chatcompletion_v2',
 ]
 
 export const openaiChat: Format = {

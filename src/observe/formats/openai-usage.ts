@@ -40,8 +40,8 @@ export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions
       options.thinks && isUnexplained(usage, reasoning)
         ? withThoughts(input, output, total)
         : withReasoning(input, output, total, reasoning),
-    cacheReadTokens: first(inputDetails, 'cached_tokens') ?? first(usage, ...cacheReads),
-    cacheWriteTokens: first(inputDetails, ...cacheWrites) ?? first(usage, ...cacheWrites),
+    cacheReadTokens: count(inputDetails['cached_tokens']) ?? first(usage, cacheReads) ?? filled(usage, ['cache_read_input_tokens']),
+    cacheWriteTokens: count(inputDetails['cache_write_tokens']) ?? filled(inputDetails, cacheWrites) ?? filled(usage, cacheWrites),
     cacheWrite1hTokens: count(at(inputDetails, 'cache_creation_token_details', 'ephemeral_1h_input_tokens')),
     reasoningTokens: reasoning,
     totalTokens: total,
@@ -56,15 +56,21 @@ export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions
 
 const none: JsonObject = {}
 
-/** DeepSeek, Together, Mistral; LiteLLM and gateways like it keep Anthropic's name beside OpenAI's, as a part of the prompt. */
-const cacheReads = ['prompt_cache_hit_tokens', 'cached_tokens', 'num_cached_tokens', 'cache_read_input_tokens']
-/** Source of the second and third: https://docs.litellm.ai/docs/completion/prompt_caching */
-const cacheWrites = ['cache_write_tokens', 'cache_creation_tokens', 'cache_creation_input_tokens']
+/** DeepSeek, Together, Mistral. */
+const cacheReads = ['prompt_cache_hit_tokens', 'cached_tokens', 'num_cached_tokens']
+/**
+ * LiteLLM and gateways like it keep Anthropic's names beside OpenAI's, as parts of the prompt. They fill them with 0 for everybody who never
+ * said it. Source: https://docs.litellm.ai/docs/completion/prompt_caching
+ */
+const cacheWrites = ['cache_creation_tokens', 'cache_creation_input_tokens']
 
-/** The first of these counts that is more than 0; else a 0 that was said. */
-function first(counts: JsonObject, ...names: readonly string[]): number | undefined {
-  const found = names.map((name) => count(counts[name])).filter((one) => one !== undefined)
-  return found.find((one) => one > 0) ?? found[0]
+function first(counts: JsonObject, names: readonly string[]): number | undefined {
+  return names.map((name) => count(counts[name])).find((one) => one !== undefined)
+}
+
+/** The first of these counts that is more than 0. */
+function filled(counts: JsonObject, names: readonly string[]): number | undefined {
+  return names.map((name) => count(counts[name])).find((one) => one !== undefined && one > 0)
 }
 
 function details(usage: JsonObject, ...keys: readonly string[]): JsonObject {

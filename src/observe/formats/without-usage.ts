@@ -22,6 +22,7 @@ const storedPath = /\/(responses|chat\/completions|threads\/[^/]+\/runs|interact
 export const storedResponses: Format = {
   name: 'stored-response',
   provider: undefined,
+  isCertain: true,
   wantedKeys: undefined,
   claims: (method, path) => {
     if (!storedPath.test(path) || endsWithAny(path, countPaths)) return false
@@ -38,6 +39,7 @@ const modelsPath = /\/(models|foundation-models)(\/[^/:]+){0,3}\/?$|\/api\/(tags
 export const models: Format = {
   name: 'models',
   provider: undefined,
+  isCertain: true,
   wantedKeys: undefined,
   claims: (method, path) => (method === 'GET' && modelsPath.test(path)) || (method === 'POST' && endsWithAny(path, ['/api/show'])),
   recognises: () => false,
@@ -53,6 +55,8 @@ const countPaths = ['/messages/count_tokens', '/responses/input_tokens', '/token
 function countedModel(path: string): string | undefined {
   const google = googleMethod(path)
   if (google !== undefined && /^(count|compute)Tokens$/.test(google.verb)) return google.model
+  // Claude on Vertex AI: a model of that name, and the real one in the body.
+  if (google !== undefined && google.model === 'count-tokens' && /^(raw|streamRaw)Predict$/.test(google.verb)) return google.model
   const bedrock = bedrockMethod(path)
   return bedrock?.verb === 'count-tokens' ? bedrock.model : undefined
 }
@@ -61,6 +65,7 @@ function countedModel(path: string): string | undefined {
 export const countTokens: Format = {
   name: 'count-tokens',
   provider: undefined,
+  isCertain: true,
   wantedKeys: undefined,
   claims: (method, path) => method === 'POST' && (endsWithAny(path, countPaths) || countedModel(path) !== undefined),
   recognises: () => false,
