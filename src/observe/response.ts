@@ -5,7 +5,8 @@ import { Collected } from './collected.ts'
 import { createDecoder, type Decoder } from './decode/decode.ts'
 import { createFold, type Fold, streamsArrays } from './fold.ts'
 import { chooseFraming, createFramer } from './frames/choose.ts'
-import type { Framer } from './frames/framer.ts'
+import type { Framer, FramerOptions } from './frames/framer.ts'
+import { createPayload, type Payload } from './payload.ts'
 import { createTextCollector, type TextCollector } from './texts.ts'
 
 export interface ReadingOptions {
@@ -38,6 +39,8 @@ export class ResponseReader {
   #fold: Fold | undefined
   #text: TextCollector | undefined
   #framer: Framer | undefined
+  /** What an event-stream carries in its parts. */
+  #payload: Payload | undefined
   #decoder: Decoder | undefined
   #whole: Collected | undefined
   #gathered: Buffer | undefined
@@ -149,12 +152,16 @@ export class ResponseReader {
     if (this.#options.estimates) this.#text = createTextCollector()
     const fold = createFold(this.#opening.method, this.#opening.path, this.#headers, undefined, this.#text)
     this.#fold = fold
-    this.#framer = createFramer(framing, {
-      onMessage: (message) => fold.message(message.event, message.data),
+    const options: FramerOptions = {
+      onMessage: (message) => {
+        if (this.#payload?.take(message) !== true) fold.message(message.event, message.data)
+      },
       onNote: note,
       messageBytesMax: this.#options.messageBytesMax,
       wantedKeys: fold.wantedKeys,
-    })
+    }
+    this.#framer = createFramer(framing, options)
+    if (framing === 'eventstream') this.#payload = createPayload(this.#headers['x-amzn-sagemaker-content-type'], options)
     if (!compressed) return
     this.#decoder = createDecoder(this.encoding as string, {
       onData: (chunk) => this.#pushDecoded(chunk),
@@ -180,6 +187,7 @@ export class ResponseReader {
     try {
       this.#readGathered()
       this.#framer?.end()
+      this.#payload?.end()
     } catch {
       this.#notes.add('observer_failed')
     }

@@ -8,6 +8,8 @@ export type Headers = Readonly<Record<string, string>>
 export interface SessionFormat {
   /** JSON keys one of which stands in every message of the client that can teach something. */
   readonly wantedKeys: readonly string[]
+  /** JSON also comes in binary messages. */
+  readonly inBinary?: true
   /** What one message says about what is asked for. Returns `facts` itself when nothing was learnt. Never throws. */
   readRequest(facts: RequestFacts, message: Json, from: Side): RequestFacts
 }

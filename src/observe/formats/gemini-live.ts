@@ -19,7 +19,7 @@ export const geminiLive: Format = {
   claims: (method, path) => method === 'GET' && livePath.test(path),
   recognises: (message) => at(message, 'setupComplete') !== undefined || object(at(message, 'serverContent')) !== undefined,
   readRequest: () => requestFacts({ operation: 'chat', usageExpected: true, stream: true }),
-  session: { wantedKeys: ['setup', 'clientContent', 'realtimeInput', 'toolResponse'], readRequest },
+  session: { wantedKeys: ['setup', 'clientContent', 'realtimeInput', 'toolResponse'], inBinary: true, readRequest },
   readResponse(facts, message) {
     const body = object(message)
     if (body === undefined) return facts

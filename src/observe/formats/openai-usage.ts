@@ -40,8 +40,12 @@ export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions
       options.thinks && isUnexplained(usage, reasoning)
         ? withThoughts(input, output, total)
         : withReasoning(input, output, total, reasoning),
-    cacheReadTokens: count(inputDetails['cached_tokens']) ?? first(usage, cacheReads) ?? filled(usage, ['cache_read_input_tokens']),
-    cacheWriteTokens: count(inputDetails['cache_write_tokens']) ?? filled(inputDetails, cacheWrites) ?? filled(usage, cacheWrites),
+    cacheReadTokens:
+      filled(inputDetails, ['cached_tokens']) ??
+      filled(usage, [...cacheReads, 'cache_read_input_tokens']) ??
+      count(inputDetails['cached_tokens']) ??
+      first(usage, cacheReads),
+    cacheWriteTokens: filled(inputDetails, cacheWrites) ?? filled(usage, cacheWrites) ?? count(inputDetails['cache_write_tokens']),
     cacheWrite1hTokens: count(at(inputDetails, 'cache_creation_token_details', 'ephemeral_1h_input_tokens')),
     reasoningTokens: reasoning,
     totalTokens: total,
@@ -62,7 +66,7 @@ const cacheReads = ['prompt_cache_hit_tokens', 'cached_tokens', 'num_cached_toke
  * LiteLLM and gateways like it keep Anthropic's names beside OpenAI's, as parts of the prompt. They fill them with 0 for everybody who never
  * said it. Source: https://docs.litellm.ai/docs/completion/prompt_caching
  */
-const cacheWrites = ['cache_creation_tokens', 'cache_creation_input_tokens']
+const cacheWrites = ['cache_write_tokens', 'cache_creation_tokens', 'cache_creation_input_tokens']
 
 function first(counts: JsonObject, names: readonly string[]): number | undefined {
   return names.map((name) => count(counts[name])).find((one) => one !== undefined)
@@ -123,7 +127,9 @@ function cachedBeside(usage: JsonObject, input?: number, output?: number, total?
   const read = count(usage['cache_read_input_tokens'])
   const written = count(usage['cache_creation_input_tokens'])
   const beside = (read ?? 0) + (written ?? 0)
-  if (beside === 0 || input === undefined || total !== input + beside + (output ?? 0)) return undefined
+  if (beside === 0 || input === undefined) return undefined
+  const isBeside = total === undefined ? beside > input : total === input + beside + (output ?? 0)
+  if (!isBeside) return undefined
   return { inputTokens: input + beside, cacheReadTokens: read, cacheWriteTokens: written }
 }
 
