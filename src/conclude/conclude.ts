@@ -12,6 +12,7 @@ import type { Format } from '../observe/formats/format.ts'
 import { formatNamed, formatsFor } from '../observe/formats/index.ts'
 import { isJsonRpc } from '../observe/formats/json-rpc.ts'
 import { present } from '../observe/formats/learn.ts'
+import { createSketch } from '../observe/sketch.ts'
 import { endReasonOf, errorTypeOf } from './ending.ts'
 import { type Attributor, createAttributor } from './providers/attribution.ts'
 import type { Evidence } from './providers/evidence.ts'
@@ -135,7 +136,10 @@ interface Body {
 function readBody(ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Body {
   if (ending.framing !== 'whole') return {}
   if (body === undefined || body.length === 0) return ending.responseBytes > 0 && body === undefined ? { note: 'limit_hit' } : {}
-  const decoded = decodeWhole(ending.contentEncoding, body, limits.bodyBytes)
+  // What was scanned is the sketch of a body that was too long, not encoded any more.
+  const encoding = ending.notes.includes('scanned') ? undefined : ending.contentEncoding
+  const decoded = decodeWhole(encoding, body, limits.bodyBytes)
+  if (decoded === 'limit_hit') return sketched(decodeWhole(encoding, body, scannedPerKept * limits.bodyBytes))
   if (typeof decoded === 'string') return { note: decoded }
   const decodedText = Buffer.from(decoded.buffer, decoded.byteOffset, decoded.byteLength).toString('utf8')
   const text = decodedText.charCodeAt(0) === 0xfeff ? decodedText.slice(1) : decodedText
@@ -144,6 +148,17 @@ function readBody(ending: Ending, body: Uint8Array | undefined, limits: Conclude
   const lines = linesOf(text)
   if (lines !== undefined) return { lines }
   return isCut(ending) ? {} : { note: 'parse_error' }
+}
+
+/** A body that is small as long as it is compressed is decoded up to so many times the limit, to be scanned. */
+const scannedPerKept = 8
+
+function sketched(decoded: Uint8Array | string): Body {
+  if (typeof decoded === 'string') return { note: decoded }
+  const sketch = createSketch()
+  sketch.push(decoded)
+  const json = parseJson(sketch.json() ?? '')
+  return json === undefined ? { note: 'limit_hit' } : { json, note: 'scanned' }
 }
 
 /** Facts as they stand in the record: no usage of a refused request, and finish reasons that say when one was due and never came. */

@@ -1,12 +1,15 @@
 /** The reading of one response, on a copy of its bytes: a stream message by message, a whole body only kept for the recorder. */
 
 import type { Framing, Opening, ResponseFacts, TextSample } from '../lib/exchange.ts'
+import { object } from '../lib/json.ts'
+import { createBeside } from './beside.ts'
 import { Collected } from './collected.ts'
 import { createDecoder, type Decoder } from './decode/decode.ts'
 import { createFold, type Fold, streamsArrays } from './fold.ts'
 import { chooseFraming, createFramer } from './frames/choose.ts'
 import type { Framer, FramerOptions } from './frames/framer.ts'
 import { createPayload, type Payload } from './payload.ts'
+import { createSketch, type Sketch } from './sketch.ts'
 import { createTextCollector, type TextCollector } from './texts.ts'
 
 export interface ReadingOptions {
@@ -41,6 +44,9 @@ export class ResponseReader {
   #framer: Framer | undefined
   /** What an event-stream carries in its parts. */
   #payload: Payload | undefined
+  /** Sees the same bytes as the framer. */
+  #beside: Framer | undefined
+  #hasLost = false
   #decoder: Decoder | undefined
   #whole: Collected | undefined
   #gathered: Buffer | undefined
@@ -84,7 +90,7 @@ export class ResponseReader {
     if (this.#whole !== undefined) this.#whole.push(chunk)
     else if (this.#decoder !== undefined) this.#decoder.push(chunk)
     else if (this.framing === 'sse') this.#gather(chunk)
-    else this.#framer?.push(chunk)
+    else this.#frame(chunk)
   }
 
   /**
@@ -94,17 +100,22 @@ export class ResponseReader {
   #gather(chunk: Uint8Array): void {
     if (this.#gathered === undefined) {
       this.#gathered = Buffer.allocUnsafeSlow(gatheredBytesMax)
-      this.#framer?.push(chunk)
+      this.#frame(chunk)
       return
     }
     if (this.#gatheredBytes + chunk.length > gatheredBytesMax) this.#readGathered()
     if (chunk.length > gatheredBytesMax / 2) {
       this.#readGathered()
-      this.#framer?.push(chunk)
+      this.#frame(chunk)
       return
     }
     this.#gathered.set(chunk, this.#gatheredBytes)
     this.#gatheredBytes += chunk.length
+  }
+
+  #frame(bytes: Uint8Array): void {
+    this.#framer?.push(bytes)
+    this.#beside?.push(bytes)
   }
 
   /** The SSE framer keeps nothing of a chunk, so the block is used again. */
@@ -112,13 +123,13 @@ export class ResponseReader {
     if (this.#gathered === undefined || this.#gatheredBytes === 0) return
     const bytes = this.#gathered.subarray(0, this.#gatheredBytes)
     this.#gatheredBytes = 0
-    this.#framer?.push(bytes)
+    this.#frame(bytes)
   }
 
   /** Calls back when everything that was received has been read: at once, unless a decoder is still at work. */
   end(onEnd: () => void): void {
     if (!this.#begun) this.#frameByHead()
-    if (this.#whole?.overflowed) this.#notes.add('limit_hit')
+    if (this.#whole?.overflowed && this.#decoder === undefined) this.#settleWhole(this.#whole)
     if (this.#decoder !== undefined) {
       this.#onEnd = onEnd
       this.#decoder.end()
@@ -145,7 +156,7 @@ export class ResponseReader {
     this.framing = framing
     if (framing === 'none') return
     if (framing === 'whole') {
-      this.#whole = new Collected(this.#options.bodyBytesMax)
+      this.#whole = new Collected(this.#options.bodyBytesMax, compressed ? () => this.#decodedSketch() : undefined)
       return
     }
     const note = (text: string) => this.#notes.add(text)
@@ -161,6 +172,7 @@ export class ResponseReader {
       wantedKeys: fold.wantedKeys,
     }
     this.#framer = createFramer(framing, options)
+    if (framing === 'sse' || framing === 'ndjson') this.#beside = this.#createBeside(fold)
     if (framing === 'eventstream') this.#payload = createPayload(this.#headers['x-amzn-sagemaker-content-type'], options)
     if (!compressed) return
     this.#decoder = createDecoder(this.encoding as string, {
@@ -173,10 +185,47 @@ export class ResponseReader {
     })
   }
 
+  #createBeside(fold: Fold): Framer {
+    return createBeside({
+      messageBytesMax: this.#options.messageBytesMax,
+      onLongLine: (json) => {
+        if (json === undefined) this.#hasLost = true
+        else {
+          this.#notes.add('scanned')
+          fold.message(undefined, Buffer.from(json))
+        }
+      },
+      onStray: (json) => {
+        const body = object(json)
+        if (body !== undefined && this.framing === 'sse') fold.failed(body)
+      },
+    })
+  }
+
+  /** Of a body that was too long to keep, its sketch; it is JSON as it stands, whatever the encoding was. */
+  #settleWhole(whole: Collected): void {
+    this.#notes.add(whole.settle() ? 'scanned' : 'limit_hit')
+  }
+
+  /** A compressed body is only decoded here once it is too long to be handed on. */
+  #decodedSketch(): Sketch {
+    const sketch = createSketch()
+    const decoder = createDecoder(this.encoding as string, {
+      onData: (chunk) => sketch.push(chunk),
+      onNote: (text) => this.#notes.add(text),
+      onEnd: () => {
+        if (this.#whole !== undefined) this.#settleWhole(this.#whole)
+        this.#onEnd?.()
+      },
+    })
+    this.#decoder = decoder
+    return { push: (chunk) => decoder.push(chunk), json: sketch.json }
+  }
+
   /** Runs in the decoder's callback, outside every guard of the proxy path. */
   #pushDecoded(chunk: Uint8Array): void {
     try {
-      this.#framer?.push(chunk)
+      this.#frame(chunk)
     } catch {
       this.#framer = undefined
       this.#notes.add('observer_failed')
@@ -188,9 +237,12 @@ export class ResponseReader {
       this.#readGathered()
       this.#framer?.end()
       this.#payload?.end()
+      this.#beside?.end()
     } catch {
       this.#notes.add('observer_failed')
     }
+    // Every message that the framer has lost was scanned.
+    if (this.#notes.has('scanned') && !this.#hasLost) this.#notes.delete('limit_hit')
     for (const note of this.#fold?.notes ?? []) this.#notes.add(note)
   }
 }
