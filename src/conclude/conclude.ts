@@ -13,6 +13,7 @@ import { formatNamed, formatsFor } from '../observe/formats/index.ts'
 import { isJsonRpc } from '../observe/formats/json-rpc.ts'
 import { present } from '../observe/formats/learn.ts'
 import { createSketch } from '../observe/sketch.ts'
+import type { FirstSight } from './counted.ts'
 import { endReasonOf, errorTypeOf } from './ending.ts'
 import { type Attributor, createAttributor } from './providers/attribution.ts'
 import type { Evidence } from './providers/evidence.ts'
@@ -31,9 +32,11 @@ export interface AttributionContext {
   readonly attribute: Attributor['attribute']
   /** The base path of a route's upstream. */
   readonly basePathOf: (route: string) => string | undefined
+  /** Whether a response made in the background is seen with its usage for the first time. */
+  readonly isFirstSight: FirstSight
 }
 
-const builtIn: AttributionContext = { attribute: createAttributor().attribute, basePathOf: () => undefined }
+const builtIn: AttributionContext = { attribute: createAttributor().attribute, basePathOf: () => undefined, isFirstSight: () => true }
 
 /** What was read of the answer. */
 interface Answer {
@@ -58,10 +61,10 @@ export function conclude(
   const ending: Ending = answer.framing === undefined ? seen : { ...seen, framing: answer.framing, streamed: true }
   const asked = ending.session?.request ?? format?.readRequest(reading?.outline, opening.path, opening.requestHeaders)
   const request = asked === undefined ? undefined : withModel(asked, opening.queryModel)
-  const response = settled(answer.facts, ending, request)
+  const response = countedOnce(settled(answer.facts, ending, request), answer, attribution.isFirstSight)
   const inference = isInference(opening, ending, format, reading)
   const provider = inference ? providerOf(opening, ending, { format: format?.name, request, response }, attribution) : undefined
-  const verdict = inference ? verdictOf({ ending, format: format?.name, request, response, notes }) : undefined
+  const verdict = inference ? verdictOf({ ending, format, request, response, notes }) : undefined
   return {
     opening,
     ending,
@@ -168,9 +171,18 @@ function settled(facts: ResponseFacts | undefined, ending: Ending, request: Requ
   if (!isAnswered(ending)) return present({ ...rest, finishReasons })
   const isOutput = startOutputTokens !== undefined && known?.outputTokens === undefined && !isCut(ending)
   const usage = isOutput ? { ...known, outputTokens: startOutputTokens } : known
-  const reasons = ending.streamed ? settledReasons(finishReasons, isBroken(facts, ending)) : finishReasons
-  const due = reasons === undefined && isBroken(facts, ending) && request !== undefined && writes.has(request.operation)
+  const broken = isBroken(facts, ending)
+  const reasons = ending.streamed ? settledReasons(finishReasons, broken) : finishReasons
+  const due = reasons === undefined && broken && request !== undefined && writes.has(request.operation)
   return present({ ...rest, usage, usageOfIterations, reportedCostUsd, finishReasons: due ? ['error'] : reasons })
+}
+
+/** Without the usage of a response that is read back, unless it was made in the background and nobody has counted it yet. */
+function countedOnce(response: ResponseFacts | undefined, { facts, format }: Answer, isFirstSight: FirstSight): ResponseFacts | undefined {
+  if (facts?.background !== true || response?.usage === undefined) return response
+  const isFirst = response.id !== undefined && isFirstSight(response.id)
+  if (isFirst || format?.name !== 'stored-response') return response
+  return present({ ...response, usage: undefined, reportedCostUsd: undefined })
 }
 
 /** A choice that had not finished stands as an empty text. */

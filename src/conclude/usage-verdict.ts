@@ -1,5 +1,7 @@
 /** Whether an answered inference request reported its usage, and if not, why. Pure. */
+
 import type { Ending, RequestFacts, ResponseFacts, Usage, UsageOutcome, UsageReason } from '../lib/exchange.ts'
+import type { Format } from '../observe/formats/format.ts'
 
 interface Verdict {
   readonly outcome: UsageOutcome
@@ -8,8 +10,8 @@ interface Verdict {
 
 interface VerdictInput {
   readonly ending: Ending
-  /** Name of the wire format; undefined when none recognised the answer. */
-  readonly format: string | undefined
+  /** Undefined when none recognised the answer. */
+  readonly format: Pick<Format, 'name' | 'hasNoEnd'> | undefined
   readonly request: RequestFacts | undefined
   readonly response: ResponseFacts | undefined
   readonly notes: readonly string[]
@@ -38,7 +40,7 @@ export function verdictOf(input: VerdictInput): Verdict | undefined {
   const usage = response?.usage
   if (usage === undefined && request?.usageExpected === false) return undefined
   if (input.format === undefined) return { outcome: 'undecodable', reason: 'unknown_format' }
-  const cut = cutReason(ending, response)
+  const cut = cutReason(input)
   if (ending.framing === 'websocket') return sessionVerdict(input, cut)
   if (usage !== undefined) {
     if (cut !== undefined) return { outcome: 'partial', reason: cut }
@@ -62,10 +64,21 @@ function sessionVerdict(input: VerdictInput, cut: UsageReason | undefined): Verd
 }
 
 /** Why the end is missing; undefined when the terminal event was seen, whoever closed the connection after it. */
-function cutReason(ending: Ending, response: ResponseFacts | undefined): UsageReason | undefined {
+function cutReason(input: VerdictInput): UsageReason | undefined {
+  const { ending, response } = input
   if (response?.finished === true) return undefined
   // An error event in the middle of a stream ends it, however politely the connection is closed.
-  return cutReasons[ending.outcome.kind] ?? (ending.streamed && response?.error !== undefined ? 'upstream_cut' : undefined)
+  const isEnded = (ending.streamed && response?.error !== undefined) || isUnfinished(input)
+  return cutReasons[ending.outcome.kind] ?? (isEnded ? 'upstream_cut' : undefined)
+}
+
+/** A stream that was closed politely before its terminal event: its format has such an event, and it had begun to say what it is. */
+function isUnfinished({ ending, format, request, response }: Omit<VerdictInput, 'notes'>): boolean {
+  if (!ending.streamed || ending.framing === 'websocket' || ending.outcome.kind !== 'answered' || !isAnswered(ending)) return false
+  if (response === undefined || response.finished === true || format === undefined || format.hasNoEnd === true) return false
+  const reasons = response.finishReasons?.filter((reason) => reason !== 'error')
+  const hasEnded = reasons !== undefined && reasons.length > 0 && !reasons.includes('')
+  return !hasEnded && writes.has(request?.operation ?? '') && (response.id ?? response.model) !== undefined
 }
 
 /** The provider said 0, for all that it counted. */
@@ -102,6 +115,6 @@ function unreadReason({ notes, response }: VerdictInput, isCutShort: boolean): U
 
 /** OpenAI's chat and legacy completions report usage in a stream only when asked; `usage_injected` says that the sidecar asked. */
 function wasNotRequested({ ending, format, request, notes }: VerdictInput): boolean {
-  const asks = format === 'openai-chat' || format === 'openai-completions'
+  const asks = format?.name === 'openai-chat' || format?.name === 'openai-completions'
   return asks && ending.streamed && request?.usageRequested !== true && !notes.includes('usage_injected')
 }

@@ -133,12 +133,15 @@ export function createSketch(): Sketch {
         return
       case 0x7b:
       case 0x5b:
-        return open(byte)
+        open(byte)
+        return
       case 0x7d:
       case 0x5d:
-        return lists.length === 0 ? undefined : close(byte)
+        if (lists.length > 0) close(byte)
+        return
       case COMMA:
-        return lists.length === 0 ? undefined : comma()
+        if (lists.length > 0) comma()
+        return
       default:
         if (byte > 0x20 && state === 'within') write(byte)
     }

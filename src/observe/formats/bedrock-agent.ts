@@ -15,6 +15,7 @@ const agentPath = /\/agents\/([^/]+)\/(?:agentAliases\/[^/]+\/)?sessions\/([^/]+
 export const bedrockAgent: Format = {
   name: 'bedrock-agent',
   provider: 'aws.bedrock',
+  hasNoEnd: true,
   wantedKeys: undefined,
   claims: (method, path) => method === 'POST' && agentPath.test(path),
   recognises: (message) => object(at(message, 'trace')) !== undefined && text(at(message, 'sessionId')) !== undefined,

@@ -30,6 +30,8 @@ export interface Format {
   recognises(message: Json, event: string | undefined): boolean
   /** Its path leaves no doubt, and its answers have no shape of their own: nobody else's shape is looked for in them. */
   readonly isCertain?: true
+  /** Its streams end without saying so: one that has closed is whole. */
+  readonly hasNoEnd?: true
   /** Whether anybody may use that path: the format stands only where the answer is recognised, or its usage read. */
   isHint?(path: string): boolean
   /** False for what is answered without a model (JSON-RPC): the record names no format and no operation, and no usage is missed. */

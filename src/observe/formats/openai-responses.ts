@@ -78,5 +78,6 @@ function responseLesson(response: JsonObject): ResponseFacts {
     finished: final || undefined,
     error: errorOf(response),
     serviceTier: text(response['service_tier']),
+    background: response['background'] === true || undefined,
   }
 }

@@ -29,6 +29,7 @@ interface Spoken {
   readonly finish?: readonly Way[]
   /** Besides a finish reason, what ends an answer. */
   readonly ends?: (body: JsonObject) => boolean
+  readonly hasNoEnd?: true
   /** Where the words would be misread. */
   readonly usage?: (body: JsonObject) => Usage | undefined
   readonly wantedKeys: readonly string[]
@@ -91,6 +92,7 @@ const rows: readonly Spoken[] = [
     operation: (path) => operationOfModel(path.slice(path.indexOf('@'))),
     modelInPath: /\/(@(?:cf|hf)\/.+?)\/?$/,
     recognises: (body) => string(body['response']) !== undefined && ('p' in body || 'usage' in body || 'tool_calls' in body),
+    hasNoEnd: true,
     wantedKeys: ['usage', 'errors', 'error'],
   },
   {
@@ -138,6 +140,7 @@ const rows: readonly Spoken[] = [
     operation: (path) => (path.includes('textEmbedding') ? 'embeddings' : 'chat'),
     recognises: (body) => array(at(body, 'result', 'alternatives')) !== undefined,
     model: [['result', 'modelVersion']],
+    hasNoEnd: true,
     wantedKeys: ['result', 'error'],
   },
   {
@@ -150,6 +153,7 @@ const rows: readonly Spoken[] = [
     modelInPath: /\/v1\/inference\/(.+?)\/?$/,
     recognises: (body) => object(body['inference_status']) !== undefined,
     id: [['request_id']],
+    hasNoEnd: true,
     wantedKeys: ['inference_status', 'num_input_tokens', 'error', 'results'],
   },
   {
@@ -213,6 +217,7 @@ export const spokenFormats: readonly Format[] = rows.map((row) => ({
   wantedKeys: row.wantedKeys,
   claims: (method, path) => method === 'POST' && row.path.test(path),
   isHint: () => row.isHint === true,
+  ...(row.hasNoEnd === true ? { hasNoEnd: true } : {}),
   recognises: (message) => {
     const body = object(message) ?? object(array(message)?.[0])
     return body !== undefined && row.recognises(body)

@@ -15,6 +15,7 @@ const jobKinds: ReadonlySet<string> = new Set(['batch', 'message_batch'])
 export const usageVocabulary: Format = {
   name: 'usage-vocabulary',
   provider: undefined,
+  hasNoEnd: true,
   wantedKeys: undefined,
   claims: () => false,
   recognises: (message) => findUsage(message) !== undefined && !jobKinds.has(text(at(message, 'object')) ?? ''),
