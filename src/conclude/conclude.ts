@@ -12,6 +12,7 @@ import type { Format } from '../observe/formats/format.ts'
 import { formatNamed, formatsFor } from '../observe/formats/index.ts'
 import { isJsonRpc } from '../observe/formats/json-rpc.ts'
 import { present } from '../observe/formats/learn.ts'
+import { reportedCostOfHead } from '../observe/formats/reported-cost.ts'
 import { createSketch } from '../observe/sketch.ts'
 import type { FirstSight } from './counted.ts'
 import { endReasonOf, errorTypeOf } from './ending.ts'
@@ -61,7 +62,8 @@ export function conclude(
   const ending: Ending = answer.framing === undefined ? seen : { ...seen, framing: answer.framing, streamed: true }
   const asked = ending.session?.request ?? format?.readRequest(reading?.outline, opening.path, opening.requestHeaders)
   const request = asked === undefined ? undefined : withModel(asked, opening.queryModel)
-  const response = countedOnce(settled(answer.facts, ending, request), answer, attribution.isFirstSight)
+  const told = countedOnce(settled(answer.facts, ending, request), answer, attribution.isFirstSight)
+  const response = told === undefined ? undefined : withHead(told, ending, request)
   const inference = isInference(opening, ending, format, reading)
   const provider = inference ? providerOf(opening, ending, { format: format?.name, request, response }, attribution) : undefined
   const verdict = inference ? verdictOf({ ending, format, request, response, notes }) : undefined
@@ -175,6 +177,22 @@ function settled(facts: ResponseFacts | undefined, ending: Ending, request: Requ
   const reasons = ending.streamed ? settledReasons(finishReasons, broken) : finishReasons
   const due = reasons === undefined && broken && request !== undefined && writes.has(request.operation)
   return present({ ...rest, usage, usageOfIterations, reportedCostUsd, finishReasons: due ? ['error'] : reasons })
+}
+
+/** What LiteLLM says beside the body: what the answer costs, and the model behind an alias that the body only repeats. */
+function withHead(response: ResponseFacts, ending: Ending, request: RequestFacts | undefined): ResponseFacts {
+  if (!isAnswered(ending)) return response
+  const { model = request?.model, reportedCostUsd = reportedCostOfHead(ending.responseHeaders) } = response
+  const real = model === request?.model ? litellmModel(ending.responseHeaders) : undefined
+  return present({ ...response, model: real ?? response.model, reportedCostUsd })
+}
+
+/** Without the routing prefix. A deployment without a name of its own has a hash for an id. */
+function litellmModel(headers: Readonly<Record<string, string>>): string | undefined {
+  const named = [headers['x-litellm-model-name'], headers['x-litellm-model-id']].find(
+    (name) => name !== undefined && !/^[0-9a-f-]{32,}$/.test(name),
+  )
+  return named?.replace(/^[a-z_]+\//, '')
 }
 
 /** Without the usage of a response that is read back, unless it was made in the background and nobody has counted it yet. */

@@ -33,6 +33,7 @@ import { openaiOther } from './openai-other.ts'
 import { openaiRealtime } from './openai-realtime.ts'
 import { openaiResponses } from './openai-responses.ts'
 import { replicate } from './replicate.ts'
+import { costHeader } from './reported-cost.ts'
 import { rerank } from './rerank.ts'
 import { spokenFormats } from './spoken.ts'
 import { tgi } from './tgi.ts'
@@ -112,4 +113,4 @@ export function formatNamed(name: string | undefined): Format | undefined {
 }
 
 /** Response headers that some format's `readHead` reads, lower-case. */
-export const headersReadByFormats: readonly string[] = Object.values(tokenCountHeaders)
+export const headersReadByFormats: readonly string[] = [...Object.values(tokenCountHeaders), 'x-amzn-sagemaker-content-type', costHeader]

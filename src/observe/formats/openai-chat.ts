@@ -11,6 +11,7 @@ import { errorOf, idText, learn, usageLesson, withFinish } from './learn.ts'
 import { added, saidUsage } from './openai-usage.ts'
 import { deploymentOf, endsWith, endsWithAny, googleMethod } from './paths.ts'
 import { noBody, openaiSettings, outputTypeOf, outputTypeOfModalities, requestFacts } from './request.ts'
+import { signatureOf } from './signature.ts'
 
 const paths = [
   '/chat/completions',
@@ -74,14 +75,8 @@ export function readCompletion(facts: ResponseFacts, message: Json): ResponseFac
     error: errorOf(body),
     serviceTier: text(body['service_tier']),
     systemFingerprint: text(body['system_fingerprint']),
-    provider: text(body['provider']) ?? signedBy(body),
+    provider: signatureOf(body),
   })
-}
-
-/** OpenRouter names the upstream in the body; Groq and Ollama sign theirs. */
-function signedBy(body: JsonObject): string | undefined {
-  if (object(body['x_groq']) !== undefined) return 'groq'
-  return body['system_fingerprint'] === 'fp_ollama' ? 'ollama' : undefined
 }
 
 interface Finish {
