@@ -55,7 +55,7 @@ export function createChoice(method: string, path: string, responseHeaders: Head
     for (const one of [byShape, leftOver]) if (one !== undefined) one.facts = one.format.readResponse(one.facts, message, event)
   }
 
-  const isOther = (format: Format) => format !== usageVocabulary && !claimed.includes(format)
+  const isOther = (format: Format) => !claimed.includes(format)
   const knowsUsage = (one: Candidate | undefined) => one?.facts.usage !== undefined
 
   function best(): Candidate | undefined {

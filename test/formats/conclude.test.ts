@@ -145,7 +145,9 @@ describe('a concluded exchange', () => {
   })
 
   it.each(
-    fixtures.filter((fixture) => fixture.kind === 'body').map((fixture) => [`${fixture.format}: ${fixture.title}`, fixture] as const),
+    fixtures
+      .filter((fixture) => fixture.kind === 'body' && fixture.format !== 'json-rpc')
+      .map((fixture) => [`${fixture.format}: ${fixture.title}`, fixture] as const),
   )('of %s has the facts of the format', (_title, fixture) => {
     const exchange = concluded({
       opening: { method: fixture.method ?? 'POST', path: fixture.path },

@@ -86,7 +86,6 @@ export const formats: readonly Format[] = [
   storedResponses,
   models,
   openaiOther,
-  usageVocabulary,
 ]
 
 /** Paths repeat. So many are remembered before all are forgotten: those with an id in them come once. */
@@ -109,6 +108,7 @@ export function formatsFor(method: string, path: string): readonly Format[] {
 }
 
 export function formatNamed(name: string | undefined): Format | undefined {
+  if (name === usageVocabulary.name) return usageVocabulary
   return name === undefined ? undefined : formats.find((format) => format.name === name)
 }
 

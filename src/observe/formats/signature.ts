@@ -16,7 +16,7 @@ const marks: readonly Mark[] = [
   { provider: 'minimax', of: (body) => object(body['base_resp']) !== undefined },
   { provider: 'github_copilot', of: (body) => object(body['copilot_usage']) !== undefined },
   { provider: 'vercel', of: (body) => /^gen_[0-9A-Z]{26}$/.test(text(body['generationId']) ?? '') },
-  { provider: 'openrouter', of: (body) => /^gen-\d{10}-/.test(text(body['id']) ?? '') || at(body, 'usage', 'is_byok') !== undefined },
+  { provider: 'openrouter', of: (body) => /^gen-\d{10}-/.test(text(body['id']) ?? '') },
   // Servers that people run themselves.
   { provider: 'ollama', of: (body) => fingerprint(body) === 'fp_ollama' },
   { provider: 'gpustack', of: (body) => at(body, 'usage', 'time_to_first_token_ms') !== undefined },
