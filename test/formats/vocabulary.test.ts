@@ -1,13 +1,11 @@
 /** Usage that no format of its own reads: in which words and places it is found, and what is never taken for it. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Usage } from '../../src/lib/exchange.ts'
 import type { Json } from '../../src/lib/json.ts'
 import { createFold } from '../../src/observe/fold.ts'
 import { findUsage } from '../../src/observe/formats/vocabulary.ts'
 import { readThrough } from '../observe/read-through.ts'
-import { corpusRecordings } from '../recordings/corpus.ts'
+import { corporaBeside, corpusRecordings } from '../recordings/corpus.ts'
 import { ownRecordings } from '../recordings/recording.ts'
 import { concluded } from './exchanges.ts'
 
@@ -135,12 +133,8 @@ describe('the vocabulary', () => {
     expect([concluded({ body }).format, concluded({ body }).usageOutcome]).toEqual(['openai-chat', 'missing'])
   })
 
-  const corpora = ['corpus', 'corpus2']
-    .map((name) => join(import.meta.dirname, '../../../shared', name))
-    .filter((folder) => existsSync(folder))
-
   it('changes nothing in any recording that a format of its own reads', async () => {
-    const recordings = [...ownRecordings(), ...corpora.flatMap(corpusRecordings)]
+    const recordings = [...ownRecordings(), ...corporaBeside().flatMap(corpusRecordings)]
     for (const recording of recordings) {
       const exchange = await readThrough(recording)
       expect([recording.name, exchange.format]).not.toEqual([recording.name, 'usage-vocabulary'])
