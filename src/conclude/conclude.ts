@@ -19,7 +19,7 @@ import { endReasonOf, errorTypeOf } from './ending.ts'
 import { type Attributor, createAttributor } from './providers/attribution.ts'
 import type { Evidence } from './providers/evidence.ts'
 import { type RequestReading, readRequest } from './request-reading.ts'
-import { contradictsItself, isAnswered, isCut, verdictOf, writes } from './usage-verdict.ts'
+import { contradictsItself, isAnswered, isCut, isUnfinished, verdictOf, writes } from './usage-verdict.ts'
 
 export { type RequestReading, readRequest }
 
@@ -66,7 +66,8 @@ export function conclude(
   const response = told === undefined ? undefined : withHead(told, ending, request)
   const inference = isInference(opening, ending, format, reading)
   const provider = inference ? providerOf(opening, ending, { format: format?.name, request, response }, attribution) : undefined
-  const verdict = inference ? verdictOf({ ending, format, request, response, notes }) : undefined
+  const unfinished = isUnfinished({ ending, format, request, response: answer.facts })
+  const verdict = inference ? verdictOf({ ending, format, request, response, notes, unfinished }) : undefined
   return {
     opening,
     ending,

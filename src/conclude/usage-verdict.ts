@@ -15,6 +15,8 @@ interface VerdictInput {
   readonly request: RequestFacts | undefined
   readonly response: ResponseFacts | undefined
   readonly notes: readonly string[]
+  /** See `isUnfinished`. */
+  readonly unfinished: boolean
 }
 
 /** The upstream accepted the request: 2xx, or a WebSocket. */
@@ -38,7 +40,7 @@ export function verdictOf(input: VerdictInput): Verdict | undefined {
   const { ending, request, response } = input
   if (!isAnswered(ending)) return undefined
   const usage = response?.usage
-  if (usage === undefined && request?.usageExpected === false) return undefined
+  if (usage === undefined && (request?.usageExpected === false || isMedia(ending))) return undefined
   if (input.format === undefined) return { outcome: 'undecodable', reason: 'unknown_format' }
   const cut = cutReason(input)
   if (ending.framing === 'websocket') return sessionVerdict(input, cut)
@@ -49,6 +51,11 @@ export function verdictOf(input: VerdictInput): Verdict | undefined {
   const unread = unreadReason(input, cut !== undefined)
   if (unread !== undefined) return { outcome: 'undecodable', reason: unread }
   return { outcome: 'missing', reason: cut ?? (wasNotRequested(input) ? 'not_requested' : 'upstream_omitted') }
+}
+
+/** Sound and pictures have no room for usage. */
+function isMedia({ framing, responseHeaders }: Ending): boolean {
+  return framing === 'none' && /^(audio|image|video)\//i.test(responseHeaders['content-type'] ?? '')
 }
 
 /** The sum over a connection's responses: a message that could not be read may have been one of them. Nothing is due where none began. */
@@ -68,12 +75,12 @@ function cutReason(input: VerdictInput): UsageReason | undefined {
   const { ending, response } = input
   if (response?.finished === true) return undefined
   // An error event in the middle of a stream ends it, however politely the connection is closed.
-  const isEnded = (ending.streamed && response?.error !== undefined) || isUnfinished(input)
+  const isEnded = (ending.streamed && response?.error !== undefined) || input.unfinished
   return cutReasons[ending.outcome.kind] ?? (isEnded ? 'upstream_cut' : undefined)
 }
 
 /** A stream that was closed politely before its terminal event: its format has such an event, and it had begun to say what it is. */
-function isUnfinished({ ending, format, request, response }: Omit<VerdictInput, 'notes'>): boolean {
+export function isUnfinished({ ending, format, request, response }: Omit<VerdictInput, 'notes' | 'unfinished'>): boolean {
   if (!ending.streamed || ending.framing === 'websocket' || ending.outcome.kind !== 'answered' || !isAnswered(ending)) return false
   if (response === undefined || response.finished === true || format === undefined || format.hasNoEnd === true) return false
   const reasons = response.finishReasons?.filter((reason) => reason !== 'error')
@@ -113,8 +120,12 @@ function unreadReason({ notes, response }: VerdictInput, isCutShort: boolean): U
   return !isCutShort && (notes.includes('parse_error') || notes.includes('observer_failed')) ? 'parse_error' : undefined
 }
 
-/** OpenAI's chat and legacy completions report usage in a stream only when asked; `usage_injected` says that the sidecar asked. */
+/**
+ * OpenAI's chat and legacy completions report usage in a stream only when asked; `usage_injected` says that the sidecar asked. TGI's bodies
+ * have it only with `details`, agents of Bedrock only in a trace.
+ */
 function wasNotRequested({ ending, format, request, notes }: VerdictInput): boolean {
-  const asks = format?.name === 'openai-chat' || format?.name === 'openai-completions'
-  return asks && ending.streamed && request?.usageRequested !== true && !notes.includes('usage_injected')
+  const isAsked = request?.usageRequested === true || notes.includes('usage_injected')
+  const inStreams = format?.name === 'openai-chat' || format?.name === 'openai-completions' || format?.name === 'bedrock-agent'
+  return !isAsked && (ending.streamed ? inStreams : format?.name === 'tgi')
 }

@@ -1,10 +1,10 @@
 /**
  * Agents of Bedrock (InvokeAgent, InvokeInlineAgent), whose event-stream tells in its trace what each call of a model has used: usage is the
- * sum. Without `enableTrace` nothing is told, and nothing is missing.
+ * sum. Without `enableTrace` nothing is told.
  * Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_InvokeAgent.html
  */
 import type { ResponseFacts, Usage } from '../../lib/exchange.ts'
-import { at, type Json, type JsonObject, object, text } from '../../lib/json.ts'
+import { at, boolean, type Json, type JsonObject, object, text } from '../../lib/json.ts'
 import { converseUsage, exceptionOf } from './bedrock-converse.ts'
 import type { Format } from './format.ts'
 import { addedUsage, errorOf, learn, namedError } from './learn.ts'
@@ -23,7 +23,8 @@ export const bedrockAgent: Format = {
     const [, agent, session] = agentPath.exec(path) ?? []
     return requestFacts({
       operation: 'invoke_agent',
-      usageExpected: at(json, 'enableTrace') === true,
+      usageExpected: true,
+      usageRequested: boolean(at(json, 'enableTrace')),
       model: text(at(json, 'foundationModel')) ?? agent,
       conversationId: session,
     })

@@ -5,7 +5,7 @@
  * Source: https://huggingface.github.io/text-generation-inference/ (StreamDetails, Details)
  */
 import type { RequestFacts, ResponseFacts, Usage } from '../../lib/exchange.ts'
-import { array, count, type Json, type JsonObject, number, object, string, strings, text } from '../../lib/json.ts'
+import { array, boolean, count, type Json, type JsonObject, number, object, string, strings, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { addedUsage, errorOf, learn, namedError, usageOf } from './learn.ts'
 import { decoded, endsWithAny } from './paths.ts'
@@ -89,11 +89,11 @@ function readRequest(json: Json | undefined, path: string): RequestFacts {
   const found = modelPath.exec(decoded(path))
   const task = found?.[1] ?? found?.[3]
   const operation = task === undefined ? 'text_completion' : (tasks[task] ?? 'classify')
-  const isText = operation === 'text_completion' || operation === 'chat'
   return requestFacts({
     operation,
-    // Counts come with `details`, which must be asked for, and not from other tasks at all; a stream always ends with them.
-    usageExpected: isText && (endsWithAny(path, ['/generate_stream']) || body['stream'] === true || parameters['details'] === true),
+    // A body has counts where `details` were asked for, a stream always; other tasks report nothing.
+    usageExpected: operation === 'text_completion' || operation === 'chat',
+    usageRequested: boolean(parameters['details']),
     model: found?.[2],
     stream: body['stream'] === true || endsWithAny(path, ['/generate_stream']) || undefined,
     maxTokens: count(parameters['max_new_tokens']),
