@@ -34,11 +34,12 @@ export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions
   if (onlyTotal && !options.totalIsInput) return undefined
   const cached = cachedBeside(usage, input, output, total)
   if (cached !== undefined) return usageOf({ ...cached, outputTokens: output, reasoningTokens: reasoning, totalTokens: total })
+  const inclusive = withAudio(input, output, total, count(inputDetails['audio_tokens']))
   return usageOf({
-    inputTokens: onlyTotal ? total : withAudio(input, output, total, count(inputDetails['audio_tokens'])),
+    inputTokens: onlyTotal ? total : inclusive,
     outputTokens:
       options.thinks && isUnexplained(usage, reasoning)
-        ? withThoughts(input, output, total)
+        ? withThoughts(inclusive, output, total)
         : withReasoning(input, output, total, reasoning),
     cacheReadTokens:
       filled(inputDetails, ['cached_tokens']) ??
