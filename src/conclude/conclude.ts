@@ -13,6 +13,7 @@ import { formatNamed, formatsFor } from '../observe/formats/index.ts'
 import { isJsonRpc } from '../observe/formats/json-rpc.ts'
 import { present } from '../observe/formats/learn.ts'
 import { reportedCostOfHead } from '../observe/formats/reported-cost.ts'
+import { toldError } from '../observe/formats/vendor-errors.ts'
 import { createSketch } from '../observe/sketch.ts'
 import type { FirstSight } from './counted.ts'
 import { endReasonOf, errorTypeOf } from './ending.ts'
@@ -107,13 +108,16 @@ function wholeAnswer(opening: Opening, ending: Ending, body: Uint8Array | undefi
   const notes = note === undefined || ending.notes.includes(note) ? ending.notes : [...ending.notes, note]
   const chosen = json === undefined ? undefined : chosenForBody(opening.method, opening.path, ending.responseHeaders, json)
   const format = chosen?.format ?? candidates.find((one) => one.isHint?.(opening.path) !== true)
-  if (format === undefined) return { format, facts: undefined, notes: ending.notes }
+  if (format === undefined) {
+    const error = toldError(object(json) ?? {}, false)
+    return { format, facts: error === undefined ? undefined : { error }, notes: ending.notes }
+  }
   if (chosen === undefined) {
     const head = format.readHead?.({}, ending.responseHeaders) ?? {}
     return { format, facts: note === undefined && head.usage === undefined ? undefined : head, notes }
   }
   // A body that is JSON to its last brace is whole, also when the connection broke right after.
-  return { format, facts: chosen.facts.finished === undefined ? { ...chosen.facts, finished: true } : chosen.facts, notes }
+  return { format, facts: chosen.facts.finished !== true ? { ...chosen.facts, finished: true } : chosen.facts, notes }
 }
 
 /** A stream of lines under the name of one JSON text, which its first byte cannot belie. */

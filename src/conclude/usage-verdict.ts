@@ -85,7 +85,7 @@ export function isUnfinished({ ending, format, request, response }: Omit<Verdict
   if (response === undefined || response.finished === true || format === undefined || format.hasNoEnd === true) return false
   const reasons = response.finishReasons?.filter((reason) => reason !== 'error')
   const hasEnded = reasons !== undefined && reasons.length > 0 && !reasons.includes('')
-  return !hasEnded && writes.has(request?.operation ?? '') && (response.id ?? response.model) !== undefined
+  return !hasEnded && writes.has(request?.operation ?? '') && (response.finished === false || (response.id ?? response.model) !== undefined)
 }
 
 /** The provider said 0, for all that it counted. */

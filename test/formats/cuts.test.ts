@@ -24,7 +24,7 @@ function read({ method, path, responseHeaders, framing }: Recording, chunks: Ite
 describe.each(streams.map((stream) => [stream.name, stream] as const))('%s', (_, stream) => {
   const whole = read(stream, [stream.body])
 
-  it('says what the fixture says', () => {
+  it.runIf(stream.expected !== undefined)('says what the fixture says', () => {
     expect(JSON.parse(whole)).toEqual({ format: stream.expected?.format, facts: stream.expected?.facts, notes: [] })
   })
 

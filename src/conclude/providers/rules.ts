@@ -303,9 +303,10 @@ export const rules: readonly Rule[] = [
   { kind: 'model', of: /^gemini-/, provider: 'gcp.gemini' },
   {
     kind: 'model',
-    of: /^(gpt-(?!oss)|chatgpt-|codex-(mini|max)|o\d(-|$)|computer-use-preview|sora-|text-embedding-(3-|ada)|dall-e-|whisper-1$|tts-1|omni-moderation|(text-)?davinci-|babbage-)/,
+    of: /^(gpt-(?!oss)|chatgpt-|o[134](-|$)|text-embedding-(3-|ada)|dall-e-|whisper-1$|tts-1|omni-moderation)/,
     provider: 'openai',
   },
+  { kind: 'model', of: /^(codex-|o\d(-|$)|computer-use-preview|sora-|(text-)?davinci-|babbage-)/, provider: 'openai' },
   {
     kind: 'model',
     of: /^(mistral-(tiny|small|medium|large)-|codestral-|magistral-|ministral-|mistral-embed$|mistral-ocr-)/,

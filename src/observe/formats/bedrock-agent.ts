@@ -10,7 +10,7 @@ import type { Format } from './format.ts'
 import { addedUsage, errorOf, learn, namedError } from './learn.ts'
 import { requestFacts } from './request.ts'
 
-const agentPath = /\/agents\/([^/]+)\/(?:agentAliases\/[^/]+\/)?sessions\/([^/]+)(?:\/text)?\/?$/
+const agentPath = /\/agents\/(?!completions)([^/]+)(?:\/agentAliases\/[^/]+\/sessions\/([^/]+)\/text)?\/?$/
 
 export const bedrockAgent: Format = {
   name: 'bedrock-agent',
@@ -18,6 +18,8 @@ export const bedrockAgent: Format = {
   hasNoEnd: true,
   wantedKeys: undefined,
   claims: (method, path) => method === 'POST' && agentPath.test(path),
+  // An inline agent has a session in that place, and others have agents too.
+  isHint: (path) => !path.includes('/agentAliases/'),
   recognises: (message) => object(at(message, 'trace')) !== undefined && text(at(message, 'sessionId')) !== undefined,
   readRequest: (json, path) => {
     const [, agent, session] = agentPath.exec(path) ?? []
@@ -26,7 +28,7 @@ export const bedrockAgent: Format = {
       usageExpected: true,
       usageRequested: boolean(at(json, 'enableTrace')),
       model: text(at(json, 'foundationModel')) ?? agent,
-      conversationId: session,
+      conversationId: session ?? agent,
     })
   },
   readResponse(facts, message, event) {

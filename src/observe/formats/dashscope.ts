@@ -29,17 +29,25 @@ export const dashscope: Format = {
     return learn(facts, {
       finishReasons: reasons,
       ...usageLesson(openaiUsage(raw, { totalIsInput: isTotalAlone, thinks: true }), raw),
-      finished: reasons !== facts.finishReasons || undefined,
+      finished:
+        reasons !== facts.finishReasons ? true : facts.finished === undefined && choicesOf(output).some(isUnderWay) ? false : undefined,
       error: errorOf(body),
     })
   },
 }
 
+function choicesOf(output: { readonly [key: string]: Json | undefined }): readonly Json[] {
+  return array(output['choices']) ?? [output as Json]
+}
+
+function isUnderWay(choice: Json): boolean {
+  return at(choice, 'finish_reason') === 'null'
+}
+
 /** While an answer is being written its reason is the text "null". */
 function finishReasonsOf(facts: ResponseFacts, output: { readonly [key: string]: Json | undefined }): readonly string[] | undefined {
-  const choices = array(output['choices']) ?? [output]
   let reasons = facts.finishReasons
-  choices.forEach((choice, index) => {
+  choicesOf(output).forEach((choice, index) => {
     const reason = text(at(choice, 'finish_reason'))
     if (reason !== undefined && reason !== 'null') reasons = withFinish(reasons, index, reason)
   })

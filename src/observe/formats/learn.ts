@@ -3,6 +3,7 @@ import type { ResponseFacts, Usage } from '../../lib/exchange.ts'
 import { at, count, type Json, type JsonObject, object, text } from '../../lib/json.ts'
 import { reportedCost } from './reported-cost.ts'
 import { toldError } from './vendor-errors.ts'
+import { findUsage } from './vocabulary.ts'
 
 /** Identity of a response: the first value seen stands, so that skipping later messages loses nothing. */
 const keepFirst: ReadonlySet<string> = new Set(['id', 'model', 'provider', 'systemFingerprint', 'error'])
@@ -169,11 +170,15 @@ function saysSomething(value: Json | undefined, depth: number): boolean {
 }
 
 /**
- * Usage and the cost that stands beside it; when there was an object of which no count could be read, the fact that it was not understood.
+ * Usage and the cost that stands beside it. An object of which the format could read no count is read by its words (`vocabulary.ts`); when that
+ * gives none either, the fact that it was not understood.
  */
 export function usageLesson(usage: Usage | undefined, raw: Json | undefined): ResponseFacts {
   const reportedCostUsd = reportedCost(raw)
-  return usage === undefined ? { usageNotUnderstood: notUnderstood(raw), reportedCostUsd } : { usage, reportedCostUsd }
+  if (usage !== undefined) return { usage, reportedCostUsd }
+  const isUnread = notUnderstood(raw)
+  const found = isUnread ? findUsage({ usage: raw })?.usage : undefined
+  return found === undefined ? { usageNotUnderstood: isUnread, reportedCostUsd } : { usage: found, reportedCostUsd }
 }
 
 /** An id: text, or a number as AI21 sends it. */

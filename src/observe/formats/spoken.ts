@@ -106,7 +106,7 @@ const rows: readonly Spoken[] = [
       body['type'] === 'chat.end' || (text(body['model_instance_id']) !== undefined && object(body['stats']) !== undefined),
     id: [['result', 'response_id'], ['response_id']],
     model: [['result', 'model_instance_id'], ['model_instance_id']],
-    ends: (body) => body['type'] === 'chat.end',
+    ends: (body) => body['type'] === 'chat.end' || object(body['stats']) !== undefined,
     wantedKeys: ['result', 'stats', 'error', 'model_instance_id'],
   },
   {
@@ -117,7 +117,7 @@ const rows: readonly Spoken[] = [
     operation: (path) => (path.includes('chat-messages') ? 'chat' : path.includes('completion') ? 'text_completion' : 'invoke_workflow'),
     recognises: (body) => text(body['message_id']) !== undefined || text(body['workflow_run_id']) !== undefined,
     id: [['message_id'], ['workflow_run_id']],
-    ends: (body) => /^(message_end|workflow_finished)$/.test(text(body['event']) ?? ''),
+    ends: (body) => /^(message_end|workflow_finished)$/.test(text(body['event']) ?? '') || object(body['metadata']) !== undefined,
     wantedKeys: ['metadata', 'usage', 'error', 'code', 'status'],
   },
   {
@@ -188,7 +188,7 @@ function lessonOf(row: Spoken, body: JsonObject): ResponseFacts {
     model: textAt(body, row.model),
     finishReasons: finish === undefined || finish === 'none' ? undefined : [finish],
     ...usageLesson(found?.usage ?? row.usage?.(body), found?.raw),
-    finished: ended || undefined,
+    finished: ended ? true : row.hasNoEnd !== true && row.ends !== undefined && row.recognises(body) ? false : undefined,
     error: errorOf(body),
   }
 }

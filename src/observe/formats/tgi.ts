@@ -32,7 +32,7 @@ const tasks: Readonly<Record<string, string>> = {
 
 export const tgi: Format = {
   name: 'tgi',
-  provider: 'huggingface',
+  provider: 'tgi',
   wantedKeys: ['details', 'error', 'error_type'],
   claims: (method, path) => method === 'POST' && (endsWithAny(path, generatePaths) || modelPath.test(decoded(path))),
   isHint: (path) => endsWithAny(path, generatePaths),
@@ -55,7 +55,7 @@ export const tgi: Format = {
     return learn(facts, {
       usage,
       finishReasons: reasons.length === 0 ? undefined : reasons,
-      finished: reasons.length > 0 || undefined,
+      finished: reasons.length > 0 ? true : all.some((one) => object(one?.['token']) !== undefined) ? false : undefined,
       error: lessons.find((one) => one.error !== undefined)?.error,
     })
   },

@@ -51,9 +51,10 @@ function failure(code: Json | undefined): string | undefined {
   return name === undefined || /^(0+|200|ok|success)$/i.test(name) ? undefined : name
 }
 
-/** What the body says that went wrong. */
-export function toldError(body: JsonObject): ResponseFacts['error'] {
+/** What the body says that went wrong. `isKnown` is false for a body of no known format, where a plain `code` may mean anything. */
+export function toldError(body: JsonObject, isKnown = true): ResponseFacts['error'] {
   for (const place of places) {
+    if (place === plainCode && !isKnown) continue
     const { code, message } = place(body)
     const type = failure(code)
     if (type !== undefined) return { type, message: text(message) }

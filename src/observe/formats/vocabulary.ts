@@ -4,8 +4,7 @@
  * body that talks about tokens (a prompt, a tool's arguments) says nothing.
  */
 import type { Usage } from '../../lib/exchange.ts'
-import { count, type Json, type JsonObject, object } from '../../lib/json.ts'
-import { usageOf } from './learn.ts'
+import { count, type Json, type JsonObject, object, text } from '../../lib/json.ts'
 
 type Part = 'input' | 'output' | 'cacheRead' | 'cacheWrite' | 'reasoning' | 'total'
 
@@ -16,6 +15,7 @@ const words: Readonly<Record<string, Part | 'write' | 'token' | 'filler' | 'text
   input: 'input',
   inputs: 'input',
   query: 'input',
+  request: 'input',
   evaluated: 'input',
   in: 'input',
   completion: 'output',
@@ -58,7 +58,7 @@ const words: Readonly<Record<string, Part | 'write' | 'token' | 'filler' | 'text
 
 /** Objects in which an object of counts may stand, and which may be one. */
 const holders =
-  /^(usage|.*_usage|usage_.*|result|response|output|data|message|body|meta|meta_info|metadata|details|stats|statistics|metrics|inference_status|payload|event|chat|tokens|token_counts?|billed_units|response_metadata|generation_info|llm_output|additional_kwargs|provider_metadata|final|summary)$/
+  /^(usage|.*_usage|usage_.*|result|response|output|data|message|chunk|body|meta|meta_info|.*metadata|details|stats|statistics|metrics|inference_status|payload|event|chat|answer|completion|tokens|token_counts?|billed_units|info|generation_info|llm_output|additional_kwargs|extra|final|summary)$/
 
 /** Under these names a count needs no `token` in its own. */
 const countsTokens = /usage|token/
@@ -79,11 +79,14 @@ function snake(key: string): string {
 const namesMax = 1024
 const known = new Map<string, Part | undefined>()
 
+/** Names that have none of the words. */
+const ollamaCounts: Readonly<Record<string, Part | undefined>> = { prompt_eval_count: 'input', eval_count: 'output' }
+
 /** What a count of this name counts; undefined for every other name. */
 function partOf(name: string, isAmongCounts: boolean): Part | undefined {
   const key = isAmongCounts ? `${name} ` : name
   if (known.has(key)) return known.get(key)
-  const part = partOfWords(name.split('_'), isAmongCounts)
+  const part = ollamaCounts[name] ?? partOfWords(name.split('_'), isAmongCounts)
   if (known.size >= namesMax) known.clear()
   known.set(key, part)
   return part
@@ -152,7 +155,7 @@ export function findUsage(json: Json | undefined): FoundUsage | undefined {
 
 function find(fields: JsonObject, name: string, depth: number): FoundUsage | undefined {
   const entries = Object.entries(fields)
-  if (entries.length > keysMax) return undefined
+  if (entries.length > keysMax || isOfTool(fields)) return undefined
   const own = ownUsage(fields, name)
   if (own?.usage !== undefined || depth === 0) return own
   let found: FoundUsage | undefined
@@ -166,6 +169,11 @@ function find(fields: JsonObject, name: string, depth: number): FoundUsage | und
   return found ?? own
 }
 
+/** What a tool was given or has answered: anything may stand in it. */
+function isOfTool(fields: JsonObject): boolean {
+  return /tool|function/i.test(text(fields['type']) ?? text(fields['role']) ?? '') || 'tool_call_id' in fields || 'toolCallId' in fields
+}
+
 /**
  * An object of that name, as counts. Outside an object that is named after usage or tokens, input alone is what a request for a count of
  * tokens is answered with, and a total alone says nothing.
@@ -176,19 +184,22 @@ function ownUsage(fields: JsonObject, name: string): FoundUsage | undefined {
   if (!isAmongCounts && output === undefined) return undefined
   if (input === undefined && output === undefined) return total === undefined ? undefined : { usage: undefined, raw: fields }
   const cached = (cacheRead ?? 0) + (cacheWrite ?? 0)
-  const usage = usageOf({
+  const isBeside = total !== undefined && reasoning !== undefined && total === (input ?? 0) + (output ?? 0) + reasoning
+  const counts: Usage = {
     // More cached than read: the cache is counted beside the input, as Anthropic has it.
     inputTokens: input === undefined || cached <= input ? input : input + cached,
-    outputTokens: output,
+    // Gemini counts what was thought beside what was written.
+    outputTokens: output !== undefined && isBeside ? output + reasoning : output,
     cacheReadTokens: cacheRead,
     cacheWriteTokens: cacheWrite,
     reasoningTokens: reasoning,
     totalTokens: total,
-  })
+  }
+  const usage = Object.fromEntries(Object.entries(counts).filter(([, value]) => Number.isSafeInteger(value))) as Usage
   return { usage, raw: fields }
 }
 
 /** Whether the text of a message can hold usage at all: looked for before anything is parsed. */
 export function mayHoldUsage(text: string): boolean {
-  return /usage|tokens/i.test(text)
+  return /usage|tokens?["_A-Z]|_count"/i.test(text)
 }

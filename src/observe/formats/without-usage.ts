@@ -62,7 +62,17 @@ export const models: Format = {
   },
 }
 
-const countPaths = ['/messages/count_tokens', '/responses/input_tokens', '/tokenize', '/detokenize', '/tokenize-text', '/text/tokenization']
+const countPaths = [
+  '/messages/count_tokens',
+  '/responses/input_tokens',
+  '/tokenize',
+  '/detokenize',
+  '/tokenize-text',
+  '/tokenization',
+  '/tokenizer',
+  '/tokenizers/estimate-token-count',
+  '/utils/token_counter',
+]
 
 function countedModel(path: string): string | undefined {
   const google = googleMethod(path)
