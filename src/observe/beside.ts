@@ -1,16 +1,16 @@
 /**
- * What a framer of lines passes over in a stream: lines too long to be held, which are sketched as they come, and in an event stream an
- * error's JSON that stands there without `data:`, as servers write it whose backend died amid an answer.
+ * What a framer passes over in a stream: lines and members of a list too long to be held, which are sketched as they come, and in an event
+ * stream an error's JSON that stands there without `data:`, as servers write it whose backend died amid an answer.
  */
 import { type Json, parseJson } from '../lib/json.ts'
 import type { Framer } from './frames/framer.ts'
 import { createSketch, type Sketch } from './sketch.ts'
 
 export interface BesideOptions {
-  /** Lines longer than this are lost to the framer. */
+  /** Longer ones are lost to the framer. */
   readonly messageBytesMax: number
-  /** A line that was too long, as far as it was kept. */
-  readonly onLongLine: (json: string | undefined) => void
+  /** A line or member that was too long, as far as it was kept. */
+  readonly onLong: (json: string | undefined) => void
   /** JSON outside of every event. */
   readonly onStray: (json: Json) => void
 }
@@ -37,7 +37,7 @@ export function createBeside(options: BesideOptions): Framer {
 }
 
 /** Of a line that goes on in the next chunk its beginning is kept; once it fills a whole chunk, it is sketched. */
-function createLongLines({ messageBytesMax, onLongLine }: BesideOptions): { push(bytes: Buffer): void; end(): void } {
+function createLongLines({ messageBytesMax, onLong }: BesideOptions): { push(bytes: Buffer): void; end(): void } {
   let beginning: Buffer | undefined
   let sketch: Sketch | undefined
   let lineBytes = 0
@@ -54,7 +54,7 @@ function createLongLines({ messageBytesMax, onLongLine }: BesideOptions): { push
   }
 
   function lineEnd(): void {
-    if (sketch !== undefined && lineBytes > messageBytesMax) onLongLine(sketch.json())
+    if (sketch !== undefined && lineBytes > messageBytesMax) onLong(sketch.json())
     sketch = undefined
     beginning = undefined
   }
@@ -71,6 +71,42 @@ function createLongLines({ messageBytesMax, onLongLine }: BesideOptions): { push
       if (last + 1 < bytes.length) beginning = Buffer.from(bytes.subarray(last + 1))
     },
     end: lineEnd,
+  }
+}
+
+/** Of a list that is sent member by member each is sketched, which costs more than lines do: only Gemini has such streams, and rarely. */
+export function createLongMembers({ messageBytesMax, onLong }: Pick<BesideOptions, 'messageBytesMax' | 'onLong'>): Framer {
+  let sketch: Sketch | undefined
+  let memberBytes = 0
+
+  function memberEnd(json: string | undefined): void {
+    if (memberBytes > messageBytesMax) onLong(json)
+    sketch = undefined
+    memberBytes = 0
+  }
+
+  return {
+    push(chunk) {
+      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      let at = 0
+      while (at < bytes.length) {
+        if (sketch === undefined) {
+          at = bytes.indexOf(OPENING_BRACE, at)
+          if (at === -1) return
+          sketch = createSketch()
+        }
+        const read = sketch.push(bytes.subarray(at))
+        // A member that cannot be sketched is read no further, and neither is what follows it.
+        if (read === 0) return
+        memberBytes += read
+        at += read
+        const json = sketch.json()
+        if (json !== undefined) memberEnd(json)
+      }
+    },
+    end() {
+      if (sketch !== undefined) memberEnd(undefined)
+    },
   }
 }
 

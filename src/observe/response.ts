@@ -1,8 +1,8 @@
 /** The reading of one response, on a copy of its bytes: a stream message by message, a whole body only kept for the recorder. */
 
 import type { Framing, Opening, ResponseFacts, TextSample } from '../lib/exchange.ts'
-import { object } from '../lib/json.ts'
-import { createBeside } from './beside.ts'
+import { type Json, object } from '../lib/json.ts'
+import { createBeside, createLongMembers } from './beside.ts'
 import { Collected } from './collected.ts'
 import { createDecoder, type Decoder } from './decode/decode.ts'
 import { createFold, type Fold, streamsArrays } from './fold.ts'
@@ -172,7 +172,7 @@ export class ResponseReader {
       wantedKeys: fold.wantedKeys,
     }
     this.#framer = createFramer(framing, options)
-    if (framing === 'sse' || framing === 'ndjson') this.#beside = this.#createBeside(fold)
+    this.#beside = this.#createBeside(framing, fold)
     if (framing === 'eventstream') this.#payload = createPayload(this.#headers['x-amzn-sagemaker-content-type'], options)
     if (!compressed) return
     this.#decoder = createDecoder(this.encoding as string, {
@@ -185,21 +185,21 @@ export class ResponseReader {
     })
   }
 
-  #createBeside(fold: Fold): Framer {
-    return createBeside({
-      messageBytesMax: this.#options.messageBytesMax,
-      onLongLine: (json) => {
-        if (json === undefined) this.#hasLost = true
-        else {
-          this.#notes.add('scanned')
-          fold.message(undefined, Buffer.from(json))
-        }
-      },
-      onStray: (json) => {
-        const body = object(json)
-        if (body !== undefined && this.framing === 'sse') fold.failed(body)
-      },
-    })
+  #createBeside(framing: Framing, fold: Fold): Framer | undefined {
+    const { messageBytesMax } = this.#options
+    const onLong = (json: string | undefined) => {
+      if (json === undefined) this.#hasLost = true
+      else {
+        this.#notes.add('scanned')
+        fold.message(undefined, Buffer.from(json))
+      }
+    }
+    const onStray = (json: Json) => {
+      const body = object(json)
+      if (body !== undefined && framing === 'sse') fold.failed(body)
+    }
+    if (framing === 'json-array') return createLongMembers({ messageBytesMax, onLong })
+    return framing === 'sse' || framing === 'ndjson' ? createBeside({ messageBytesMax, onLong, onStray }) : undefined
   }
 
   /** Of a body that was too long to keep, its sketch; it is JSON as it stands, whatever the encoding was. */
@@ -219,7 +219,11 @@ export class ResponseReader {
       },
     })
     this.#decoder = decoder
-    return { push: (chunk) => decoder.push(chunk), json: sketch.json }
+    const push = (chunk: Uint8Array) => {
+      decoder.push(chunk)
+      return chunk.length
+    }
+    return { push, json: sketch.json }
   }
 
   /** Runs in the decoder's callback, outside every guard of the proxy path. */

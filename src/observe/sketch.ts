@@ -4,7 +4,8 @@
  */
 
 export interface Sketch {
-  push(bytes: Uint8Array): void
+  /** Returns how many of the bytes were read: not those behind the document's end. */
+  push(bytes: Uint8Array): number
   /** The document; undefined when it has not ended, or was none that could be sketched. */
   json(): string | undefined
 }
@@ -156,6 +157,7 @@ export function createSketch(): Sketch {
         else readByte(bytes[at++] as number)
         if (mutedDepth === 0 && out.length() > sketchBytesMax) shorten()
       }
+      return at
     },
     json: () => (state === 'ended' ? out.text() : undefined),
   }

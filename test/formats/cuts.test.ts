@@ -6,7 +6,7 @@ import { type SseSpelling, sse } from '../frames/encode.ts'
 import { everyCut, randomCuts, run, seeded } from '../frames/run.ts'
 import { ownRecordings, type Recording } from '../recordings/recording.ts'
 
-const streams = ownRecordings().filter(({ framing }) => framing !== 'whole')
+const streams = ownRecordings().filter(({ framing, expected }) => framing !== 'whole' && expected !== undefined)
 
 function read({ method, path, responseHeaders, framing }: Recording, chunks: Iterable<Buffer>): string {
   const fold = createFold(method, path.split('?')[0] ?? path, responseHeaders)
@@ -24,7 +24,7 @@ function read({ method, path, responseHeaders, framing }: Recording, chunks: Ite
 describe.each(streams.map((stream) => [stream.name, stream] as const))('%s', (_, stream) => {
   const whole = read(stream, [stream.body])
 
-  it.runIf(stream.expected !== undefined)('says what the fixture says', () => {
+  it('says what the fixture says', () => {
     expect(JSON.parse(whole)).toEqual({ format: stream.expected?.format, facts: stream.expected?.facts, notes: [] })
   })
 

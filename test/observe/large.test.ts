@@ -88,6 +88,12 @@ describe('usage behind a picture is read', () => {
       { 'content-type': 'application/x-ndjson' },
       Buffer.from(`${JSON.stringify(generated)}\n`),
     ],
+    [
+      'in a member of a list, before smaller ones',
+      '/v1beta/models/m:streamGenerateContent',
+      { 'content-type': 'application/json' },
+      Buffer.from(`[${JSON.stringify(generated)}\n,{"candidates":[]}]`),
+    ],
     ['in a body', '/v1beta/models/m:generateContent', { 'content-type': 'application/json' }, Buffer.from(JSON.stringify(generated))],
     [
       'in a compressed body',
