@@ -1,6 +1,8 @@
 /** What is too long to be kept is scanned: usage, model and id are found behind pictures of any size. */
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { formFields } from '../../src/conclude/request-reading.ts'
+import { createBeside } from '../../src/observe/beside.ts'
 import { Collected } from '../../src/observe/collected.ts'
 import { createSketch } from '../../src/observe/sketch.ts'
 import { event as eventstreamEvent } from '../frames/encode.ts'
@@ -138,6 +140,35 @@ describe('usage behind a picture is read', () => {
   })
 })
 
+describe('a form that is too long', () => {
+  it('is kept at both ends, where its fields stand', () => {
+    const field = (name: string, value: string) => `--weir\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
+    const file = '--weir\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    const collected = new Collected(1000)
+    for (const piece of [field('model', 'whisper-weir') + file, ...Array.from({ length: 40 }, () => 'x'.repeat(9000))])
+      collected.push(Buffer.from(piece))
+    collected.push(Buffer.from(`\r\n${field('stream', 'true')}--weir--\r\n`))
+    expect([collected.settle(), collected.chunks.reduce((sum, { length }) => sum + length, 0) < 200_000]).toEqual([true, true])
+    expect(formFields(Buffer.concat(collected.chunks), 'weir')).toEqual({ model: 'whisper-weir', stream: true })
+  })
+
+  it('is of no use when it is neither a form nor JSON', () => {
+    const collected = new Collected(10)
+    collected.push(Buffer.from('x'.repeat(20)))
+    expect([collected.settle(), collected.chunks]).toEqual([false, []])
+  })
+})
+
+describe('what stands beside the events', () => {
+  it('is seen where a piece begins with it', () => {
+    const seen: unknown[] = []
+    const beside = createBeside({ messageBytesMax: 100, onLong: () => {}, onStray: (json) => seen.push(json) })
+    for (const piece of ['data: {}\n\n', '{"error":', '{"type":"x"}}\n']) beside.push(Buffer.from(piece))
+    beside.end()
+    expect(seen).toEqual([{ error: { type: 'x' } }])
+  })
+})
+
 describe('a body inside an event-stream', () => {
   const sse =
     'data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[]}\n\ndata: {"object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5}}\n\ndata: [DONE]\n\n'
@@ -161,6 +192,10 @@ describe('a body inside an event-stream', () => {
       'm',
       { inputTokens: 9, outputTokens: 5 },
     ])
+  })
+
+  it('is told by more than its first byte', async () => {
+    expect((await read(parts(`\n\n\n${sse}`, 1))).response?.usage).toEqual({ inputTokens: 9, outputTokens: 5 })
   })
 
   it('is read in any framing of its own, and by its bytes when it has a wrong type', async () => {
