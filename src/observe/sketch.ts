@@ -26,126 +26,62 @@ const COMMA = 0x2c
 export function createSketch(): Sketch {
   const out = createOut()
   /** For each open object or list: whether it is a list, how many members it has, where in `out` its current member began. */
-  const lists: boolean[] = []
-  const members: number[] = []
-  const memberStarts: number[] = []
+  const open: { readonly isList: boolean; members: number; memberStart: number }[] = []
   /** Depth of the list of which nothing more is written; 0 when none. */
   let mutedDepth = 0
-  let isInText = false
-  let isEscaped = false
-  let textStart = 0
-  let isTextTooLong = false
+  const text = createText(out, () => mutedDepth > 0)
   let state: 'before' | 'within' | 'ended' | 'broken' = 'before'
 
   function write(byte: number): void {
     if (mutedDepth === 0) out.add(byte)
   }
 
-  function open(byte: number): void {
-    if (lists.length === depthMax) {
+  function begin(byte: number): void {
+    if (open.length === depthMax) {
       state = 'broken'
       return
     }
     write(byte)
-    lists.push(byte === 0x5b)
-    members.push(1)
-    memberStarts.push(out.length())
+    open.push({ isList: byte === 0x5b, members: 1, memberStart: out.length() })
     state = 'within'
   }
 
-  function close(byte: number): void {
-    if (lists.length === mutedDepth) mutedDepth = 0
+  function end(byte: number): void {
+    if (open.length === mutedDepth) mutedDepth = 0
     write(byte)
-    lists.pop()
-    members.pop()
-    memberStarts.pop()
-    if (lists.length === 0) state = 'ended'
+    open.pop()
+    if (open.length === 0) state = 'ended'
   }
 
   function comma(): void {
-    const top = lists.length - 1
-    if (mutedDepth === 0 && lists[top] === true && (members[top] as number) >= membersMax) mutedDepth = lists.length
-    members[top] = (members[top] as number) + 1
-    if (mutedDepth === 0) memberStarts[top] = out.length()
+    const top = open.at(-1)
+    if (top === undefined) return
+    if (mutedDepth === 0 && top.isList && top.members >= membersMax) mutedDepth = open.length
+    top.members++
+    if (mutedDepth === 0) top.memberStart = out.length()
     write(COMMA)
   }
 
   /** The outermost open list loses the member that it is in, and everything after it. */
   function shorten(): void {
-    const outermost = lists.indexOf(true)
+    const outermost = open.findIndex(({ isList }) => isList)
     if (outermost === -1) {
       state = 'broken'
       return
     }
-    out.cutTo(memberStarts[outermost] as number)
+    out.cutTo(open[outermost]?.memberStart ?? 0)
     mutedDepth = outermost + 1
-    isTextTooLong = true
-  }
-
-  /** Reads on within a text and returns the offset behind its part in these bytes. */
-  function readText(bytes: Buffer, from: number): number {
-    let at = from
-    if (isEscaped) {
-      isEscaped = false
-      at++
-    }
-    for (;;) {
-      const quote = bytes.indexOf(QUOTE, at)
-      const end = quote === -1 ? bytes.length : quote
-      let slashes = 0
-      while (end - slashes > at && bytes[end - slashes - 1] === BACKSLASH) slashes++
-      const isOdd = slashes % 2 === 1
-      if (quote !== -1 && isOdd) {
-        at = quote + 1
-        continue
-      }
-      keepText(bytes, from, end)
-      if (quote === -1) {
-        isEscaped = isOdd
-        return end
-      }
-      endText()
-      return quote + 1
-    }
-  }
-
-  function keepText(bytes: Buffer, from: number, end: number): void {
-    if (mutedDepth > 0 || isTextTooLong) return
-    if (out.length() - textStart + (end - from) <= textBytesMax) out.addAll(bytes, from, end)
-    else {
-      isTextTooLong = true
-      out.cutTo(textStart)
-    }
-  }
-
-  function endText(): void {
-    isInText = false
-    write(QUOTE)
   }
 
   function readByte(byte: number): void {
-    switch (byte) {
-      case QUOTE:
-        if (state !== 'within') return
-        write(QUOTE)
-        isInText = true
-        isTextTooLong = false
-        textStart = out.length()
-        return
-      case 0x7b:
-      case 0x5b:
-        open(byte)
-        return
-      case 0x7d:
-      case 0x5d:
-        if (lists.length > 0) close(byte)
-        return
-      case COMMA:
-        if (lists.length > 0) comma()
-        return
-      default:
-        if (byte > 0x20 && state === 'within') write(byte)
-    }
+    if (byte === 0x7b || byte === 0x5b) begin(byte)
+    else if (state !== 'within') return
+    else if (byte === QUOTE) {
+      write(QUOTE)
+      text.begin()
+    } else if (byte === 0x7d || byte === 0x5d) end(byte)
+    else if (byte === COMMA) comma()
+    else if (byte > 0x20) write(byte)
   }
 
   return {
@@ -153,14 +89,71 @@ export function createSketch(): Sketch {
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
       let at = 0
       while (at < bytes.length && (state === 'before' || state === 'within')) {
-        if (isInText) at = readText(bytes, at)
-        else readByte(bytes[at++] as number)
+        if (text.isOpen()) {
+          at = text.read(bytes, at)
+          if (!text.isOpen()) write(QUOTE)
+        } else readByte(bytes[at++] as number)
         if (mutedDepth === 0 && out.length() > sketchBytesMax) shorten()
       }
       return at
     },
     json: () => (state === 'ended' ? out.text() : undefined),
   }
+}
+
+interface Text {
+  begin(): void
+  isOpen(): boolean
+  /** Reads on within the text and returns the offset behind its part in these bytes, and behind its quote. */
+  read(bytes: Buffer, from: number): number
+}
+
+/** A text between its quotes, kept while it is short. */
+function createText(out: Out, isMuted: () => boolean): Text {
+  let isOpen = false
+  let isEscaped = false
+  let start = 0
+  let isTooLong = false
+
+  function keep(bytes: Buffer, from: number, end: number): void {
+    if (isTooLong || isMuted()) return
+    if (out.length() - start + (end - from) <= textBytesMax) out.addAll(bytes, from, end)
+    else {
+      isTooLong = true
+      out.cutTo(start)
+    }
+  }
+
+  return {
+    begin() {
+      isOpen = true
+      isTooLong = false
+      start = out.length()
+    },
+    isOpen: () => isOpen,
+    read(bytes, from) {
+      let at = isEscaped ? from + 1 : from
+      for (;;) {
+        const quote = bytes.indexOf(QUOTE, at)
+        const end = quote === -1 ? bytes.length : quote
+        const isSlashed = slashesBefore(bytes, at, end) % 2 === 1
+        if (quote !== -1 && isSlashed) {
+          at = quote + 1
+          continue
+        }
+        isEscaped = quote === -1 && isSlashed
+        isOpen = quote === -1
+        keep(bytes, from, end)
+        return isOpen ? end : end + 1
+      }
+    },
+  }
+}
+
+function slashesBefore(bytes: Buffer, from: number, end: number): number {
+  let slashes = 0
+  while (end - slashes > from && bytes[end - slashes - 1] === BACKSLASH) slashes++
+  return slashes
 }
 
 interface Out {
