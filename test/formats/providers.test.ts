@@ -314,6 +314,17 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'deepseek',
     'model:^deepseek-(chat|reasoner|coder|v4-(flash|pro))$',
   ],
+  [
+    'Anthropic\u2019s format in front of open weights',
+    {
+      path: '/v1/messages',
+      format: 'anthropic-messages',
+      requestModel: 'qwen3-coder',
+      requestHeaders: { 'anthropic-version': '2023-06-01' },
+    },
+    'unknown',
+    'none',
+  ],
   ['Anthropic\u2019s path and model', { path: '/anthropic/v1/messages', requestModel: 'claude-weir' }, 'anthropic', 'segment:anthropic'],
   ['a body that Vercel routed', { bodyProvider: 'vertex', host: 'ai-gateway.vercel.sh' }, 'gcp.vertex_ai', 'body:provider'],
   [

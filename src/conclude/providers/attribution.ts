@@ -183,20 +183,16 @@ function compile(rule: Rule, readers: Readers): ProviderOf {
     case 'path-names':
       return (evidence) => providerNamed(rule.of.exec(wholePath(evidence))?.[1])
     case 'format':
-      return ({ format }) => (format !== undefined && rule.of.includes(format) ? rule.provider : undefined)
+      return (evidence) => (rule.of.includes(evidence.format ?? '') && ofModel(rule, evidence) ? rule.provider : undefined)
     case 'sends': {
       const through = throughLitellm(rule.of)
       return ({ responseHeaders }) => (rule.of in responseHeaders || through in responseHeaders ? rule.provider : undefined)
     }
     case 'client-sends':
-      return ({ requestHeaders }) => (rule.of in requestHeaders ? rule.provider : undefined)
+      return (evidence) => (rule.of in evidence.requestHeaders && ofModel(rule, evidence) ? rule.provider : undefined)
     case 'segment': {
       const segment = `/${rule.of}/`
-      return (evidence) => {
-        if (!wholePath(evidence).includes(segment)) return undefined
-        const model = modelOf(evidence)
-        return rule.model === undefined || model === undefined || rule.model.test(model) ? rule.provider : undefined
-      }
+      return (evidence) => (wholePath(evidence).includes(segment) && ofModel(rule, evidence) ? rule.provider : undefined)
     }
     case 'prefix':
     case 'model': {
@@ -204,6 +200,12 @@ function compile(rule: Rule, readers: Readers): ProviderOf {
       return (evidence) => ofModel(modelOf(evidence))
     }
   }
+}
+
+/** A format is spoken by others too: what only its inventor serves tells whether this is one of them. */
+function ofModel(rule: { readonly model?: RegExp }, evidence: Evidence): boolean {
+  const model = modelOf(evidence)
+  return rule.model === undefined || model === undefined || rule.model.test(model)
 }
 
 function wholePath({ basePath, path }: Evidence): string {

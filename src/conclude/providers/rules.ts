@@ -26,11 +26,11 @@ export type Rule =
   | { readonly kind: 'path'; readonly of: RegExp; readonly provider: string }
   /** A path that names the provider itself: the expression's first group. */
   | { readonly kind: 'path-names'; readonly of: RegExp }
-  | { readonly kind: 'format'; readonly of: readonly string[]; readonly provider: string }
+  | { readonly kind: 'format'; readonly of: readonly string[]; readonly provider: string; readonly model?: RegExp }
   /** A response header that only this provider sends, also as LiteLLM passes it on. */
   | { readonly kind: 'sends'; readonly of: string; readonly provider: string }
   /** A request header that clients of this provider send. */
-  | { readonly kind: 'client-sends'; readonly of: string; readonly provider: string }
+  | { readonly kind: 'client-sends'; readonly of: string; readonly provider: string; readonly model?: RegExp }
   /** A whole segment of the path, as gateways mount providers. */
   /** `model`: only for such models, where the request names one: a path of the same spelling is that of a format, which others speak too. */
   | { readonly kind: 'segment'; readonly of: string; readonly provider: string; readonly model?: RegExp }
@@ -48,6 +48,9 @@ const hosts = (provider: string, ...patterns: readonly string[]): readonly Rule[
 const sends = (provider: string, ...names: readonly string[]): readonly Rule[] => names.map((of) => ({ kind: 'sends', of, provider }))
 const segments = (provider: string, ...names: readonly string[]): readonly Rule[] => names.map((of) => ({ kind: 'segment', of, provider }))
 const prefixes = (provider: string, ...names: readonly string[]): readonly Rule[] => names.map((of) => ({ kind: 'prefix', of, provider }))
+
+/** Anthropic's API in front of other models, whose names tell that it is not Anthropic that answers. */
+const notOfOthers = /^(?!.*(qwen|glm|kimi|deepseek|minimax|gpt|llama|mi[sx]tral|gemma|gemini|grok|nova-|phi-))/i
 
 export const rules: readonly Rule[] = [
   // What a gateway says it called: Portkey, Bifrost, Cloudflare, Helicone, LiteLLM, Kong, ngrok, OpenRouter.
@@ -345,7 +348,7 @@ export const rules: readonly Rule[] = [
   { kind: 'response-header', of: 'x-litellm-model-group', names: 'model' },
 
   // Whose format it is, though others speak it too.
-  { kind: 'format', of: ['anthropic-messages', 'anthropic-complete'], provider: 'anthropic' },
+  { kind: 'format', of: ['anthropic-messages', 'anthropic-complete'], provider: 'anthropic', model: notOfOthers },
   { kind: 'format', of: ['gemini', 'gemini-embed', 'vertex-predict'], provider: 'gcp.gemini' },
   { kind: 'format', of: ['cohere-chat-v1', 'cohere-chat-v2', 'cohere-embed', 'cohere-generate', 'rerank'], provider: 'cohere' },
   { kind: 'format', of: ['mistral-conversations', 'mistral-ocr'], provider: 'mistral_ai' },
@@ -355,6 +358,6 @@ export const rules: readonly Rule[] = [
   { kind: 'path', of: /\/predictions\/[^/]+(\/cancel)?\/?$/, provider: 'replicate' },
   { kind: 'path', of: /\/interactions\/[^/]+\/?$/, provider: 'gcp.gemini' },
   { kind: 'path', of: /\/api\/(tags|ps|show)\/?$/, provider: 'ollama' },
-  { kind: 'client-sends', of: 'anthropic-version', provider: 'anthropic' },
+  { kind: 'client-sends', of: 'anthropic-version', provider: 'anthropic', model: notOfOthers },
   { kind: 'client-sends', of: 'copilot-integration-id', provider: 'github_copilot' },
 ]
