@@ -196,8 +196,8 @@ function compile(rule: Rule, readers: Readers): ProviderOf {
     }
     case 'prefix':
     case 'model': {
-      const ofModel = modelMatcher(rule)
-      return (evidence) => ofModel(modelOf(evidence))
+      const matches = modelMatcher(rule)
+      return (evidence) => matches(modelOf(evidence))
     }
   }
 }
