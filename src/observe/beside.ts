@@ -17,6 +17,7 @@ export interface BesideOptions {
 
 const LINE_FEED = 0x0a
 const OPENING_BRACE = 0x7b
+const strayBeginning = Buffer.from('\n{')
 const strayBytesMax = 16 * 1024
 
 export function createBeside(options: BesideOptions): Framer {
@@ -117,7 +118,7 @@ function createStrays(onStray: (json: Json) => void): { push(bytes: Buffer): voi
 
   function begin(bytes: Buffer): Buffer | undefined {
     if (isLineStart && bytes[0] === OPENING_BRACE) return bytes
-    const found = bytes.indexOf('\n{')
+    const found = bytes.indexOf(strayBeginning)
     return found === -1 ? undefined : bytes.subarray(found + 1)
   }
 

@@ -180,6 +180,16 @@ describe('the usage outcome of', () => {
       undefined,
       undefined,
     ],
+    [
+      'a picture at DashScope\u2019s path for chats',
+      {
+        opening: { path: '/api/v1/services/aigc/multimodal-generation/generation' },
+        request: { model: 'qwen-image-plus' },
+        body: { output: { choices: [{ finish_reason: 'stop' }] }, usage: { image_count: 1, width: 9, height: 9 }, request_id: 'r' },
+      },
+      undefined,
+      undefined,
+    ],
     ['a tool call of MCP', { opening: { path: '/tools' }, body: { jsonrpc: '2.0', id: 1, result: {} } }, undefined, undefined],
     [
       'a tool call of MCP as a stream of which nothing came',

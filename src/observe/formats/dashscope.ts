@@ -3,12 +3,13 @@
  * Usage is cumulative: the last one stands. Embeddings and rerank report a total alone, which is the input. `request_id` is no response id.
  * Source: https://help.aliyun.com/zh/model-studio/use-qwen-by-calling-api
  */
-import type { RequestFacts, ResponseFacts } from '../../lib/exchange.ts'
+import type { RequestFacts, ResponseFacts, Usage } from '../../lib/exchange.ts'
 import { array, at, type Json, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, learn, usageLesson, withFinish } from './learn.ts'
-import { openaiUsage } from './openai-usage.ts'
+import { added, openaiUsage } from './openai-usage.ts'
 import { noBody, openaiSettings, outputTypeOf, requestFacts } from './request.ts'
+import { operationOfModel } from './spoken.ts'
 
 const servicePath = /\/api\/v1\/(?:services\/(aigc|embeddings|rerank|audio|nlp)\/(?:([a-z0-9-]+)\/)?|apps\/[^/]+\/completion)/
 
@@ -25,15 +26,21 @@ export const dashscope: Format = {
     const output = object(body['output']) ?? noBody
     const reasons = finishReasonsOf(facts, output)
     const isTotalAlone = array(output['embeddings']) !== undefined || array(output['results']) !== undefined
-    const raw = array(at(body, 'usage', 'models'))?.[0] ?? body['usage']
+    const said = usageOf(body['usage'], isTotalAlone)
     return learn(facts, {
       finishReasons: reasons,
-      ...usageLesson(openaiUsage(raw, { totalIsInput: isTotalAlone, thinks: true }), raw),
+      ...usageLesson(said, at(body, 'usage', 'models') === undefined ? body['usage'] : undefined),
       finished:
         reasons !== facts.finishReasons ? true : facts.finished === undefined && choicesOf(output).some(isUnderWay) ? false : undefined,
       error: errorOf(body),
     })
   },
+}
+
+/** An app answers with what each of its models has used. */
+function usageOf(raw: Json | undefined, totalIsInput: boolean): Usage | undefined {
+  const all = array(at(raw, 'models')) ?? [raw]
+  return all.reduce<Usage | undefined>((sum, one) => added(sum, openaiUsage(one, { totalIsInput, thinks: true })), undefined)
 }
 
 function choicesOf(output: { readonly [key: string]: Json | undefined }): readonly Json[] {
@@ -66,7 +73,9 @@ function operationOf(path: string): string {
 function readRequest(json: Json | undefined, path: string): RequestFacts {
   const body = object(json) ?? noBody
   const { model, stream, ...settings } = openaiSettings(object(body['parameters']) ?? noBody)
-  const operation = operationOf(path)
+  const named = operationOf(path)
+  // Models for pictures and speech share the path of those that chat about them.
+  const operation = named === 'chat' ? operationOfModel(text(body['model']) ?? '') : named
   return requestFacts({
     operation,
     usageExpected: operation === 'chat' || operation === 'embeddings' || operation === 'rerank',

@@ -75,7 +75,7 @@ export function readCompletion(facts: ResponseFacts, message: Json): ResponseFac
     error: errorOf(body),
     serviceTier: text(body['service_tier']),
     systemFingerprint: text(body['system_fingerprint']),
-    provider: signatureOf(body),
+    provider: facts.provider ?? signatureOf(body),
   })
 }
 
