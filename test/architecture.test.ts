@@ -52,7 +52,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 }
 
 const pure = (path: string) =>
-  /^lib\/(exchange|json)\.ts$|^observe\/(frames|formats)\/|^observe\/texts\.ts$|^conclude\/providers\/|^conclude\/pricing\/plan\.ts$|^telemetry\/(catalog|names)\.ts$/.test(
+  /^lib\/(exchange|json)\.ts$|^observe\/(frames|formats)\/|^observe\/(texts|choice|sketch|beside|payload)\.ts$|^conclude\/providers\/|^conclude\/pricing\/plan\.ts$|^telemetry\/(catalog|names)\.ts$/.test(
     path,
   )
 

@@ -50,6 +50,25 @@ const paths: readonly (readonly [method: string, path: string])[] = [
   ['POST', '/v1/predictions'],
   ['POST', '/v1/conversations'],
   ['POST', '/v1/ocr'],
+  ['POST', '/mcp'],
+  ['GET', '/ws/…BidiGenerateContent'],
+  ['POST', '/v1internal:streamGenerateContent'],
+  ['POST', '/agents/{id}/agentAliases/{id}/sessions/{id}/text'],
+  ['POST', '/api/v1/services/aigc/text-generation/generation'],
+  ['POST', '/api/v1/services/embeddings/text-embedding/text-embedding'],
+  ['POST', '/v1/ai/language-model'],
+  ['POST', '/v1/text/chatcompletion_v2'],
+  ['POST', '/generate'],
+  ['POST', '/generate_stream'],
+  ['POST', '/models/{owner}/{model}'],
+  ['POST', '/completion'],
+  ['POST', '/client/v4/accounts/{id}/ai/run/@cf/{owner}/{model}'],
+  ['POST', '/api/v1/chat'],
+  ['POST', '/v1/chat-messages'],
+  ['POST', '/v3/chat'],
+  ['POST', '/foundationModels/v1/completion'],
+  ['POST', '/v1/inference/{owner}/{model}'],
+  ['POST', '/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/{model}'],
 ]
 
 /** By format, the documented paths that it claims. */
@@ -72,8 +91,11 @@ export function wireFormatsPage(): string {
 
 # Wire formats
 
-A format is chosen by method and path, whatever stands in front of the path, and where several claim one path, or none does, by the shape of what the
-upstream answers. The provider is attributed apart from it ([providers.md](providers.md)); the second column is what stands when nothing
+A format is chosen by method and path, whatever stands in front of the path. The shape of what the upstream answers decides where several claim one
+path, where none does, and where the one that claims it does not recognise the answer. Where no shape fits, the usage is still read by its words
+(\`usage-vocabulary\`): prompt or input, completion, output or generated, cached, reasoning, total; in snake, camel or Pascal case, as numbers or
+texts, inside \`usage\`, \`result\`, \`response\`, \`metadata\` and the like. SageMaker's response streams are read as what their container sends.
+\`json-rpc\` (MCP, A2A) is no inference, and no record names it. The provider is attributed apart from it ([providers.md](providers.md)); the second column is what stands when nothing
 else is known. An OpenAI-compatible provider needs no format of its own. How to add one: [extending.md](extending.md).
 
 ${table(['format', 'its own provider', 'spoken at, for example'], rows)}

@@ -5,16 +5,22 @@
 
 import type { Ending, Exchange, Framing, Opening, RequestFacts, ResponseFacts } from '../lib/exchange.ts'
 import { type Json, object, parseJson } from '../lib/json.ts'
+import { chosenForBody } from '../observe/choice.ts'
 import { decodeWhole } from '../observe/decode/decode.ts'
 import { createFold, withModel } from '../observe/fold.ts'
 import type { Format } from '../observe/formats/format.ts'
-import { formatNamed, formats, formatsFor } from '../observe/formats/index.ts'
+import { formatNamed, formatsFor } from '../observe/formats/index.ts'
+import { isJsonRpc } from '../observe/formats/json-rpc.ts'
 import { present } from '../observe/formats/learn.ts'
+import { reportedCostOfHead } from '../observe/formats/reported-cost.ts'
+import { toldError } from '../observe/formats/vendor-errors.ts'
+import { createSketch } from '../observe/sketch.ts'
+import type { FirstSight } from './counted.ts'
 import { endReasonOf, errorTypeOf } from './ending.ts'
 import { type Attributor, createAttributor } from './providers/attribution.ts'
 import type { Evidence } from './providers/evidence.ts'
 import { type RequestReading, readRequest } from './request-reading.ts'
-import { isAnswered, isCut, verdictOf } from './usage-verdict.ts'
+import { contradictsItself, isAnswered, isCut, isUnfinished, verdictOf, writes } from './usage-verdict.ts'
 
 export { type RequestReading, readRequest }
 
@@ -28,9 +34,11 @@ export interface AttributionContext {
   readonly attribute: Attributor['attribute']
   /** The base path of a route's upstream. */
   readonly basePathOf: (route: string) => string | undefined
+  /** Whether a response made in the background is seen with its usage for the first time. */
+  readonly isFirstSight: FirstSight
 }
 
-const builtIn: AttributionContext = { attribute: createAttributor().attribute, basePathOf: () => undefined }
+const builtIn: AttributionContext = { attribute: createAttributor().attribute, basePathOf: () => undefined, isFirstSight: () => true }
 
 /** What was read of the answer. */
 interface Answer {
@@ -53,33 +61,42 @@ export function conclude(
   const answer = seen.streamed ? streamedAnswer(opening, seen) : wholeAnswer(opening, seen, responseBody, limits)
   const { format, notes } = answer
   const ending: Ending = answer.framing === undefined ? seen : { ...seen, framing: answer.framing, streamed: true }
-  const asked = ending.session?.request ?? format?.readRequest(reading?.outline, opening.path)
+  const asked = ending.session?.request ?? format?.readRequest(reading?.outline, opening.path, opening.requestHeaders)
   const request = asked === undefined ? undefined : withModel(asked, opening.queryModel)
-  const response = settled(answer.facts, ending, request)
-  const inference = format !== undefined || (ending.streamed && opening.method === 'POST' && isAnswered(ending))
+  const told = countedOnce(settled(answer.facts, ending, request), answer, attribution.isFirstSight)
+  const response = told === undefined ? undefined : withHead(told, ending, request)
+  const inference = isInference(opening, ending, format, reading)
   const provider = inference ? providerOf(opening, ending, { format: format?.name, request, response }, attribution) : undefined
-  const verdict = inference ? verdictOf({ ending, format: format?.name, request, response, notes }) : undefined
+  const unfinished = isUnfinished({ ending, format, request, response: answer.facts })
+  const verdict = inference ? verdictOf({ ending, format, request, response, notes, unfinished }) : undefined
   return {
     opening,
     ending,
     endReason: endReasonOf(ending, response),
-    format: format?.name,
+    format: inference ? format?.name : undefined,
     inference,
     operation: inference ? (request?.operation ?? 'unknown') : undefined,
     provider,
     caller: ending.caller ?? opening.caller,
-    request,
-    response,
+    request: inference ? request : undefined,
+    response: inference ? response : undefined,
     usageOutcome: verdict?.outcome,
     usageReason: verdict?.reason,
     errorType: errorTypeOf(ending, response),
-    notes,
+    notes: contradictsItself(response?.usage, request?.operation) ? [...notes, 'usage_contradictory'] : notes,
   }
+}
+
+/** A format that is one, or a stream to a POST; what is asked for or answered in JSON-RPC is none. */
+function isInference(opening: Opening, ending: Ending, format: Format | undefined, reading: RequestReading | undefined): boolean {
+  if (format?.isInference === false) return false
+  if (format !== undefined) return true
+  return ending.streamed && opening.method === 'POST' && isAnswered(ending) && !isJsonRpc(reading?.outline)
 }
 
 /** Facts come from the proxying thread; without a message the path says what it would have been. */
 function streamedAnswer(opening: Opening, ending: Ending): Answer {
-  const format = formatNamed(ending.format) ?? formatsFor(opening.method, opening.path)[0]
+  const format = formatNamed(ending.format) ?? formatsFor(opening.method, opening.path).find((one) => one.isHint?.(opening.path) !== true)
   return { format, facts: ending.response, notes: ending.notes }
 }
 
@@ -89,15 +106,18 @@ function wholeAnswer(opening: Opening, ending: Ending, body: Uint8Array | undefi
   const { json, note, lines } = readBody(ending, body, limits)
   if (lines !== undefined) return linesAnswer(opening, ending, lines)
   const notes = note === undefined || ending.notes.includes(note) ? ending.notes : [...ending.notes, note]
-  const recognised = (of: readonly Format[]) => (json === undefined ? undefined : of.find((format) => format.recognises(json, undefined)))
-  const format =
-    candidates.length === 0 ? recognised(formats) : ((candidates.length > 1 ? recognised(candidates) : undefined) ?? candidates[0])
-  if (format === undefined) return { format, facts: undefined, notes: ending.notes }
-  const head = format.readHead?.({}, ending.responseHeaders) ?? {}
-  if (json === undefined) return { format, facts: note === undefined && head.usage === undefined ? undefined : head, notes }
-  const facts = format.readResponse(head, json, undefined)
+  const chosen = json === undefined ? undefined : chosenForBody(opening.method, opening.path, ending.responseHeaders, json)
+  const format = chosen?.format ?? candidates.find((one) => one.isHint?.(opening.path) !== true)
+  if (format === undefined) {
+    const error = toldError(object(json) ?? {}, false)
+    return { format, facts: error === undefined ? undefined : { error }, notes: ending.notes }
+  }
+  if (chosen === undefined) {
+    const head = format.readHead?.({}, ending.responseHeaders) ?? {}
+    return { format, facts: note === undefined && head.usage === undefined ? undefined : head, notes }
+  }
   // A body that is JSON to its last brace is whole, also when the connection broke right after.
-  return { format, facts: facts.finished === undefined ? { ...facts, finished: true } : facts, notes }
+  return { format, facts: chosen.facts.finished !== true ? { ...chosen.facts, finished: true } : chosen.facts, notes }
 }
 
 /** A stream of lines under the name of one JSON text, which its first byte cannot belie. */
@@ -126,7 +146,10 @@ interface Body {
 function readBody(ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Body {
   if (ending.framing !== 'whole') return {}
   if (body === undefined || body.length === 0) return ending.responseBytes > 0 && body === undefined ? { note: 'limit_hit' } : {}
-  const decoded = decodeWhole(ending.contentEncoding, body, limits.bodyBytes)
+  // What was scanned is the sketch of a body that was too long, not encoded any more.
+  const encoding = ending.notes.includes('scanned') ? undefined : ending.contentEncoding
+  const decoded = decodeWhole(encoding, body, limits.bodyBytes)
+  if (decoded === 'limit_hit') return sketched(decodeWhole(encoding, body, scannedPerKept * limits.bodyBytes))
   if (typeof decoded === 'string') return { note: decoded }
   const decodedText = Buffer.from(decoded.buffer, decoded.byteOffset, decoded.byteLength).toString('utf8')
   const text = decodedText.charCodeAt(0) === 0xfeff ? decodedText.slice(1) : decodedText
@@ -137,20 +160,53 @@ function readBody(ending: Ending, body: Uint8Array | undefined, limits: Conclude
   return isCut(ending) ? {} : { note: 'parse_error' }
 }
 
+/** A body that is small as long as it is compressed is decoded up to so many times the limit, to be scanned. */
+const scannedPerKept = 8
+
+function sketched(decoded: Uint8Array | string): Body {
+  if (typeof decoded === 'string') return { note: decoded }
+  const sketch = createSketch()
+  sketch.push(decoded)
+  const json = parseJson(sketch.json() ?? '')
+  return json === undefined ? { note: 'limit_hit' } : { json, note: 'scanned' }
+}
+
 /** Facts as they stand in the record: no usage of a refused request, and finish reasons that say when one was due and never came. */
 function settled(facts: ResponseFacts | undefined, ending: Ending, request: RequestFacts | undefined): ResponseFacts | undefined {
   if (facts === undefined) return undefined
-  const { usage: known, usageOfIterations, reportedCostUsd, finishReasons, startOutputTokens, ...rest } = facts
+  const { usage: known, usageOfIterations, reportedCostUsd, finishReasons, startOutputTokens, calls, background, ...rest } = facts
   if (!isAnswered(ending)) return present({ ...rest, finishReasons })
   const isOutput = startOutputTokens !== undefined && known?.outputTokens === undefined && !isCut(ending)
   const usage = isOutput ? { ...known, outputTokens: startOutputTokens } : known
-  const reasons = ending.streamed ? settledReasons(finishReasons, isBroken(facts, ending)) : finishReasons
-  const due = reasons === undefined && isBroken(facts, ending) && request !== undefined && finishing.has(request.operation)
+  const broken = isBroken(facts, ending)
+  const reasons = ending.streamed ? settledReasons(finishReasons, broken) : finishReasons
+  const due = reasons === undefined && broken && request !== undefined && writes.has(request.operation)
   return present({ ...rest, usage, usageOfIterations, reportedCostUsd, finishReasons: due ? ['error'] : reasons })
 }
 
-/** Operations whose answers end with a reason. */
-const finishing: ReadonlySet<string> = new Set(['chat', 'text_completion', 'generate_content', 'invoke_agent'])
+/** What LiteLLM says beside the body: what the answer costs, and the model behind an alias that the body only repeats. */
+function withHead(response: ResponseFacts, ending: Ending, request: RequestFacts | undefined): ResponseFacts {
+  if (!isAnswered(ending)) return response
+  const { model = request?.model, reportedCostUsd = reportedCostOfHead(ending.responseHeaders) } = response
+  const real = model === request?.model ? litellmModel(ending.responseHeaders) : undefined
+  return present({ ...response, model: real ?? response.model, reportedCostUsd })
+}
+
+/** Without the routing prefix. A deployment without a name of its own has a hash for an id. */
+function litellmModel(headers: Readonly<Record<string, string>>): string | undefined {
+  const named = [headers['x-litellm-model-name'], headers['x-litellm-model-id']].find(
+    (name) => name !== undefined && !/^[0-9a-f-]{32,}$/.test(name),
+  )
+  return named?.replace(/^[a-z_]+\//, '')
+}
+
+/** Without the usage of a response that is read back, unless it was made in the background and nobody has counted it yet. */
+function countedOnce(response: ResponseFacts | undefined, { facts, format }: Answer, isFirstSight: FirstSight): ResponseFacts | undefined {
+  if (facts?.background !== true || response?.usage === undefined) return response
+  const isFirst = response.id !== undefined && isFirstSight(response.id)
+  if (isFirst || format?.name !== 'stored-response') return response
+  return present({ ...response, usage: undefined, reportedCostUsd: undefined })
+}
 
 /** A choice that had not finished stands as an empty text. */
 function settledReasons(reasons: readonly string[] | undefined, broken: boolean): readonly string[] | undefined {

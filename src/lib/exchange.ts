@@ -87,6 +87,10 @@ export interface ResponseFacts {
   readonly inferenceGeo?: string | undefined
   /** A usage object was present, but not one of its counts could be read. */
   readonly usageNotUnderstood?: boolean | undefined
+  /** Ids of the model calls whose usage has been added up (Bedrock Agents). Never in a record. */
+  readonly calls?: readonly string[] | undefined
+  /** A response that was made in the background: its usage comes when it is read back. Never in a record. */
+  readonly background?: boolean | undefined
   /** Of a connection that carries many responses (Realtime); `usage` is their sum. */
   readonly responses?: ConnectionResponses | undefined
 }
@@ -279,5 +283,6 @@ export interface Exchange {
   readonly estimatedOutputTokens?: number | undefined
   /** `error.type`: an HTTP status as text, an unreachable reason, or the error reported inside a stream. */
   readonly errorType?: string | undefined
+  /** Those of the ending, and of the conclusion: `usage_contradictory` when the reported counts cannot all be right. */
   readonly notes: readonly string[]
 }

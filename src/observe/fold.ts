@@ -4,10 +4,11 @@
  */
 
 import type { RequestFacts, ResponseFacts, Side } from '../lib/exchange.ts'
-import { type Json, parseJson } from '../lib/json.ts'
-import type { Format, Headers } from './formats/format.ts'
-import { formats, formatsFor } from './formats/index.ts'
-import { canSkim } from './formats/learn.ts'
+import { at, type Json, type JsonObject, object, parseJson, string } from '../lib/json.ts'
+import { createChoice } from './choice.ts'
+import type { Headers } from './formats/format.ts'
+import { formatsFor } from './formats/index.ts'
+import { canSkim, errorOf, idText, namedError } from './formats/learn.ts'
 import { addWritten, type TextCollector } from './texts.ts'
 
 export interface Fold {
@@ -19,6 +20,8 @@ export interface Fold {
   message(event: string | undefined, data: Uint8Array): void
   /** JSON keys of which one stands in each message that can still teach something; undefined while every message is wanted. */
   wantedKeys(): readonly string[] | undefined
+  /** A body of an error that stood outside of all messages. */
+  failed(message: JsonObject): void
   /** A message of the client, where the format has them; `data` is only read during the call. */
   sent(data: Uint8Array): void
   /** JSON keys of which one stands in each message of the client that can teach something. */
@@ -31,13 +34,8 @@ export interface Fold {
 
 /** Id and model come in the first messages or never. After this many the rest is skimmed, whatever is missing. */
 const messagesBeforeSkimming = 16
-/** A stream at an unknown path that none of so many messages gave away is not looked at any more. */
+/** A stream that none of so many messages gave away is only looked at where it may tell its usage. */
 const messagesToRecognise = 64
-
-interface Candidate {
-  readonly format: Format
-  facts: ResponseFacts
-}
 
 /** Whether an answer in `application/json` at this path is a JSON array sent element by element. */
 export function streamsArrays(method: string, path: string): boolean {
@@ -49,92 +47,99 @@ export function streamsArrays(method: string, path: string): boolean {
  * that can teach nothing: for the text in them.
  */
 export function createFold(method: string, path: string, responseHeaders: Headers, queryModel?: string, text?: TextCollector): Fold {
-  const claimed = formatsFor(method, path)
-  let candidates: readonly Candidate[] = claimed.map((format) => ({ format, facts: format.readHead?.({}, responseHeaders) ?? {} }))
-  let chosen = candidates.length === 1 ? candidates[0] : undefined
-  const byShape = candidates.length === 0 && method === 'POST'
+  const choice = createChoice(method, path, responseHeaders)
   let done = false
   let messages = 0
   const notes: string[] = []
   let request: RequestFacts | undefined
+  /** Of an error event that the format made nothing of. */
+  let failure: ResponseFacts['error']
 
   /** Everything is a lesson about what is asked for: an upstream tells what it took a message for. */
   function learnRequest(message: Json, from: Side): void {
-    const format = (chosen ?? candidates[0])?.format
+    const format = choice.best()?.format
     if (format?.session === undefined) return
     request ??= withModel(format.readRequest(undefined, path), queryModel)
     request = format.session.readRequest(request, message, from)
   }
 
-  /** While several formats are possible each folds for itself, so that the one that turns out right has missed nothing. */
-  function choose(message: Json, event: string | undefined): void {
-    if (byShape) {
-      const format = formats.find((one) => one.recognises(message, event))
-      if (format !== undefined) chosen = { format, facts: {} }
-    } else {
-      chosen = candidates.find((candidate) => candidate.format.recognises(message, event))
-    }
-    if (chosen !== undefined) candidates = [chosen]
-  }
-
   function learnFrom(message: Json, event: string | undefined): void {
-    if (chosen === undefined) choose(message, event)
-    for (const candidate of chosen === undefined ? candidates : [chosen]) {
-      candidate.facts = candidate.format.readResponse(candidate.facts, message, event)
-    }
+    choice.learn(message, event)
+    if (isFailure(event)) failure ??= errorOf(object(message) ?? {}) ?? failureOf(event, message)
     learnRequest(message, 'upstream')
   }
 
   return {
     get format() {
-      return (chosen ?? candidates[0])?.format.name
+      return choice.best()?.format.name
     },
     notes,
     facts() {
-      const facts = (chosen ?? candidates[0])?.facts
-      return facts === undefined || !done || facts.finished === true ? facts : { ...facts, finished: true }
+      const best = choice.best()
+      if (best === undefined) return undefined
+      const isError = failure !== undefined && best.facts.error === undefined
+      const facts = isError ? { ...best.facts, error: failure } : best.facts
+      return !done || facts.finished === true ? facts : { ...facts, finished: true }
     },
     message(event, data) {
       messages++
-      if (chosen === undefined && (byShape ? messages > messagesToRecognise : candidates.length === 0)) return
+      if (choice.isHopeless()) return
       if (isDone(data)) {
         done = true
         return
       }
-      const message = read(data)
+      const written = textOf(data)
+      // A stream whose shape nobody has recognised so far is only read where it may tell its usage.
+      if (messages > messagesToRecognise && !choice.isSure() && !isFailure(event) && !choice.wants(written)) return
+      const message = parseJson(written)
       if (message !== undefined) {
         learnFrom(message, event)
         if (text !== undefined) addWritten(text, message)
-      } else if (!byShape && isBroken(event, data) && notes.length === 0) notes.push('parse_error')
+      } else if (event === 'error' && written.trim() !== '') failure ??= namedError('error', written)
+      else if (!choice.isByShape && isBroken(event, data) && notes.length === 0) notes.push('parse_error')
+    },
+    failed(message) {
+      failure ??= errorOf(message)
     },
     sent(data) {
-      const message = read(data)
+      const message = parseJson(textOf(data))
       if (message !== undefined) learnRequest(message, 'client')
     },
-    wantedSentKeys: () => (chosen ?? candidates[0])?.format.session?.wantedKeys ?? nothingWanted,
+    wantedSentKeys: () => choice.best()?.format.session?.wantedKeys ?? nothingWanted,
     request: () => request,
     wantedKeys() {
-      if (chosen === undefined || text !== undefined) return undefined
-      return canSkim(chosen.facts) || messages >= messagesBeforeSkimming ? chosen.format.wantedKeys : undefined
+      const best = text === undefined ? choice.settled() : undefined
+      if (best === undefined) return undefined
+      return canSkim(best.facts) || messages >= messagesBeforeSkimming ? best.format.wantedKeys : undefined
     },
   }
 }
 
 const nothingWanted: readonly string[] = []
 
+/** Events that are named after a failure: `error`, `throttlingException`. */
+function isFailure(event: string | undefined): event is string {
+  return event !== undefined && /^(error|.*(Exception|Error))$/.test(event)
+}
+
+function failureOf(event: string, message: Json): ResponseFacts['error'] {
+  const type = event === 'error' ? (idText(at(message, 'code')) ?? string(at(message, 'type')) ?? event) : event
+  return namedError(type, string(at(message, 'message')) ?? string(message))
+}
+
 /** The facts of a request whose query names the model. */
 export function withModel(request: RequestFacts, queryModel: string | undefined): RequestFacts {
   return request.model !== undefined || queryModel === undefined ? request : { ...request, model: queryModel }
 }
 
-function read(data: Uint8Array): Json | undefined {
-  return parseJson(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8'))
+function textOf(data: Uint8Array): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8')
 }
 
-/** OpenAI's end of a stream, also sent by many others; white space around it is read as around JSON. */
+/** OpenAI's end of a stream, also sent by many others; white space around it is read as around JSON. Coze quotes it. */
 function isDone(data: Uint8Array): boolean {
   if (data.length > doneBytesMax) return false
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1').trim() === '[DONE]'
+  return /^"?\[DONE\]"?$/.test(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1').trim())
 }
 
 /** Most events are longer, and need not be looked at. */

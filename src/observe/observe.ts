@@ -146,7 +146,7 @@ class ExchangeObserver implements Observer {
   #handOverRequest(): void {
     if (this.#requestHandedOver) return
     this.#requestHandedOver = true
-    if (this.#requestBody.overflowed) this.#notes.add('request_limit_hit')
+    if (this.#requestBody.overflowed && !this.#requestBody.settle()) this.#notes.add('request_limit_hit')
     this.#record.requestRead(this.#requestBody.chunks)
     this.#requestBody.chunks = []
   }

@@ -1,11 +1,15 @@
 /** The reading of one response, on a copy of its bytes: a stream message by message, a whole body only kept for the recorder. */
 
 import type { Framing, Opening, ResponseFacts, TextSample } from '../lib/exchange.ts'
+import { type Json, object } from '../lib/json.ts'
+import { createBeside, createLongMembers } from './beside.ts'
 import { Collected } from './collected.ts'
 import { createDecoder, type Decoder } from './decode/decode.ts'
 import { createFold, type Fold, streamsArrays } from './fold.ts'
 import { chooseFraming, createFramer } from './frames/choose.ts'
-import type { Framer } from './frames/framer.ts'
+import type { Framer, FramerOptions } from './frames/framer.ts'
+import { createPayload, type Payload } from './payload.ts'
+import { createSketch, type Sketch } from './sketch.ts'
 import { createTextCollector, type TextCollector } from './texts.ts'
 
 export interface ReadingOptions {
@@ -38,6 +42,11 @@ export class ResponseReader {
   #fold: Fold | undefined
   #text: TextCollector | undefined
   #framer: Framer | undefined
+  /** What an event-stream carries in its parts. */
+  #payload: Payload | undefined
+  /** Sees the same bytes as the framer. */
+  #beside: Framer | undefined
+  #hasLost = false
   #decoder: Decoder | undefined
   #whole: Collected | undefined
   #gathered: Buffer | undefined
@@ -81,7 +90,7 @@ export class ResponseReader {
     if (this.#whole !== undefined) this.#whole.push(chunk)
     else if (this.#decoder !== undefined) this.#decoder.push(chunk)
     else if (this.framing === 'sse') this.#gather(chunk)
-    else this.#framer?.push(chunk)
+    else this.#frame(chunk)
   }
 
   /**
@@ -91,17 +100,22 @@ export class ResponseReader {
   #gather(chunk: Uint8Array): void {
     if (this.#gathered === undefined) {
       this.#gathered = Buffer.allocUnsafeSlow(gatheredBytesMax)
-      this.#framer?.push(chunk)
+      this.#frame(chunk)
       return
     }
     if (this.#gatheredBytes + chunk.length > gatheredBytesMax) this.#readGathered()
     if (chunk.length > gatheredBytesMax / 2) {
       this.#readGathered()
-      this.#framer?.push(chunk)
+      this.#frame(chunk)
       return
     }
     this.#gathered.set(chunk, this.#gatheredBytes)
     this.#gatheredBytes += chunk.length
+  }
+
+  #frame(bytes: Uint8Array): void {
+    this.#framer?.push(bytes)
+    this.#beside?.push(bytes)
   }
 
   /** The SSE framer keeps nothing of a chunk, so the block is used again. */
@@ -109,13 +123,13 @@ export class ResponseReader {
     if (this.#gathered === undefined || this.#gatheredBytes === 0) return
     const bytes = this.#gathered.subarray(0, this.#gatheredBytes)
     this.#gatheredBytes = 0
-    this.#framer?.push(bytes)
+    this.#frame(bytes)
   }
 
   /** Calls back when everything that was received has been read: at once, unless a decoder is still at work. */
   end(onEnd: () => void): void {
     if (!this.#begun) this.#frameByHead()
-    if (this.#whole?.overflowed) this.#notes.add('limit_hit')
+    if (this.#whole?.overflowed && this.#decoder === undefined) this.#settleWhole(this.#whole)
     if (this.#decoder !== undefined) {
       this.#onEnd = onEnd
       this.#decoder.end()
@@ -142,19 +156,24 @@ export class ResponseReader {
     this.framing = framing
     if (framing === 'none') return
     if (framing === 'whole') {
-      this.#whole = new Collected(this.#options.bodyBytesMax)
+      this.#whole = new Collected(this.#options.bodyBytesMax, compressed ? () => this.#decodedSketch() : undefined)
       return
     }
     const note = (text: string) => this.#notes.add(text)
     if (this.#options.estimates) this.#text = createTextCollector()
     const fold = createFold(this.#opening.method, this.#opening.path, this.#headers, undefined, this.#text)
     this.#fold = fold
-    this.#framer = createFramer(framing, {
-      onMessage: (message) => fold.message(message.event, message.data),
+    const options: FramerOptions = {
+      onMessage: (message) => {
+        if (this.#payload?.take(message) !== true) fold.message(message.event, message.data)
+      },
       onNote: note,
       messageBytesMax: this.#options.messageBytesMax,
       wantedKeys: fold.wantedKeys,
-    })
+    }
+    this.#framer = createFramer(framing, options)
+    this.#beside = this.#createBeside(framing, fold)
+    if (framing === 'eventstream') this.#payload = createPayload(this.#headers['x-amzn-sagemaker-content-type'], options)
     if (!compressed) return
     this.#decoder = createDecoder(this.encoding as string, {
       onData: (chunk) => this.#pushDecoded(chunk),
@@ -166,10 +185,51 @@ export class ResponseReader {
     })
   }
 
+  #createBeside(framing: Framing, fold: Fold): Framer | undefined {
+    const { messageBytesMax } = this.#options
+    const onLong = (json: string | undefined) => {
+      if (json === undefined) this.#hasLost = true
+      else {
+        this.#notes.add('scanned')
+        fold.message(undefined, Buffer.from(json))
+      }
+    }
+    const onStray = (json: Json) => {
+      const body = object(json)
+      if (body !== undefined && framing === 'sse') fold.failed(body)
+    }
+    if (framing === 'json-array') return createLongMembers({ messageBytesMax, onLong })
+    return framing === 'sse' || framing === 'ndjson' ? createBeside({ messageBytesMax, onLong, onStray }) : undefined
+  }
+
+  /** Of a body that was too long to keep, its sketch; it is JSON as it stands, whatever the encoding was. */
+  #settleWhole(whole: Collected): void {
+    this.#notes.add(whole.settle() ? 'scanned' : 'limit_hit')
+  }
+
+  /** A compressed body is only decoded here once it is too long to be handed on. */
+  #decodedSketch(): Sketch {
+    const sketch = createSketch()
+    const decoder = createDecoder(this.encoding as string, {
+      onData: (chunk) => sketch.push(chunk),
+      onNote: (text) => this.#notes.add(text),
+      onEnd: () => {
+        if (this.#whole !== undefined) this.#settleWhole(this.#whole)
+        this.#onEnd?.()
+      },
+    })
+    this.#decoder = decoder
+    const push = (chunk: Uint8Array) => {
+      decoder.push(chunk)
+      return chunk.length
+    }
+    return { push, json: sketch.json }
+  }
+
   /** Runs in the decoder's callback, outside every guard of the proxy path. */
   #pushDecoded(chunk: Uint8Array): void {
     try {
-      this.#framer?.push(chunk)
+      this.#frame(chunk)
     } catch {
       this.#framer = undefined
       this.#notes.add('observer_failed')
@@ -180,9 +240,13 @@ export class ResponseReader {
     try {
       this.#readGathered()
       this.#framer?.end()
+      this.#payload?.end()
+      this.#beside?.end()
     } catch {
       this.#notes.add('observer_failed')
     }
+    // Every message that the framer has lost was scanned.
+    if (this.#notes.has('scanned') && !this.#hasLost) this.#notes.delete('limit_hit')
     for (const note of this.#fold?.notes ?? []) this.#notes.add(note)
   }
 }

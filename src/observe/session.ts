@@ -7,6 +7,7 @@ import type { Framing, Opening, Outcome, ResponseFacts, Session, Side } from '..
 import { pickHeaders } from '../proxy/headers.ts'
 import { type ClosableInflater, createInflater } from './decode/inflater.ts'
 import { createFold, type Fold } from './fold.ts'
+import { formatNamed } from './formats/index.ts'
 import type { Framer } from './frames/framer.ts'
 import { createWebSocketFramer, type Inflater, type InflaterSink } from './frames/websocket.ts'
 
@@ -108,6 +109,7 @@ export class SessionReader {
         this.#close ??= { by: side, ...(code === undefined ? {} : { code }) }
       },
       messageBytesMax: bytesMax,
+      readsBinary: formatNamed(fold.format)?.session?.inBinary === true,
       wantedKeys: () => (side === 'client' ? fold.wantedSentKeys() : fold.wantedKeys()),
       createInflater: coding === 'plain' ? undefined : (sink) => this.#createInflater(sink, bytesMax),
     })

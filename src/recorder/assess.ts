@@ -1,5 +1,6 @@
 /** ending → the finished exchange: concluded, then estimated where counts are missing and estimates are on, then priced. */
 import { conclude, type RequestReading, readRequest } from '../conclude/conclude.ts'
+import { createFirstSight } from '../conclude/counted.ts'
 import type { Estimator } from '../conclude/estimates/estimator.ts'
 import type { Pricer } from '../conclude/pricing/pricer.ts'
 import { createAttributor } from '../conclude/providers/attribution.ts'
@@ -29,7 +30,7 @@ export function createAssessment({ config, pricer, estimator }: AssessmentOption
   const { limits, providers, routes } = config
   const { attribute } = createAttributor({ own: providers })
   const basePaths = new Map(routes.map(({ name, upstream }) => [name, upstream.pathname.replace(/\/+$/, '')]))
-  const attribution = { attribute, basePathOf: (route: string) => basePaths.get(route) }
+  const attribution = { attribute, basePathOf: (route: string) => basePaths.get(route), isFirstSight: createFirstSight() }
   return {
     readRequest: (opening, body) => ({ request: readRequest(opening, body), text: estimator?.textOfRequest(opening, body) }),
     conclude(opening, ending, reading, responseBody) {

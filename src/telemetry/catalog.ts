@@ -201,6 +201,12 @@ export const metrics = {
     'http.route',
     'token_type',
   ),
+  'tokenweir.usage.contradictions': counter(
+    '{request}',
+    'Requests whose reported counts cannot all be right: parts beyond their whole, a total that is not their sum.',
+    'gen_ai.provider.name',
+    'http.route',
+  ),
   'tokenweir.caller.requests': counter('{request}', 'Proxied requests that ended, by caller and how they ended.', 'caller', 'end_reason'),
   'tokenweir.caller.tokens': counter('{token}', 'Tokens as reported, by caller.', 'caller', 'token_type'),
   'tokenweir.caller.unknown': counter(

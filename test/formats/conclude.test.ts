@@ -139,13 +139,57 @@ describe('a concluded exchange', () => {
     expect(exchange.response).toEqual({ finishReasons: ['length'], usage: { inputTokens: 6, outputTokens: 10 }, finished: true })
   })
 
+  it.each([
+    ['an alias that the body repeats', 'fast', { 'x-litellm-model-name': 'anthropic/claude-weir' }, 'claude-weir'],
+    ['an alias, of a deployment with a name', 'fast', { 'x-litellm-model-id': 'bedrock/us.weir.claude-v1:0' }, 'us.weir.claude-v1:0'],
+    ['an alias, of a deployment without a name', 'fast', { 'x-litellm-model-id': 'a'.repeat(64) }, 'fast'],
+    ['a model that the body names itself', 'weir-4-0613', { 'x-litellm-model-name': 'openai/weir-4' }, 'weir-4-0613'],
+  ])('has the model behind %s of LiteLLM', (_title, model, responseHeaders, expected) => {
+    const exchange = concluded({ request: { model: 'fast' }, body: { ...chatBody, model }, ending: { responseHeaders } })
+    expect(exchange.response?.model).toBe(expected)
+  })
+
+  it.each([
+    ['0.0042', 0.0042],
+    ['3e-05', 0.00003],
+    ['0.0', undefined],
+    ['None', undefined],
+    ['-1', undefined],
+  ])('has the cost that LiteLLM says is %s', (cost, expected) => {
+    const responseHeaders = { 'x-litellm-response-cost': cost }
+    expect(concluded({ body: chatBody, ending: { responseHeaders } }).response?.reportedCostUsd).toBe(expected)
+    const own = { ...chatBody, usage: { ...chatBody.usage, cost: 0.5 } }
+    expect(concluded({ body: own, ending: { responseHeaders } }).response?.reportedCostUsd).toBe(0.5)
+  })
+
+  it.each([
+    ['groq', { x_groq: { id: 'r' } }],
+    ['venice', { venice_parameters: {} }],
+    ['minimax', { base_resp: { status_code: 0 } }],
+    ['github_copilot', { copilot_usage: {} }],
+    ['vercel', { generationId: 'gen_01KKHTRQRYKH43CS2M3V70YQSP' }],
+    ['gcp.vertex_ai', { choices: [{ message: { provider_metadata: { gateway: { routing: { finalProvider: 'vertex' } } } } }] }],
+    ['openrouter', { id: 'gen-1786389727-e5uRyUV52k' }],
+    ['ollama', { system_fingerprint: 'fp_ollama' }],
+    ['gpustack', { usage: { prompt_tokens: 1, completion_tokens: 1, time_to_first_token_ms: 5 } }],
+    ['llama.cpp', { system_fingerprint: 'b7010-c27efd2' }],
+    ['llama.cpp', { timings: { predicted_n: 3 } }],
+    ['tgi', { system_fingerprint: '3.1.2-dev0-native' }],
+    ['mistral.rs', { usage: { prompt_tokens: 1, completion_tokens: 1, avg_compl_tok_per_sec: 5 } }],
+    ['unknown', { system_fingerprint: 'fp_b7010' }],
+  ])('is of %s when the body is signed so', (provider, mark) => {
+    expect(concluded({ body: { ...chatBody, model: 'open-weights', ...mark } }).provider).toBe(provider)
+  })
+
   it('notes what it could not read, once', () => {
     expect(concluded({ body: '{"a":', ending: { notes: ['parse_error'] } }).notes).toEqual(['parse_error'])
     expect(concluded({ body: '{"a":' }).notes).toEqual(['parse_error'])
   })
 
   it.each(
-    fixtures.filter((fixture) => fixture.kind === 'body').map((fixture) => [`${fixture.format}: ${fixture.title}`, fixture] as const),
+    fixtures
+      .filter((fixture) => fixture.kind === 'body' && fixture.format !== 'json-rpc')
+      .map((fixture) => [`${fixture.format}: ${fixture.title}`, fixture] as const),
   )('of %s has the facts of the format', (_title, fixture) => {
     const exchange = concluded({
       opening: { method: fixture.method ?? 'POST', path: fixture.path },

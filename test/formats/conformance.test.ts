@@ -22,8 +22,13 @@ const withoutStream: Readonly<Record<string, string>> = {
   models: 'a list is sent whole',
   'count-tokens': 'a number is sent whole',
   'openai-other': 'no stream of the kind is known',
+  'deepinfra-inference': 'its streams are in the shape of TGI',
 }
-const withoutBody: Readonly<Record<string, string>> = { 'openai-realtime': 'a WebSocket has only messages' }
+const withoutBody: Readonly<Record<string, string>> = {
+  'openai-realtime': 'a WebSocket has only messages',
+  'gemini-live': 'a WebSocket has only messages',
+  'bedrock-agent': 'an agent answers in events',
+}
 
 function formatOf(fixture: Fixture): Format {
   const format = formatNamed(fixture.format)
@@ -66,11 +71,13 @@ function skimmed(fixture: Fixture): readonly FixtureMessage[] {
   })
 }
 
-const countKeys = /usage|token|eval_count|metrics|billed_units|statistics|generation_token|TextToken/i
+const countKeys = /usage|token|eval_count|metrics|billed_units|statistics|generation_token|TextToken|input_length/i
 
 /** Every number below a key that counts, replaced; also in what Bedrock wraps. */
 function withCounts(value: Json, to: 0 | null, counts = false): Json {
   if (typeof value === 'number') return counts ? to : value
+  // Some write their counts as texts.
+  if (typeof value === 'string') return counts && /^\d+$/.test(value) ? (to === 0 ? '0' : null) : value
   if (Array.isArray(value)) return value.map((item) => withCounts(item, to, counts))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(

@@ -53,7 +53,7 @@ describe('a fold', () => {
   it('loses nothing while two formats are possible', () => {
     const fold = createFold('POST', '/v1/chat', {})
     fold.message(undefined, bytes({ id: 'w1', model: 'palmyra-weir', usage: { prompt_tokens: 4, completion_tokens: 1 } }))
-    expect(fold.format).toBe('cohere-chat-v1')
+    expect(fold.format).toBe('openai-chat')
     fold.message(undefined, bytes(chunk({ id: 'w1' })))
     expect([fold.format, fold.facts()]).toStrictEqual([
       'openai-chat',
@@ -92,7 +92,7 @@ describe('a fold', () => {
 
   it('stops waiting for an id after 16 messages', () => {
     const fold = createFold('POST', '/api/chat', {})
-    for (let message = 0; message < 15; message++) fold.message(undefined, bytes({ model: 'm', done: false }))
+    for (let message = 0; message < 15; message++) fold.message(undefined, bytes({ model: 'm', created_at: 't', done: false }))
     expect(fold.wantedKeys()).toBeUndefined()
     fold.message(undefined, bytes({ model: 'm', done: false }))
     expect(fold.wantedKeys()).toContain('done_reason')

@@ -70,7 +70,7 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'prefix:groq',
   ],
   ['Kong\u2019s model', { responseHeaders: { 'x-kong-llm-model': 'bedrock/nova' } }, 'aws.bedrock', 'response-header:x-kong-llm-model'],
-  ['Kong\u2019s model without a provider, passed over', { responseHeaders: { 'x-kong-llm-model': 'nova' } }, 'openai', 'default'],
+  ['Kong\u2019s model without a provider, passed over', { responseHeaders: { 'x-kong-llm-model': 'nova' } }, 'unknown', 'none'],
   ['ngrok\u2019s model', { responseHeaders: { 'ngrok-aig-model': 'anthropic/claude' } }, 'anthropic', 'response-header:ngrok-aig-model'],
   [
     'OpenRouter\u2019s head',
@@ -85,14 +85,14 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'body:provider',
   ],
   ['a name in a body that nobody knows', { bodyProvider: 'Weir Cloud' }, 'weir_cloud', 'body:provider'],
-  ['a body whose provider cannot be a name, passed over', { bodyProvider: '<script>' }, 'openai', 'default'],
+  ['a body whose provider cannot be a name, passed over', { bodyProvider: '<script>' }, 'unknown', 'none'],
   [
     'what the client told Portkey',
     { requestHeaders: { 'x-portkey-provider': 'azure-openai' } },
     'azure.ai.openai',
     'request-header:x-portkey-provider',
   ],
-  ['a slug of one\u2019s own at Portkey, passed over', { requestHeaders: { 'x-portkey-provider': '@team-keys' } }, 'openai', 'default'],
+  ['a slug of one\u2019s own at Portkey, passed over', { requestHeaders: { 'x-portkey-provider': '@team-keys' } }, 'unknown', 'none'],
   [
     'the host that the client told Portkey',
     { requestHeaders: { 'x-portkey-custom-host': 'https://api.mistral.ai/v1', 'x-portkey-provider': 'openai' } },
@@ -166,7 +166,7 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'deepseek',
     'host:api.deepseek.com',
   ],
-  ['a host that only contains another\u2019s name', { host: 'api.openai.com.evil.test' }, 'openai', 'default'],
+  ['a host that only contains another\u2019s name', { host: 'api.openai.com.evil.test' }, 'unknown', 'none'],
   [
     'a host that ends in another\u2019s name without a dot',
     { host: 'notapi.anthropic.com', requestModel: 'grok-weir' },
@@ -247,7 +247,7 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'response-header:x-litellm-model-id',
   ],
   ['a gateway path to OpenAI', { path: '/router/v2/openai/v1/responses', format: 'openai-responses' }, 'openai', 'segment:openai'],
-  ['a segment that only contains a name', { path: '/my-groq-proxy/v1/chat/completions' }, 'openai', 'default'],
+  ['a segment that only contains a name', { path: '/my-groq-proxy/v1/chat/completions' }, 'unknown', 'none'],
   ['a routing prefix', { requestModel: 'bedrock/us.anthropic.claude-weir' }, 'aws.bedrock', 'prefix:bedrock'],
   [
     'a routing prefix in Anthropic\u2019s format',
@@ -256,8 +256,8 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'prefix:vertex_ai',
   ],
   ['a routing prefix as Portkey writes it', { requestModel: '@anthropic/claude-weir' }, 'anthropic', 'prefix:anthropic'],
-  ['an open model under a vendor\u2019s name, which is no routing', { requestModel: 'openai/gpt-oss-120b' }, 'openai', 'default'],
-  ['a vendor on a model hub, which is no routing', { requestModel: 'meta-llama/Llama-3.3-70B' }, 'openai', 'default'],
+  ['an open model under a vendor\u2019s name, which is no routing', { requestModel: 'openai/gpt-oss-120b' }, 'unknown', 'none'],
+  ['a vendor on a model hub, which is no routing', { requestModel: 'meta-llama/Llama-3.3-70B' }, 'unknown', 'none'],
   [
     'Bedrock\u2019s ids',
     { requestModel: 'us.anthropic.claude-weir-v1:0' },
@@ -267,7 +267,7 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
   ['a closed model', { requestModel: 'claude-weir' }, 'anthropic', 'model:^claude-'],
   ['a closed model named by the answer alone', { responseModel: 'gemini-weir' }, 'gcp.gemini', 'model:^gemini-'],
   ['the request\u2019s model over the answer\u2019s', { requestModel: 'grok-weir', responseModel: 'claude-weir' }, 'x_ai', 'model:^grok-'],
-  ['open weights, which say nothing', { requestModel: 'gpt-oss:20b' }, 'openai', 'default'],
+  ['open weights, which say nothing', { requestModel: 'gpt-oss:20b' }, 'unknown', 'none'],
   [
     'Anthropic by format',
     { format: 'anthropic-messages', requestModel: 'my-alias', path: '/v1/messages' },
@@ -282,7 +282,59 @@ const table: readonly (readonly [title: string, evidence: Partial<Evidence>, pro
     'anthropic',
     'client-sends:anthropic-version',
   ],
-  ['OpenAI\u2019s format alone', {}, 'openai', 'default'],
+  [
+    'Copilot, however its accounts are sold',
+    { host: 'api.business.githubcopilot.com', path: '/chat/completions' },
+    'github_copilot',
+    'host:.githubcopilot.com',
+  ],
+  ['ChatGPT\u2019s backend', { host: 'chatgpt.com', path: '/backend-api/codex/responses' }, 'openai', 'host:chatgpt.com'],
+  ['ChatGPT\u2019s backend behind a proxy', { path: '/backend-api/codex/responses' }, 'openai', 'path:\\/backend-api\\/codex\\/'],
+  [
+    'Ark in any region',
+    { host: 'ark.cn-beijing.volces.com', requestModel: 'ep-20250101000000-abcde' },
+    'volcengine',
+    'host:ark.*.volces.com',
+  ],
+  [
+    'Z.ai\u2019s plan for coding',
+    { path: '/api/coding/paas/v4/chat/completions', requestModel: 'glm-5' },
+    'z_ai',
+    'path:\\/api\\/(coding\\/)?paas\\/v4\\/',
+  ],
+  [
+    'Vertex AI with a key',
+    { path: '/v1/publishers/google/models/gemini-weir:generateContent', format: 'gemini' },
+    'gcp.vertex_ai',
+    'path:\\/publishers\\/[a-z-]+\\/models\\/[^/]+:[A-Za-z]+\\/?$',
+  ],
+  [
+    'Anthropic\u2019s format at somebody else\u2019s path of that name',
+    { path: '/anthropic/v1/messages', format: 'anthropic-messages', requestModel: 'deepseek-chat' },
+    'deepseek',
+    'model:^deepseek-(chat|reasoner|coder|v4-(flash|pro))$',
+  ],
+  [
+    'Anthropic\u2019s format in front of open weights',
+    {
+      path: '/v1/messages',
+      format: 'anthropic-messages',
+      requestModel: 'qwen3-coder',
+      requestHeaders: { 'anthropic-version': '2023-06-01' },
+    },
+    'unknown',
+    'none',
+  ],
+  ['Anthropic\u2019s path and model', { path: '/anthropic/v1/messages', requestModel: 'claude-weir' }, 'anthropic', 'segment:anthropic'],
+  ['a body that Vercel routed', { bodyProvider: 'vertex', host: 'ai-gateway.vercel.sh' }, 'gcp.vertex_ai', 'body:provider'],
+  [
+    'a model that Vercel\u2019s gateway is asked for',
+    { requestHeaders: { 'ai-language-model-id': 'mistral/weir-large' }, format: 'vercel-ai' },
+    'mistral_ai',
+    'request-header:ai-language-model-id',
+  ],
+  ['open weights of DeepSeek under a bare name', { requestModel: 'deepseek-v3.1' }, 'unknown', 'none'],
+  ['OpenAI\u2019s format alone', {}, 'unknown', 'none'],
   ['a format that nobody knows', { format: undefined, path: '/stream' }, 'unknown', 'none'],
 ]
 
@@ -308,12 +360,12 @@ describe('a host, a path and a model that were seen before', () => {
     expect(['gpt-5', 'claude-sonnet-5', undefined, 'gemini-3'].map((name) => by(model(name as string)).provider)).toEqual([
       'openai',
       'anthropic',
-      'openai',
+      'unknown',
       'gcp.gemini',
     ])
     const others = [{}, { basePath: '/mistral' }, { host: 'api.x.ai' }, { path: '/cohere/v1/chat' }]
     const providers = others.map((other) => by({ ...model('llama'), ...other }).provider)
-    expect(providers).toEqual(['openai', 'mistral_ai', 'x_ai', 'cohere'])
+    expect(providers).toEqual(['unknown', 'mistral_ai', 'x_ai', 'cohere'])
   })
 })
 
@@ -323,7 +375,11 @@ describe('the table', () => {
     const none: Evidence = { requestHeaders: {}, responseHeaders: {}, host: 'h', path: '/p' }
     switch (rule.kind) {
       case 'host':
-        return { ...none, host: rule.of.replace(/^\./, 'weir.').replace('*', 'weir'), path: rule.path === undefined ? '/p' : '/openai/v1' }
+        return {
+          ...none,
+          host: rule.of.replace(/^\./, 'weir.').replace('*', 'weir'),
+          path: rule.path === undefined ? '/p' : '/openai/backend-api/ai/v1',
+        }
       case 'format':
         return { ...none, format: rule.of[0] }
       case 'sends':

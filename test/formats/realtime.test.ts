@@ -31,6 +31,27 @@ describe('the responses of a connection', () => {
     })
   })
 
+  it('are joined by the transcripts of what was heard, each once, billed by tokens or not at all', () => {
+    const heard = (item_id: string, usage: Json): Json => ({
+      type: 'conversation.item.input_audio_transcription.completed',
+      item_id,
+      content_index: 0,
+      transcript: 'a',
+      usage,
+    })
+    const tokens = { type: 'tokens', input_tokens: 29, output_tokens: 14, total_tokens: 43 }
+    const facts = fold([
+      begun('r1'),
+      heard('i1', tokens),
+      heard('i1', tokens),
+      heard('i2', { type: 'duration', seconds: 3 }),
+      done('r1', 3),
+    ])
+    expect([facts.usage, facts.responses?.ended, facts.finished]).toEqual([{ inputTokens: 39, outputTokens: 17, totalTokens: 43 }, 2, true])
+    expect(fold([begun('r1'), heard('i1', tokens)]).finished).toBe(false)
+    expect(fold([heard('i2', { type: 'duration', seconds: 3 })])).toEqual({})
+  })
+
   it('may run side by side: the connection is finished when none is under way', () => {
     const finished = [begun('r1'), begun('r2'), done('r1', 1), done('r2', 1)].map((_, index, all) => fold(all.slice(0, index + 1)).finished)
     expect(finished).toEqual([false, false, false, true])

@@ -84,10 +84,18 @@ describe('a usage object', () => {
   const read = (usage: Json) => formatNamed('openai-chat')?.readResponse({}, { choices: [], usage }, undefined)
 
   it.each([
-    ['texts', { prompt_tokens: '12', completion_tokens: '3' }],
+    ['texts of digits', { prompt_tokens: '12', completion_tokens: '3' }],
+    ['other names', { tokens_in: 12, tokensOut: 3 }],
+    ['camel case', { promptTokens: 12, completionTokens: 3 }],
+  ])('of %s is read by its words', (_title, value) => {
+    expect(read(value as Json)).toStrictEqual({ usage: { inputTokens: 12, outputTokens: 3 } })
+  })
+
+  it.each([
+    ['texts', { prompt_tokens: 'twelve', completion_tokens: 'three' }],
     ['negative numbers', { prompt_tokens: -1 }],
     ['fractions', { prompt_tokens: 1.5 }],
-    ['names that nobody knows', { tokens_in: 5, tokens_out: 7 }],
+    ['names that nobody knows', { tokens_first: 5, tokens_second: 7 }],
     ['a total alone', { total_tokens: 5 }],
     ['an array', [5]],
   ])('of %s is no usage, and is said to be not understood', (_title, value) => {

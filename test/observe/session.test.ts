@@ -44,6 +44,17 @@ describe('a session', () => {
     })
   })
 
+  it('reads JSON in binary messages where the API sends it so, and nowhere else', () => {
+    const turn = JSON.stringify({ serverContent: { turnComplete: true }, usageMetadata: { promptTokenCount: 5, responseTokenCount: 2 } })
+    const live = read(webSocket, '/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent').reader
+    live.pushSent(webSocketFrame(JSON.stringify({ setup: { model: 'models/gemini-weir' } }), { mask, opcode: 2 }))
+    live.push(Buffer.concat([webSocketFrame(turn, { opcode: 2 }), webSocketFrame(turn, { opcode: 2 })]))
+    expect([live.session()?.request?.model, live.facts()?.usage]).toEqual(['gemini-weir', { inputTokens: 10, outputTokens: 4 }])
+    const { reader } = read()
+    reader.push(webSocketFrame(done('r1'), { opcode: 2 }))
+    expect(reader.facts()?.usage).toBeUndefined()
+  })
+
   it('remembers the moments of the responses that it remembers', () => {
     const { reader } = read()
     for (let n = 1; n <= 300; n++) reader.push(webSocketFrame(done(`r${n}`)))

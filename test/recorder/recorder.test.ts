@@ -83,7 +83,7 @@ describe('a recorded request', () => {
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }
     const recorder = startRecorder(configOf({ ledger: temporaryLedger() }), env)
     const { adminPort } = await recorder.next('ready')
-    const response = { model: 'gpt-4o', usage: { inputTokens: 3, outputTokens: 4 }, finished: true }
+    const response = { model: 'gpt-4o', usage: { inputTokens: 3, outputTokens: 4, reasoningTokens: 5 }, finished: true }
     const rare = { notes: ['usage_injected'], drained: { ms: 5, bytes: 6 } }
     await recorder.record({
       ended: [{ opening: openingOf({ id: id(1), caller: 'alice' }), ending: endingOf({ id: id(1), response, ...rare }) }],

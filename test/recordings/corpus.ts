@@ -1,5 +1,5 @@
 /** Reads a folder of recorded exchanges: `index.jsonl` with one row for each, and a JSON file that the row names. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Framing } from '../../src/lib/exchange.ts'
 import { decodeWhole } from '../../src/observe/decode/decode.ts'
@@ -22,6 +22,11 @@ interface CorpusRow {
   readonly stream: boolean
   readonly wire: string
   readonly file: string
+}
+
+/** The corpora that lie beside the project, where they do. */
+export function corporaBeside(): readonly string[] {
+  return ['corpus', 'corpus2'].map((name) => join(import.meta.dirname, '../../../shared', name)).filter((folder) => existsSync(folder))
 }
 
 export function corpusRows(folder: string): readonly CorpusRow[] {

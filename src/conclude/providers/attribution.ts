@@ -47,6 +47,21 @@ const aliases: Names = {
   nvidia_nim: 'nvidia',
   voyageai: 'voyage',
   workers_ai: 'cloudflare',
+  amazon_nova: 'aws.bedrock',
+  ark: 'volcengine',
+  bytedance: 'volcengine',
+  byteplus: 'volcengine',
+  volcengine_ark: 'volcengine',
+  hunyuan: 'tencent',
+  qianfan: 'baidu',
+  vercel_ai_gateway: 'vercel',
+  cloudflare_workers_ai: 'cloudflare',
+  github_models: 'github',
+  copilot: 'github_copilot',
+  siliconflow_cn: 'siliconflow',
+  step: 'stepfun',
+  llamacpp: 'llama.cpp',
+  llama_cpp: 'llama.cpp',
 }
 
 const nameLengthMax = 64
@@ -127,8 +142,8 @@ function decide(rows: readonly Row[], evidence: Evidence): Attribution {
     const provider = providerOf(evidence)
     if (provider !== undefined) return { provider, rule: name }
   }
-  const openaiShaped = /^(openai-|models$|stored-response$|count-tokens$)/.test(evidence.format ?? '')
-  return openaiShaped ? { provider: 'openai', rule: 'default' } : { provider: 'unknown', rule: 'none' }
+  // OpenAI's format is spoken by dozens, and names nobody.
+  return { provider: 'unknown', rule: 'none' }
 }
 
 function headersRead(table: readonly Rule[], own: readonly OwnRule[]): Pick<Attributor, 'requestHeaders' | 'responseHeaders'> {
@@ -168,23 +183,29 @@ function compile(rule: Rule, readers: Readers): ProviderOf {
     case 'path-names':
       return (evidence) => providerNamed(rule.of.exec(wholePath(evidence))?.[1])
     case 'format':
-      return ({ format }) => (format !== undefined && rule.of.includes(format) ? rule.provider : undefined)
+      return (evidence) => (rule.of.includes(evidence.format ?? '') && ofModel(rule, evidence) ? rule.provider : undefined)
     case 'sends': {
       const through = throughLitellm(rule.of)
       return ({ responseHeaders }) => (rule.of in responseHeaders || through in responseHeaders ? rule.provider : undefined)
     }
     case 'client-sends':
-      return ({ requestHeaders }) => (rule.of in requestHeaders ? rule.provider : undefined)
+      return (evidence) => (rule.of in evidence.requestHeaders && ofModel(rule, evidence) ? rule.provider : undefined)
     case 'segment': {
       const segment = `/${rule.of}/`
-      return (evidence) => (wholePath(evidence).includes(segment) ? rule.provider : undefined)
+      return (evidence) => (wholePath(evidence).includes(segment) && ofModel(rule, evidence) ? rule.provider : undefined)
     }
     case 'prefix':
     case 'model': {
-      const ofModel = modelMatcher(rule)
-      return (evidence) => ofModel(modelOf(evidence))
+      const matches = modelMatcher(rule)
+      return (evidence) => matches(modelOf(evidence))
     }
   }
+}
+
+/** A format is spoken by others too: what only its inventor serves tells whether this is one of them. */
+function ofModel(rule: { readonly model?: RegExp }, evidence: Evidence): boolean {
+  const model = modelOf(evidence)
+  return rule.model === undefined || model === undefined || rule.model.test(model)
 }
 
 function wholePath({ basePath, path }: Evidence): string {

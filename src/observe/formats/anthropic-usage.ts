@@ -60,20 +60,27 @@ export function anthropicUsage(value: Json | undefined): Usage | undefined {
   return usage === undefined ? undefined : inclusive(countsOf(usage))
 }
 
-/** Known usage overlaid field by field: what the new object does not say, or says as null, stays. Counts are cumulative, never summed. */
+/**
+ * Known usage overlaid field by field: what the new object does not say, or says as null or 0, stays. Counts are cumulative, never summed, so
+ * that a 0 is no correction: servers that speak this API beside their own fill the input of `message_delta` with it.
+ */
 export function overlaid(known: Usage | undefined, value: Json | undefined): Usage | undefined {
   const usage = object(value)
   if (usage === undefined) return known
   const before = exclusive(known)
   const now = countsOf(usage)
+  const later = (name: keyof Counts) => now[name] || (before[name] ?? now[name])
+  const cached = (counts: Counts) => (counts.cacheRead ?? 0) + (counts.cacheWrite ?? 0)
+  // Input that is named as cached from now on has gone from where it stood.
+  const moved = now.input === 0 && cached(now) - cached(before) >= (before.input ?? 0)
   return inclusive({
-    input: now.input ?? before.input,
-    output: now.output ?? before.output,
-    cacheRead: now.cacheRead ?? before.cacheRead,
-    cacheWrite: now.cacheWrite ?? before.cacheWrite,
-    reasoning: now.reasoning ?? before.reasoning,
-    cacheWrite1h: now.cacheWrite1h ?? before.cacheWrite1h,
-    webSearches: now.webSearches ?? before.webSearches,
+    input: moved ? 0 : later('input'),
+    output: later('output'),
+    cacheRead: later('cacheRead'),
+    cacheWrite: later('cacheWrite'),
+    reasoning: later('reasoning'),
+    cacheWrite1h: later('cacheWrite1h'),
+    webSearches: later('webSearches'),
   })
 }
 

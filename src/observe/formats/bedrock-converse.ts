@@ -6,7 +6,7 @@
 import type { RequestFacts, ResponseFacts, Usage } from '../../lib/exchange.ts'
 import { at, count, type Json, type JsonObject, number, object, strings, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
-import { learn, namedError, sumOfKnown, usageLesson, usageOf } from './learn.ts'
+import { learn, namedError, present, sumOfKnown, usageLesson, usageOf } from './learn.ts'
 import { bedrockMethod } from './paths.ts'
 import { noBody, requestFacts } from './request.ts'
 
@@ -27,7 +27,8 @@ export const bedrockConverse: Format = {
   readResponse(facts, message, event) {
     const body = object(message)
     if (body === undefined) return facts
-    return learn(facts, { ...converseLesson(body), error: exceptionOf(body, event) })
+    const begins = event === 'messageStart' ? false : undefined
+    return learn(facts, { finished: begins, ...present(converseLesson(body)), error: exceptionOf(body, event) })
   },
 }
 

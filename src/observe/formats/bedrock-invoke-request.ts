@@ -24,7 +24,7 @@ export function readInvoke(json: Json | undefined, model: string | undefined, st
   const operation = operationOf(body, model)
   return requestFacts({
     operation,
-    usageExpected: operation !== 'image_generation',
+    usageExpected: operation !== 'image_generation' && operation !== 'rerank',
     model,
     stream: stream || undefined,
     maxTokens: pick(count, 'max_tokens', 'maxTokens', 'max_new_tokens', 'maxTokenCount', 'max_gen_len', 'max_tokens_to_sample'),

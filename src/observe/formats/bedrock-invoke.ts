@@ -27,6 +27,7 @@ export const tokenCountHeaders = {
 export const bedrockInvoke: Format = {
   name: 'bedrock-invoke',
   provider: 'aws.bedrock',
+  isCertain: true,
   // The payload is base64: no key can be seen from outside.
   wantedKeys: undefined,
   claims: (method, path) => method === 'POST' && /^invoke/.test(bedrockMethod(path)?.verb ?? ''),

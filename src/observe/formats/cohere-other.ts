@@ -19,7 +19,8 @@ export const cohereEmbed: Format = {
   readRequest: (json, path) =>
     requestFacts({
       operation: endsWith(path, '/classify') ? 'classify' : 'embeddings',
-      usageExpected: true,
+      // Pictures are billed as such.
+      usageExpected: at(json, 'images') === undefined,
       model: text(at(json, 'model')),
     }),
   readResponse: readCohere,

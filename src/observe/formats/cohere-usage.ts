@@ -13,5 +13,7 @@ export function cohereUsage(holder: Json | undefined): Usage | undefined {
     inputTokens: count(at(holder, 'tokens', 'input_tokens')) ?? count(at(holder, 'billed_units', 'input_tokens')),
     outputTokens: count(at(holder, 'tokens', 'output_tokens')) ?? count(at(holder, 'billed_units', 'output_tokens')),
     cacheReadTokens: count(at(holder, 'cached_tokens')),
+    // Models that do not reason are said to have reasoned 0, which says nothing.
+    reasoningTokens: count(at(holder, 'tokens', 'reasoning_tokens')) || undefined,
   })
 }

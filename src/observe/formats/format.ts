@@ -8,6 +8,8 @@ export type Headers = Readonly<Record<string, string>>
 export interface SessionFormat {
   /** JSON keys one of which stands in every message of the client that can teach something. */
   readonly wantedKeys: readonly string[]
+  /** JSON also comes in binary messages. */
+  readonly inBinary?: true
   /** What one message says about what is asked for. Returns `facts` itself when nothing was learnt. Never throws. */
   readRequest(facts: RequestFacts, message: Json, from: Side): RequestFacts
 }
@@ -26,8 +28,16 @@ export interface Format {
   claims(method: string, path: string): boolean
   /** Whether a response message (or whole body) has this format's shape. Used for paths claimed by several formats, or by none. */
   recognises(message: Json, event: string | undefined): boolean
-  /** `body` is undefined when there was none, or it was not JSON. Never throws. */
-  readRequest(body: Json | undefined, path: string): RequestFacts
+  /** Its path leaves no doubt, and its answers have no shape of their own: nobody else's shape is looked for in them. */
+  readonly isCertain?: true
+  /** Its streams end without saying so: one that has closed is whole. */
+  readonly hasNoEnd?: true
+  /** Whether anybody may use that path: the format stands only where the answer is recognised, or its usage read. */
+  isHint?(path: string): boolean
+  /** False for what is answered without a model (JSON-RPC): the record names no format and no operation, and no usage is missed. */
+  readonly isInference?: false
+  /** `body` is undefined when there was none, or it was not JSON. `headers` are those kept for attribution. Never throws. */
+  readRequest(body: Json | undefined, path: string, headers?: Headers): RequestFacts
   /** Whether an answer in `application/json` at that path is a JSON array sent element by element (Gemini without `alt=sse`). */
   arrayStream?(path: string): boolean
   /** Present where requests come as messages too. */

@@ -1,5 +1,5 @@
 /**
- * Gemini embedContent and batchEmbedContents. Older models report no usage. Adjustment: none.
+ * Gemini embedContent and batchEmbedContents. Most models report no usage, which is none missing. Adjustment: none.
  * Source: https://ai.google.dev/api/embeddings
  */
 import { array, at, count, object, text } from '../../lib/json.ts'
@@ -17,7 +17,7 @@ export const geminiEmbed: Format = {
   claims: (method, path) => method === 'POST' && verbs.has(googleMethod(path)?.verb ?? ''),
   recognises: (message) =>
     array(at(message, 'embedding', 'values')) !== undefined || array(at(array(at(message, 'embeddings'))?.[0], 'values')) !== undefined,
-  readRequest: (_json, path) => requestFacts({ operation: 'embeddings', usageExpected: true, model: googleMethod(path)?.model }),
+  readRequest: (_json, path) => requestFacts({ operation: 'embeddings', usageExpected: false, model: googleMethod(path)?.model }),
   readResponse(facts, message) {
     const body = object(message)
     if (body === undefined) return facts

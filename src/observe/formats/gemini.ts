@@ -18,7 +18,7 @@ export const gemini: Format = {
   wantedKeys: ['usageMetadata', 'finishReason', 'promptFeedback', 'error'],
   claims: (method, path) => method === 'POST' && isGenerate(googleMethod(path)?.verb),
   recognises: (message) => {
-    const body = object(message)
+    const body = answerOf(message)
     if (body === undefined) return false
     if (count(at(body, 'usageMetadata', 'promptTokenCount')) !== undefined || object(body['promptFeedback']) !== undefined) return true
     const first = object(array(body['candidates'])?.[0])
@@ -27,7 +27,7 @@ export const gemini: Format = {
   arrayStream: (path) => googleMethod(path)?.verb === 'streamGenerateContent',
   readRequest: readGenerate,
   readResponse(facts, message) {
-    const body = object(message)
+    const body = answerOf(message)
     if (body === undefined) return facts
     const raw = body['usageMetadata']
     const reasons = finishReasonsOf(facts, body)
@@ -44,26 +44,33 @@ export const gemini: Format = {
   },
 }
 
+/** Code Assist (Gemini CLI, `v1internal`) wraps each answer in `response`. */
+function answerOf(message: Json): JsonObject | undefined {
+  const body = object(message)
+  const wrapped = object(body?.['response'])
+  return wrapped !== undefined && ('candidates' in wrapped || 'usageMetadata' in wrapped || 'promptFeedback' in wrapped) ? wrapped : body
+}
+
 function isGenerate(verb: string | undefined): boolean {
   return verb === 'generateContent' || verb === 'streamGenerateContent'
 }
 
-function geminiUsage(value: Json | undefined): Usage | undefined {
+export function geminiUsage(value: Json | undefined): Usage | undefined {
   const usage = object(value)
   if (usage === undefined) return undefined
   const thoughts = count(usage['thoughtsTokenCount'])
   return usageOf({
     inputTokens: sumOfKnown(count(usage['promptTokenCount']), count(usage['toolUsePromptTokenCount'])),
-    outputTokens: sumOfKnown(count(usage['candidatesTokenCount']), thoughts),
+    outputTokens: sumOfKnown(count(usage['candidatesTokenCount']) ?? count(usage['responseTokenCount']), thoughts),
     cacheReadTokens: count(usage['cachedContentTokenCount']),
     reasoningTokens: thoughts,
     totalTokens: count(usage['totalTokenCount']),
     inputAudioTokens: ofModality(usage['promptTokensDetails'], 'AUDIO'),
     cacheReadAudioTokens: ofModality(usage['cacheTokensDetails'], 'AUDIO'),
-    outputAudioTokens: ofModality(usage['candidatesTokensDetails'], 'AUDIO'),
+    outputAudioTokens: ofModality(usage['candidatesTokensDetails'] ?? usage['responseTokensDetails'], 'AUDIO'),
     inputImageTokens: ofModality(usage['promptTokensDetails'], 'IMAGE'),
     cacheReadImageTokens: ofModality(usage['cacheTokensDetails'], 'IMAGE'),
-    outputImageTokens: ofModality(usage['candidatesTokensDetails'], 'IMAGE'),
+    outputImageTokens: ofModality(usage['candidatesTokensDetails'] ?? usage['responseTokensDetails'], 'IMAGE'),
   })
 }
 
@@ -95,7 +102,10 @@ function finishReasonsOf(facts: ResponseFacts, body: JsonObject): readonly strin
 }
 
 function readGenerate(json: Json | undefined, path: string): RequestFacts {
-  const body = object(json) ?? noBody
+  const outer = object(json) ?? noBody
+  // Code Assist names the model beside the request, and no model in the path.
+  const isWrapped = googleMethod(path)?.model === 'v1internal'
+  const body = isWrapped ? (object(outer['request']) ?? noBody) : outer
   const config = object(body['generationConfig']) ?? object(body['generation_config']) ?? noBody
   const either = (camel: string, snake: string): Json | undefined => config[camel] ?? config[snake]
   const method = googleMethod(path)
@@ -104,7 +114,7 @@ function readGenerate(json: Json | undefined, path: string): RequestFacts {
   return requestFacts({
     operation: 'generate_content',
     usageExpected: true,
-    model: method?.model ?? text(body['model']),
+    model: (isWrapped ? undefined : method?.model) ?? text(outer['model']),
     stream: method?.verb === 'streamGenerateContent' || undefined,
     maxTokens: count(either('maxOutputTokens', 'max_output_tokens')),
     temperature: number(config['temperature']),

@@ -8,14 +8,18 @@
 import { alephalpha } from './alephalpha.ts'
 import { anthropicComplete } from './anthropic-complete.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
+import { bedrockAgent } from './bedrock-agent.ts'
 import { bedrockConverse } from './bedrock-converse.ts'
 import { bedrockInvoke, tokenCountHeaders } from './bedrock-invoke.ts'
 import { cohereChatV1, cohereChatV2 } from './cohere-chat.ts'
 import { cohereEmbed, cohereGenerate } from './cohere-other.ts'
+import { dashscope } from './dashscope.ts'
 import type { Format } from './format.ts'
 import { gemini } from './gemini.ts'
 import { geminiEmbed } from './gemini-embed.ts'
 import { geminiInteractions } from './gemini-interactions.ts'
+import { geminiLive } from './gemini-live.ts'
+import { jsonRpc } from './json-rpc.ts'
 import { mistralConversations, mistralOcr } from './mistral-other.ts'
 import { ollama } from './ollama.ts'
 import { openaiAssistants } from './openai-assistants.ts'
@@ -29,25 +33,37 @@ import { openaiOther } from './openai-other.ts'
 import { openaiRealtime } from './openai-realtime.ts'
 import { openaiResponses } from './openai-responses.ts'
 import { replicate } from './replicate.ts'
+import { costHeader } from './reported-cost.ts'
 import { rerank } from './rerank.ts'
+import { spokenFormats } from './spoken.ts'
+import { tgi } from './tgi.ts'
+import { usageVocabulary } from './usage-vocabulary.ts'
+import { vercelAi } from './vercel-ai.ts'
 import { vertexPredict } from './vertex-predict.ts'
 import { watsonx, watsonxChat, watsonxEmbeddings } from './watsonx.ts'
 import { countTokens, models, storedResponses } from './without-usage.ts'
 
 export const formats: readonly Format[] = [
+  jsonRpc,
   countTokens,
   anthropicMessages,
   openaiResponses,
   gemini,
   geminiEmbed,
   geminiInteractions,
+  geminiLive,
   vertexPredict,
   bedrockConverse,
   bedrockInvoke,
+  bedrockAgent,
   ollama,
   watsonx,
   watsonxChat,
   watsonxEmbeddings,
+  dashscope,
+  vercelAi,
+  ...spokenFormats,
+  tgi,
   cohereChatV2,
   cohereChatV1,
   cohereEmbed,
@@ -92,8 +108,9 @@ export function formatsFor(method: string, path: string): readonly Format[] {
 }
 
 export function formatNamed(name: string | undefined): Format | undefined {
+  if (name === usageVocabulary.name) return usageVocabulary
   return name === undefined ? undefined : formats.find((format) => format.name === name)
 }
 
 /** Response headers that some format's `readHead` reads, lower-case. */
-export const headersReadByFormats: readonly string[] = Object.values(tokenCountHeaders)
+export const headersReadByFormats: readonly string[] = [...Object.values(tokenCountHeaders), 'x-amzn-sagemaker-content-type', costHeader]

@@ -2,6 +2,8 @@
 import type { ResponseFacts, Usage } from '../../lib/exchange.ts'
 import { at, count, type Json, type JsonObject, object, text } from '../../lib/json.ts'
 import { reportedCost } from './reported-cost.ts'
+import { toldError } from './vendor-errors.ts'
+import { findUsage } from './vocabulary.ts'
 
 /** Identity of a response: the first value seen stands, so that skipping later messages loses nothing. */
 const keepFirst: ReadonlySet<string> = new Set(['id', 'model', 'provider', 'systemFingerprint', 'error'])
@@ -10,14 +12,33 @@ const keepFirst: ReadonlySet<string> = new Set(['id', 'model', 'provider', 'syst
 export function learn(facts: ResponseFacts, lesson: ResponseFacts): ResponseFacts {
   let learnt: Record<string, unknown> | undefined
   for (const key in lesson) {
-    const value = shortened(lesson[key as keyof ResponseFacts])
-    if (value === undefined) continue
+    const said = shortened(lesson[key as keyof ResponseFacts])
+    if (said === undefined) continue
+    const value = key === 'usage' ? overNumbers(facts.usage, said as Usage) : said
     const known = facts[key as keyof ResponseFacts]
     if (known === value || (known !== undefined && (keepFirst.has(key) || same(known, value)))) continue
     learnt ??= { ...facts }
     learnt[key] = value
   }
   return learnt ?? facts
+}
+
+/**
+ * The newer usage, but no 0 over a number: counts grow, and some servers repeat those of an earlier event as 0. Nor is input or output
+ * forgotten that the newer one leaves out or says as null.
+ */
+function overNumbers(known: Usage | undefined, now: Usage): Usage {
+  if (known === undefined) return now
+  let kept: { -readonly [K in keyof Usage]: Usage[K] } | undefined
+  for (const name in known) {
+    const count = name as keyof Usage
+    const [before, after] = [known[count], now[count]]
+    const isForgotten = after === undefined && (count === 'inputTokens' || count === 'outputTokens')
+    if (before === undefined || before === 0 || (after !== 0 && !isForgotten)) continue
+    kept ??= { ...now }
+    kept[count] = before
+  }
+  return kept ?? now
 }
 
 /** Whether only messages with one of the format's wanted keys can still teach something. */
@@ -120,6 +141,14 @@ const nonTokenKeys: ReadonlySet<string> = new Set([
   'search_units',
   'images',
   'image_count',
+  'video_count',
+  'video_duration',
+  'width',
+  'height',
+  'size',
+  'resolution',
+  'request_count',
+  'prompt_audio_seconds',
   'characters',
   'input_characters',
   'pages_processed',
@@ -149,11 +178,15 @@ function saysSomething(value: Json | undefined, depth: number): boolean {
 }
 
 /**
- * Usage and the cost that stands beside it; when there was an object of which no count could be read, the fact that it was not understood.
+ * Usage and the cost that stands beside it. An object of which the format could read no count is read by its words (`vocabulary.ts`); when that
+ * gives none either, the fact that it was not understood.
  */
 export function usageLesson(usage: Usage | undefined, raw: Json | undefined): ResponseFacts {
   const reportedCostUsd = reportedCost(raw)
-  return usage === undefined ? { usageNotUnderstood: notUnderstood(raw), reportedCostUsd } : { usage, reportedCostUsd }
+  if (usage !== undefined) return { usage, reportedCostUsd }
+  const isUnread = notUnderstood(raw)
+  const found = isUnread ? findUsage({ usage: raw })?.usage : undefined
+  return found === undefined ? { usageNotUnderstood: isUnread, reportedCostUsd } : { usage: found, reportedCostUsd }
 }
 
 /** An id: text, or a number as AI21 sends it. */
@@ -166,14 +199,17 @@ const errorTypeLengthMax = 100
 
 /**
  * The error of a body: `{error: {type|code|status, message}}`, `{error: "text"}`, or flat beside `object: "error"` (vLLM, Mistral);
- * undefined when there is none. The type is the most telling short name that the provider gives.
+ * or told by a status code of the vendor's own (`vendor-errors.ts`); undefined when there is none. The type is the most telling short name that the provider gives.
  */
 export function errorOf(message: JsonObject): ResponseFacts['error'] {
   const error = message['object'] === 'error' ? message : message['error']
-  if (error === undefined || error === null || error === false || error === '') return undefined
+  if (error === undefined || error === null || error === false || error === '') {
+    const told = toldError(message)
+    return told === undefined ? undefined : namedError(told.type, told.message)
+  }
   const fields = object(error)
-  if (fields === undefined) return namedError('error', text(error))
-  const name = text(fields['type']) ?? idText(fields['code']) ?? text(fields['status'])
+  if (fields === undefined) return namedError(text(message['error_type']) ?? 'error', text(error))
+  const name = text(fields['type']) ?? idText(fields['code']) ?? text(fields['status']) ?? idText(fields['grpcCode'])
   return namedError(name ?? 'error', text(fields['message']) ?? text(at(fields, 'metadata', 'raw')))
 }
 

@@ -3,7 +3,7 @@
  * Models billed by duration report seconds, which are no tokens. Adjustment: Mistral counts audio beside the prompt; `openai-usage.ts`.
  * Sources: https://platform.openai.com/docs/api-reference/audio, https://docs.mistral.ai/capabilities/audio
  */
-import { at, number, object, text } from '../../lib/json.ts'
+import { at, type JsonObject, number, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { readMedia } from './openai-images.ts'
 import { deploymentOf, endsWith } from './paths.ts'
@@ -19,6 +19,13 @@ function operationOf(path: string): string | undefined {
   return operations.find(([suffix]) => endsWith(path, suffix))?.[1]
 }
 
+/** Most models are billed by duration or by characters, and answers that are sound, subtitles or plain text have no room for usage. */
+function reportsTokens(operation: string, body: JsonObject, model: string | undefined): boolean {
+  if (operation === 'speech') return body['stream_format'] === 'sse'
+  const isJson = /^(json|verbose_json|diarized_json)$/.test(text(body['response_format']) ?? 'json')
+  return isJson && /transcribe|voxtral/.test(model ?? '')
+}
+
 export const openaiAudio: Format = {
   name: 'openai-audio',
   provider: 'openai',
@@ -31,7 +38,7 @@ export const openaiAudio: Format = {
     const operation = operationOf(path) ?? 'transcription'
     return requestFacts({
       operation,
-      usageExpected: true,
+      usageExpected: reportsTokens(operation, body, model ?? deploymentOf(path)),
       model: model ?? deploymentOf(path),
       stream,
       temperature: number(body['temperature']),

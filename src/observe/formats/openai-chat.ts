@@ -4,13 +4,14 @@
  * Usage: the last object that holds a count stands, wherever it comes (own chunk, finish chunk, every chunk cumulatively). No other
  * adjustment than those of `openai-usage.ts`. Source: https://platform.openai.com/docs/api-reference/chat
  */
-import type { RequestFacts, ResponseFacts } from '../../lib/exchange.ts'
+import type { RequestFacts, ResponseFacts, Usage } from '../../lib/exchange.ts'
 import { array, at, boolean, type Json, type JsonObject, number, object, string, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, usageLesson, withFinish } from './learn.ts'
-import { openaiUsage, rawUsageOf } from './openai-usage.ts'
+import { added, saidUsage } from './openai-usage.ts'
 import { deploymentOf, endsWith, endsWithAny, googleMethod } from './paths.ts'
 import { noBody, openaiSettings, outputTypeOf, outputTypeOfModalities, requestFacts } from './request.ts'
+import { signatureOf } from './signature.ts'
 
 const paths = [
   '/chat/completions',
@@ -20,6 +21,8 @@ const paths = [
   '/v1/chat',
   // Snowflake Cortex, before it had /chat/completions.
   '/cortex/inference:complete',
+  // MiniMax.
+  '/text/chatcompletion_v2',
 ]
 
 export const openaiChat: Format = {
@@ -60,37 +63,39 @@ function isRawPredict(path: string): boolean {
 export function readCompletion(facts: ResponseFacts, message: Json): ResponseFacts {
   const body = object(message)
   if (body === undefined) return facts
-  const raw = rawUsageOf(body)
-  const usage = openaiUsage(raw)
+  const said = saidUsage(body)
   const finish = finishOf(facts, body)
+  const usage = ofAllChoices(facts, finish, said.usage)
   return learn(facts, {
     id: idText(body['id']),
     model: text(body['model']),
     finishReasons: finish.reasons,
-    ...usageLesson(usage, raw),
-    finished: isLast(facts, body, finish, usage !== undefined) || undefined,
+    ...usageLesson(usage, said.raw),
+    finished: isLast(facts, body, finish, usage !== undefined) || goesOn(facts, finish, usage !== undefined),
     error: errorOf(body),
     serviceTier: text(body['service_tier']),
     systemFingerprint: text(body['system_fingerprint']),
-    provider: text(body['provider']) ?? signedBy(body),
+    provider: facts.provider ?? signatureOf(body),
   })
-}
-
-/** OpenRouter names the upstream in the body; Groq and Ollama sign theirs. */
-function signedBy(body: JsonObject): string | undefined {
-  if (object(body['x_groq']) !== undefined) return 'groq'
-  return body['system_fingerprint'] === 'fp_ollama' ? 'ollama' : undefined
 }
 
 interface Finish {
   readonly reasons: readonly string[] | undefined
   /** Every choice of this message has finished, and there is one. */
   readonly here: boolean
+  /** A choice of this message has finished that had not before. */
+  readonly isNew: boolean
+  /** A choice of this message goes on. */
+  readonly unfinished: boolean
+  /** Choices of other messages had finished before. */
+  readonly others: boolean
 }
 
 function finishOf(facts: ResponseFacts, body: JsonObject): Finish {
   let reasons = facts.finishReasons
   const choices = array(body['choices']) ?? []
+  const before = facts.finishReasons ?? []
+  const indexes = new Set<number>()
   let finished = 0
   choices.forEach((choice, position) => {
     const fields = object(choice)
@@ -99,9 +104,30 @@ function finishOf(facts: ResponseFacts, body: JsonObject): Finish {
     // Snowflake ends whole answers with an empty text, which is what it said; in chunks an empty text means "not yet".
     if (reason === '' && object(fields['message']) === undefined) return
     finished++
+    indexes.add(indexOf(fields, position))
     reasons = withFinish(reasons, indexOf(fields, position), reason)
   })
-  return { reasons, here: choices.length > 0 && finished === choices.length }
+  return {
+    reasons,
+    here: choices.length > 0 && finished === choices.length,
+    unfinished: finished < choices.length,
+    isNew: [...indexes].some((index) => !before[index]),
+    others: before.some((reason, index) => reason !== '' && !indexes.has(index)),
+  }
+}
+
+/**
+ * TGI tells the usage of each prompt beside the last chunk of its choice: what was told beside the last chunks of others is added. Where
+ * usage comes with the chunks in between too (`finished` was taken back), it is cumulative.
+ */
+function ofAllChoices(facts: ResponseFacts, finish: Finish, usage: Usage | undefined): Usage | undefined {
+  if (usage === undefined || !finish.here || !finish.others || facts.finished !== true) return usage
+  return finish.isNew ? added(facts.usage, usage) : facts.usage
+}
+
+/** Usage beside a choice that goes on, after another one had finished with its own. */
+function goesOn(facts: ResponseFacts, finish: Finish, hasUsage: boolean): false | undefined {
+  return hasUsage && facts.finished === true && finish.unfinished ? false : undefined
 }
 
 function indexOf(choice: JsonObject, position: number): number {

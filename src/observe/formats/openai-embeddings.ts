@@ -9,6 +9,7 @@ import { errorOf, idText, learn, usageLesson } from './learn.ts'
 import { openaiUsage } from './openai-usage.ts'
 import { deploymentOf, endsWithAny } from './paths.ts'
 import { noBody, requestFacts } from './request.ts'
+import { signatureOf } from './signature.ts'
 
 export const openaiEmbeddings: Format = {
   name: 'openai-embeddings',
@@ -31,7 +32,7 @@ export const openaiEmbeddings: Format = {
       model: text(body['model']),
       ...usageLesson(openaiUsage(body['usage'], { totalIsInput: true }), body['usage']),
       error: errorOf(body),
-      provider: text(body['provider']),
+      provider: signatureOf(body),
     })
   },
 }

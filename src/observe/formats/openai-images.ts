@@ -26,7 +26,8 @@ export const openaiImages: Format = {
     const { model, stream, choiceCount } = openaiSettings(body)
     return requestFacts({
       operation: 'image_generation',
-      usageExpected: true,
+      // Others are billed by the picture.
+      usageExpected: /gpt-image/.test(model ?? deploymentOf(path) ?? ''),
       model: model ?? deploymentOf(path),
       stream,
       choiceCount,

@@ -17,6 +17,7 @@ const jobKinds: ReadonlySet<string> = new Set(['batch', 'message_batch'])
 export const openaiOther: Format = {
   name: 'openai-other',
   provider: undefined,
+  hasNoEnd: true,
   wantedKeys: ['usage', 'error'],
   claims: (method, path) => method === 'POST' && endsWithAny(path, ['/v1/decisions']),
   recognises: (message) =>

@@ -18,7 +18,7 @@ const ends: ReadonlySet<string> = new Set(['response.done', 'response.completed'
 export const openaiRealtime: Format = {
   name: 'openai-realtime',
   provider: 'openai',
-  wantedKeys: ['response', 'session', 'error', 'code', 'message'],
+  wantedKeys: ['response', 'session', 'usage', 'error', 'code', 'message'],
   claims: (method, path) => method === 'GET' && endsWithAny(path, ['/realtime', '/responses']),
   recognises: (message) => (text(at(message, 'type')) ?? '').startsWith('session.') || ends.has(text(at(message, 'type')) ?? ''),
   readRequest: (_body, path) =>
@@ -40,8 +40,25 @@ export const openaiRealtime: Format = {
     const response = object(body['response'])
     if (response !== undefined && ends.has(type)) return withEnded(facts, response)
     if (response !== undefined && type === 'response.created') return withBegun(facts)
+    if (type === transcriptEnd) return withTranscript(facts, body)
     return learn(facts, { id: idText(at(body, 'session', 'id')), model: text(at(body, 'session', 'model')) })
   },
+}
+
+/** Speech that was heard is written down by a model of its own, whose usage stands beside the transcript and in no response. */
+const transcriptEnd = 'conversation.item.input_audio_transcription.completed'
+
+/** Each transcript once. One that is billed by seconds has no tokens, and none are missing. */
+function withTranscript(facts: ResponseFacts, body: JsonObject): ResponseFacts {
+  const usage = openaiUsage(body['usage'])
+  if (usage === undefined) return facts
+  const id = `${idText(body['item_id']) ?? ''}/${count(body['content_index']) ?? 0}`
+  const { ended, underWay, last } = facts.responses ?? none
+  if (last.some((one) => one.id === id)) return facts
+  return {
+    ...learn(facts, { usage: addedUsage(facts.usage, usage), finished: underWay === 0 }),
+    responses: { ended: ended + 1, underWay, last: [...last.slice(1 - lastMax), { id, usage }] },
+  }
 }
 
 /** So many of the last responses are remembered, one by one. */

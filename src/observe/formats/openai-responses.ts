@@ -10,6 +10,7 @@ import { errorOf, idText, learn, namedError, present, usageLesson } from './lear
 import { openaiUsage } from './openai-usage.ts'
 import { endsWithAny } from './paths.ts'
 import { noBody, openaiSettings, outputTypeOf, requestFacts } from './request.ts'
+import { signatureOf } from './signature.ts'
 
 /** Statuses after which nothing more comes. */
 const finalStatuses: ReadonlySet<string> = new Set(['completed', 'incomplete', 'failed', 'cancelled'])
@@ -78,5 +79,7 @@ function responseLesson(response: JsonObject): ResponseFacts {
     finished: final || undefined,
     error: errorOf(response),
     serviceTier: text(response['service_tier']),
+    background: response['background'] === true || undefined,
+    provider: signatureOf(response),
   }
 }

@@ -6,18 +6,26 @@
  */
 import type { Usage } from '../../lib/exchange.ts'
 import { array, at, count, type Json, type JsonObject, object } from '../../lib/json.ts'
-import { usageOf } from './learn.ts'
+import { addedUsage, usageOf } from './learn.ts'
 
 interface OpenaiUsageOptions {
   /** Embedding and rerank APIs that report `total_tokens` alone (Voyage): the total is the input. */
   readonly totalIsInput?: boolean
+  /** Of a text that a model has written: what the total holds beyond the parts is thinking (`withThoughts`). */
+  readonly thinks?: boolean
 }
 
 export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions = {}): Usage | undefined {
   const usage = object(value)
   if (usage === undefined) return undefined
   const inputDetails = details(usage, 'prompt_tokens_details', 'input_tokens_details', 'prompt_token_details', 'input_token_details')
-  const outputDetails = details(usage, 'completion_tokens_details', 'output_tokens_details', 'output_token_details')
+  const outputDetails = details(
+    usage,
+    'completion_tokens_details',
+    'output_tokens_details',
+    'completion_token_details',
+    'output_token_details',
+  )
   const input = count(usage['prompt_tokens']) ?? count(usage['input_tokens'])
   const output = count(usage['completion_tokens']) ?? count(usage['output_tokens'])
   const total = count(usage['total_tokens'])
@@ -26,15 +34,20 @@ export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions
   if (onlyTotal && !options.totalIsInput) return undefined
   const cached = cachedBeside(usage, input, output, total)
   if (cached !== undefined) return usageOf({ ...cached, outputTokens: output, reasoningTokens: reasoning, totalTokens: total })
+  const inclusive = withAudio(input, output, total, count(inputDetails['audio_tokens']))
   return usageOf({
-    inputTokens: onlyTotal ? total : withAudio(input, output, total, count(inputDetails['audio_tokens'])),
-    outputTokens: withReasoning(input, output, total, reasoning),
+    inputTokens: onlyTotal ? total : inclusive,
+    outputTokens:
+      options.thinks && isUnexplained(usage, reasoning)
+        ? withThoughts(inclusive, output, total)
+        : withReasoning(input, output, total, reasoning),
     cacheReadTokens:
+      filled(inputDetails, ['cached_tokens']) ??
+      filled(usage, [...cacheReads, 'cache_read_input_tokens']) ??
       count(inputDetails['cached_tokens']) ??
-      count(usage['prompt_cache_hit_tokens']) ??
-      count(usage['cached_tokens']) ??
-      count(usage['num_cached_tokens']),
-    cacheWriteTokens: count(inputDetails['cache_write_tokens']),
+      first(usage, cacheReads),
+    cacheWriteTokens: filled(inputDetails, cacheWrites) ?? filled(usage, cacheWrites) ?? count(inputDetails['cache_write_tokens']),
+    cacheWrite1hTokens: count(at(inputDetails, 'cache_creation_token_details', 'ephemeral_1h_input_tokens')),
     reasoningTokens: reasoning,
     totalTokens: total,
     inputAudioTokens: count(inputDetails['audio_tokens']),
@@ -47,6 +60,23 @@ export function openaiUsage(value: Json | undefined, options: OpenaiUsageOptions
 }
 
 const none: JsonObject = {}
+
+/** DeepSeek, Together, Mistral. */
+const cacheReads = ['prompt_cache_hit_tokens', 'cached_tokens', 'num_cached_tokens']
+/**
+ * LiteLLM and gateways like it keep Anthropic's names beside OpenAI's, as parts of the prompt. They fill them with 0 for everybody who never
+ * said it. Source: https://docs.litellm.ai/docs/completion/prompt_caching
+ */
+const cacheWrites = ['cache_write_tokens', 'cache_creation_tokens', 'cache_creation_input_tokens']
+
+function first(counts: JsonObject, names: readonly string[]): number | undefined {
+  return names.map((name) => count(counts[name])).find((one) => one !== undefined)
+}
+
+/** The first of these counts that is more than 0. */
+function filled(counts: JsonObject, names: readonly string[]): number | undefined {
+  return names.map((name) => count(counts[name])).find((one) => one !== undefined && one > 0)
+}
 
 function details(usage: JsonObject, ...keys: readonly string[]): JsonObject {
   for (const key of keys) {
@@ -63,6 +93,22 @@ function details(usage: JsonObject, ...keys: readonly string[]): JsonObject {
 function withReasoning(input?: number, output?: number, total?: number, reasoning?: number): number | undefined {
   const beside = reasoning !== undefined && reasoning > 0 && output !== undefined && total === (input ?? 0) + output + reasoning
   return beside ? output + reasoning : output
+}
+
+/** Counts beside prompt and completion that may be what a total has more than these: what Mistral's and Perplexity's tools read, audio. */
+const besides = ['connector_tokens', 'citation_tokens', 'prompt_audio_seconds', 'tool_use_prompt_tokens']
+
+function isUnexplained(usage: JsonObject, reasoning: number | undefined): boolean {
+  return (reasoning ?? 0) === 0 && besides.every((name) => !count(usage[name]))
+}
+
+/**
+ * Gemini behind OpenAI's API, and gateways in front of it, leave thinking out of `completion_tokens` and name it nowhere, but count it in the
+ * total: output = total - prompt. Source: https://github.com/mozilla-ai/any-llm/issues/1290
+ */
+function withThoughts(input?: number, output?: number, total?: number): number | undefined {
+  if (input === undefined || output === undefined || total === undefined) return output
+  return Math.max(output, total - input)
 }
 
 /**
@@ -82,19 +128,32 @@ function cachedBeside(usage: JsonObject, input?: number, output?: number, total?
   const read = count(usage['cache_read_input_tokens'])
   const written = count(usage['cache_creation_input_tokens'])
   const beside = (read ?? 0) + (written ?? 0)
-  if (beside === 0 || input === undefined || total !== input + beside + (output ?? 0)) return undefined
+  if (beside === 0 || input === undefined) return undefined
+  const isBeside = total === undefined ? beside > input : total === input + beside + (output ?? 0)
+  if (!isBeside) return undefined
   return { inputTokens: input + beside, cacheReadTokens: read, cacheWriteTokens: written }
 }
 
-/** The usage object of a chat or completions message: its own, else Groq's `x_groq.usage`, else the first choice's (Moonshot). */
-export function rawUsageOf(message: JsonObject): Json | undefined {
-  const own = message['usage']
-  if (object(own) !== undefined) return own
-  const groq = at(message, 'x_groq', 'usage')
-  if (object(groq) !== undefined) return groq
-  for (const choice of array(message['choices']) ?? []) {
-    const usage = at(choice, 'usage')
-    if (object(usage) !== undefined) return usage
-  }
-  return own
+/** The usage object of a chat or completions message: its own, else Groq's `x_groq.usage`; undefined where it has neither. */
+function ownUsage(message: JsonObject): JsonObject | undefined {
+  return object(message['usage']) ?? object(at(message, 'x_groq', 'usage'))
+}
+
+/** What a chat or completions message says of its usage, and the object that says it. */
+export interface SaidUsage {
+  readonly usage: Usage | undefined
+  readonly raw: Json | undefined
+}
+
+/** Its own, else the sum of what stands in its choices (Moonshot). */
+export function saidUsage(message: JsonObject): SaidUsage {
+  const own = ownUsage(message)
+  if (own !== undefined) return { usage: openaiUsage(own, { thinks: true }), raw: own }
+  const ofChoices = (array(message['choices']) ?? []).flatMap((choice) => object(at(choice, 'usage')) ?? [])
+  const usage = ofChoices.reduce<Usage | undefined>((sum, one) => added(sum, openaiUsage(one, { thinks: true })), undefined)
+  return { usage, raw: ofChoices[0] ?? message['usage'] }
+}
+
+export function added(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
+  return other === undefined ? one : addedUsage(one, other)
 }

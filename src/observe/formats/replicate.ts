@@ -14,6 +14,7 @@ const streamPath = /\/v1\/(streams\/[^/]+|predictions\/[^/]+\/stream)\/?$/
 export const replicate: Format = {
   name: 'replicate',
   provider: 'replicate',
+  hasNoEnd: true,
   wantedKeys: undefined,
   claims: (method, path) => (method === 'POST' && createPath.test(path)) || (method === 'GET' && streamPath.test(path)),
   recognises: (message) => text(at(message, 'urls', 'get'))?.includes('/predictions/') === true,

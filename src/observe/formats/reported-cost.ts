@@ -25,6 +25,16 @@ export function reportedCost(value: Json | undefined): number | undefined {
   return fee === undefined || charged === undefined ? undefined : fee + charged
 }
 
+/** LiteLLM's own price for the answer, after discounts (https://docs.litellm.ai/docs/proxy/response_headers). Before a stream it has none, and may say 0. */
+export const costHeader = 'x-litellm-response-cost'
+
+/** In USD, more than zero. */
+export function reportedCostOfHead(headers: Readonly<Record<string, string>>): number | undefined {
+  const said = headers[costHeader]
+  const cost = said === undefined || !/^[\d.]+(e-?\d+)?$/i.test(said) ? Number.NaN : Number(said)
+  return cost > 0 && Number.isFinite(cost) ? cost : undefined
+}
+
 function amount(value: Json | undefined): number | undefined {
   const found = number(value)
   return found !== undefined && found >= 0 ? found : undefined

@@ -9,6 +9,7 @@ import { errorOf, idText, learn, usageLesson } from './learn.ts'
 import { openaiUsage } from './openai-usage.ts'
 import { endsWith } from './paths.ts'
 import { requestFacts } from './request.ts'
+import { signatureOf } from './signature.ts'
 
 export const rerank: Format = {
   name: 'rerank',
@@ -30,7 +31,7 @@ export const rerank: Format = {
       model: text(body['model']),
       ...usageLesson(usage, body['usage']),
       error: errorOf(body),
-      provider: text(body['provider']),
+      provider: signatureOf(body),
     })
   },
 }

@@ -21,7 +21,7 @@ export const vertexPredict: Format = {
     const makesImages = /^(imagen|imagegeneration|veo)/.test(method?.model ?? '')
     return requestFacts({
       operation: makesImages ? 'image_generation' : 'embeddings',
-      usageExpected: !makesImages,
+      usageExpected: !makesImages && !/multimodal/.test(method?.model ?? ''),
       model: method?.model,
       outputType: makesImages ? 'image' : undefined,
     })

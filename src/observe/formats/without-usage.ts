@@ -3,9 +3,10 @@
  * counting it again would bill it twice), lists of models, token counts asked for in advance.
  */
 import type { ResponseFacts } from '../../lib/exchange.ts'
-import { at, type Json, object, text } from '../../lib/json.ts'
+import { at, type Json, type JsonObject, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
-import { errorOf, idText, learn } from './learn.ts'
+import { errorOf, idText, learn, usageLesson } from './learn.ts'
+import { openaiUsage } from './openai-usage.ts'
 import { bedrockMethod, deploymentOf, endsWithAny, googleMethod } from './paths.ts'
 import { requestFacts } from './request.ts'
 
@@ -14,7 +15,18 @@ function readIdentity(facts: ResponseFacts, message: Json): ResponseFacts {
   if (body === undefined) return facts
   // Read back with `?stream=true`, a response comes as the events it came as at first.
   const stored = object(body['response']) ?? body
-  return learn(facts, { id: idText(stored['id']), model: text(stored['model']), error: errorOf(stored) })
+  return learn(facts, { id: idText(stored['id']), model: text(stored['model']), error: errorOf(stored), ...backgroundLesson(stored) })
+}
+
+/**
+ * A response that was made in the background reports its usage nowhere but here. It is read back again and again: the conclusion counts it once.
+ * One that is not stored was streamed to whoever made it, and had its usage there.
+ * Source: https://platform.openai.com/docs/guides/background
+ */
+function backgroundLesson(stored: JsonObject): ResponseFacts {
+  const isFinal = /^(completed|incomplete|failed|cancelled)$/.test(text(stored['status']) ?? '')
+  if (stored['background'] !== true || stored['store'] === false || !isFinal) return {}
+  return { background: true, ...usageLesson(openaiUsage(stored['usage']), stored['usage']), finished: true }
 }
 
 const storedPath = /\/(responses|chat\/completions|threads\/[^/]+\/runs|interactions|predictions|videos)\/[^/]+(\/cancel)?\/?$/
@@ -22,6 +34,7 @@ const storedPath = /\/(responses|chat\/completions|threads\/[^/]+\/runs|interact
 export const storedResponses: Format = {
   name: 'stored-response',
   provider: undefined,
+  isCertain: true,
   wantedKeys: undefined,
   claims: (method, path) => {
     if (!storedPath.test(path) || endsWithAny(path, countPaths)) return false
@@ -38,6 +51,7 @@ const modelsPath = /\/(models|foundation-models)(\/[^/:]+){0,3}\/?$|\/api\/(tags
 export const models: Format = {
   name: 'models',
   provider: undefined,
+  isCertain: true,
   wantedKeys: undefined,
   claims: (method, path) => (method === 'GET' && modelsPath.test(path)) || (method === 'POST' && endsWithAny(path, ['/api/show'])),
   recognises: () => false,
@@ -48,11 +62,23 @@ export const models: Format = {
   },
 }
 
-const countPaths = ['/messages/count_tokens', '/responses/input_tokens', '/tokenize', '/detokenize', '/tokenize-text', '/text/tokenization']
+const countPaths = [
+  '/messages/count_tokens',
+  '/responses/input_tokens',
+  '/tokenize',
+  '/detokenize',
+  '/tokenize-text',
+  '/tokenization',
+  '/tokenizer',
+  '/tokenizers/estimate-token-count',
+  '/utils/token_counter',
+]
 
 function countedModel(path: string): string | undefined {
   const google = googleMethod(path)
   if (google !== undefined && /^(count|compute)Tokens$/.test(google.verb)) return google.model
+  // Claude on Vertex AI: a model of that name, and the real one in the body.
+  if (google !== undefined && google.model === 'count-tokens' && /^(raw|streamRaw)Predict$/.test(google.verb)) return google.model
   const bedrock = bedrockMethod(path)
   return bedrock?.verb === 'count-tokens' ? bedrock.model : undefined
 }
@@ -61,6 +87,7 @@ function countedModel(path: string): string | undefined {
 export const countTokens: Format = {
   name: 'count-tokens',
   provider: undefined,
+  isCertain: true,
   wantedKeys: undefined,
   claims: (method, path) => method === 'POST' && (endsWithAny(path, countPaths) || countedModel(path) !== undefined),
   recognises: () => false,

@@ -61,10 +61,11 @@ export function chooseFraming(body: {
   if (beginning === 'event') return 'sse'
   if (lineTypes.includes(type)) return 'ndjson'
   if (beginning === 'object') return 'whole'
+  // Bedrock's agents send theirs as `application/json`.
+  if (beginning === 'other' && beginsEventstream(asBuffer(body.firstBytes))) return 'eventstream'
   const json = body.arrayStream ? 'json-array' : 'whole'
   if (beginning === 'array' || jsonType.test(type)) return json
   if (type === 'text/event-stream') return 'sse'
-  if (beginning === 'other' && beginsEventstream(asBuffer(body.firstBytes))) return 'eventstream'
   return beginning === 'nothing' ? json : 'none'
 }
 

@@ -25,6 +25,8 @@ export interface InflaterSink {
 
 export interface WebSocketFramerOptions extends FramerOptions {
   /** Given when permessage-deflate was agreed. Without it a compressed message is a parse error. */
+  /** Binary messages are handed over as text is: some APIs send their JSON in them. */
+  readonly readsBinary?: boolean
   readonly createInflater?: ((sink: InflaterSink) => Inflater) | undefined
   /** The Close frame; undefined when it has no code. */
   readonly onClose?: ((code: number | undefined) => void) | undefined
@@ -98,7 +100,7 @@ export function createWebSocketFramer(options: WebSocketFramerOptions): Framer {
     head = found
     bytesRead = 0
     if (found.opcode === text || found.opcode === binary) {
-      message = { isText: found.opcode === text, isCompressed: found.isCompressed, isTooLong: false }
+      message = { isText: found.opcode === text || options.readsBinary === true, isCompressed: found.isCompressed, isTooLong: false }
     }
     if (found.opcode < close && message?.isText && !message.isCompressed && held.length() + found.bytes > messageBytesMax) {
       message.isTooLong = true

@@ -40,6 +40,9 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
         callers(exchange)
         if (exchange.cost !== undefined) priced(provider, exchange.cost)
         if (exchange.inference) operations(exchange, provider)
+        if (exchange.notes.includes('usage_contradictory')) {
+          meter.counter('tokenweir.usage.contradictions', { 'gen_ai.provider.name': provider, 'http.route': exchange.opening.route }).add(1)
+        }
         const { firstByteOverheadMs } = exchange.ending
         if (firstByteOverheadMs !== undefined) firstByte.record(firstByteOverheadMs / 1000)
       }
