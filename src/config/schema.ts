@@ -1,4 +1,4 @@
-/** The settings, each stated once: key, flag, variable, default, meaning. Validation, `--help` and the documents all derive from this. */
+/** Every setting, defined once: key, flag, variable, default, description. Validation, `--help` and the documents are derived from this. */
 import * as v from 'valibot'
 import { callerSources } from './caller.ts'
 import { headerName } from './header-names.ts'
@@ -8,9 +8,9 @@ import * as values from './values.ts'
 export interface Setting {
   /** Dotted key in the configuration file; `routes[].name` is a key of each route. */
   readonly key: string
-  /** What kind of value it takes, in words. */
+  /** The kind of value, for documents and `--help`. */
   readonly type: string
-  /** As one would write it; `undefined` when there is none. */
+  /** As written in the file; `undefined` when there is none. */
   readonly default: string | undefined
   readonly env: string | undefined
   readonly flag: string | undefined
@@ -23,7 +23,7 @@ interface Leaf {
   readonly env?: string
 }
 
-/** A schema for one value, with what the table says of it. */
+/** A schema for one value, with its row of the table of settings. */
 const leaf = <T>(read: (value: unknown) => T, about: Leaf, description: string) =>
   v.pipe(
     v.unknown(),
@@ -43,7 +43,7 @@ const leaf = <T>(read: (value: unknown) => T, about: Leaf, description: string) 
     }),
   )
 
-/** A mapping that refuses keys it does not know, all of them at once (`strictObject` stops at the first). */
+/** A mapping that reports every unknown key (`strictObject` stops at the first). */
 const section = <E extends v.ObjectEntries>(entries: E) => v.objectWithRest(entries, v.never())
 
 const duration = (description: string) => leaf(values.duration, { type: 'duration' }, description)
@@ -136,7 +136,7 @@ const price = section({
 
 const MiB = 2 ** 20
 
-/** The whole configuration as flags, variables and file give it. Output has addresses, URLs, milliseconds and bytes in place of text. */
+/** The whole configuration. Its input is what flags, variables and the file give; its output has addresses, URLs, milliseconds and bytes. */
 const schema = section({
   upstream: v.optional(
     leaf(values.upstream, { type: 'URL', flag: '--upstream', env: 'TOKENWEIR_UPSTREAM' }, 'Where every path goes that no route takes.'),
@@ -256,15 +256,15 @@ const schema = section({
 
 export type Settings = v.InferOutput<typeof schema>
 
-/** One thing that is wrong, at a path of keys. */
+/** One error, at a path of keys. */
 export interface Fault {
   readonly path: readonly (string | number)[]
   readonly message: string
-  /** The path names a key that should not be there. */
+  /** The path names a key that does not exist. */
   readonly unknownKey: boolean
 }
 
-/** Reads a whole tree of settings. With faults, `output` still has every part that could be read, and the rest as it was. */
+/** Parses a whole tree of settings. With faults, `output` still has every part that is valid, and the raw values of the rest. */
 export function readSettings(tree: unknown): { readonly output: unknown; readonly faults: readonly Fault[] } {
   const result = v.safeParse(schema, tree)
   return { output: result.output, faults: (result.issues ?? []).map(faultOf) }
@@ -298,14 +298,14 @@ function faultOf(issue: v.BaseIssue<unknown>): Fault {
     : fault(`${values.shown(issue.input)} is not a mapping of settings.`)
 }
 
-/** The keys that may stand under a dotted parent, '' for the file itself. */
+/** The keys allowed under a dotted parent; '' is the file itself. */
 function keysOf(parent: string): string[] {
   const start = parent === '' ? '' : `${parent}.`
   const inside = settings.filter(({ key }) => key.startsWith(start) && key !== configFile.key)
   return [...new Set(inside.map(({ key }) => key.slice(start.length).replace(/[.[].*/, '')))]
 }
 
-/** Which file the configuration is read from is itself no key of that file. */
+/** The path of the file is a setting, but not a key of the file. */
 const configFile: Setting = {
   key: 'config',
   type: 'path',
@@ -317,7 +317,7 @@ const configFile: Setting = {
 
 type Entry = v.ObjectEntries[string]
 
-/** A default as one would write it in the file. */
+/** A default as it is written in the file. */
 function written(type: string, value: unknown): string | undefined {
   if (value === undefined) return undefined
   if (type === 'size') return values.formatSize(Number(value))

@@ -1,4 +1,4 @@
-/** `tokenweir replay FILE`: what would have been recorded of a recorded exchange, and why. */
+/** `tokenweir replay FILE`: shows what the sidecar would have recorded of a recorded exchange, and why. */
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
@@ -68,7 +68,7 @@ function misuseOf(file: string | undefined, { request, response, entry }: Option
   return undefined
 }
 
-/** Throws with the sentence that says what is wrong with a file. */
+/** Throws with a message that says what is wrong with the file. */
 async function readFrom(file: string | undefined, { request, response, entry }: Options): Promise<Recording> {
   const { readRecording, recordingOfMessages } = await import('../replay/recording.ts')
   if (file === undefined) return recordingOfMessages(bytesOf(request ?? '-'), bytesOf(response ?? '-'))
@@ -169,7 +169,7 @@ const countNames = {
   totalTokens: 'total',
 } as const satisfies Partial<Record<keyof Usage, string>>
 
-/** What was not reported is not there. */
+/** Leaves out what was not reported. */
 function usageText(usage: Usage | undefined): string {
   if (usage === undefined) return ''
   const counts = Object.entries(countNames).flatMap(([key, name]) => {

@@ -1,4 +1,4 @@
-/** `tokenweir report`: what the ledger says about a stretch of time, by provider, model, caller, route or day. */
+/** `tokenweir report`: totals of a time range, by provider, model, caller, route or day. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Dimension, Summary } from '../../ledger/queries/queries.ts'
 import { momentHelp, type Range, rangeOf } from '../../lib/range.ts'
@@ -12,7 +12,7 @@ interface ReportOptions {
   readonly csv?: true
 }
 
-/** Where nothing says since when. */
+/** The default of --since. */
 const usualSince = '24h'
 
 export function reportCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
@@ -85,7 +85,7 @@ async function report(
   }
 }
 
-/** Undefined in a pipe, where nothing is cut. */
+/** The terminal's width; undefined in a pipe, where nothing is cut. */
 function widthOf({ stdout }: Io): number | undefined {
   return stdout.isTTY === true ? stdout.columns : undefined
 }

@@ -4,7 +4,7 @@ import { array, at, type Json, number, object, parseJson, string } from '../../l
 /** One exchange as it stood on the wire. */
 export interface Recording {
   readonly method: string
-  /** With the query. */
+  /** Including the query. */
   readonly path: string
   /** The upstream's, as far as it is known. */
   readonly host: string
@@ -24,7 +24,7 @@ export class RecordingError extends Error {
 const kinds =
   'A recording is JSON {"request": {"method", "path", "headers", "body"}, "response": {"status", "headers", "body" or "body_base64"}}, or a HAR file.'
 
-/** Throws `RecordingError`, whose sentence says what is wrong with the text. `entry` counts from 1, of a HAR file. */
+/** Throws `RecordingError`, whose message says what is wrong with the text. `entry` is the number of a HAR file's entry, from 1. */
 export function readRecording(text: string, entry: number | undefined): Recording {
   const json = parseJson(text.replace(/^\ufeff/, ''))
   if (json === undefined) throw new RecordingError(`This is no JSON${whereBroken(text)}. ${kinds}`)
