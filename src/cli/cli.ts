@@ -166,7 +166,7 @@ const placeholders: Readonly<Record<string, string>> = {
 async function describeProgram(program: Command): Promise<void> {
   const { settings } = await import('../config/schema.ts')
   program
-    .description('A sidecar in front of any LLM gateway: requests pass through untouched, the token usage of each is recorded.')
+    .description('A sidecar in front of any LLM gateway: it forwards requests unchanged and records the token usage of each.')
     .version(await version(), '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)

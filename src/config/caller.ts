@@ -67,7 +67,7 @@ function sourceOf(item: unknown): CallerSource {
 }
 
 function jwtOf(value: unknown): JwtSource {
-  if (!isMapping(value)) return fail(value, 'is no jwt source', 'Write jwt: {claim: sub, jwks: ./jwks.json}.')
+  if (!isMapping(value)) return fail(value, 'is not a jwt source', 'Write jwt: {claim: sub, jwks: ./jwks.json}.')
   refuseUnknown(value, jwtKeys)
   const text = (key: string) => {
     const found = value[key]
@@ -132,7 +132,7 @@ function keysOf(value: unknown): readonly PublicJwk[] {
   const listed = isMapping(value) ? (Array.isArray(value['keys']) ? value['keys'] : [value]) : []
   if (listed.length === 0) throw new ValueError('There is no key in it. Write a JSON Web Key Set: {"keys": […]}.')
   return listed.map((jwk: unknown) => {
-    if (!isMapping(jwk)) throw new ValueError('A key is no mapping. Write a JSON Web Key Set: {"keys": […]}.')
+    if (!isMapping(jwk)) throw new ValueError('A key is not a mapping. Write a JSON Web Key Set: {"keys": […]}.')
     if (jwk['kty'] === 'oct')
       throw new ValueError('This is a shared secret. Have the tokens signed with a key pair, and write its public key.')
     if ('d' in jwk) throw new ValueError(privateKey)

@@ -66,7 +66,7 @@ export const upstream: Read<URL> = (value) => {
 export const secret: Read<string> = (value) => {
   if (typeof value === 'string' && /^[\x21-\x7e]{16,256}$/.test(value)) return value
   throw new ValueError(
-    'The token is no token. Write 16 to 256 letters, digits and signs without spaces, such as openssl rand -hex 24 prints.',
+    'The token is not valid. Write 16 to 256 letters, digits and signs without spaces, such as openssl rand -hex 24 prints.',
   )
 }
 
@@ -154,13 +154,13 @@ export const amount: Read<number> = (value) =>
 export const moment: Read<number> = (value) => {
   const text = value instanceof Date ? value.toISOString() : value
   const ms = typeof text === 'string' && /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(ms) ? fail(value, 'is no date', 'Write a date such as 2026-11-28, or 2026-11-28T16:00:00Z.') : ms
+  return Number.isNaN(ms) ? fail(value, 'is not a date', 'Write a date such as 2026-11-28, or 2026-11-28T16:00:00Z.') : ms
 }
 
 export const tokens: Read<number> = (value) =>
   typeof value === 'number' && Number.isInteger(value) && value > 0
     ? value
-    : fail(value, 'is no number of tokens', 'Write a whole number above 0, such as 200000.')
+    : fail(value, 'is not a number of tokens', 'Write a whole number above 0, such as 200000.')
 
 const modelCharactersMax = 256
 

@@ -23,7 +23,7 @@ const settleMsMax = 60_000
 export function demoCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('demo')
-    .description('show it at work: a sample gateway, traffic of many providers, the live page')
+    .description('run a demo: a sample gateway, traffic of many providers, the live page')
     .option(
       '--seconds <number>',
       `end after so long (default: on a terminal at Ctrl-C, at the latest after ${secondsMax}; else ${unattendedSeconds})`,

@@ -22,12 +22,12 @@ export function reconcileCommand(context: CommandContext): void {
   program
     .command('reconcile')
     .description('compare the ledger with spans, log lines and metrics; exit 1 when they differ')
-    .option('--since <when>', `requests from then on: ${momentHelp}`)
-    .option('--until <when>', 'requests before then, written as --since')
+    .option('--since <when>', `only requests since this time: ${momentHelp}`)
+    .option('--until <when>', 'only requests before this time, in the form of --since')
     .option('--spans <file...>', "JSON lines of the collector's file exporter")
     .option('--log <file...>', "the sidecar's standard output; - is standard input")
-    .option('--metrics <source>', 'URL or file of its metrics (default: its admin port, else what the ledger keeps)')
-    .option('--json', 'everything, for programs')
+    .option('--metrics <source>', 'URL or file of its metrics (default: its admin port, else the counters in the ledger)')
+    .option('--json', 'print one JSON document')
     .action(async (options: Options) => {
       let range: OpenRange
       try {

@@ -18,10 +18,10 @@ const usualSince = '24h'
 export function reportCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('report')
-    .description('tokens, cost, requests and streams without usage, out of the ledger')
+    .description('show tokens, cost, requests and streams without usage, from the ledger')
     .option('--by <what>', 'provider, model, caller, route or day; several with commas (default provider)', several)
     .option('--since <when>', `${momentHelp} (default ${usualSince})`)
-    .option('--until <when>', 'before then, written as --since (default now)')
+    .option('--until <when>', 'before this time, in the form of --since (default now)')
     .option('--json', 'print JSON')
     .option('--csv', 'print comma-separated values, with a header')
     .addHelpText(

@@ -25,15 +25,15 @@ const outcomes = ['reported', 'zero', 'partial', 'missing', 'undecodable'] as co
 export function tailCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('tail')
-    .description('print each request as it ends, out of the ledger; Ctrl-C ends it')
+    .description('print each request as it ends, from the ledger, until Ctrl-C')
     .option('--provider <name>', 'only this provider')
-    .option('--model <text>', 'only models (asked for, or answering) whose name has this text')
+    .option('--model <text>', 'only models (requested or responding) whose name contains this text')
     .option('--caller <name>', 'only this caller')
     .option(`--outcome <${outcomes.join('|')}>`, 'only this usage outcome')
-    .option('--errors', 'only what failed')
-    .option('--zero', 'only answers whose usage is not known, or 0')
-    .option('-n, --lines <number>', 'begin with so many that have ended before', '10')
-    .option('--no-follow', 'end after those')
+    .option('--errors', 'only failed requests')
+    .option('--zero', 'only responses whose usage is unknown or 0')
+    .option('-n, --lines <number>', 'begin with the last requests, this many', '10')
+    .option('--no-follow', 'exit after those')
     .option('--json', 'print one JSON object per request: the columns of the ledger')
     .action(async (options: Options, { args }: Command) => {
       if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)

@@ -41,7 +41,7 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
     .option('--sidecar <url>', 'where clients connect (default: the setting listen)')
     .option('--api <chat|responses|messages>', 'which API to speak', 'chat')
     .option('--path <path>', "path of the requests (default: the API's own, such as /v1/chat/completions)")
-    .option('--model <name>', 'model to ask (default: a small one)')
+    .option('--model <name>', 'model to request (default: a small one)')
     .option(
       '--header <field>',
       "'NAME: VALUE' to send with the requests; may be repeated",
@@ -49,9 +49,9 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
       [],
     )
     .option('--key-env <name>', 'variable that holds the API key')
-    .option('--log <file>', 'file to which the standard output of the sidecar goes')
-    .option('--timeout <seconds>', 'longest wait for one answer', '60')
-    .option('--wait <seconds>', 'longest wait for the records', '15')
+    .option('--log <file>', "file with the sidecar's standard output")
+    .option('--timeout <seconds>', 'how long to wait for one response', '60')
+    .option('--wait <seconds>', 'how long to wait for the records', '15')
     .option('--json', 'print one JSON document')
     .addHelpText('after', help)
     .action(async (options: Options, { args }: Command) => {

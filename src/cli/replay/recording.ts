@@ -63,7 +63,7 @@ function ofJson(json: Json): Recording {
 
 function targetOf(target: string, headers: Readonly<Record<string, string>>): Pick<Recording, 'path' | 'host'> {
   const url = URL.parse(target, `http://${headers['host'] ?? 'upstream'}`)
-  if (url === null) throw new RecordingError(`The request's target ${JSON.stringify(target)} is no path and no URL.`)
+  if (url === null) throw new RecordingError(`The request's target ${JSON.stringify(target)} is neither a path nor a URL.`)
   return { path: url.pathname + url.search, host: headers['host'] === undefined && target.startsWith('/') ? '' : url.hostname }
 }
 
@@ -115,11 +115,11 @@ export function recordingOfMessages(request: Buffer, response: Buffer): Recordin
   const asked = messageOf(request)
   const [method, target] = asked.start.split(' ')
   if (!/^[A-Z]+ \S+( HTTP\/[\d.]+)?$/.test(asked.start)) {
-    throw new RecordingError('The first line of the request is none. It should be like: POST /v1/chat/completions HTTP/1.1')
+    throw new RecordingError('The first line is not a request line. Write for example: POST /v1/chat/completions HTTP/1.1')
   }
   const answered = messageOf(response)
   const status = Number(/^HTTP\/[\d.]+ (\d{3})\b/.exec(answered.start)?.[1])
-  if (Number.isNaN(status)) throw new RecordingError('The first line of the response is none. It should be like: HTTP/1.1 200 OK')
+  if (Number.isNaN(status)) throw new RecordingError('The first line is not a status line. Write for example: HTTP/1.1 200 OK')
   return {
     method: method as string,
     ...targetOf(target as string, asked.headers),
