@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
@@ -51,6 +51,25 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   tokenweir: ['cli', 'sidecar'],
 }
 
+/**
+ * The door of each room: its files that other rooms import. A file that exports a whole room would load SQLite and the SDK on the proxying thread.
+ * The list stands in doors.txt; `npx vitest run test/architecture.test.ts -u` writes it again, and its difference shows each door that was added.
+ */
+const doorsFile = join(import.meta.dirname, 'doors.txt')
+const crossings = imports.filter(({ from, target }) => within(target) && area(from) !== area(target) && target.includes('/'))
+const doors = [...new Set(crossings.map(({ target }) => target))].sort()
+
+/** Sentences for what `listed` and the sources do not agree on. */
+function doorErrors(listed: ReadonlySet<string>): string {
+  const added = crossings
+    .filter(({ target }) => !listed.has(target))
+    .map(({ from, target }) => `${from} imports ${target}, which is not a door of ${area(target)}: import one of its doors.`)
+  const unused = [...listed]
+    .filter((door) => !doors.includes(door))
+    .map((door) => `${door} is listed as a door, but no other room imports it.`)
+  return [...added, ...unused, 'If this is intended: npx vitest run test/architecture.test.ts -u'].join('\n')
+}
+
 const pure = (path: string) =>
   /^lib\/(exchange|json)\.ts$|^observe\/(frames|formats)\/|^observe\/(texts|choice|sketch|beside|payload)\.ts$|^conclude\/providers\/|^conclude\/pricing\/plan\.ts$|^telemetry\/(catalog|names)\.ts$/.test(
     path,
@@ -98,6 +117,11 @@ describe('the layers', () => {
     expect([...new Set(files.map(area))].sort()).toEqual([...rooms].sort())
     expect(rooms.filter((room, place) => mayImport[room]?.some((other) => rooms.indexOf(other) >= place))).toEqual([])
     expect(readdirSync(src).length).toBeLessThanOrEqual(14)
+  })
+
+  it('imports of another room only what is a door of it', async () => {
+    const listed = new Set(existsSync(doorsFile) ? readFileSync(doorsFile, 'utf8').split('\n').filter(Boolean) : [])
+    await expect(`${doors.join('\n')}\n`, doorErrors(listed)).toMatchFileSnapshot(doorsFile)
   })
 
   it('has no circle of imports', () => {

@@ -43,12 +43,17 @@ describe.each(documents)('%s', (name) => {
   })
 })
 
-it('the list of decisions has every record, and each has its date', () => {
+it('the list of decisions has every record, by its title and with its successor, and each has its date', () => {
   const folder = join(root, 'docs/decisions')
   const records = readdirSync(folder).filter((name) => name !== 'README.md')
-  expect(linksOf(readFileSync(join(folder, 'README.md'), 'utf8'))).toEqual(expect.arrayContaining(records))
-  const undated = records.filter((name) => !/^# .+\n\n\d{4}-\d\d-\d\d\n/.test(readFileSync(join(folder, name), 'utf8')))
-  expect(undated).toEqual([])
+  const texts = records.map((name) => readFileSync(join(folder, name), 'utf8'))
+  const lines = texts.map((text, at) => {
+    const [, title] = /^# (.+)\n\n\d{4}-\d\d-\d\d\n/.exec(text) ?? []
+    const [, successor] = /^Superseded \d{4}-\d\d-\d\d by (.+)\.$/m.exec(text) ?? []
+    return `- [${title ?? 'a record without title and date'}](${records[at]})${successor === undefined ? '' : ` (superseded by ${successor})`}`
+  })
+  const list = readFileSync(join(folder, 'README.md'), 'utf8')
+  expect([...list.matchAll(/^- .+$/gm)].map(([line]) => line).sort()).toEqual(lines.sort())
 })
 
 it('the document of the ledger has each of its columns, in order, with type and description', () => {

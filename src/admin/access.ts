@@ -1,8 +1,8 @@
 /**
- * Who may see the page and its data. On the loopback without a token everyone on this machine; elsewhere, or with a token, who knows it: as
- * `Authorization: Bearer`, or by a cookie that a login or a link with `?token=` was exchanged for. The cookie holds no token, but a date
- * signed with it: it outlives a restart, and ends when the token is changed. An address that sent wrong tokens too often is not asked further for
- * a while, whatever it sends; sessions go on.
+ * Access to the page and its data. On a loopback address without a token, everyone on this machine has it. Otherwise the token is required: as
+ * `Authorization: Bearer`, or as a session cookie, which a login or a link with `?token=` sets. The cookie does not hold the token but an expiry date
+ * signed with it. So a session survives a restart, and ends when the token changes. An address that sent too many wrong tokens is refused for a while,
+ * whatever token it sends; its sessions continue.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -11,17 +11,17 @@ import { type AdminAnswer, refusal } from './server.ts'
 
 export interface AccessOptions {
   readonly token: string | undefined
-  /** The admin port is on a loopback address. */
+  /** The admin port listens on a loopback address. */
   readonly isLoopback: boolean
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
 
-/** `no-token`: nobody can come in until one is set. `limited`: too many wrong tokens came from that address. */
+/** `no-token`: access is denied until a token is configured. `limited`: too many wrong tokens came from that address. */
 export type Verdict = 'allowed' | 'no-token' | 'unknown' | 'cross-site' | 'limited'
 
 export interface Access {
-  /** One attempt: a token that stands elsewhere than in `Authorization` is given. `session` makes a `Set-Cookie`, where the token is right. */
+  /** One attempt. A token that is not in `Authorization` is passed in. `session` makes a `Set-Cookie` when the token is right. */
   judge(request: IncomingMessage, token?: string): { readonly verdict: Verdict; readonly session?: () => string }
 }
 
@@ -33,7 +33,7 @@ const limitedSentence = 'Too many wrong tokens came from this address. Wait a mi
 export const unknownSentence = 'A token is needed: send it as Authorization: Bearer TOKEN, or log in on the page.'
 
 export function createAccess({ token, isLoopback, now }: AccessOptions): Access {
-  // Digests under a key of this process: equal in length, and telling nothing by the time that they take to compare.
+  // Digests with a key of this process have equal length, so that comparing them takes constant time.
   const key = randomBytes(32)
   const digest = (text: string) => createHmac('sha256', key).update(text).digest()
   const equal = (a: string, b: string) => timingSafeEqual(digest(a), digest(b))
@@ -67,7 +67,7 @@ export function createAccess({ token, isLoopback, now }: AccessOptions): Access 
 
   return {
     judge(request, elsewhere) {
-      // A page elsewhere cannot read an answer, but it could hold the few streams of events open.
+      // A page of another site cannot read a response, but it could occupy the few event streams.
       if (/^(cross-site|same-site)$/.test(String(request.headers['sec-fetch-site'])) && request.headers['sec-fetch-mode'] !== 'navigate') {
         return { verdict: 'cross-site' }
       }
@@ -79,7 +79,7 @@ export function createAccess({ token, isLoopback, now }: AccessOptions): Access 
   }
 }
 
-/** Browsers keep cookies by host alone: each of several sidecars on one host has its own. */
+/** Browsers store cookies by host, not by port: each sidecar on a host has a cookie name of its own. */
 function cookieName(request: IncomingMessage): string {
   return `tokenweir_${request.socket.localPort}`
 }
@@ -95,7 +95,7 @@ function cookieOf(request: IncomingMessage): string | undefined {
 /** The window may end sooner. */
 export const retryAfter = { 'retry-after': String(windowMs / 1000) } as const
 
-/** What a request for data is told; undefined when it may go on. */
+/** The error response for a request for data; undefined when it is allowed. */
 export function refusalOf(verdict: Verdict): AdminAnswer | undefined {
   if (verdict === 'allowed') return undefined
   if (verdict === 'no-token') return refusal(403, noTokenSentence)

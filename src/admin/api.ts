@@ -1,4 +1,4 @@
-/** `/api/…`: what the page reads out of the ledger, as JSON. For programs as well. */
+/** `/api/…`: ledger queries as JSON, for the page and for programs. */
 import type { IncomingMessage } from 'node:http'
 import { ReadingError } from '../ledger/queries/open.ts'
 import type { Reader } from '../ledger/queries/reader.ts'
@@ -9,15 +9,15 @@ export interface ApiOptions {
   readonly reader: Reader
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** What `/api/state` says beside the ledger's size. */
+  /** What `/api/state` returns besides the ledger's size. */
   readonly state: () => Readonly<Record<string, unknown>>
 }
 
-/** Of one breakdown: the page shows no more, and the rest is counted. */
+/** Groups of one breakdown: the page shows no more, and the rest are only counted. */
 const groupsMax = 1000
-/** Lines of a plot that can be told apart. */
+/** Lines of a plot: more could not be told apart. */
 const providersMax = 8
-/** A question about a range that ends now is not asked again before this, nor before ten times what it took: nine tenths are left for others. */
+/** How long a query of a range that ends now is cached: at least this, and ten times its duration, so that a tenth of the time goes to it. */
 const keptMsMin = 1000
 const keptTimes = 10
 const keptMax = 32
@@ -64,7 +64,7 @@ async function answering(answer: () => Promise<unknown>): Promise<AdminAnswer> {
   }
 }
 
-/** Answers that are still as good as new; a question that is under way is not asked twice. */
+/** Caches responses while they are fresh; a query that is running is not started twice. */
 function createKept(now: () => number) {
   const answers = new Map<string, { readonly answer: Promise<unknown>; until: number }>()
   return (question: string, ask: () => Promise<unknown>): Promise<unknown> => {

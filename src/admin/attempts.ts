@@ -1,7 +1,7 @@
-/** How often each address has sent a wrong token. Bounded: with more addresses than it holds, the one that began first is forgotten. */
+/** Counts wrong tokens by address. Bounded: beyond its limit the oldest address is forgotten. */
 
 export interface Attempts {
-  /** The address has used up its attempts for now. */
+  /** The address has no attempts left for now. */
   isLimited(address: string | undefined): boolean
   failed(address: string | undefined): void
 }

@@ -1,13 +1,13 @@
-/** `/api/events`: once a second what happened since, to every page that looks. Nothing runs while nobody does. */
+/** `/api/events`: sends every open page, once a second, what happened since. Nothing runs while no page is open. */
 import type { ServerResponse } from 'node:http'
 import { type AdminRoute, headers, refusal } from './server.ts'
 
 export interface EventsOptions {
-  /** What is said once a second; the time between two calls is what a tick is about. */
+  /** The event of each second; it covers the time since the last call. */
   readonly tick: () => Readonly<Record<string, unknown>>
-  /** Said to each page at once. */
+  /** The first event, sent to a page when it connects. */
   readonly hello: () => Readonly<Record<string, unknown>>
-  /** Pages at a time; more are told so. */
+  /** Pages that may be connected at a time; a further one gets an error response. */
   readonly clientsMax?: number
   readonly everyMs?: number
 }
@@ -17,7 +17,7 @@ export interface Events {
   close(): void
 }
 
-/** A page that takes nothing in for so long is let go; it comes again by itself. */
+/** A page that reads nothing for this long is disconnected; it reconnects by itself. */
 const waitingBytesMax = 2 * 1024 * 1024
 
 export function createEvents({ tick, hello, clientsMax = 16, everyMs = 1000 }: EventsOptions): Events {

@@ -1,4 +1,4 @@
-/** The page's files: read once, from beside this module; the plotting library from its package. They hold nothing that is secret. */
+/** The page's files: read once, from beside this module; the plotting library from its package. They hold no secrets. */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AdminAnswer, AdminRoute } from './server.ts'

@@ -1,4 +1,4 @@
-/** The live page: its document, its files, its data and its events, behind one guard. */
+/** The live page: its document, its files, its data and its events, behind one access check. */
 import type { IncomingMessage } from 'node:http'
 import { quantilesOf } from '../ledger/queries/quantiles.ts'
 import type { Reader } from '../ledger/queries/reader.ts'
@@ -33,7 +33,7 @@ export interface PageSetup {
   readonly routes: readonly string[]
   /** Spans or metrics are sent to a collector. */
   readonly exports: boolean
-  /** Where a trace is looked at: `{traceId}` stands for its id. */
+  /** The URL of a trace; `{traceId}` is replaced by its id. */
   readonly traceUrl: string | undefined
 }
 
@@ -80,14 +80,14 @@ export function createPage(options: PageOptions): Page {
   return { routes: [...entrance(access), ...pageRoutes(), ...guarded], close: events.close }
 }
 
-/** The document itself, and the way in where a token is asked for. */
+/** The document, or the login page where a token is required. */
 function entrance(access: Access): readonly AdminRoute[] {
   const index = pageDocument('index.html')
   const login = pageDocument('login.html')
   const document = (request: IncomingMessage): AdminAnswer => {
     const given = new URL(request.url ?? '/', 'http://admin').searchParams.get('token') ?? undefined
     const { verdict, session } = access.judge(request, given)
-    // The token leaves the address bar, and with it the history, at once.
+    // Redirect, so that the token stays neither in the address bar nor in the history.
     if (given !== undefined && session !== undefined)
       return { status: 303, contentType: 'text/plain', body: '', headers: { location: '/', 'set-cookie': session() } }
     if (verdict === 'allowed') return index(200)
@@ -107,7 +107,7 @@ function entrance(access: Access): readonly AdminRoute[] {
 
 const shownMetrics = /^tokenweir\.(ledger|spool|recorder|exchanges|log|sink|caller\.unknown|label_overflow|requests\.malformed)/
 
-/** Of the sidecar itself, by name: the sums of the series, with their labels. */
+/** The sidecar's own metrics by name: the sums of their series, with labels. */
 function ownMetrics(families: readonly Family[]): Readonly<Record<string, unknown>> {
   const found: Record<string, unknown> = {}
   for (const family of families) {

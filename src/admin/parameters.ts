@@ -1,9 +1,9 @@
-/** The query of a request for data → what to ask the ledger, or the sentence that mends it. */
+/** Parses the query string of a request for data into a ledger query. Throws an actionable error. */
 
 import { type Dimension, dimensions, outcomes, type RequestFilter } from '../ledger/queries/queries.ts'
 import { MomentError, type Range, rangeOf } from '../lib/range.ts'
 
-/** Answered 400 with its message. */
+/** Becomes a 400 response with its message. */
 export class ParameterError extends Error {
   override readonly name = 'ParameterError'
 }
@@ -17,13 +17,13 @@ const limitUsual = 200
 
 export interface Query {
   readonly range: Range
-  /** The end of the range is now: the answer is as good a moment later. */
+  /** The range ends now: the response may be cached for a moment. */
   readonly isRelative: boolean
   readonly get: (name: string) => string | undefined
   readonly all: (name: string) => readonly string[]
 }
 
-/** Throws `ParameterError` for a name that is not in `known`, and for a range that is none. */
+/** Throws `ParameterError` for a name that is not in `known`, and for an invalid range. */
 export function queryOf(url: string, known: readonly string[], nowMs: number): Query {
   const given = new URL(url, 'http://admin').searchParams
   const names = ['since', 'until', ...known]
@@ -75,7 +75,7 @@ export function filterOf(query: Query): RequestFilter {
 const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800].map((s) => s * 1000)
 const bucketsMax = 100
 
-/** Round, and no more of them than a plot has room for. */
+/** The length of a plot's intervals: a round number, and few enough for the plot's width. */
 export function bucketMsOf({ sinceMs, untilMs }: Range): number {
   return steps.find((step) => (untilMs - sinceMs) / step <= bucketsMax) ?? (steps.at(-1) as number)
 }

@@ -1,4 +1,4 @@
-/** What the admin port answers to machines: health for orchestrators, metrics for Prometheus. Open to all who reach it. */
+/** Endpoints for machines: health for orchestrators, metrics for Prometheus. They need no token. */
 import { Cell } from '../lib/shared-counters.ts'
 import { prometheusContentType } from '../telemetry/prometheus.ts'
 import { type AdminRoute, jsonAnswer } from './server.ts'
@@ -13,7 +13,7 @@ export interface AdminState {
   readonly uptime: () => number
 }
 
-/** Without a sign of life for longer, the proxying thread counts as hung. */
+/** The proxying thread counts as hung after this long without a heartbeat. */
 const heartbeatSecondsMax = 15
 
 export function adminRoutes(state: AdminState): readonly AdminRoute[] {
@@ -24,7 +24,7 @@ export function adminRoutes(state: AdminState): readonly AdminRoute[] {
   ]
 }
 
-/** Before the proxying thread has shown itself for the first time, the time since the start counts. */
+/** Before the first heartbeat, the time since the start counts. */
 function live({ cells, uptime }: AdminState) {
   const silentSeconds = Math.max(0, Math.floor(uptime()) - Atomics.load(cells, Cell.heartbeat))
   if (silentSeconds <= heartbeatSecondsMax) return jsonAnswer(200, { live: true })

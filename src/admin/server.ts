@@ -1,6 +1,6 @@
 /**
- * The admin port: health, metrics, the page. Read-only, for people and machines of this network, so it answers GET and HEAD, sends nothing
- * that a page elsewhere could use, and on a loopback address answers only to names of the loopback (DNS rebinding).
+ * The admin port: health, metrics, the page. It is read-only, so it accepts GET and HEAD. Its headers keep pages of other sites from using a response.
+ * On a loopback address it accepts only loopback names as `Host` (DNS rebinding).
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,9 +16,9 @@ export interface AdminAnswer {
 /** One exact path. */
 export interface AdminRoute {
   readonly path: string
-  /** GET (and HEAD) when not given. */
+  /** GET (and HEAD) by default. */
   readonly method?: 'POST'
-  /** May reject: then the answer is 500 with the message on stderr only. A handler that writes to `response` itself gives `undefined`. */
+  /** May reject: the response is then 500, and the message goes to stderr only. A handler that writes to `response` itself returns `undefined`. */
   readonly answer: (request: IncomingMessage, response: ServerResponse) => AdminAnswer | undefined | Promise<AdminAnswer | undefined>
 }
 
@@ -30,12 +30,12 @@ export interface AdminOptions {
 }
 
 export interface AdminServer {
-  /** The port really bound: of use when 0 was asked for. */
+  /** The bound port, which matters when 0 was configured. */
   readonly port: number
   close(): Promise<void>
 }
 
-/** On every answer. */
+/** Headers of every response. */
 export const headers: Readonly<Record<string, string>> = {
   'cache-control': 'no-store',
   'content-security-policy':
@@ -50,7 +50,7 @@ class AdminError extends Error {
   override readonly name = 'AdminError'
 }
 
-/** Rejects with `AdminError`, whose sentence says what to mend. */
+/** Rejects with `AdminError`, whose message is actionable. */
 export async function startAdmin({ address, routes, report }: AdminOptions): Promise<AdminServer> {
   const byPath = new Map(routes.map((route) => [route.path, route]))
   const isAllowedHost = hostGuard(address.host)
@@ -109,7 +109,7 @@ export function refusal(status: number, error: string): AdminAnswer {
   return jsonAnswer(status, { error })
 }
 
-/** Only where the listener is on the loopback: elsewhere it is reached by names that it cannot know. */
+/** Checked only on a loopback address: elsewhere the sidecar cannot know its own names. */
 function hostGuard(listenHost: string): (header: string | undefined) => boolean {
   if (!isLoopback(listenHost)) return () => true
   return (header) => {

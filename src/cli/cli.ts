@@ -68,18 +68,18 @@ async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
   }
 }
 
-/** Said already when it is thrown. */
+/** Already reported when it is thrown. */
 class UncaughtError extends Error {
   override readonly name = 'UncaughtError'
 }
 
-/** The first signal stops in good order, the next at once; one that comes while starting counts when the start is through. */
+/** The first signal stops gracefully, the second at once. A signal during startup takes effect when startup is complete. */
 async function runUntilStopped(config: Config, env: Environment, io: Io, report: (message: string) => void): Promise<void> {
   let signals = 0
   let running: Running | undefined
   const stopped = new Promise<void>((resolve, reject) => {
     io.onUncaught((error) => {
-      // What state it has left behind nobody knows: record what is open, and end. The next start goes on from there.
+      // The state is unknown now: record what is open, and exit. The next start recovers from the ledger.
       report(`This is a mistake of tokenweir's own, which ends it: ${explain(error)}`)
       void running?.stop()
       const failed = new UncaughtError(explain(error))
@@ -99,7 +99,7 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
   await stopped
 }
 
-/** What a person wants to know first. On stderr: stdout holds the request log and nothing else. */
+/** The startup message. It goes to stderr: stdout holds only the request log. */
 async function welcome(config: Config, { port, adminPort }: Running, paint: Painter): Promise<string> {
   const at = (host: string, bound: number) => paint.bold(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`)
   const routes = config.routes.map(({ name, prefix, upstream }) => `  ${prefix} → ${upstream.href} ${paint.dim(`(route ${name})`)}\n`)
@@ -139,7 +139,7 @@ async function parse(argv: readonly string[], env: Environment, io: Io): Promise
   return code
 }
 
-/** Where the parser writes, and how: no exit, no colour but on a terminal. */
+/** Configures the parser's output: it never exits, and uses colours only on a terminal. */
 function dress(program: Command, env: Environment, io: Io): Command {
   const title = painter(io.stdout, env).bold
   return program
@@ -166,7 +166,7 @@ const placeholders: Readonly<Record<string, string>> = {
 async function describeProgram(program: Command): Promise<void> {
   const { settings } = await import('../config/schema.ts')
   program
-    .description('A sidecar in front of any LLM gateway: requests pass through untouched, the token usage of each is recorded.')
+    .description('A sidecar in front of any LLM gateway: it forwards requests unchanged and records the token usage of each.')
     .version(await version(), '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)

@@ -1,4 +1,4 @@
-/** Reads `caller`: where the name of who calls comes from. Keys of tokens are read and checked here, so that a wrong one stops the start. */
+/** Parses `caller`: the sources of a caller's name. Token keys are read and checked here, so that an invalid one is an error at start. */
 import { createPublicKey } from 'node:crypto'
 import type { ConfigError } from './file.ts'
 import { headerName } from './header-names.ts'
@@ -67,7 +67,7 @@ function sourceOf(item: unknown): CallerSource {
 }
 
 function jwtOf(value: unknown): JwtSource {
-  if (!isMapping(value)) return fail(value, 'is no jwt source', 'Write jwt: {claim: sub, jwks: ./jwks.json}.')
+  if (!isMapping(value)) return fail(value, 'is not a jwt source', 'Write jwt: {claim: sub, jwks: ./jwks.json}.')
   refuseUnknown(value, jwtKeys)
   const text = (key: string) => {
     const found = value[key]
@@ -132,7 +132,7 @@ function keysOf(value: unknown): readonly PublicJwk[] {
   const listed = isMapping(value) ? (Array.isArray(value['keys']) ? value['keys'] : [value]) : []
   if (listed.length === 0) throw new ValueError('There is no key in it. Write a JSON Web Key Set: {"keys": […]}.')
   return listed.map((jwk: unknown) => {
-    if (!isMapping(jwk)) throw new ValueError('A key is no mapping. Write a JSON Web Key Set: {"keys": […]}.')
+    if (!isMapping(jwk)) throw new ValueError('A key is not a mapping. Write a JSON Web Key Set: {"keys": […]}.')
     if (jwk['kty'] === 'oct')
       throw new ValueError('This is a shared secret. Have the tokens signed with a key pair, and write its public key.')
     if ('d' in jwk) throw new ValueError(privateKey)
@@ -141,7 +141,7 @@ function keysOf(value: unknown): readonly PublicJwk[] {
   })
 }
 
-/** What the library says of a broken key names no part of it. */
+/** Replaces the library's error by an actionable one, which quotes no part of the key. */
 function checked<T>(read: () => T): T {
   try {
     return read()
@@ -164,7 +164,7 @@ function refuseUnknown(mapping: Readonly<Record<string, unknown>>, known: readon
   )
 }
 
-/** A fault in a part of a value is told with the way to that part. */
+/** Adds the path of the part to an error in it. */
 function within<T>(path: readonly (string | number)[], read: () => T): T {
   try {
     return read()
@@ -173,7 +173,7 @@ function within<T>(path: readonly (string | number)[], read: () => T): T {
   }
 }
 
-/** As one would write it in the file: text where that says all, else a mapping in JSON, which YAML reads too. */
+/** As it is written in the file: text where that is enough, else a mapping in JSON, which is valid YAML. */
 export function writtenSources(sources: readonly CallerSource[]): string | object {
   if (sources.length === 0) return 'none'
   const simple = sources.flatMap((source) =>

@@ -1,5 +1,5 @@
 /**
- * The configuration as the rest of the program sees it, and its reading: flag over variable over file over default.
+ * The effective configuration, and how it is read: a flag overrides a variable, a variable the file, the file the default.
  * `config/schema.ts` has every setting with its default; `config/values.ts` reads the single values.
  */
 
@@ -30,11 +30,11 @@ export interface Route {
   readonly stripPrefix: boolean
   /** http or https, host (IPv6 in brackets), optional port and base path. No credentials, no query. */
   readonly upstream: URL
-  /** Overrides every other attribution rule. */
+  /** The provider of every request of this route; no attribution rule is asked. */
   readonly provider: string | undefined
-  /** `upstream`: the upstream's host and port (default). `client`: what the client sent. Otherwise that text. */
+  /** The `Host` header sent to the upstream. `upstream`: the upstream's host and port (default). `client`: what the client sent. Any other text: that text. */
   readonly host: 'upstream' | 'client' | { readonly literal: string }
-  /** A client that leaves: `cancel` ends the upstream at once; `drain` reads on within `drainMs` and `drainBytes`, so that usage is seen. */
+  /** When a client disconnects, `cancel` ends the upstream request at once; `drain` reads on, up to `drainMs` and `drainBytes`, to see the usage. */
   readonly disconnect: 'cancel' | 'drain'
   readonly trace: TraceMode
   /** HTTP/2 towards an upstream that offers it. */
@@ -45,13 +45,13 @@ export interface Route {
 export interface OwnRule {
   readonly provider: string
   readonly when: {
-    /** A field of the answer, or else of the request; without `value` it need only be there. */
+    /** A header of the response, or else of the request. Without `value` any value matches. */
     readonly header?: { readonly name: string; readonly value?: string | undefined } | undefined
     /** The upstream's host, without port; case does not matter. */
     readonly host?: string | undefined
     /** The path as the client sent it, without the query. */
     readonly path?: string | undefined
-    /** The model that the request asked for, or else the one that answered. */
+    /** The requested model, or else the model that responded. */
     readonly model?: string | undefined
   }
 }
@@ -59,17 +59,17 @@ export interface OwnRule {
 export interface Config {
   readonly listen: Address
   readonly admin: Address
-  /** Without it the live page and its data are answered on the loopback only. */
+  /** Without a token, the live page and its data are served on a loopback address only. */
   readonly adminToken?: string | undefined
-  /** Where the page links a trace to; `{traceId}` stands for its id. */
+  /** The URL of a trace, for links on the page; `{traceId}` is replaced by its id. */
   readonly traceUrl?: string | undefined
   /** Path of the SQLite file. */
   readonly ledger: string
   readonly capture: 'observe' | 'inject'
   readonly semconv: '1.41' | 'genai'
-  /** Of routes that say nothing else. */
+  /** The default for routes that do not set it. */
   readonly trace: TraceMode
-  /** In the order in which they are asked; none when callers are not told apart. */
+  /** In order of precedence; empty when callers are not identified. */
   readonly caller: readonly CallerSource[]
   readonly routes: readonly Route[]
   /** Attribution rules of the operator's own, in order. */
@@ -81,45 +81,45 @@ export interface Config {
     readonly headMs: number
     /** Between two chunks of a response body. */
     readonly idleMs: number
-    /** After a client has left, with `drain`. */
+    /** After a client has disconnected, with `drain`. */
     readonly drainMs: number
-    /** SIGTERM: how long open exchanges may go on. */
+    /** After SIGTERM: how long open exchanges may continue. */
     readonly graceMs: number
     /** After the grace: how long the recorder may take to write and export. */
     readonly flushMs: number
   }
   readonly limits: {
-    /** Bytes of a request or response body that observation keeps for reading; longer bodies are noted `limit_hit`. */
+    /** Bytes of a request or response body that are buffered for parsing; a longer body gets the note `limit_hit`. */
     readonly bodyBytes: number
     /** Bytes of one streamed message. */
     readonly messageBytes: number
-    /** Bytes read on after a client has left, with `drain`. */
+    /** Bytes read after a client has disconnected, with `drain`. */
     readonly drainBytes: number
     /** Bytes of a request's header section; more is answered 431. */
     readonly headerBytes: number
     /** Distinct values of a metric label such as the model; more become `other`. */
     readonly labelValues: number
   }
-  /** What is kept on disk, and how long; the oldest goes first. 0 means without limit. */
+  /** How much is stored on disk, and how long; the oldest is deleted first. 0 means no limit. */
   readonly retention: {
-    /** Of rows in the ledger, in days. */
+    /** How long the ledger stores a row, in days. */
     readonly days: number
-    /** Of the ledger's file, the spool in it included. */
+    /** The size of the ledger file, including the queue for the collector. */
     readonly bytes: number
-    /** Of telemetry that waits for its collector. */
+    /** How much telemetry may wait for the collector. */
     readonly spoolBytes: number
-    /** Of telemetry that waits for its collector, in days. */
+    /** How long telemetry may wait for the collector, in days. */
     readonly spoolDays: number
   }
-  /** The operator's own prices, in USD per million tokens; the first that fits stands. */
+  /** The operator's own prices, in USD per million tokens; the first that matches is used. */
   readonly prices: readonly ModelPrice[]
-  /** A table of prices that stands over the built-in one. */
+  /** A table of prices that overrides the built-in one. */
   readonly pricesFile?: string | undefined
   /** Token counts by a tokenizer where the provider reports none. */
   readonly estimates: { readonly enabled: boolean }
 }
 
-/** What a line of `prices` may charge for: USD per million tokens, or per thousand requests or searches. */
+/** The prices that an entry of `prices` may set: USD per million tokens, or per thousand requests or searches. */
 export const priceParts = [
   ...(['input', 'output', 'cacheRead', 'cacheWrite', 'cacheWrite1h', 'inputAudio', 'outputAudio'] as const),
   ...(['inputImage', 'outputImage', 'reasoning', 'request', 'search'] as const),
@@ -128,7 +128,7 @@ export const priceParts = [
 export interface ModelPrice extends Partial<Readonly<Record<(typeof priceParts)[number], number | undefined>>> {
   /** As in `gen_ai.provider.name`; undefined is every provider. */
   readonly provider?: string | undefined
-  /** The model that answered or was asked for; `*` stands for any characters. */
+  /** The model that responded or was requested; `*` matches any characters. */
   readonly model: string
   readonly free: boolean
   /** Conditions: a tier of service, more input tokens than that, a time from and until, in milliseconds since the epoch. */
@@ -138,24 +138,24 @@ export interface ModelPrice extends Partial<Readonly<Record<(typeof priceParts)[
   readonly until?: number | undefined
 }
 
-/** Where values come from. Nothing else is looked at, so a result depends on these alone. */
+/** The sources of values. Nothing else is read, so the result depends only on these. */
 export interface Sources {
   /** Text by setting: `{ listen: '0.0.0.0:4141', config: 'tokenweir.yaml' }`. */
   readonly flags: Readonly<Record<string, string | undefined>>
   readonly env: Readonly<Record<string, string | undefined>>
   /** The text of a file; throws as `fs.readFileSync` does. */
   readonly readFile: (path: string) => string
-  /** False for a command that sends nothing on: a configuration without an upstream is one then, with no routes. */
+  /** False for a command that proxies nothing: then a configuration without an upstream is valid and has no routes. */
   readonly upstreamNeeded?: boolean
 }
 
 export type { CallerSource, ConfigError }
 
 export type Loaded =
-  /** `origins`: by setting, the flag, variable or file that gave its value; one that is not in it has its default. */
+  /** `origins`: the flag, variable or file of each setting that has one; any other setting has its default. */
   { readonly config: Config; readonly origins: ReadonlyMap<string, string> } | { readonly errors: readonly ConfigError[] }
 
-/** Reads, validates and joins everything; either a configuration that can be started, or everything that is wrong with it. */
+/** Reads, validates and merges all sources. Returns a configuration that can be started, or every error in it. */
 export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }: Sources): Promise<Loaded> {
   const errors: ConfigError[] = misspeltVariables(env)
   const given = givenText(flags, env)
@@ -228,7 +228,7 @@ interface Given {
   readonly where: string
 }
 
-/** What flags and variables say, flags first. An empty variable counts as one that is not set, as OpenTelemetry has it. */
+/** The values of flags and variables; a flag overrides a variable. An empty variable counts as unset, as in OpenTelemetry. */
 function givenText(flags: Sources['flags'], env: Sources['env']): ReadonlyMap<string, Given> {
   const given = new Map<string, Given>()
   for (const { key, flag, env: variable } of settings) {
@@ -254,7 +254,7 @@ function dotted(path: KeyPath): string {
   return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
 }
 
-/** Settings of which some may not have been readable: those are still what the file has in their place. */
+/** Settings as read, some of them invalid: an invalid one still has its raw value from the file. */
 interface Draft {
   readonly listen?: unknown
   readonly admin?: unknown
@@ -286,7 +286,7 @@ function draftRoutes(draft: Draft): DraftRoute[] {
 /** The route that the proxy records for a request with no route. */
 const noRoute = 'none'
 
-/** A price says what it is: an amount, or `free`, and not both. */
+/** A price has either an amount or `free`, not both. */
 function priceFaults({ prices }: Draft): { path: KeyPath; message: string }[] {
   return (Array.isArray(prices) ? prices : []).flatMap((price: Partial<ModelPrice> | null, index) => {
     if (typeof price !== 'object' || price === null) return []
@@ -301,7 +301,7 @@ function priceFaults({ prices }: Draft): { path: KeyPath; message: string }[] {
   })
 }
 
-/** What no value shows alone: the same prefix or name twice, two listeners on one port, an upstream that is the sidecar itself. */
+/** Errors between settings: a prefix or name used twice, two listeners on one port, an upstream that is the sidecar itself. */
 function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
   const found: { path: KeyPath; message: string }[] = []
   const routes = draftRoutes(draft)
@@ -357,7 +357,7 @@ function reaches(upstream: URL, own: Address): boolean {
 const everywhere = new Set(['0.0.0.0', '::'])
 const thisMachine = new Set(['127.0.0.1', '::1', 'localhost', ...everywhere])
 
-/** Whether two hosts can be one listener: the same text, or both this machine and one of them a name for more than one address. */
+/** Whether listeners on these two hosts can conflict: the same text, or both on this machine and one of them a name or wildcard for several addresses. */
 function overlap(a: string, b: string): boolean {
   if (a === b) return true
   return thisMachine.has(a) && thisMachine.has(b) && [a, b].some((host) => everywhere.has(host) || host === 'localhost')
@@ -395,7 +395,7 @@ function originsOf(given: ReadonlyMap<string, Given>, file: ConfigFile | undefin
   return origins
 }
 
-/** One line for a person: `tokenweir.yaml:3:14: timeouts.connectMs: "fast" is not a duration. Write …`. */
+/** The error as one line: `tokenweir.yaml:3:14: timeouts.connectMs: "fast" is not a duration. Write …`. */
 export function describeError(error: ConfigError): string {
   const given = error.where === undefined || error.where.includes(':') ? error.key : ''
   return [error.where, given, error.message].filter((part) => part !== undefined && part !== '').join(': ')

@@ -1,4 +1,4 @@
-/** A YAML or JSON file with the place of everything in it, so that an error can say where. JSON is read as the YAML it is. */
+/** Parses a YAML or JSON file and keeps the position of every value, so that an error can name line and column. JSON is parsed as YAML. */
 import type { Document, LineCounter } from 'yaml'
 
 export type KeyPath = readonly (string | number)[]
@@ -8,13 +8,13 @@ export interface ConfigError {
   readonly key: string
   /** Where it was given: `--listen`, `TOKENWEIR_LISTEN` or `tokenweir.yaml:3:14`; `undefined` when it was not given at all. */
   readonly where: string | undefined
-  /** What is wrong and how to mend it. Never holds a credential. */
+  /** What is wrong and what to do. Never holds a credential. */
   readonly message: string
 }
 
 export interface ConfigFile {
   readonly data: Readonly<Record<string, unknown>>
-  /** `file:line:column` of the value at the path, of its key when `which` is `key`, or of the nearest thing around it that is there. */
+  /** `file:line:column` of the value at the path, of its key when `which` is `key`, or of the nearest enclosing value that exists. */
   place(path: KeyPath, which: 'key' | 'value'): string
 }
 

@@ -5,15 +5,15 @@
 import { getProxyForUrl } from 'proxy-from-env'
 
 export interface ForwardProxy {
-  /** With its credentials. */
+  /** Includes its credentials. */
   readonly url: URL
-  /** Without them: for people. */
+  /** Without credentials, for messages. */
   readonly shown: string
 }
 
 const loopback = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/
 
-/** Undefined where the upstream is reached directly. Throws when the variable holds no URL of a proxy; the message says what to write. */
+/** Undefined where the upstream is reached directly. Throws an actionable error when the variable is not the URL of a proxy. */
 export function forwardProxyOf(upstream: URL): ForwardProxy | undefined {
   if (loopback.test(upstream.hostname)) return undefined
   const value = getProxyForUrl(upstream)

@@ -1,4 +1,4 @@
-/** Names of header fields that the configuration has the sidecar read. What they hold is recorded, so none may hold a credential. */
+/** Names of headers that the configuration tells the sidecar to read. Their values are recorded, so none may hold a credential. */
 import { fail, shown, ValueError } from './values.ts'
 
 const credentials =

@@ -16,7 +16,7 @@ export interface Period {
   readonly from?: string | undefined
   readonly prices: Prices
   readonly tiers?: Readonly<Partial<Record<Tier, Prices | undefined>>> | undefined
-  /** What all prices are multiplied with: in a region of Vertex AI, or where `inference_geo` is `us`. */
+  /** A factor for all prices: in a region of Vertex AI, or where `inference_geo` is `us`. */
   readonly factors?: { readonly regional?: number | undefined; readonly us?: number | undefined } | undefined
 }
 
@@ -52,7 +52,7 @@ export interface Holidays {
   readonly utcOffsetHours: number
   /** YYYY-MM-DD there. */
   readonly dates: readonly string[]
-  /** The last day that the list knows: after it, nothing is certain. */
+  /** The last day that the list covers: prices of later days are uncertain. */
   readonly coversThrough: string
   readonly source: string
 }

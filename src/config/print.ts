@@ -1,4 +1,4 @@
-/** The configuration in effect as YAML that can be read back, with where each value comes from as comments. */
+/** Prints the effective configuration as YAML that can be read back, with the source of each value as a comment. */
 
 import { writtenSources } from './caller.ts'
 import type { Address, Config, ModelPrice, Route } from './config.ts'
@@ -34,7 +34,7 @@ export function describeConfig(
     ...sectionLines('retention', config.retention),
     ...priceLines(config.prices),
     ...sectionLines('estimates', config.estimates),
-    // Never shown, not even in part: as a comment it is no setting that could be read back.
+    // A secret is never printed, not even in part. Its line is a comment, so that it is not read back as a value.
     ...(config.adminToken === undefined ? [] : [{ key: 'adminToken', text: '# adminToken: (not shown)' }]),
     ...(config.traceUrl === undefined ? [] : [{ key: 'traceUrl', text: `traceUrl: ${scalar(config.traceUrl)}` }]),
   ]
@@ -61,7 +61,7 @@ function routeLines(routes: readonly Route[]): Line[] {
   return ['routes:', ...texts].map((text) => ({ key: '', text }))
 }
 
-/** How the upstream is reached, where a forward proxy is set. */
+/** A comment that says how the upstream is reached, where a proxy variable is set. */
 function wayLine({ upstream }: Route): string[] {
   const proxy = forwardProxyOf(upstream)
   if (proxy !== undefined) return [`    # reached through the proxy ${proxy.shown}`]
@@ -75,7 +75,7 @@ function ruleLines(rules: Config['providers']): Line[] {
   return ['providers:', ...texts].map((text) => ({ key: '', text }))
 }
 
-/** A mapping in one line: JSON is YAML too. */
+/** A mapping on one line: JSON is valid YAML. */
 function flow(value: string | object): string {
   return typeof value === 'string' ? scalar(value) : JSON.stringify(value)
 }

@@ -1,4 +1,4 @@
-/** The settings, each stated once: key, flag, variable, default, meaning. Validation, `--help` and the documents all derive from this. */
+/** Every setting, defined once: key, flag, variable, default, description. Validation, `--help` and the documents are derived from this. */
 import * as v from 'valibot'
 import { callerSources } from './caller.ts'
 import { headerName } from './header-names.ts'
@@ -8,9 +8,9 @@ import * as values from './values.ts'
 export interface Setting {
   /** Dotted key in the configuration file; `routes[].name` is a key of each route. */
   readonly key: string
-  /** What kind of value it takes, in words. */
+  /** The kind of value, for documents and `--help`. */
   readonly type: string
-  /** As one would write it; `undefined` when there is none. */
+  /** As written in the file; `undefined` when there is none. */
   readonly default: string | undefined
   readonly env: string | undefined
   readonly flag: string | undefined
@@ -23,7 +23,7 @@ interface Leaf {
   readonly env?: string
 }
 
-/** A schema for one value, with what the table says of it. */
+/** A schema for one value, with its row of the table of settings. */
 const leaf = <T>(read: (value: unknown) => T, about: Leaf, description: string) =>
   v.pipe(
     v.unknown(),
@@ -43,7 +43,7 @@ const leaf = <T>(read: (value: unknown) => T, about: Leaf, description: string) 
     }),
   )
 
-/** A mapping that refuses keys it does not know, all of them at once (`strictObject` stops at the first). */
+/** A mapping that reports every unknown key (`strictObject` stops at the first). */
 const section = <E extends v.ObjectEntries>(entries: E) => v.objectWithRest(entries, v.never())
 
 const duration = (description: string) => leaf(values.duration, { type: 'duration' }, description)
@@ -56,13 +56,11 @@ const route = section({
   name: v.optional(leaf(values.label, { type: 'name' }, "Metric label and ledger value; by default the prefix without its first '/'.")),
   prefix: v.optional(leaf(values.prefix, { type: 'path prefix' }, "Matched at a '/' boundary; the longest prefix wins."), '/'),
   stripPrefix: v.optional(
-    leaf(values.flag, { type: 'true or false' }, "Take the prefix away before the upstream's base path is put in front."),
+    leaf(values.flag, { type: 'true or false' }, "Remove the prefix before the upstream's base path is prepended."),
     false,
   ),
-  upstream: leaf(values.upstream, { type: 'URL' }, 'Where requests of this route go.'),
-  provider: v.optional(
-    leaf(values.label, { type: 'name' }, 'The provider to record, whatever the request looks like; found out by itself otherwise.'),
-  ),
+  upstream: leaf(values.upstream, { type: 'URL' }, 'The upstream of this route.'),
+  provider: v.optional(leaf(values.label, { type: 'name' }, 'The provider to record; by default it is detected from each request.')),
   host: v.optional(
     leaf(
       values.hostHeader,
@@ -75,10 +73,10 @@ const route = section({
     leaf(
       values.choice('cancel', 'drain'),
       { type: 'cancel or drain' },
-      'What becomes of an answer whose client has left; as for all routes otherwise.',
+      'When a client disconnects: cancel or drain; by default the setting disconnect.',
     ),
   ),
-  trace: v.optional(leaf(traceMode, { type: traceModes }, 'As the setting of that name, for this route.')),
+  trace: v.optional(leaf(traceMode, { type: traceModes }, 'Overrides the setting trace for this route.')),
   http2: v.optional(leaf(values.flag, { type: 'true or false' }, 'Speak HTTP/2 with an upstream that offers it over TLS.')),
 })
 
@@ -88,18 +86,18 @@ const providerRule = section({
   provider: leaf(
     values.label,
     { type: 'name' },
-    'The provider to record where everything under when holds. The first rule that holds decides.',
+    'The provider to record when every condition under when matches. The first rule that matches is used.',
   ),
   when: section({
     header: v.optional(
       section({
-        name: leaf(headerName, { type: 'header name' }, 'A field of the answer, or else of the request.'),
-        value: pattern(values.pattern, 'Its value; without this it need only be there.'),
+        name: leaf(headerName, { type: 'header name' }, 'A header of the response, or else of the request.'),
+        value: pattern(values.pattern, 'Its value; by default any value matches.'),
       }),
     ),
     host: pattern(values.hostPattern, "The upstream's host, without port."),
     path: pattern(values.pathPattern, 'The path as the client sent it, without the query.'),
-    model: pattern(values.pattern, 'The model that was asked for, or else the one that answered.'),
+    model: pattern(values.pattern, 'The requested model, or else the model that responded.'),
   }),
 })
 
@@ -107,8 +105,8 @@ const amount = (description: string) => v.optional(leaf(values.amount, { type: '
 const moment = (description: string) => v.optional(leaf(values.moment, { type: 'date' }, description))
 
 const price = section({
-  provider: v.optional(leaf(values.label, { type: 'name' }, 'The provider it holds for, such as openai; every provider otherwise.')),
-  model: leaf(values.model, { type: 'model' }, 'The model that answered or was asked for; * stands for any characters.'),
+  provider: v.optional(leaf(values.label, { type: 'name' }, 'The provider, such as openai; by default every provider.')),
+  model: leaf(values.model, { type: 'model' }, 'The model that responded or was requested; * matches any characters.'),
   input: amount('USD per million input tokens.'),
   output: amount('USD per million output tokens.'),
   cacheRead: amount('USD per million input tokens read from a cache; as input otherwise.'),
@@ -125,21 +123,25 @@ const price = section({
     leaf(
       values.choice('batch', 'flex', 'priority', 'fast'),
       { type: 'batch, flex, priority or fast' },
-      'The line holds for this tier of service alone.',
+      'The price applies only to this tier of service.',
     ),
   ),
-  above: v.optional(leaf(values.tokens, { type: 'tokens' }, 'The line holds for answers with more input tokens than this alone.')),
-  from: moment('The line holds from then on.'),
-  until: moment('The line holds until then.'),
-  free: v.optional(leaf(values.flag, { type: 'true or false' }, 'It costs nothing, whatever it counts.'), false),
+  above: v.optional(leaf(values.tokens, { type: 'tokens' }, 'The price applies only to responses with more input tokens than this.')),
+  from: moment('The price applies from this time on.'),
+  until: moment('The price applies until this time.'),
+  free: v.optional(leaf(values.flag, { type: 'true or false' }, 'Requests of this model cost nothing.'), false),
 })
 
 const MiB = 2 ** 20
 
-/** The whole configuration as flags, variables and file give it. Output has addresses, URLs, milliseconds and bytes in place of text. */
+/** The whole configuration. Its input is what flags, variables and the file give; its output has addresses, URLs, milliseconds and bytes. */
 const schema = section({
   upstream: v.optional(
-    leaf(values.upstream, { type: 'URL', flag: '--upstream', env: 'TOKENWEIR_UPSTREAM' }, 'Where every path goes that no route takes.'),
+    leaf(
+      values.upstream,
+      { type: 'URL', flag: '--upstream', env: 'TOKENWEIR_UPSTREAM' },
+      'The default upstream, for paths that match no route.',
+    ),
   ),
   listen: v.optional(
     leaf(values.address, { type: 'address', flag: '--listen', env: 'TOKENWEIR_LISTEN' }, 'Where clients connect.'),
@@ -178,14 +180,14 @@ const schema = section({
     '1.41',
   ),
   trace: v.optional(
-    leaf(traceMode, { type: traceModes, env: 'TOKENWEIR_TRACE' }, "Spans join the caller's trace, link to it, or leave it usage."),
+    leaf(traceMode, { type: traceModes, env: 'TOKENWEIR_TRACE' }, "Spans join the caller's trace, link to it, or omit usage."),
     'child',
   ),
   caller: v.optional(
     leaf(
       callerSources,
       { type: 'none, or api-key, header:NAME, jwt', env: 'TOKENWEIR_CALLER' },
-      'What tells callers apart: their key, a header, a token.',
+      'How callers are identified: by API key, header or token.',
     ),
     'api-key',
   ),
@@ -194,25 +196,35 @@ const schema = section({
   timeouts: v.optional(
     section({
       connectMs: v.optional(duration('To connect to an upstream.'), 10_000),
-      headMs: v.optional(duration('From the request sent to the head of the answer.'), 900_000),
-      idleMs: v.optional(duration("Between two chunks of an answer's body."), 900_000),
-      drainMs: v.optional(duration('disconnect drain: how long to read on after the client has left.'), 30_000),
+      headMs: v.optional(duration('From sending the request to the response headers.'), 900_000),
+      idleMs: v.optional(duration('Between two chunks of a response body.'), 900_000),
+      drainMs: v.optional(duration('With disconnect: drain, how long to read after the client has disconnected.'), 30_000),
       graceMs: v.optional(
-        duration('At a stop: how long open requests may go on. With flushMs, keep it under the 30s Kubernetes gives.'),
+        duration('After a stop signal, how long open requests may continue. Together with flushMs, keep it below the 30s of Kubernetes.'),
         20_000,
       ),
-      flushMs: v.optional(duration('After the grace: how long writing and exporting may take.'), 5000),
+      flushMs: v.optional(duration('After graceMs, how long writing and exporting may take.'), 5000),
     }),
     {},
   ),
   limits: v.optional(
     section({
-      bodyBytes: v.optional(size(1024, 1024 * MiB, 'Of one body, what is kept to be read; longer ones are noted limit_hit.'), 16 * MiB),
-      messageBytes: v.optional(size(1024, 256 * MiB, 'Of one streamed message, what is kept to be read.'), 4 * MiB),
-      drainBytes: v.optional(size(1024, 1024 * MiB, 'disconnect drain: how much to read on after the client has left.'), 8 * MiB),
-      headerBytes: v.optional(size(1024, 16 * MiB, "A request's header section; more is answered 431."), 64 * 1024),
+      bodyBytes: v.optional(
+        size(1024, 1024 * MiB, 'Bytes of one body that are buffered for parsing; a longer body gets the note limit_hit.'),
+        16 * MiB,
+      ),
+      messageBytes: v.optional(size(1024, 256 * MiB, 'Bytes of one streamed message that are buffered for parsing.'), 4 * MiB),
+      drainBytes: v.optional(
+        size(1024, 1024 * MiB, 'With disconnect: drain, how many bytes to read after the client has disconnected.'),
+        8 * MiB,
+      ),
+      headerBytes: v.optional(size(1024, 16 * MiB, "Bytes of a request's headers; a request with more is answered 431."), 64 * 1024),
       labelValues: v.optional(
-        leaf(values.integer(1, 100_000), { type: 'number' }, 'Distinct values of a metric label such as the model; more become other.'),
+        leaf(
+          values.integer(1, 100_000),
+          { type: 'number' },
+          'Distinct values of a metric label such as the model; further values become other.',
+        ),
         1000,
       ),
     }),
@@ -220,14 +232,14 @@ const schema = section({
   ),
   retention: v.optional(
     section({
-      days: v.optional(leaf(values.integer(0, 36_500), { type: 'days' }, 'How long rows stay in the ledger; 0 is for ever.'), 90),
-      bytes: v.optional(
-        size(MiB, 1024 * 1024 * MiB, 'How large the file of the ledger may grow; the oldest rows make room.'),
-        10 * 1024 * MiB,
+      days: v.optional(leaf(values.integer(0, 36_500), { type: 'days' }, 'How long the ledger stores a row; 0 means no limit.'), 90),
+      bytes: v.optional(size(MiB, 1024 * 1024 * MiB, 'Maximum size of the ledger file; the oldest rows are deleted.'), 10 * 1024 * MiB),
+      spoolBytes: v.optional(
+        size(MiB, 1024 * 1024 * MiB, 'How much telemetry may wait for the OTLP collector; the oldest is deleted.'),
+        256 * MiB,
       ),
-      spoolBytes: v.optional(size(MiB, 1024 * 1024 * MiB, 'Of what waits for the OTLP collector; the oldest makes room.'), 256 * MiB),
       spoolDays: v.optional(
-        leaf(values.integer(0, 36_500), { type: 'days' }, 'How long telemetry waits for the OTLP collector; 0 is for ever.'),
+        leaf(values.integer(0, 36_500), { type: 'days' }, 'How long telemetry may wait for the OTLP collector; 0 means no limit.'),
         7,
       ),
     }),
@@ -235,7 +247,7 @@ const schema = section({
   ),
   prices: v.optional(v.array(price), []),
   pricesFile: v.optional(
-    leaf(values.path, { type: 'file', env: 'TOKENWEIR_PRICES_FILE' }, 'A table of prices that stands over the built-in one.'),
+    leaf(values.path, { type: 'file', env: 'TOKENWEIR_PRICES_FILE' }, 'A table of prices that overrides the built-in one.'),
   ),
   estimates: v.optional(
     section({
@@ -247,24 +259,24 @@ const schema = section({
     {},
   ),
   adminToken: v.optional(
-    leaf(values.secret, { type: 'text', env: 'TOKENWEIR_ADMIN_TOKEN' }, 'The token for the live page; needed off the loopback.'),
+    leaf(values.secret, { type: 'text', env: 'TOKENWEIR_ADMIN_TOKEN' }, 'The token for the live page; required off the loopback.'),
   ),
   traceUrl: v.optional(
-    leaf(values.traceUrl, { type: 'URL with {traceId}', env: 'TOKENWEIR_TRACE_URL' }, 'Where the live page links a trace to.'),
+    leaf(values.traceUrl, { type: 'URL with {traceId}', env: 'TOKENWEIR_TRACE_URL' }, 'The URL of a trace, for links on the live page.'),
   ),
 })
 
 export type Settings = v.InferOutput<typeof schema>
 
-/** One thing that is wrong, at a path of keys. */
+/** One error, at a path of keys. */
 export interface Fault {
   readonly path: readonly (string | number)[]
   readonly message: string
-  /** The path names a key that should not be there. */
+  /** The path names a key that does not exist. */
   readonly unknownKey: boolean
 }
 
-/** Reads a whole tree of settings. With faults, `output` still has every part that could be read, and the rest as it was. */
+/** Parses a whole tree of settings. With faults, `output` still has every part that is valid, and the raw values of the rest. */
 export function readSettings(tree: unknown): { readonly output: unknown; readonly faults: readonly Fault[] } {
   const result = v.safeParse(schema, tree)
   return { output: result.output, faults: (result.issues ?? []).map(faultOf) }
@@ -298,26 +310,26 @@ function faultOf(issue: v.BaseIssue<unknown>): Fault {
     : fault(`${values.shown(issue.input)} is not a mapping of settings.`)
 }
 
-/** The keys that may stand under a dotted parent, '' for the file itself. */
+/** The keys allowed under a dotted parent; '' is the file itself. */
 function keysOf(parent: string): string[] {
   const start = parent === '' ? '' : `${parent}.`
   const inside = settings.filter(({ key }) => key.startsWith(start) && key !== configFile.key)
   return [...new Set(inside.map(({ key }) => key.slice(start.length).replace(/[.[].*/, '')))]
 }
 
-/** Which file the configuration is read from is itself no key of that file. */
+/** The path of the file is a setting, but not a key of the file. */
 const configFile: Setting = {
   key: 'config',
   type: 'path',
   default: undefined,
   env: 'TOKENWEIR_CONFIG',
   flag: '--config',
-  description: 'A YAML or JSON file with these settings; flags and variables win over it.',
+  description: 'A YAML or JSON file with these settings; flags and variables override it.',
 }
 
 type Entry = v.ObjectEntries[string]
 
-/** A default as one would write it in the file. */
+/** A default as it is written in the file. */
 function written(type: string, value: unknown): string | undefined {
   if (value === undefined) return undefined
   if (type === 'size') return values.formatSize(Number(value))

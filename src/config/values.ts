@@ -1,8 +1,8 @@
-/** Readers of single configuration values: from what a flag, a variable or a file gave, to the value, or to the sentence that mends it. */
+/** Parsers of single configuration values. Each takes what a flag, a variable or a file gave, and returns the value or throws an actionable error. */
 
-/** Thrown by a reader: what is wrong with the value, and what to write instead. */
+/** Thrown by a parser. The message says what is wrong with the value and what to write instead. */
 export class ValueError extends Error {
-  /** The way from the value to the part of it that is wrong. */
+  /** The path of keys from the value to the part that is wrong. */
   readonly path: readonly (string | number)[]
 
   constructor(message: string, path: readonly (string | number)[] = []) {
@@ -15,7 +15,7 @@ type Read<T> = (value: unknown) => T
 
 const textMax = 80
 
-/** A value as a message may quote it: cut at 80 characters, without anything that could be a credential. */
+/** A value as error messages quote it: cut at 80 characters, with possible credentials removed. */
 export function shown(value: unknown): string {
   if (value === undefined || value === null || value === '') return 'an empty value'
   if (Array.isArray(value)) return 'a list'
@@ -62,15 +62,15 @@ export const upstream: Read<URL> = (value) => {
   return url
 }
 
-/** A token that people and programs show. The messages never quote it. */
+/** The token for the live page. Error messages never quote it. */
 export const secret: Read<string> = (value) => {
   if (typeof value === 'string' && /^[\x21-\x7e]{16,256}$/.test(value)) return value
   throw new ValueError(
-    'The token is no token. Write 16 to 256 letters, digits and signs without spaces, such as openssl rand -hex 24 prints.',
+    'The token is not valid. Write 16 to 256 letters, digits and signs without spaces, such as openssl rand -hex 24 prints.',
   )
 }
 
-/** An http or https address in which `{traceId}` stands. */
+/** An http or https URL that contains `{traceId}`. */
 export const traceUrl: Read<string> = (value) => {
   const url = typeof value === 'string' && value.includes('{traceId}') ? URL.parse(value.replaceAll('{traceId}', '0'.repeat(32))) : null
   if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return value as string
@@ -124,7 +124,7 @@ export function size(min: number, max: number): Read<number> {
   }
 }
 
-/** Bytes as a person would write them: 16777216 → 16MiB. */
+/** Bytes in the largest whole unit: 16777216 → 16MiB. */
 export function formatSize(bytes: number): string {
   for (const [unit, per] of [
     ['GiB', 2 ** 30],
@@ -150,21 +150,21 @@ export const amount: Read<number> = (value) =>
     ? value
     : fail(value, 'is no price', 'Write USD per million tokens as a number, such as 2.5, or free: true.')
 
-/** A moment, in milliseconds since the epoch: a date alone is its midnight in UTC. */
+/** A point in time, in milliseconds since the epoch. A date without a time is midnight UTC. */
 export const moment: Read<number> = (value) => {
   const text = value instanceof Date ? value.toISOString() : value
   const ms = typeof text === 'string' && /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(ms) ? fail(value, 'is no date', 'Write a date such as 2026-11-28, or 2026-11-28T16:00:00Z.') : ms
+  return Number.isNaN(ms) ? fail(value, 'is not a date', 'Write a date such as 2026-11-28, or 2026-11-28T16:00:00Z.') : ms
 }
 
 export const tokens: Read<number> = (value) =>
   typeof value === 'number' && Number.isInteger(value) && value > 0
     ? value
-    : fail(value, 'is no number of tokens', 'Write a whole number above 0, such as 200000.')
+    : fail(value, 'is not a number of tokens', 'Write a whole number above 0, such as 200000.')
 
 const modelCharactersMax = 256
 
-/** A model's name, in which `*` stands for any characters. */
+/** A model's name; `*` matches any characters. */
 export const model: Read<string> = (value) =>
   typeof value === 'string' && value.trim() !== '' && value.length <= modelCharactersMax
     ? value.trim()
@@ -211,7 +211,7 @@ export const label: Read<string> = (value) =>
     ? value
     : fail(value, 'is no name', 'Write up to 64 letters, digits or . _ - / such as openai or aws.bedrock.')
 
-/** What the upstream sees as `Host`. */
+/** The setting `host` of a route: the `Host` header that the upstream receives. */
 export const hostHeader: Read<'upstream' | 'client' | { readonly literal: string }> = (value) => {
   if (value === 'upstream' || value === 'client') return value
   if (typeof value === 'string' && /^(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?$/i.test(value)) return { literal: value }
@@ -222,7 +222,7 @@ export const hostHeader: Read<'upstream' | 'client' | { readonly literal: string
   )
 }
 
-/** Characters to insert, drop, change or swap to make one word of the other. */
+/** Edit distance: characters to insert, delete, replace or swap (Damerau-Levenshtein). */
 function distance(from: string, to: string): number {
   let before: number[] = []
   let previous = Array.from({ length: to.length + 1 }, (_, j) => j)
@@ -241,8 +241,8 @@ function distance(from: string, to: string): number {
 }
 
 /**
- * The candidate that was probably meant: the word begins it (`idle`, `idleMs`), or they are spelt alike but for case, `-`, `_` and at most
- * two characters in six.
+ * The candidate that was probably meant: it begins with the word (`idle`, `idleMs`), or differs from it only in case, `-`, `_` and at most two
+ * characters in six.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replace(/[-_]/g, '')

@@ -1,4 +1,4 @@
-/** Time, handed to whoever needs it. Durations come from a monotonic clock, dates from the wall clock. */
+/** The clock, passed in wherever time is needed. Durations come from a monotonic clock, dates from the wall clock. */
 
 export interface Clock {
   /** Milliseconds, monotonic, with fraction; the origin is arbitrary. */
@@ -7,7 +7,7 @@ export interface Clock {
   epochAt(moment: number): number
 }
 
-/** The wall clock may be this far from its extrapolation before it is read afresh: NTP slews stay unseen, jumps do not. */
+/** How far the wall clock may be from its extrapolation before it is read again. NTP slews stay below this, jumps do not. */
 const driftMsMax = 20
 
 export function createClock(): Clock {

@@ -1,5 +1,5 @@
 /**
- * The noun of the project: one proxied request and everything known about it when it ended.
+ * An exchange: one proxied request, and everything known about it when it ended.
  * Types only. Every view (span, metric, log line, ledger row) derives from `Exchange`.
  *
  * A field that is absent or `undefined` was not reported. It is never turned into zero.
@@ -30,7 +30,7 @@ export interface Usage {
   readonly webSearches?: number | undefined
 }
 
-/** What a request body (and path) says, as far as telemetry names it. */
+/** What telemetry records of a request's body and path. */
 export interface RequestFacts {
   /** `gen_ai.operation.name`: chat, text_completion, embeddings, generate_content, or a name of ours (rerank, count_tokens, …). */
   readonly operation: string
@@ -53,13 +53,13 @@ export interface RequestFacts {
   readonly outputType?: string | undefined
   readonly conversationId?: string | undefined
   readonly serviceTier?: string | undefined
-  /** Of the context that searches may bring into the answer (Perplexity `web_search_options.search_context_size`). */
+  /** How much context searches may add (Perplexity `web_search_options.search_context_size`). */
   readonly searchContext?: 'low' | 'medium' | 'high' | undefined
   /** `openai.api.type`: chat_completions or responses. */
   readonly openaiApiType?: string | undefined
 }
 
-/** What the messages of a response taught, folded one by one by a wire format. */
+/** What a wire format has read from the messages of a response, folded one by one. */
 export interface ResponseFacts {
   readonly id?: string | undefined
   readonly model?: string | undefined
@@ -98,7 +98,7 @@ export interface ResponseFacts {
 /** The responses of one connection. */
 export interface ConnectionResponses {
   readonly ended: number
-  /** Begun and not ended. */
+  /** Started and not ended. */
   readonly underWay: number
   /** The last ones that ended, in that order; bounded, so that a connection of days stays small. */
   readonly last: readonly EndedResponse[]
@@ -119,7 +119,7 @@ export type UnreachableReason = 'dns' | 'connect' | 'tls' | 'timeout' | 'closed'
 
 /** How the exchange ended, seen by the proxy path. */
 export type Outcome =
-  /** `endedBy`: which side ended an upgraded connection first, both having ended it in good order. */
+  /** `endedBy`: the side that first closed an upgraded connection which both sides closed normally. */
   | { readonly kind: 'answered'; readonly endedBy?: Side | undefined }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unreachable'; readonly reason: UnreachableReason; readonly message?: string | undefined }
@@ -197,7 +197,7 @@ export interface Opening {
   readonly serverPort: number
   /** Provider set explicitly on the route, if any. */
   readonly routeProvider?: string | undefined
-  /** Who called, where that is known at once: a name for the key that was sent, a header's value, a verified claim. Never a credential. */
+  /** The caller, where it is known when the request starts: a name made from the key, a header's value, a verified claim. Never a credential. */
   readonly caller?: string | undefined
   /** Request headers that attribution reads, lower-case names, no secrets. */
   readonly requestHeaders: Readonly<Record<string, string>>
@@ -220,7 +220,7 @@ export interface Session {
 export interface Ending {
   readonly id: string
   readonly outcome: Outcome
-  /** Status sent to the client, or meant for a client that had left by then; undefined when there was none. */
+  /** The status sent to the client, or that would have been sent had it not disconnected; undefined when there was none. */
   readonly status?: number | undefined
   /** Response headers that attribution and formats read, lower-case names, no secrets. */
   readonly responseHeaders: Readonly<Record<string, string>>
@@ -236,13 +236,13 @@ export interface Ending {
   readonly firstChunkMs?: number | undefined
   readonly lastChunkMs?: number | undefined
   readonly endMs: number
-  /** Read on after the client had left (disconnect policy `drain`): how long, in milliseconds, and how many bytes. */
+  /** Reading after the client disconnected (policy `drain`): how long, in milliseconds, and how many bytes. */
   readonly drained?: { readonly ms: number; readonly bytes: number } | undefined
   /** Chunks of the response body as read from the upstream. */
   readonly chunkCount: number
   /** Time between receiving the first bytes of the answer and having handed them to the client's socket, in milliseconds. */
   readonly firstByteOverheadMs?: number | undefined
-  /** Who called, where that took a while to find out; it stands above the opening's. */
+  /** The caller, where finding it took time; it replaces the opening's. */
   readonly caller?: string | undefined
   /** Name of the format that folded the stream; for a whole body the recorder chooses it. */
   readonly format?: string | undefined
@@ -252,7 +252,7 @@ export interface Ending {
   readonly session?: Session | undefined
   /** Of the text of a stream's answer, when estimates are on. Content: it goes no further than the estimate. */
   readonly outputText?: TextSample | undefined
-  /** What observation could not do: `limit_hit`, `parse_error`, `unsupported_encoding`, `observer_failed`. */
+  /** Notes about what observation could not do: `limit_hit`, `parse_error`, `unsupported_encoding`, `observer_failed`. */
   readonly notes: readonly string[]
 }
 
@@ -261,7 +261,7 @@ export interface Exchange {
   readonly opening: Opening
   readonly ending: Ending
   readonly endReason: EndReason
-  /** A killed process left it open: `ending.endMs` is when the sidecar is last known to have lived. */
+  /** A killed process left it open: `ending.endMs` is when that process last wrote a sign of life. */
   readonly endUnseen?: true | undefined
   /** Name of the wire format, where one was recognised. */
   readonly format?: string | undefined
@@ -270,7 +270,7 @@ export interface Exchange {
   /** Operation and provider are present whenever `inference` is true. */
   readonly operation?: string | undefined
   readonly provider?: string | undefined
-  /** Who called; undefined when no configured source could tell. */
+  /** The caller; undefined when no configured source named one. */
   readonly caller?: string | undefined
   readonly request?: RequestFacts | undefined
   readonly response?: ResponseFacts | undefined

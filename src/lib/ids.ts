@@ -12,7 +12,7 @@ export interface Ids {
 
 const blockBytes = 4096
 
-/** The smallest id of that moment, in milliseconds since the epoch, or of any before 1970. */
+/** The smallest id of a time in milliseconds since the epoch; times before 1970 count as 1970. */
 export function firstIdAt(epochMs: number): string {
   return idOf(epochMs, '7000-8000-000000000000')
 }

@@ -1,6 +1,6 @@
 /**
- * Items in no order, each added and removed in constant time. Not a `Set`: the tables of a JavaScript Set or Map that sees many additions and removals stay linked until a major
- * collection, and keep what was removed alive (measured: pauses of 20–40 ms for minor collections instead of 4).
+ * An unordered set with constant-time add and remove. Not a `Set`: the internal tables of a JavaScript Set or Map with many additions and removals
+ * stay linked until a major collection, and keep removed items alive (measured: minor collections of 20–40 ms instead of 4).
  */
 
 export interface Member {
@@ -10,9 +10,9 @@ export interface Member {
 
 export interface IndexedSet<T extends Member> {
   add(member: T): void
-  /** Does nothing for one that is not in it. */
+  /** Does nothing for an item that is not in the set. */
   remove(member: T): void
-  /** Those in it now; safe while members are removed. */
+  /** A copy of the current members; safe while members are removed. */
   all(): readonly T[]
   size(): number
 }

@@ -1,4 +1,4 @@
-/** Readers of untrusted JSON. They never throw and never coerce: what is not there, or not of the kind asked for, is `undefined`. */
+/** Readers of untrusted JSON. They never throw and never coerce: a value that is missing or of another type is `undefined`. */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
 export type JsonObject = { readonly [key: string]: Json | undefined }
@@ -32,7 +32,7 @@ export function boolean(value: Json | undefined): boolean | undefined {
   return typeof value === 'boolean' ? value : undefined
 }
 
-/** A token count: a safe integer of zero or more. Anything else was not a count. */
+/** A token count: a safe integer of zero or more. Anything else is `undefined`. */
 export function count(value: Json | undefined): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 }

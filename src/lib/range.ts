@@ -1,15 +1,15 @@
-/** A stretch of time as a person writes it (`15m`, `24h`, `30d`, an ISO date) → milliseconds since the epoch. Pure but for the time zone. */
+/** A time range as a person writes it (`15m`, `24h`, `30d`, an ISO date) → milliseconds since the epoch. Pure but for the time zone. */
 
-/** From `sinceMs` up to, but not with, `untilMs`; milliseconds since the epoch. */
+/** From `sinceMs` (inclusive) to `untilMs` (exclusive), in milliseconds since the epoch. */
 export interface Range {
   readonly sinceMs: number
   readonly untilMs: number
 }
 
-/** As `Range`, but a side that nothing was said of is open. */
+/** As `Range`, but a side that was not given is open. */
 export type OpenRange = { readonly [Side in keyof Range]: number | undefined }
 
-/** As `--help` says it. */
+/** The description in `--help`. */
 export const momentHelp = 'how long ago (15m, 24h, 30d) or a date in local time, alone its midnight'
 
 export class MomentError extends Error {
@@ -19,7 +19,7 @@ export class MomentError extends Error {
 const msPer: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 const mend = 'Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z).'
 
-/** A moment: so long before `nowMs`, or an ISO date; one without a zone is in the zone of this machine, and a date alone its midnight there. Throws `MomentError`. */
+/** A point in time: a duration before `nowMs`, or an ISO date. Without a zone it is local time, and a date alone is local midnight. Throws `MomentError`. */
 export function momentOf(text: string, nowMs: number): number {
   const ago = /^(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(text.trim())
   if (ago !== null) return nowMs - Number(ago[1]) * (msPer[ago[2] as string] as number)
@@ -35,7 +35,7 @@ interface Written {
   readonly until?: string | undefined
 }
 
-/** Throws `MomentError` with the sentence that mends it. */
+/** Throws `MomentError` with an actionable message. */
 export function openRangeOf({ since, until }: Written, nowMs: number): OpenRange {
   const moment = (text: string | undefined) => (text === undefined ? undefined : momentOf(text, nowMs))
   const range = { sinceMs: moment(since), untilMs: moment(until) }
@@ -44,7 +44,7 @@ export function openRangeOf({ since, until }: Written, nowMs: number): OpenRange
   return range
 }
 
-/** As `openRangeOf`, up to now; `usual` stands where nothing says since when. */
+/** As `openRangeOf`, but it ends now by default; `usual` is the default of the start. */
 export function rangeOf({ since, until }: Written, nowMs: number, usual: string): Range {
   const { sinceMs = nowMs, untilMs = nowMs } = openRangeOf({ since: since ?? usual, until }, nowMs)
   return { sinceMs, untilMs }

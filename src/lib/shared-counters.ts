@@ -1,10 +1,10 @@
 /** Numbers that both threads see: one shared `Int32Array`, written with `Atomics`. Cells are 32 bits wide and wrap around. */
 
-/** Counters that the proxying thread raises and the recorder reports. Indices into one shared Int32Array; see `Cell`. */
+/** Counters that the proxying thread increments and the recorder reports. Indices into one shared Int32Array; see `Cell`. */
 export const Cell = {
   /** Requests open now. */
   open: 0,
-  /** Requests that were no HTTP (answered 400/431 before they became a request). */
+  /** Non-HTTP input, answered 400 or 431 before it became a request. */
   malformed: 1,
   /** Observers that threw and were switched off for their exchange. */
   observerFailed: 2,
@@ -20,7 +20,7 @@ export const Cell = {
   lostWithRecorder: 7,
   /** Requests whose token did not verify, or had no claim that names a caller. */
   callersUnverified: 8,
-  /** Requests whose token was not looked at: too many were under verification. */
+  /** Requests whose token was not verified, because too many verifications were running. */
   callersUnread: 9,
   /** Endings that the recorder has not recorded yet. */
   unrecorded: 10,

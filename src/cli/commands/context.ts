@@ -1,4 +1,4 @@
-/** What every command of the command line is given, and the words that all of them use: exit codes, colours, complaints. */
+/** What every command receives, and what all of them share: exit codes, colours, error messages. */
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import type { Config, ConfigError } from '../../config/config.ts'
@@ -9,7 +9,7 @@ export interface Output {
   write(text: string): unknown
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
-  /** Nobody reads any more. */
+  /** The reader has closed the stream. */
   readonly destroyed?: boolean | undefined
 }
 
@@ -18,11 +18,11 @@ export interface Io {
   readonly stderr: Output
   /** The text of a file; throws as `fs.readFileSync` does. */
   readonly readFile: (path: string) => string
-  /** `start` of main.ts. Loading that is expensive, so it is only called to start; `report` gets sentences for the operator. */
+  /** Starts the sidecar. Loading it is expensive, so it is called only to start; `report` receives messages for the operator. */
   readonly start: (config: Config, report: (message: string) => void) => Promise<Running>
-  /** Calls back at each request to stop (SIGTERM, SIGINT). */
+  /** Calls back at each stop signal (SIGTERM, SIGINT). */
   readonly onStopSignal: (listener: () => void) => void
-  /** Calls back with what nobody caught, in place of ending the process. */
+  /** Calls back with an uncaught error; the process does not exit. */
   readonly onUncaught: (listener: (error: unknown) => void) => void
 }
 
@@ -37,22 +37,22 @@ export interface CommandContext {
   readonly program: Command
   readonly env: Environment
   readonly io: Io
-  /** The settings' own options (`--config`, `--ledger` …): they hold before and after the command's name. */
+  /** The options of settings (`--config`, `--ledger` …), accepted before and after the command's name. */
   readonly flags: () => Flags
   /** The exit code of the command that ran; 0 when none is given. */
   readonly end: (code: number) => void
-  /** Says what is wrong with the arguments; the exit code becomes 2. */
+  /** Reports an error in the arguments; the exit code becomes 2. */
   readonly refuseUse: (message: string) => void
 }
 
-/** Says everything that is wrong with a configuration, and gives the exit code. */
+/** Reports every error in a configuration, and returns the exit code. */
 export async function refuse(errors: readonly ConfigError[], env: Environment, io: Io): Promise<number> {
   const { describeError } = await import('../../config/config.ts')
   for (const error of errors) complain(io, env, describeError(error))
   return exit.refused
 }
 
-/** A failure as one sentence; a mistake of ours comes with its stack. */
+/** An error as one sentence; a bug of ours with its stack. */
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const ours = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError

@@ -16,7 +16,7 @@ export interface Standing {
   readonly recorded: number
 }
 
-/** `width` is undefined in a pipe. Whole at the end; before that it is drawn over and over, and must fit a terminal of 24 lines. */
+/** `width` is undefined in a pipe. The final text is complete; before that it is redrawn repeatedly, and must fit a terminal of 24 lines. */
 export function totalsText(standing: Standing, isLast: boolean, width: number | undefined, paint: Pick<Painter, 'bold' | 'dim'>): string {
   const { totals, sent, recorded } = standing
   const column = (title: string, spare: number, align: 'left' | 'right' = 'right') => ({ title, align, spare })

@@ -12,9 +12,9 @@ import { type CommandContext, type Environment, exit, type Flags, type Io, paint
 import { comparisonsText, isEqual, totalsText } from './demo-text.ts'
 import { widthOfOutput } from './text.ts'
 
-/** It ends by itself: the list of what was sent grows. */
+/** The demo has a maximum duration, because the list of sent requests grows. */
 const secondsMax = 3600
-/** Where nobody can press Ctrl-C. */
+/** The default without a terminal, where nobody can press Ctrl-C. */
 const unattendedSeconds = 8
 const eventMs = 25
 const redrawMs = 1000
@@ -23,7 +23,7 @@ const settleMsMax = 60_000
 export function demoCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('demo')
-    .description('show it at work: a sample gateway, traffic of many providers, the live page')
+    .description('run a demo: a sample gateway, traffic of many providers, the live page')
     .option(
       '--seconds <number>',
       `end after so long (default: on a terminal at Ctrl-C, at the latest after ${secondsMax}; else ${unattendedSeconds})`,
@@ -77,7 +77,7 @@ async function demo(flags: Flags, env: Environment, io: Io, seconds: number, sig
 
 interface StopSignals {
   readonly first: Promise<void>
-  /** Somebody is in a hurry. */
+  /** The user pressed Ctrl-C again. */
   readonly second: Promise<void>
 }
 
@@ -122,7 +122,7 @@ async function play({ parts, gateway, sidecar, ledger: path, seconds, signals, s
 
 const streamedMessage = 'Streaming request logged'
 
-/** Rows come in batches, the log in its own time, and the gateway notices a client that left a little later than the sidecar. */
+/** Waits for late records: rows come in batches, the log is buffered, and the gateway notices a disconnect later than the sidecar. */
 async function settled(ledger: DemoLedger, traffic: Traffic, gateway: SampleGateway, sidecar: Sidecar): Promise<void> {
   const until = performance.now() + settleMsMax
   const isSettled = () => {
@@ -134,7 +134,7 @@ async function settled(ledger: DemoLedger, traffic: Traffic, gateway: SampleGate
 
 interface Show {
   welcome(gateway: SampleGateway, sidecar: Sidecar): void
-  /** Drawn over what it drew before, on a terminal; else only the last is printed. */
+  /** Redraws in place on a terminal; elsewhere only the last text is printed. */
   totals(ledger: DemoLedger, traffic: Traffic, isLast: boolean): void
   stopping(): void
   /** Whether all are equal. */

@@ -8,7 +8,7 @@ export function pricesCommand({ program, env, io, flags, end, refuseUse }: Comma
   program
     .command('prices')
     .argument('[model]', 'a model, exactly as the provider names it')
-    .description('the prices in effect: of a model, or an overview of all')
+    .description('show the prices in effect, of one model or of all')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',

@@ -13,7 +13,7 @@ interface Options {
   readonly json?: true
 }
 
-/** Differences shown of each kind, and with `--json`. */
+/** How many differences of each kind are shown, and with `--json`. */
 const examplesMax = { text: 20, json: 1_000_000 } as const
 const scrapeMsMax = 5000
 
@@ -22,12 +22,12 @@ export function reconcileCommand(context: CommandContext): void {
   program
     .command('reconcile')
     .description('compare the ledger with spans, log lines and metrics; exit 1 when they differ')
-    .option('--since <when>', `requests from then on: ${momentHelp}`)
-    .option('--until <when>', 'requests before then, written as --since')
+    .option('--since <when>', `only requests since this time: ${momentHelp}`)
+    .option('--until <when>', 'only requests before this time, in the form of --since')
     .option('--spans <file...>', "JSON lines of the collector's file exporter")
     .option('--log <file...>', "the sidecar's standard output; - is standard input")
-    .option('--metrics <source>', 'URL or file of its metrics (default: its admin port, else what the ledger keeps)')
-    .option('--json', 'everything, for programs')
+    .option('--metrics <source>', 'URL or file of its metrics (default: its admin port, else the counters in the ledger)')
+    .option('--json', 'print one JSON document')
     .action(async (options: Options) => {
       let range: OpenRange
       try {
@@ -47,7 +47,7 @@ export function reconcileCommand(context: CommandContext): void {
     })
 }
 
-/** What is wrong with the arguments, in a sentence. */
+/** The error in the arguments, as a sentence. */
 function problemOf(options: Options, { ledger }: Config): string | undefined {
   if (!existsSync(ledger)) return `--ledger: The file ${JSON.stringify(ledger)} does not exist.`
   const absent = [...(options.spans ?? []), ...(options.log ?? [])].find((name) => name !== '-' && !existsSync(name))
@@ -75,7 +75,7 @@ async function run(options: Options, range: OpenRange, config: Config, { io, env
   return result.equal
 }
 
-/** A source that was named must answer; the admin port may be silent, when no sidecar runs. */
+/** A source given with --metrics must respond. The default admin port need not: no sidecar may be running. */
 async function metricsOf(source: string | undefined, { admin }: Config) {
   const { readFile } = await import('node:fs/promises')
   if (source !== undefined && !/^https?:/.test(source)) return { metrics: () => readFile(source, 'utf8'), isRunning: false }

@@ -1,4 +1,4 @@
-/** `tokenweir replay FILE`: what would have been recorded of a recorded exchange, and why. */
+/** `tokenweir replay FILE`: shows what the sidecar would have recorded of a recorded exchange, and why. */
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
@@ -24,7 +24,7 @@ const endings: Readonly<Record<string, Outcome>> = {
 
 const help = `
 A recording is a JSON file {"request": {"method", "path", "headers", "body"}, "response": {"status", "headers", "body"}}, where
-"body_base64" stands for bytes that are no text; or a HAR file, as browsers and proxies save it. --config names the rules for
+"body_base64" holds bytes that are not text; or a HAR file, as browsers and proxies save it. --config names the rules for
 providers and the prices to use, --upstream the host that answered. Nothing is sent anywhere and nothing is written.
 
 Examples:
@@ -35,12 +35,12 @@ Examples:
 export function replayCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('replay')
-    .description('read one recorded exchange, and show what is read of it and why')
+    .description('show what would be recorded of one recorded exchange, and why')
     .argument('[file]', 'the recording; - is standard input')
-    .option('--request <file>', 'the request as an HTTP message, in place of a recording')
-    .option('--response <file>', 'the answer as an HTTP message')
+    .option('--request <file>', 'the request as an HTTP message, instead of a recording')
+    .option('--response <file>', 'the response as an HTTP message')
     .option('--entry <number>', 'which entry of a HAR file')
-    .option(`--ended <${Object.keys(endings).join('|')}>`, 'how it ended', 'answered')
+    .option(`--ended <${Object.keys(endings).join('|')}>`, 'how the exchange ended', 'answered')
     .option('--json', 'print one JSON document')
     .addHelpText('after', help)
     .action(async (file: string | undefined, options: Options, { args }: Command) => {
@@ -68,7 +68,7 @@ function misuseOf(file: string | undefined, { request, response, entry }: Option
   return undefined
 }
 
-/** Throws with the sentence that says what is wrong with a file. */
+/** Throws with a message that says what is wrong with the file. */
 async function readFrom(file: string | undefined, { request, response, entry }: Options): Promise<Recording> {
   const { readRecording, recordingOfMessages } = await import('../replay/recording.ts')
   if (file === undefined) return recordingOfMessages(bytesOf(request ?? '-'), bytesOf(response ?? '-'))
@@ -118,7 +118,10 @@ function show(recording: Recording, replayed: Replayed, io: Io, env: Environment
     '',
     ...entry('framing', `${framing.name}: ${framing.why}`),
     ...entry('format', `${format.name ?? 'none'}: ${format.why}`),
-    ...entry('provider', provider.name === undefined ? 'none: this is no inference' : `${provider.name}: by the rule ${provider.rule}`),
+    ...entry(
+      'provider',
+      provider.name === undefined ? 'none: this is not an inference request' : `${provider.name}: by the rule ${provider.rule}`,
+    ),
     ...entry(
       'asked for',
       `${exchange.operation ?? 'no inference'}${asked?.model === undefined ? '' : ` of ${asked.model}`}${asked?.stream === true ? ', streamed' : ''}`,
@@ -169,7 +172,7 @@ const countNames = {
   totalTokens: 'total',
 } as const satisfies Partial<Record<keyof Usage, string>>
 
-/** What was not reported is not there. */
+/** Leaves out what was not reported. */
 function usageText(usage: Usage | undefined): string {
   if (usage === undefined) return ''
   const counts = Object.entries(countNames).flatMap(([key, name]) => {

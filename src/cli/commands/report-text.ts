@@ -12,7 +12,7 @@ import type { Painter } from './context.ts'
 import { type Column, safe, tableText, wrapped } from './table.ts'
 
 const notKnown = '–'
-/** At least: not every request told. */
+/** Marks a lower bound: not every request reported its tokens. */
 const mark = '+'
 const number = new Intl.NumberFormat('en-US')
 const usd = new Intl.NumberFormat('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })
@@ -29,7 +29,7 @@ const tokens = (title: string, kind: TokenKind, spare: number): Measure => ({
   text: (totals) => countText(totals.tokens[kind]),
 })
 
-/** Which of them are left out first where the terminal is narrow. */
+/** The order in which columns are left out on a narrow terminal. */
 const measures: readonly Measure[] = [
   { title: 'Requests', spare: 0, text: ({ requests }) => number.format(requests) },
   { title: 'Streams', spare: 4, text: ({ streams }) => number.format(streams) },
@@ -55,7 +55,7 @@ function atLeast(text: string, known: number | null, unknown: number): string {
   return known !== null && unknown > 0 ? `${text}${mark}` : text
 }
 
-/** An amount that would be rounded to nothing is not nothing. */
+/** An amount that would be rounded to zero is not shown as zero. */
 function usdText(amount: number): string {
   return amount > 0 && amount < 0.000_05 ? '<0.0001' : usd.format(amount)
 }
@@ -111,7 +111,7 @@ function notes({ total, zeroUsage }: Summary, width: number | undefined, paint: 
   return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`
 }
 
-/** One object: the range, the totals, one entry for each group. What is not known is null. */
+/** One object: the range, the totals, one entry for each group. Unknown values are null. */
 export function jsonOf({ sinceMs, untilMs, total, breakdowns, zeroUsage }: Summary, path: string): string {
   const [breakdown] = breakdowns
   const report = {
@@ -134,7 +134,7 @@ const countNames: Readonly<Record<TokenKind, string>> = {
   reasoning: 'reasoning_tokens',
 }
 
-/** RFC 4180 but for line ends, which are those of Unix. What is not known is empty. */
+/** RFC 4180, but with Unix line endings. Unknown values are empty. */
 export function csvOf({ breakdowns }: Summary): string {
   const [breakdown] = breakdowns
   const { by = [], groups = [] } = breakdown ?? {}
@@ -153,7 +153,7 @@ export function csvOf({ breakdowns }: Summary): string {
   return [header, ...groups.map(line)].map((cells) => `${cells.join(',')}\n`).join('')
 }
 
-/** Names come from requests: one that a spreadsheet would run as a formula is marked as text. */
+/** Names come from requests: one that a spreadsheet would run as a formula is quoted as text. */
 function csvText(text: string): string {
   const plain = safe(/^[=+\-@]/.test(text) ? `'${text}` : text)
   return /[",]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain

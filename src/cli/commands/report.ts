@@ -1,4 +1,4 @@
-/** `tokenweir report`: what the ledger says about a stretch of time, by provider, model, caller, route or day. */
+/** `tokenweir report`: totals of a time range, by provider, model, caller, route or day. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Dimension, Summary } from '../../ledger/queries/queries.ts'
 import { momentHelp, type Range, rangeOf } from '../../lib/range.ts'
@@ -12,16 +12,16 @@ interface ReportOptions {
   readonly csv?: true
 }
 
-/** Where nothing says since when. */
+/** The default of --since. */
 const usualSince = '24h'
 
 export function reportCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('report')
-    .description('tokens, cost, requests and streams without usage, out of the ledger')
+    .description('show tokens, cost, requests and streams without usage, from the ledger')
     .option('--by <what>', 'provider, model, caller, route or day; several with commas (default provider)', several)
     .option('--since <when>', `${momentHelp} (default ${usualSince})`)
-    .option('--until <when>', 'before then, written as --since (default now)')
+    .option('--until <when>', 'before this time, in the form of --since (default now)')
     .option('--json', 'print JSON')
     .option('--csv', 'print comma-separated values, with a header')
     .addHelpText(
@@ -85,7 +85,7 @@ async function report(
   }
 }
 
-/** Undefined in a pipe, where nothing is cut. */
+/** The terminal's width; undefined in a pipe, where nothing is cut. */
 function widthOf({ stdout }: Io): number | undefined {
   return stdout.isTTY === true ? stdout.columns : undefined
 }

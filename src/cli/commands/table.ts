@@ -5,19 +5,19 @@ export interface Column {
   readonly title: string
   /** Numbers stand right. */
   readonly align: 'left' | 'right'
-  /** Left out where the table would be too wide: highest first, 0 never. */
+  /** Which columns to leave out of a table that is too wide: highest first, 0 never. */
   readonly spare: number
 }
 
 export interface TableText {
   readonly columns: readonly Column[]
   readonly rows: readonly (readonly string[])[]
-  /** The last line, set off from the others. */
+  /** The last line, separated from the others. */
   readonly totals?: readonly string[] | undefined
 }
 
 const gap = '  '
-/** Of a column that is cut. */
+/** Minimum width of a column that is cut. */
 const narrowest = 8
 
 /** `width` in columns of the terminal; undefined is a pipe, where nothing is cut or left out. */
@@ -43,7 +43,7 @@ export function tableText({ columns, rows, totals }: TableText, width: number | 
 function layout(columns: readonly Column[], needed: readonly number[], width: number): { kept: number[]; widths: number[] } {
   let kept = columns.map((_, index) => index)
   const total = () => kept.reduce((sum, index) => sum + (needed[index] ?? 0), 0) + gap.length * (kept.length - 1)
-  /** As narrow as it can become by cutting names alone. */
+  /** The smallest width that cutting names can reach. */
   const least = () => kept.reduce((sum, index) => sum + leastOf(index), 0) + gap.length * (kept.length - 1)
   const leastOf = (index: number) => {
     const full = needed[index] ?? 0
@@ -66,7 +66,7 @@ function layout(columns: readonly Column[], needed: readonly number[], width: nu
   return { kept, widths }
 }
 
-/** Names come from requests: nothing in them may steer a terminal or turn the line's direction. */
+/** Names come from requests: control characters and changes of text direction are removed. */
 export function safe(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '�')
@@ -76,7 +76,7 @@ const segmenter = new Intl.Segmenter()
 const wide =
   /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
 
-/** Columns that a terminal gives the text: two for a wide character, none for what is combined with the one before. */
+/** The width of the text in terminal columns: two for a wide character, none for a combining one. */
 export function widthOf(text: string): number {
   // The usual case, which needs no segmenter.
   if (/^[\u0020-\u007e]*$/.test(text)) return text.length
@@ -97,7 +97,7 @@ function cut(text: string, width: number): string {
   return `${kept}…`
 }
 
-/** Broken between words into lines that fit; undefined is a pipe, where a line stays one. */
+/** Wraps between words; an undefined width is a pipe, where nothing is wrapped. */
 export function wrapped(text: string, width: number | undefined): string[] {
   const lines: string[] = []
   for (const word of text.split(' ')) {

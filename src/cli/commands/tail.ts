@@ -25,15 +25,15 @@ const outcomes = ['reported', 'zero', 'partial', 'missing', 'undecodable'] as co
 export function tailCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('tail')
-    .description('print each request as it ends, out of the ledger; Ctrl-C ends it')
+    .description('print each request as it ends, from the ledger, until Ctrl-C')
     .option('--provider <name>', 'only this provider')
-    .option('--model <text>', 'only models (asked for, or answering) whose name has this text')
+    .option('--model <text>', 'only models (requested or responding) whose name contains this text')
     .option('--caller <name>', 'only this caller')
     .option(`--outcome <${outcomes.join('|')}>`, 'only this usage outcome')
-    .option('--errors', 'only what failed')
-    .option('--zero', 'only answers whose usage is not known, or 0')
-    .option('-n, --lines <number>', 'begin with so many that have ended before', '10')
-    .option('--no-follow', 'end after those')
+    .option('--errors', 'only failed requests')
+    .option('--zero', 'only responses whose usage is unknown or 0')
+    .option('-n, --lines <number>', 'begin with the last requests, this many', '10')
+    .option('--no-follow', 'exit after those')
     .option('--json', 'print one JSON object per request: the columns of the ledger')
     .action(async (options: Options, { args }: Command) => {
       if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)
@@ -58,7 +58,7 @@ export function tailCommand({ program, env, io, flags, end, refuseUse }: Command
     })
 }
 
-/** Polls until a signal comes, or nobody reads any more (`tail | head`). */
+/** Polls until a signal, or until the reader closes the pipe (`tail | head`). */
 function untilStopped(io: Io, poll: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = () => {
@@ -108,7 +108,7 @@ function printerOf({ json }: Options, io: Io, paint: Painter): (rows: readonly R
   }
 }
 
-/** Columns from left to right; one that is not `always` there needs a terminal of that width. */
+/** Columns from left to right. A column that is not `always` shown needs a terminal of that width. */
 const layout = [
   { name: 'time', width: 8 },
   { name: 'status', width: 3 },
@@ -129,7 +129,7 @@ const titles: Texts = {
   ...{ input: 'INPUT', output: 'OUTPUT', cost: 'USD', took: 'TOOK', remark: '' },
 }
 
-/** Without a width, for a pipe, everything is there and nothing is cut. */
+/** Without a width, as for a pipe, every column is shown and nothing is cut. */
 function line(texts: Texts, width = Number.POSITIVE_INFINITY): string {
   const shown = layout.filter((column) => !('from' in column) || width >= column.from)
   const cells = shown.map((column) => {
@@ -161,7 +161,7 @@ function countOf(count: number): string {
   return count < 1_000_000 ? count.toLocaleString('en') : `${(count / 1_000_000).toFixed(count < 100_000_000 ? 2 : 0)}M`
 }
 
-/** What is worth a word about how it went. */
+/** Remarks about how the request ended. */
 function remarkOf(row: Row): string {
   const ended = row['end_reason'] === 'completed' ? [] : [String(row['end_reason'])]
   const status = Number(row['status'])

@@ -1,9 +1,9 @@
-/** Text for a terminal, cut or folded to a width, without what could take the terminal over. */
+/** Text for a terminal, cut or wrapped to a width, without control sequences. */
 import { safe, widthOf } from './table.ts'
 
 const segmenter = new Intl.Segmenter()
 
-/** Safe, and at most so wide: what is longer ends in `…`. */
+/** Sanitized and at most this wide; longer text ends in `…`. */
 export function cut(text: string, widthMax: number): string {
   const whole = safe(text)
   if (widthOf(whole) <= widthMax) return whole
@@ -17,14 +17,14 @@ export function cut(text: string, widthMax: number): string {
   return widthMax < 1 ? '' : `${kept}…`
 }
 
-/** Cut or filled up to a width exactly. */
+/** Cut or padded to exactly this width. */
 export function cell(text: string, width: number, side: 'left' | 'right' = 'left'): string {
   const fitting = cut(text, width)
   const space = ' '.repeat(Math.max(0, width - widthOf(fitting)))
   return side === 'left' ? fitting + space : space + fitting
 }
 
-/** Lines no wider than that, broken at spaces, and within a word that is wider alone. */
+/** Wraps at spaces, and within a word that is wider than a line. */
 export function folded(text: string, widthMax: number): readonly string[] {
   const lines: string[] = []
   let line = ''
@@ -43,7 +43,7 @@ export function folded(text: string, widthMax: number): readonly string[] {
   return [...lines, line]
 }
 
-/** Columns of a terminal; what is written to a pipe is as wide as for 80. */
+/** Columns of the terminal; 80 for a pipe. */
 export function widthOfOutput(columns: number | undefined): number {
   return Math.max(40, columns ?? 80)
 }

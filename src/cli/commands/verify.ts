@@ -41,7 +41,7 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
     .option('--sidecar <url>', 'where clients connect (default: the setting listen)')
     .option('--api <chat|responses|messages>', 'which API to speak', 'chat')
     .option('--path <path>', "path of the requests (default: the API's own, such as /v1/chat/completions)")
-    .option('--model <name>', 'model to ask (default: a small one)')
+    .option('--model <name>', 'model to request (default: a small one)')
     .option(
       '--header <field>',
       "'NAME: VALUE' to send with the requests; may be repeated",
@@ -49,9 +49,9 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
       [],
     )
     .option('--key-env <name>', 'variable that holds the API key')
-    .option('--log <file>', 'file to which the standard output of the sidecar goes')
-    .option('--timeout <seconds>', 'longest wait for one answer', '60')
-    .option('--wait <seconds>', 'longest wait for the records', '15')
+    .option('--log <file>', "file with the sidecar's standard output")
+    .option('--timeout <seconds>', 'how long to wait for one response', '60')
+    .option('--wait <seconds>', 'how long to wait for the records', '15')
     .option('--json', 'print one JSON document')
     .addHelpText('after', help)
     .action(async (options: Options, { args }: Command) => {
@@ -72,7 +72,7 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
     })
 }
 
-/** A sentence for the operator, or an exit code when that has been said. */
+/** An error message, or an exit code when the error has been reported. */
 async function understand(options: Options, flags: ReturnType<CommandContext['flags']>, env: Environment, io: Io) {
   const { loadConfig } = await import('../../config/config.ts')
   const { paths, usualModels } = await import('../verify/ask.ts')
@@ -110,7 +110,7 @@ function urlOf(text: string): URL | undefined {
   return url !== null && /^https?:$/.test(url.protocol) ? url : undefined
 }
 
-/** A listener on every address is reached on the loopback. */
+/** Replaces a wildcard address by the loopback address. */
 function addressUrl({ host, port }: Address): URL {
   const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return new URL(`http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
@@ -123,7 +123,7 @@ function millisecondsOf(text: string): number | undefined {
   return text.trim() !== '' && seconds > 0 && seconds <= secondsMax ? seconds * 1000 : undefined
 }
 
-/** Values of headers are never shown again, not even in a complaint. */
+/** Error messages never quote the value of a header. */
 function headersOf({ header, keyEnv }: Options, api: Api, env: Environment): Readonly<Record<string, string>> | string {
   const headers: Record<string, string> = {}
   if (keyEnv !== undefined) {

@@ -9,7 +9,7 @@ export interface ProviderTotals {
   readonly streams: number
   readonly input: number
   readonly output: number
-  /** USD, of what has a price. */
+  /** USD; the sum over requests that have a price. */
   readonly cost: number
   readonly errors: number
   readonly withoutUsage: number

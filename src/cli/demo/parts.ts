@@ -31,7 +31,7 @@ export interface Parts {
   readonly send: (url: string, request: DemoRequest, key: string) => Promise<void>
 }
 
-/** Called again, they ask other questions. */
+/** Each call returns other prompts. */
 interface Requests {
   readonly good: () => readonly DemoRequest[]
   readonly faulty: () => readonly DemoRequest[]

@@ -8,7 +8,7 @@ export interface Sidecar {
   readonly url: string
   readonly adminUrl: string
   readonly ready: number
-  /** Lines of its request log that have this text. */
+  /** The number of lines of its request log that contain this text. */
   logged(text: string): number
   stderr(): string
   /** The exit code, or the name of the signal that ended it. */
@@ -26,7 +26,7 @@ export interface SidecarOptions {
 const readyMsMax = 60_000
 const stopMsMax = 30_000
 
-/** Rejects with what the sidecar said when it does not become ready. */
+/** Rejects with the sidecar's stderr when it does not become ready. */
 export async function startSidecar({ upstream, ledger, listen, admin, env }: SidecarOptions): Promise<Sidecar> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const program = fileURLToPath(new URL(`../../tokenweir.${extension}`, import.meta.url))

@@ -1,4 +1,4 @@
-/** Clients of the demo: first each request once, then on and on at a pace that a person can follow. */
+/** The demo's clients: they send each request once, then repeat at a pace that a person can follow. */
 import { setTimeout } from 'node:timers/promises'
 import type { DemoRequest, Parts } from './parts.ts'
 
@@ -6,7 +6,7 @@ export interface Traffic {
   readonly sent: number
   /** Every kind of request has been answered once. */
   readonly firstRound: Promise<void>
-  /** Sends no more, and resolves when every answer has come. */
+  /** Stops sending, and resolves when every response has arrived. */
   stop(): Promise<void>
 }
 
@@ -14,10 +14,10 @@ export interface Traffic {
 const clients = 6
 const pauseMsMax = 1200
 const faultyShare = 0.2
-/** Of the first round: it should be over when somebody looks. */
+/** Pause in the first round: short, so that the round is complete before somebody looks. */
 const firstRoundPauseMs = 20
 
-/** The keys of three teams; of each request the list decides whose it is. */
+/** API keys of three teams; a request's position in the list decides which it uses. */
 const keys = ['demo-search', 'demo-support', 'demo-batch']
 
 export interface TrafficOptions {
@@ -33,7 +33,7 @@ export function startTraffic({ url, requests, send, random }: TrafficOptions): T
   let stopped = false
   const waiting = [...requests.good(), ...requests.faulty()]
   const firstRound = Promise.withResolvers<void>()
-  /** Of the first round, what is not answered yet. */
+  /** Requests of the first round without a response so far. */
   let inFirst = waiting.length
   const pick = (): DemoRequest | undefined => {
     const list = random() < faultyShare ? requests.faulty() : requests.good()

@@ -1,9 +1,9 @@
-/** The counters that records are compared with, as a scrape shows them or as the ledger's file keeps them. */
+/** The counters to compare records with, from a scrape or from the ledger file. */
 import { at, parseJson, string } from '../../lib/json.ts'
 import { type MetricName, metrics, prometheusName } from '../../telemetry/catalog.ts'
 import { type Sample, samplesOf, sumOf } from '../../telemetry/scrape.ts'
 
-/** Sums of one provider; a provider that is not known is `''`. */
+/** Sums of one provider; `''` is unknown. */
 export interface Totals {
   requests: number
   inputTokens: number
@@ -29,7 +29,7 @@ export function countersOfSeries(rows: Iterable<Readonly<Record<string, unknown>
     const labels: Record<string, string> = {}
     const parsed = parseJson(String(json))
     for (const key of Object.keys(parsed ?? {})) labels[key.replaceAll('.', '_')] = string(at(parsed, key)) ?? String(at(parsed, key))
-    // One that another version kept is a counter, as far as anybody can tell.
+    // A metric of another version is not in the catalog: it is taken for a counter.
     const base = name in metrics ? prometheusName(name as MetricName) : `${name.replaceAll('.', '_')}_total`
     if (typeof value === 'number') samples.push({ name: base, labels, value })
     else if (typeof sum === 'number') samples.push({ name: `${base}_sum`, labels, value: sum })

@@ -1,4 +1,4 @@
-/** A comparison as people read it. */
+/** Prints a comparison as text. */
 import type { Difference, Reconciliation } from './reconcile.ts'
 import type { Example } from './scratch.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Does every row of the ledger have its span, its log line and its share of the counters, and is there nothing besides? What the sidecar
- * itself has counted as dropped, expired or sent again explains that many differences of that kind; one more, and the records disagree.
+ * Checks that every row of the ledger has its span, its log line and its share of the counters, and that there are no others. What the sidecar has counted
+ * as dropped, expired or sent again explains that many differences of that kind. Any further difference means that the records disagree.
  */
 
 import { firstIdAt } from '../../lib/ids.ts'
@@ -19,7 +19,7 @@ export interface ReconcileOptions {
   readonly logs: readonly AsyncIterable<Uint8Array>[]
   /** Prometheus text, read anew each time. Undefined: the counters that the ledger's file keeps are compared. */
   readonly metrics: (() => Promise<string>) | undefined
-  /** The sidecar runs: what ended a moment ago may still be on its way. */
+  /** The sidecar is running: records of requests that have just ended may still arrive. */
   readonly isRunning: boolean
   readonly examplesMax: number
   /** Milliseconds since the epoch. */
@@ -29,9 +29,9 @@ export interface ReconcileOptions {
 export interface Difference {
   readonly what: string
   readonly count: number
-  /** Of that many the sidecar itself says what became of them. */
+  /** How many the sidecar's own counters explain. */
   readonly explained: number
-  /** Why, where something is explained. */
+  /** The explanation, where there is one. */
   readonly because?: string | undefined
   readonly examples: readonly Example[]
 }
@@ -46,13 +46,13 @@ export interface Reconciliation {
   readonly notCompared: readonly string[]
 }
 
-/** Longer than a collector takes to write what it has acknowledged, and a pipe to hand on a line. */
+/** Longer than a collector takes to write acknowledged spans, and a pipe to deliver a line. */
 const underWayMs = 5000
-/** A scrape and a snapshot of the ledger are two moments: with traffic between them they differ, and are taken again. */
+/** A scrape and a snapshot are taken at two moments. Traffic in between makes them differ, so they are taken again. */
 const attemptsMax = 10
 const againMs = 150
 
-/** Rejects as its inputs do, and when the ledger cannot be read. */
+/** Rejects when an input or the ledger cannot be read. */
 export async function reconcile(options: ReconcileOptions): Promise<Reconciliation> {
   const scratch = open(options)
   try {
@@ -100,7 +100,7 @@ function open({ ledger, range }: ReconcileOptions): Scratch {
 
 interface Stock {
   readonly snapshot: Snapshot
-  /** What explains differences: of the scrape, else of the file. */
+  /** The counters that explain differences: from the scrape, else from the file. */
   readonly counters: Counters | undefined
   readonly metrics: MetricsVerdict
 }
@@ -145,7 +145,7 @@ function compareMetrics({ byProvider, closed }: Snapshot, counters: Counters | u
       ['outputTokens', 'output tokens'],
     ] as const) {
       const count = Math.abs(counted[key] - rows[key])
-      // What the ledger had to drop was still counted; how many tokens that were, nobody can say.
+      // Exchanges that the ledger dropped were counted, but their tokens are unknown.
       const explained = dropped === 0 || counted[key] < rows[key] ? 0 : key === 'requests' ? dropped : count
       const what = `${unit} of ${provider === '' ? 'no provider' : provider}: ${counted[key]} in the metrics, ${rows[key]} in the ledger`
       differences.push({
@@ -218,7 +218,7 @@ function compare({ scratch, snapshot, counters, at, options }: Comparison, sourc
   ]
 }
 
-/** An export whose answer never came is sent again, and its collector may have had it: then, and only then, it has it twice. */
+/** An export without a response is sent again, although the collector may have received it. Only then can a span be there twice. */
 function spanTwice({ scratch, counters, options }: Comparison): Difference[] {
   const found = scratch.repeated('span', options.examplesMax)
   const replayed = counters?.total('tokenweir.spool.replayed', { signal: 'traces' }) ?? 0

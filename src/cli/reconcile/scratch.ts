@@ -1,6 +1,6 @@
 /**
- * A database of its own for one comparison: what the ledger held at one moment, and every record seen elsewhere. SQLite keeps it in a
- * temporary file when it grows, so that millions of records need no memory. The ledger is only read.
+ * A temporary database for one comparison: a snapshot of the ledger, and every record found elsewhere. SQLite moves it to a temporary file when it
+ * grows, so that millions of records do not fill memory. The ledger is only read.
  */
 import { resolve } from 'node:path'
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
@@ -19,9 +19,9 @@ export interface Snapshot {
   readonly open: number
   /** Id of the oldest row of the whole ledger. */
   readonly oldest: string | undefined
-  /** By provider, `''` where there is none; closed rows of the range, tokens where span and metrics show them. */
+  /** By provider, `''` when unknown. Counts closed rows of the range; tokens only where span and metrics have them. */
   readonly byProvider: ReadonlyMap<string, Totals>
-  /** Undefined in a file of a version that kept none. */
+  /** Undefined in a file of a version that stored none. */
   readonly counters: Counters | undefined
   /** Spans that wait in the spool. */
   readonly waiting: number
@@ -40,21 +40,21 @@ export interface Found {
 }
 
 export interface Scratch {
-  /** What the ledger holds now; what was noted before is forgotten. */
+  /** Takes a snapshot of the ledger, and discards the one before. */
   takeSnapshot(): Snapshot
   put(source: Source, seen: Seen): void
   /** Distinct exchanges and records of that source in the range. */
   seen(source: Source): { readonly exchanges: number; readonly records: number }
-  /** Closed rows without a record; `endedBefore` (milliseconds since the epoch) leaves out what may still be on its way. */
+  /** Closed rows without a record; `endedBefore` (milliseconds since the epoch) leaves out rows whose record may still arrive. */
   missing(source: Source, endedBefore: number, examplesMax: number): Found
-  /** Records without a row. `before` (an id): only older ones, else only those from it on and up to `upTo`. */
+  /** Records without a row. With `before` (an id), only older ones; else only those from it up to `upTo`. */
   rowless(source: Source, where: { readonly before: string } | { readonly from: string; readonly upTo: string }, examplesMax: number): Found
   repeated(source: Source, examplesMax: number): Found
   differing(source: Source, examplesMax: number): Found
   close(): void
 }
 
-/** Throws what SQLite throws when the file is none, or cannot be read. */
+/** Throws SQLite's error when the file is not a database or cannot be read. */
 export function openScratch(ledger: string, range: OpenRange): Scratch {
   const database = new DatabaseSync('')
   database.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536')
@@ -104,7 +104,7 @@ function takeSnapshot(database: DatabaseSync, from: string, to: string, onWaitin
       .all()
       .map((row) => row['name']),
   )
-  // A version that did not note it had no callers that report usage themselves... or cannot tell.
+  // An earlier version has no such column: it had no callers that report usage themselves, or cannot tell.
   const byCaller = columns.has('usage_by_caller') ? 'ifnull(usage_by_caller, 0) = 0' : '1'
   database
     .prepare(
@@ -127,7 +127,7 @@ function takeSnapshot(database: DatabaseSync, from: string, to: string, onWaitin
     ? countersOfSeries(database.prepare('SELECT name, labels, value, sum FROM ledger.series').iterate())
     : undefined
   const oldest = database.prepare('SELECT min(id) AS id FROM ledger.exchanges').get()?.['id']
-  database.exec('COMMIT; BEGIN') // the ledger's writer is kept from nothing for longer
+  database.exec('COMMIT; BEGIN') // a long read transaction would hold up the ledger's writer
   const counts = database
     .prepare('SELECT count(*) FILTER (WHERE is_open = 0) AS closed, count(*) FILTER (WHERE is_open) AS open FROM noted')
     .get()

@@ -1,8 +1,8 @@
-/** Spans as collectors write them to files and as they wait in the spool → what of them can be compared with a row. */
+/** Parses spans, as collectors write them to files and as they wait in the spool, into what can be compared with a row. */
 import { StringDecoder } from 'node:string_decoder'
 import { at, type Json, number, parseJson, string } from '../../lib/json.ts'
 
-/** One record of an exchange, seen somewhere. */
+/** One record of an exchange in one source. */
 export interface Seen {
   /** `tokenweir.exchange.id`. */
   readonly id: string
@@ -14,7 +14,7 @@ const idName = 'tokenweir.exchange.id'
 const inputName = 'gen_ai.usage.input_tokens'
 const outputName = 'gen_ai.usage.output_tokens'
 
-/** Of an export request in OTLP/JSON: a line of the file exporter's, a packet of the spool. Spans of other programs are left out. */
+/** The spans of an export request in OTLP/JSON: a line of the file exporter, or a packet of the spool. Spans of other programs are skipped. */
 export function spansOfJson(request: Json | undefined): Seen[] {
   const found: Seen[] = []
   for (const resource of listOf(at(request, 'resourceSpans'))) {
@@ -40,7 +40,7 @@ function countOf(value: Json | undefined): number | undefined {
   return Number.isSafeInteger(count) ? count : undefined
 }
 
-/** Of an export request in protobuf. Field numbers: opentelemetry-proto, trace/v1/trace.proto and common/v1/common.proto. */
+/** The spans of an export request in protobuf. Field numbers: opentelemetry-proto, trace/v1/trace.proto and common/v1/common.proto. */
 export function spansOfProtobuf(request: Uint8Array): Seen[] {
   const found: Seen[] = []
   for (const resource of parts(request, 1)) {
@@ -74,7 +74,7 @@ interface Field {
   readonly value: bigint | Uint8Array
 }
 
-/** Ends quietly where the bytes are no protobuf. */
+/** Stops without an error where the bytes are not valid protobuf. */
 function* fields(bytes: Uint8Array): Generator<Field> {
   let position = 0
   const varint = (): bigint => {
@@ -108,7 +108,7 @@ function textOf(bytes: Uint8Array | undefined): string | undefined {
   return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
 }
 
-/** Of a line of the request log. Undefined for any other line. */
+/** The record of a line of the request log; undefined for any other line. */
 export function seenInLog(line: string): Seen | undefined {
   if (!line.includes('"exchange_id"')) return undefined
   const entry = parseJson(line)
@@ -117,7 +117,7 @@ export function seenInLog(line: string): Seen | undefined {
   return { id, inputTokens: countOf(at(entry, 'input_tokens')), outputTokens: countOf(at(entry, 'output_tokens')) }
 }
 
-/** Line by line, however large the file. A last line without its end is given too. Rejects as the stream does. */
+/** Line by line, however large the file. The last line needs no newline. Rejects with the stream's error. */
 export async function eachLine(chunks: AsyncIterable<Uint8Array>, onLine: (line: string) => void): Promise<void> {
   const decoder = new StringDecoder('utf8')
   let begun: string[] = []

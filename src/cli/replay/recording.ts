@@ -4,7 +4,7 @@ import { array, at, type Json, number, object, parseJson, string } from '../../l
 /** One exchange as it stood on the wire. */
 export interface Recording {
   readonly method: string
-  /** With the query. */
+  /** Including the query. */
   readonly path: string
   /** The upstream's, as far as it is known. */
   readonly host: string
@@ -24,7 +24,7 @@ export class RecordingError extends Error {
 const kinds =
   'A recording is JSON {"request": {"method", "path", "headers", "body"}, "response": {"status", "headers", "body" or "body_base64"}}, or a HAR file.'
 
-/** Throws `RecordingError`, whose sentence says what is wrong with the text. `entry` counts from 1, of a HAR file. */
+/** Throws `RecordingError`, whose message says what is wrong with the text. `entry` is the number of a HAR file's entry, from 1. */
 export function readRecording(text: string, entry: number | undefined): Recording {
   const json = parseJson(text.replace(/^\ufeff/, ''))
   if (json === undefined) throw new RecordingError(`This is no JSON${whereBroken(text)}. ${kinds}`)
@@ -63,7 +63,7 @@ function ofJson(json: Json): Recording {
 
 function targetOf(target: string, headers: Readonly<Record<string, string>>): Pick<Recording, 'path' | 'host'> {
   const url = URL.parse(target, `http://${headers['host'] ?? 'upstream'}`)
-  if (url === null) throw new RecordingError(`The request's target ${JSON.stringify(target)} is no path and no URL.`)
+  if (url === null) throw new RecordingError(`The request's target ${JSON.stringify(target)} is neither a path nor a URL.`)
   return { path: url.pathname + url.search, host: headers['host'] === undefined && target.startsWith('/') ? '' : url.hostname }
 }
 
@@ -115,11 +115,11 @@ export function recordingOfMessages(request: Buffer, response: Buffer): Recordin
   const asked = messageOf(request)
   const [method, target] = asked.start.split(' ')
   if (!/^[A-Z]+ \S+( HTTP\/[\d.]+)?$/.test(asked.start)) {
-    throw new RecordingError('The first line of the request is none. It should be like: POST /v1/chat/completions HTTP/1.1')
+    throw new RecordingError('The first line is not a request line. Write for example: POST /v1/chat/completions HTTP/1.1')
   }
   const answered = messageOf(response)
   const status = Number(/^HTTP\/[\d.]+ (\d{3})\b/.exec(answered.start)?.[1])
-  if (Number.isNaN(status)) throw new RecordingError('The first line of the response is none. It should be like: HTTP/1.1 200 OK')
+  if (Number.isNaN(status)) throw new RecordingError('The first line is not a status line. Write for example: HTTP/1.1 200 OK')
   return {
     method: method as string,
     ...targetOf(target as string, asked.headers),

@@ -1,4 +1,4 @@
-/** A recorded exchange through the same framer, format, attribution and prices as a live one, and which of its messages said what. */
+/** Runs a recorded exchange through the same framer, format, attribution and prices as a live one, and reports which message brought which fact. */
 import { evidenceOf } from '../../conclude/conclude.ts'
 import type { Pricer } from '../../conclude/pricing/pricer.ts'
 import { createAttributor } from '../../conclude/providers/attribution.ts'
@@ -40,7 +40,7 @@ export interface ReplayOptions {
   readonly at: number
 }
 
-/** Never throws for what is in the recording. */
+/** Never throws, whatever the recording contains. */
 export async function replay(recording: Recording, options: ReplayOptions): Promise<Replayed> {
   const opening = openingOf(recording, options)
   const notes = new Set<string>()
@@ -115,7 +115,7 @@ const factNames = [
   'usageNotUnderstood',
 ] as const satisfies readonly (keyof ResponseFacts)[]
 
-/** Message by message, every one of them read, and what is new after each. */
+/** Folds message by message, and lists the facts that are new after each. */
 function traced({ method, responseHeaders, responseBody }: Recording, path: string, framing: Framing, messageBytesMax: number) {
   const decoded = decodeWhole(responseHeaders['content-encoding'], responseBody, 256 * 1024 * 1024)
   const fold = createFold(method, path, responseHeaders)

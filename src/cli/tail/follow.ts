@@ -1,27 +1,27 @@
 /**
- * Requests out of the ledger as they end, read from the file alone: no sidecar need run, and none notices. Rows are found by rowid; one that
- * was open when it was first seen is asked for by its id, since closing it need not give it a new rowid.
+ * Follows the ledger: returns requests as they end. It only reads the file, so no sidecar needs to run, and a running one is not disturbed. New rows are
+ * found by rowid. A row that was open when first seen is looked up by its id, because closing it may keep its rowid.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { openForReading } from '../../ledger/queries/open.ts'
 
-/** A row of the table `exchanges`, column by column; null where something is not known. */
+/** A row of the table `exchanges` by column name; null is unknown. */
 export type Row = Readonly<Record<string, string | number | null>>
 
 export interface Follower {
-  /** The last `count` ended requests that `wanted` takes, oldest first. */
+  /** The last `count` ended requests that `wanted` accepts, oldest first. */
   last(count: number, wanted: (row: Row) => boolean): readonly Row[]
-  /** What has ended since the last call (or since the follower was made), in the order of its end. */
+  /** Requests that ended since the last call (or since the follower was created), in order of their end. */
   next(): readonly Row[]
   close(): void
 }
 
-/** Rows open at a time that are remembered; a sidecar killed long ago may have left some that nobody closes. */
+/** How many open rows are remembered. A killed sidecar may have left rows that are never closed. */
 const openMax = 10_000
-/** Rows that are looked through for `last`. */
+/** How many rows `last` searches. */
 const lookedThroughMax = 100_000
 
-/** Throws `ReadingError` with the sentence that mends it. */
+/** Throws `ReadingError` with an actionable message. */
 export function followLedger(path: string): Follower {
   return follow(openForReading(path))
 }
@@ -32,7 +32,7 @@ function follow(database: DatabaseSync): Follower {
   const older = database.prepare('SELECT * FROM exchanges WHERE end_reason IS NOT NULL ORDER BY rowid DESC LIMIT ?')
   const opened = database.prepare('SELECT id FROM exchanges WHERE end_reason IS NULL LIMIT ?')
   const byId = database.prepare('SELECT * FROM exchanges WHERE id = ? AND end_reason IS NOT NULL')
-  /** Ids of requests seen open, whose end is still to come. */
+  /** Ids of requests that were open when last seen. */
   const open = new Set(opened.all(openMax).map(({ id }) => String(id)))
   let place = Number(newest.get()?.['place'] ?? 0)
 

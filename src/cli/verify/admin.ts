@@ -1,8 +1,8 @@
-/** What the sidecar says of itself on its admin port: whether it is ready, and its counters. */
+/** Reads the sidecar's admin port: readiness and counters. */
 import { array, at, type Json, object, parseJson } from '../../lib/json.ts'
 import { samplesOf, sumOf } from '../../telemetry/scrape.ts'
 
-/** One reading of the counters that a verification compares. All are totals; what the sidecar does not have is undefined. */
+/** The counters that a verification compares, at one moment. All are totals; a counter that the sidecar does not have is undefined. */
 export interface Counters {
   readonly requests: number | undefined
   readonly logWritten: number | undefined
@@ -11,13 +11,13 @@ export interface Counters {
   readonly spansDropped: number | undefined
   readonly spanFailures: number | undefined
   readonly spansWaiting: number | undefined
-  /** Somebody sends spans to a collector: only then there is a count of what failed. */
+  /** Spans are exported to a collector: only then failed exports are counted. */
   readonly exportsSpans: boolean
 }
 
 export interface Readiness {
   readonly ready: boolean
-  /** Sentences that say why not. */
+  /** The reasons for not being ready, as sentences. */
   readonly reasons: readonly string[]
 }
 
@@ -25,7 +25,7 @@ const patienceMs = 5000
 
 const get = (admin: URL, path: string) => fetch(new URL(path, admin), { signal: AbortSignal.timeout(patienceMs), redirect: 'manual' })
 
-/** Rejects when nothing answers there; `undefined` when what answers is no tokenweir. */
+/** Rejects when nothing responds there; `undefined` when the response is not tokenweir's. */
 export async function readiness(admin: URL): Promise<Readiness | undefined> {
   const response = await get(admin, '/readyz')
   const body = parseJson(await response.text())
@@ -56,7 +56,7 @@ export function countersOf(text: string): Counters {
   }
 }
 
-/** The newest request of a trace that has ended, as the sidecar itself reads its ledger; undefined where it has none, or does not tell. Never rejects. */
+/** The newest ended request of a trace, from the sidecar's API; undefined where there is none, or access is denied. Never rejects. */
 export async function rowOfTrace(admin: URL, token: string | undefined, traceId: string, sinceMs: number): Promise<Json | undefined> {
   const query = new URLSearchParams({ text: traceId, since: new Date(sinceMs).toISOString() })
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }

@@ -1,4 +1,4 @@
-/** What was seen → what is well, what is not, and what mends it. Pure; every sentence an operator reads stands here. */
+/** Turns observations into checks: passed, failed with an actionable message, or skipped. Pure. All text that `verify` prints about a check is here. */
 
 import type { Counters, Readiness } from './admin.ts'
 import type { Answered, Api, Reply } from './ask.ts'
@@ -11,7 +11,7 @@ export interface Check {
   readonly name: string
   readonly status: Status
   readonly what: string
-  /** What mends it. */
+  /** What to do about it. */
   readonly mend?: string | undefined
 }
 
@@ -86,7 +86,7 @@ function unanswered(name: string, sidecar: URL, { failure, detail }: Exclude<Rep
   }
 }
 
-/** What the admin port answers at a path that it does not have. */
+/** The admin port's 404 message. */
 const adminNotFound = 'There is no such page.'
 
 function refused(name: string, { status, ownError, errorMessage, facts }: Answered): Check {
@@ -168,7 +168,7 @@ function judgeUsage(name: string, api: Api, streamed: boolean, row: Row): Check 
   return failed(name, `A row, without usage: ${told}.`, usageMend(api, streamed, row))
 }
 
-/** By outcome and reason; the column descriptions say what each means. */
+/** Messages by usage outcome and reason; the ledger's column descriptions say what each means. */
 function usageMend(api: Api, streamed: boolean, { usage_outcome: outcome, usage_reason: reason, status }: Row): string {
   if (outcome === null) return `The upstream answered ${status}: there was no answer to carry usage.`
   if (outcome === 'zero') return 'The upstream itself says 0 tokens. Ask it why; a mock or a cache may do so.'
@@ -193,7 +193,7 @@ function usageMend(api: Api, streamed: boolean, { usage_outcome: outcome, usage_
 }
 
 export interface LogView {
-  /** The file of --log and whether the very lines stand in it; undefined when none was given. */
+  /** The file of --log, and whether it contains the expected lines; undefined without --log. */
   readonly file: { readonly path: string; readonly found: number; readonly unreadable?: string | undefined } | undefined
   readonly before: Counters
   readonly after: Counters

@@ -15,7 +15,7 @@ export interface Row {
   readonly usage_reason: string | null
 }
 
-/** By which a request is found: its trace id, or, where the route begins a trace of its own, the id of its answer. */
+/** How a request is found: by its trace id, or, where the route starts a new trace, by the id of its response. */
 export interface Mark {
   readonly traceId: string
   /** Milliseconds since the epoch; rows that began earlier are not looked at. */
@@ -24,12 +24,12 @@ export interface Mark {
 }
 
 const columns = 'id, end_reason, status, streamed, provider, input_tokens, output_tokens, usage_outcome, usage_reason'
-/** Clocks of two containers on one machine are one; a little is for rounding. */
+/** A tolerance for rounding. Containers on one machine share a clock. */
 const earlierMs = 1000
 
 export type Lookup = { readonly row: Row | undefined } | { readonly unreadable: string }
 
-/** Never throws. `row` is undefined while there is none, or it is still open. */
+/** Never throws. `row` is undefined while it does not exist or is still open. */
 export function findRow(path: string, { traceId, sinceMs, responseId }: Mark): Lookup {
   if (!existsSync(path)) return { unreadable: 'there is no such file' }
   let database: DatabaseSync | undefined

@@ -1,4 +1,4 @@
-/** `tokenweir verify`, without its words: a stream and a plain request through a running sidecar, and a look at everything that should have come of them. */
+/** The checks of `tokenweir verify`, without its output: sends a streamed and a plain request through a running sidecar, and looks for their records. */
 import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import type { Ids } from '../../lib/ids.ts'
@@ -12,7 +12,7 @@ export interface VerifyOptions {
   readonly sidecar: URL
   readonly admin: URL
   readonly ledger: string
-  /** Opens the sidecar's data where its admin port is guarded. */
+  /** The admin token, where the sidecar has one. */
   readonly adminToken: string | undefined
   /** The file to which the sidecar's standard output goes, if there is one. */
   readonly log: string | undefined
@@ -20,17 +20,17 @@ export interface VerifyOptions {
   readonly path: string
   readonly model: string
   readonly headers: Readonly<Record<string, string>>
-  /** For one answer. */
+  /** Time limit for one response. */
   readonly timeoutMs: number
-  /** For records to appear, once the answers are there. */
+  /** Time limit for records to appear after the responses. */
   readonly waitMs: number
   readonly ids: Pick<Ids, 'traceId' | 'spanId'>
-  /** Called with what is being done, for a progress line. */
+  /** Called with the current step, for a progress line. */
   readonly onStep: (what: string) => void
 }
 
 const pollMs = 100
-/** Longest part of a log that is searched: its end. */
+/** Only the last bytes of a log are searched. */
 const logBytesMax = 64 * 1024 * 1024
 
 interface Sent {
@@ -41,7 +41,7 @@ interface Sent {
   readonly check: Check
 }
 
-/** Every check in the order in which a request passes. Never rejects for what a peer does. */
+/** Runs every check, in the order of a request's path. Never rejects because of a peer. */
 export async function verify(options: VerifyOptions): Promise<readonly Check[]> {
   options.onStep('Asking the sidecar whether it is ready')
   const ready = await readiness(options.admin).catch(failure)
@@ -87,7 +87,7 @@ interface Seen {
   readonly ready: Readiness | undefined
 }
 
-/** In the file; else, when that is out of reach or of another sidecar, by the sidecar's own word. */
+/** Looks in the ledger file. Where that is unreadable or belongs to another sidecar, asks the sidecar. */
 async function lookUp({ ledger, admin, adminToken }: VerifyOptions, { traceId, sinceMs, reply }: Sent): Promise<Lookup> {
   const inFile = findRow(ledger, { traceId, sinceMs, responseId: 'failure' in reply ? undefined : reply.facts?.id })
   if ('row' in inFile && inFile.row !== undefined) return inFile
@@ -111,7 +111,7 @@ async function recorded(options: VerifyOptions, sent: readonly Sent[], before: C
   return judged(options, sent, { ...seen, before, waitedMs: performance.now() - begun })
 }
 
-/** Whatever would still come has come. A sidecar that exports no spans counts none that wait. */
+/** Whether every expected record has arrived. A sidecar that exports no spans has none to wait for. */
 function isSettled({ lookups, logFound, after, ready }: Seen, before: Counters, sent: number): boolean {
   const rows = lookups.every((lookup) => 'unreadable' in lookup || lookup.row !== undefined) || ready?.ready === false
   const lines = logFound === undefined ? (after.logWritten ?? sent) - (before.logWritten ?? 0) >= sent : logFound === sent
@@ -157,7 +157,7 @@ function judged(
   return [...answers, log, span, ...sidecar]
 }
 
-/** Lines of these requests; the stream's must be called so. */
+/** How many of these requests have their line in the log, with the `msg` of a stream for the streamed one. */
 function foundInLog(path: string, sent: readonly Sent[]): number | { readonly unreadable: string } {
   try {
     const text = readFileSync(path).subarray(-logBytesMax).toString('utf8')
@@ -171,7 +171,7 @@ function foundInLog(path: string, sent: readonly Sent[]): number | { readonly un
   }
 }
 
-/** The worst of them. */
+/** The worst status among them. */
 export function worstOf(checks: readonly Check[]): Status {
   return checks.some(({ status }) => status === 'failed') ? 'failed' : 'ok'
 }
