@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { type OtlpSink, startSink } from './aides.ts'
+import type { Through } from './fixture.ts'
 import { descriptorsMax, proxyCores, type Started, start, until } from './processes.ts'
 
 export interface Target {
@@ -18,6 +19,10 @@ export interface Target {
   readonly records?: { readonly ledger: string; readonly log: string; readonly sink: OtlpSink }
   /** Where tokenweir shows its metrics. */
   readonly metricsUrl?: string
+  /** Given where a gateway answers. */
+  readonly through?: Through
+  /** The gateway that tokenweir stands in front of. */
+  readonly behind?: Started
 }
 
 export interface Surroundings {
@@ -27,13 +32,13 @@ export interface Surroundings {
   readonly nodeArguments: readonly string[]
 }
 
-interface Kind {
+export interface Kind {
   /** Why it cannot be measured here; undefined when it can. */
   missing(): string | undefined
   start(name: string, around: Surroundings): Promise<Target>
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.on('error', reject)
@@ -129,12 +134,15 @@ const peer = (file: string): Kind => ({
   },
 })
 
-const productFile = join(import.meta.dirname, '..', 'bin', 'tokenweir.js')
+const productRoot = join(import.meta.dirname, '..')
+const programIn = (root: string) => join(root, 'bin', 'tokenweir.js')
 
 /** A file system in memory, where nothing waits for a disk. */
 const memoryFolder = '/dev/shm'
 
 interface Variant {
+  /** The checkout it runs from. */
+  readonly root: string
   /** Without it no span is made, and nothing is spooled. */
   readonly exports: boolean
   /** Ledger and spool where no write and no sync goes to a disk. */
@@ -142,7 +150,7 @@ interface Variant {
 }
 
 /** Recording everything: span, metrics and log with OTLP export on, and the ledger. A variant leaves out what durability costs. */
-async function startTokenweir(name: string, around: Surroundings, { exports, onDisk }: Variant): Promise<Target> {
+async function startTokenweir(name: string, around: Surroundings, { root, exports, onDisk }: Variant): Promise<Target> {
   const [port, adminPort, sink] = await Promise.all([freePort(), freePort(), startSink(around.directory)])
   const folder = onDisk ? around.directory : mkdtempSync(join(memoryFolder, 'tokenweir-bench-'))
   if (!onDisk) process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -151,7 +159,7 @@ async function startTokenweir(name: string, around: Surroundings, { exports, onD
   const began = performance.now()
   const started = start({
     name,
-    command: [execPath, ...around.nodeArguments, productFile],
+    command: [execPath, ...around.nodeArguments, programIn(root)],
     cores: proxyCores,
     stdout: log,
     stderr: join(around.directory, `tokenweir-${port}.stderr`),
@@ -164,7 +172,7 @@ async function startTokenweir(name: string, around: Surroundings, { exports, onD
     },
   })
   const admin = `http://127.0.0.1:${adminPort}`
-  await until(started, async () => (await fetch(`${admin}/readyz`)).status === 200)
+  await until(started, async () => (await fetch(`${admin}/readyz`, { signal: AbortSignal.timeout(1_000) })).status === 200)
   const readyMs = performance.now() - began
   // Without export there is one sink less than a verdict counts.
   return { name, port, process: started, readyMs, ...(exports ? { records: { ledger, log, sink } } : {}), metricsUrl: `${admin}/metrics` }
@@ -172,17 +180,20 @@ async function startTokenweir(name: string, around: Surroundings, { exports, onD
 
 const tokenweir = (variant: Variant): Kind => ({
   missing() {
-    if (!existsSync(productFile)) return `${productFile} does not exist`
+    if (!existsSync(programIn(variant.root))) return `${programIn(variant.root)} does not exist`
     return variant.onDisk || existsSync(memoryFolder) ? undefined : `there is no ${memoryFolder}`
   },
   start: (name, around) => startTokenweir(name, around, variant),
 })
 
+/** A checkout of tokenweir as its users run it, recording everything. */
+export const tokenweirIn = (root: string): Kind => tokenweir({ root, exports: true, onDisk: true })
+
 /** What durability costs: the whole product beside itself without a disk below its ledger and spool, and without export. */
 export const durability: Readonly<Record<string, Kind>> = {
-  tokenweir: tokenweir({ exports: true, onDisk: true }),
-  'tokenweir-memory': tokenweir({ exports: true, onDisk: false }),
-  'tokenweir-no-export': tokenweir({ exports: false, onDisk: true }),
+  tokenweir: tokenweirIn(productRoot),
+  'tokenweir-memory': tokenweir({ root: productRoot, exports: true, onDisk: false }),
+  'tokenweir-no-export': tokenweir({ root: productRoot, exports: false, onDisk: true }),
 }
 
 export const kinds: Readonly<Record<string, Kind>> = {
@@ -191,7 +202,5 @@ export const kinds: Readonly<Record<string, Kind>> = {
   haproxy: { missing: program('haproxy'), start: startHaproxy },
   'http-proxy': peer('http-proxy.ts'),
   undici: peer('undici-dispatch.ts'),
-  tokenweir: tokenweir({ exports: true, onDisk: true }),
+  tokenweir: tokenweirIn(productRoot),
 }
-
-export const kindOf = (name: string): Kind | undefined => kinds[name] ?? durability[name]

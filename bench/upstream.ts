@@ -121,9 +121,10 @@ function startUnpaced(socket: Socket, events: number, perWrite: number): void {
   go()
 }
 
-function answer(socket: Socket, target: string): void {
+/** `text`: the request's target, or all of it when the target asks nothing. */
+function answer(socket: Socket, text: string): void {
   requests += 1
-  const ask = askOf(target)
+  const ask = askOf(text)
   if (ask.mode === 'json') socket.write(jsonResponse)
   else if (ask.mode === 'paced') startPaced(socket, ask.events, ask.intervalMs, ask.stamped)
   else startUnpaced(socket, ask.events, ask.perWrite)
@@ -158,7 +159,8 @@ function serve(socket: Socket): void {
         held = bytes
         return
       }
-      answer(socket, bytes.toString('latin1', 0, bytes.indexOf(' HTTP/')))
+      const target = bytes.toString('latin1', 0, bytes.indexOf(' HTTP/'))
+      answer(socket, target.includes('mode=') ? target : bytes.toString('latin1', 0, length))
       bytes = bytes.subarray(length)
     }
   })
