@@ -12,10 +12,11 @@ function git(...args: string[]): { readonly ok: boolean; readonly said: string }
   return { ok: status === 0, said: `${stdout ?? ''}${stderr ?? ''}`.trim() }
 }
 
-/** Undefined when there is no such commit here. */
-function commitOf(revision: string): string | undefined {
+/** Throws with the sentence that mends it when there is no such commit here. */
+export function commitOf(revision: string): string {
   const { ok, said } = git('rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`)
-  return ok ? said : undefined
+  if (ok) return said
+  throw new Error(`--baseline: this repository has no commit ${revision}. Fetch it (git fetch; git fetch --unshallow), or name another.`)
 }
 
 /** A worktree, which is removed when the runner ends, however it ends. */
@@ -52,10 +53,7 @@ export interface Baseline {
 }
 
 /** Installed once: a second run with the same commit finds its packages in the tools folder. */
-export async function prepareBaseline(revision: string, directory: string, say: (line: string) => void): Promise<Baseline> {
-  const commit = commitOf(revision)
-  if (commit === undefined)
-    throw new Error(`--baseline: this repository has no commit ${revision}. Fetch it (git fetch; git fetch --unshallow), or name another.`)
+export async function prepareBaseline(commit: string, directory: string, say: (line: string) => void): Promise<Baseline> {
   const name = `tokenweir@${commit.slice(0, 7)}`
   const root = join(directory, `baseline-${commit.slice(0, 12)}`)
   const packages = join(toolsFolder, `baseline-${commit.slice(0, 12)}`, 'node_modules')

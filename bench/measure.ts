@@ -111,13 +111,15 @@ export async function measure(stage: Stage, target: Target, scenario: Timed, rou
 /** Brings compilers and connection pools to their steady state: so many requests, or what a slow machine does in so many seconds. */
 export async function warmUp(stage: Stage, target: Target): Promise<void> {
   const { port, through } = target
-  const { warmRequests, warmSecondsMax } = stage.size
+  const { warmRequests, gatewayWarmSeconds, gatewayConcurrency } = stage.size
+  const secondsMax = through === undefined ? stage.size.warmSecondsMax : gatewayWarmSeconds
+  const concurrency = through === undefined ? 32 : gatewayConcurrency
   const began = stage.load.sent(port)
   const run = async (job: Job) => demandNoFailure(target.name, 'warm-up', await stage.load.run(job))
-  for (let seconds = 0; seconds < warmSecondsMax && stage.load.sent(port) - began < warmRequests; seconds += 0.5) {
-    await run({ kind: 'json', port, through, seconds: 0.5, concurrency: through === undefined ? 32 : stage.size.gatewayConcurrency })
+  for (let seconds = 0; seconds < secondsMax && stage.load.sent(port) - began < warmRequests; seconds += 0.5) {
+    await run({ kind: 'json', port, through, seconds: 0.5, concurrency })
   }
-  if (through !== undefined) return run({ kind: 'paced', port, through, seconds: 1, streams: 5, intervalMs: 40 })
+  if (through !== undefined) return run({ kind: 'paced', port, through, seconds: 2, streams: stage.size.gatewayStreams, intervalMs: 40 })
   await run({ kind: 'unpaced', port, seconds: 0.2, concurrency: 4, events: 5_000 })
   await run({ kind: 'paced', port, seconds: 0.4, streams: 50, intervalMs: 40 })
 }

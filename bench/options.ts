@@ -1,5 +1,6 @@
 /** The command line of the bench, and how much work each size of run is. */
 import { parseArgs } from 'node:util'
+import { commitOf } from './baseline.ts'
 import { durability, kinds } from './targets.ts'
 
 export const scenarioNames = ['json', 'sse-paced', 'sse-unpaced', 'latency', 'memory', 'start', 'gateways'] as const
@@ -24,7 +25,8 @@ export interface Size {
   readonly memoryStreams: readonly number[]
   readonly memoryIntervalMs: number
   readonly memoryHoldSeconds: number
-  /** What a gateway can bear on one core. */
+  /** What a gateway can bear on one core; it brings few requests to tokenweir's compilers, so they get longer. */
+  readonly gatewayWarmSeconds: number
   readonly gatewaySeconds: number
   readonly gatewayConcurrency: number
   readonly gatewayStreams: number
@@ -47,6 +49,7 @@ const normal: Size = {
   memoryStreams: [1_000],
   memoryIntervalMs: 1_000,
   memoryHoldSeconds: 2,
+  gatewayWarmSeconds: 15,
   gatewaySeconds: 5,
   gatewayConcurrency: 4,
   gatewayStreams: 20,
@@ -63,13 +66,14 @@ const quick: Size = {
   memoryStreams: [200],
   memoryIntervalMs: 500,
   memoryHoldSeconds: 0.5,
+  gatewayWarmSeconds: 1,
   gatewaySeconds: 1.5,
 }
 
 export interface Options {
   readonly rounds: number
   readonly targets: readonly string[]
-  /** A commit to measure beside this one. */
+  /** A commit to measure beside this one, by its full name. */
   readonly baseline: string | undefined
   readonly scenarios: readonly ScenarioName[]
   readonly size: Size
@@ -99,7 +103,8 @@ export const help = `npm run bench -- [options]
   --self-check      check the mock upstream, the load client and the sink against each other, and end
   --help
 
-A whole run (no --quick, --durability, --only, --scenario, --profile, --node-args) also writes bench/results/ and the table in bench/README.md.
+A whole run (no --quick, --durability, --only, --scenario, --profile, --node-args) also writes bench/results/, the tables in
+bench/README.md, and the share of LiteLLM's CPU in README.md.
 `
 
 function chosen<Name extends string>(value: string | undefined, known: readonly Name[], flag: string): readonly Name[] {
@@ -133,7 +138,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
   return {
     rounds,
     targets: chosen(only, Object.keys(values.durability ? durability : kinds), 'only'),
-    baseline: values.baseline,
+    baseline: values.baseline === undefined ? undefined : commitOf(values.baseline),
     scenarios,
     size: values.full ? { ...size, memoryStreams: [...size.memoryStreams, 5_000, 9_500] } : size,
     whole: !values.quick && !values.durability && !partial,

@@ -119,11 +119,11 @@ function gatewayTable({ samples }: Report): string {
   return shares[0] === undefined ? table(head, rows) : `${table(head, rows)}\n\n${sentence}`
 }
 
-/** For the README's comparison; undefined where LiteLLM was not measured. */
-export function shareSentence({ samples }: Report): string | undefined {
+/** Ends a sentence of the README's comparison; undefined where LiteLLM was not measured. */
+export function shareWords({ samples }: Report): string | undefined {
   const [request, event] = [shareOf(samples, 'LiteLLM', 'json'), shareOf(samples, 'LiteLLM', 'sse-paced')]
   if (request === undefined || event === undefined) return undefined
-  return `${digits(request.median)} % of LiteLLM’s CPU per request, ${digits(event.median)} % per streamed event`
+  return `, ${digits(request.median)} % of LiteLLM's CPU per request and ${digits(event.median)} % per streamed event`
 }
 
 function ratioTable(ratios: readonly Ratio[]): string {

@@ -11,7 +11,7 @@ import { help, type Options, readOptions } from './options.ts'
 import { gatewayPass, gatewayRowNames, memoryPass, type Pass, startPass, timedPass } from './passes.ts'
 import { pinSelf, proxyCores, stopAll } from './processes.ts'
 import { ratiosOf } from './ratios.ts'
-import { limitsOf, type Machine, publish, type Report, readersReport, resultsOf, shareSentence } from './report.ts'
+import { limitsOf, type Machine, publish, type Report, readersReport, resultsOf, shareWords } from './report.ts'
 import { selfCheck } from './self-check.ts'
 import { kinds as allKinds, durability, type Kind, tokenweirIn } from './targets.ts'
 import type { Verdict } from './verify.ts'
@@ -119,7 +119,7 @@ function write(report: Report, options: Options): void {
   mkdirSync(results, { recursive: true })
   writeFileSync(join(results, `${report.machine.date.replace(' ', '-').replace(':', '')}.json`), json)
   publish(join(import.meta.dirname, 'README.md'), 'bench', `\n${resultsOf(readersReport(report))}\n`)
-  const share = shareSentence(report)
+  const share = shareWords(report)
   if (share === undefined) say('LiteLLM was not measured: the comparison in README.md keeps its figure')
   else publish(join(import.meta.dirname, '..', 'README.md'), 'bench:share', share)
 }
