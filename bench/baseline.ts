@@ -38,7 +38,11 @@ async function install(checkout: string, folder: string, directory: string): Pro
   const code = await npm.exited
   clearTimeout(timer)
   if (code !== 0) {
-    const said = readFileSync(stderr, 'utf8').trim().split('\n').slice(-5).join('\n')
+    const lines = readFileSync(stderr, 'utf8').trim().split('\n')
+    const said = lines
+      .filter((line) => line.startsWith('npm error'))
+      .slice(0, 5)
+      .join('\n')
     throw new Error(`--baseline: npm ci of that commit failed (${code}); is the package registry within reach? It said:\n${said}`)
   }
   mkdirSync(join(folder, '..'), { recursive: true })
