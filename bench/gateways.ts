@@ -5,11 +5,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { isInstalled, litellm, litellmProgram, litellmStaysAtHome, portkeyFolder, portkeyProgram } from '../test/gateways/places.ts'
+import { freePort } from '../test/ports.ts'
+import { startUpstream } from './aides.ts'
 import { model, type Through } from './fixture.ts'
 import type { Fetched } from './jobs.ts'
-import type { Stage } from './measure.ts'
-import { proxyCores, start, until } from './processes.ts'
-import { freePort, type Surroundings, type Target } from './targets.ts'
+import { checkBodies, type Stage, warmUp } from './measure.ts'
+import { proxyCores, start, stop, until } from './processes.ts'
+import type { Surroundings, Target } from './targets.ts'
 
 const readySecondsMax = 180
 
@@ -36,8 +38,7 @@ async function startGateway({ name, port, around, command, env = {}, readyPath, 
   return { name, port, process, readyMs: performance.now() - began, through }
 }
 
-async function startLitellm(name: string, around: Surroundings): Promise<Target> {
-  const port = await freePort()
+async function startLitellm(name: string, around: Surroundings, port: number): Promise<Target> {
   const key = `sk-${randomBytes(16).toString('hex')}`
   const config = join(around.directory, `litellm-${port}.yaml`)
   const provider = { model: `openai/${model}`, api_key: 'bench', api_base: `http://127.0.0.1:${around.upstreamPort}/v1` }
@@ -57,8 +58,7 @@ async function startLitellm(name: string, around: Surroundings): Promise<Target>
   })
 }
 
-async function startPortkey(name: string, around: Surroundings): Promise<Target> {
-  const port = await freePort()
+async function startPortkey(name: string, around: Surroundings, port: number): Promise<Target> {
   const command = [execPath, portkeyProgram, `--port=${port}`, '--headless']
   const upstream = `http://127.0.0.1:${around.upstreamPort}/v1`
   const through = { headers: { 'x-portkey-provider': 'openai', 'x-portkey-custom-host': upstream } }
@@ -72,6 +72,8 @@ export const gatewayKinds = {
   Portkey: { missing: () => (isInstalled.portkey() ? undefined : notInstalled), start: startPortkey },
 }
 
+export const gatewayNames = ['LiteLLM', 'Portkey'] as const satisfies readonly (keyof typeof gatewayKinds)[]
+
 export const gatewayVersions: Readonly<Record<string, () => string>> = {
   LiteLLM: () => /^litellm==(\S+)/m.exec(readFileSync(litellm.requirements, 'utf8'))?.[1] ?? '',
   Portkey: () =>
@@ -81,11 +83,28 @@ export const gatewayVersions: Readonly<Record<string, () => string>> = {
 /** The target that has tokenweir in front of this gateway. */
 export const inFrontOf = (gateway: string) => `tokenweir → ${gateway}`
 
-export async function startInFront(stage: Stage, gateway: Target): Promise<Target | undefined> {
-  const around = { ...stage.around, upstreamPort: gateway.port }
-  const target = await stage.kinds['tokenweir']?.start('tokenweir', around)
-  if (target === undefined || gateway.process === undefined || gateway.through === undefined) return undefined
-  return { ...target, name: inFrontOf(gateway.name), behind: gateway.process, through: gateway.through }
+/**
+ * tokenweir in front of a port where the mock upstream stands in for the gateway, until tokenweir's code is compiled: a gateway brings so
+ * few requests that a whole run would measure the compilers.
+ */
+async function startWarm(stage: Stage, port: number): Promise<Target | undefined> {
+  const standIn = await startUpstream(stage.around.directory, port)
+  const target = await stage.kinds['tokenweir']?.start('tokenweir', { ...stage.around, upstreamPort: port })
+  if (target === undefined) return undefined
+  await checkBodies(stage, target)
+  await warmUp(stage, target)
+  await stop(standIn.process)
+  return target
+}
+
+/** A gateway, and for LiteLLM also tokenweir in front of it. */
+export async function startGatewayTargets(stage: Stage, name: keyof typeof gatewayKinds): Promise<Target[]> {
+  const port = await freePort()
+  const inFront = name === 'LiteLLM' ? await startWarm(stage, port) : undefined
+  const gateway = await gatewayKinds[name].start(name, stage.around, port)
+  const { process: behind, through } = gateway
+  if (inFront === undefined || behind === undefined || through === undefined) return [gateway]
+  return [gateway, { ...inFront, name: inFrontOf(name), behind, through }]
 }
 
 interface Chunk {

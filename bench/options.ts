@@ -25,7 +25,7 @@ export interface Size {
   readonly memoryStreams: readonly number[]
   readonly memoryIntervalMs: number
   readonly memoryHoldSeconds: number
-  /** What a gateway can bear on one core; it brings few requests to tokenweir's compilers, so they get longer. */
+  /** What a gateway can bear on one core. */
   readonly gatewayWarmSeconds: number
   readonly gatewaySeconds: number
   readonly gatewayConcurrency: number
@@ -49,7 +49,7 @@ const normal: Size = {
   memoryStreams: [1_000],
   memoryIntervalMs: 1_000,
   memoryHoldSeconds: 2,
-  gatewayWarmSeconds: 15,
+  gatewayWarmSeconds: 8,
   gatewaySeconds: 5,
   gatewayConcurrency: 4,
   gatewayStreams: 20,

@@ -1,5 +1,5 @@
 /** The passes of a run: each starts what it measures, lets the targets take turns, and stops them with their records verified. */
-import { checkTold, gatewayKinds, inFrontOf, startInFront } from './gateways.ts'
+import { checkTold, gatewayNames, inFrontOf, startGatewayTargets } from './gateways.ts'
 import {
   checkBodies,
   type MemorySample,
@@ -136,12 +136,10 @@ export async function gatewayPass(pass: Pass, skipped: Readonly<Record<string, s
   const { stage, options, say } = pass
   if (!options.scenarios.includes('gateways')) return []
   const targets: Target[] = []
-  for (const [name, kind] of Object.entries(gatewayKinds)) {
+  for (const name of gatewayNames) {
     if (name in skipped) continue
     say(`${name}: starting`)
-    const gateway = await kind.start(name, stage.around)
-    const inFront = name === 'LiteLLM' ? await startInFront(stage, gateway) : undefined
-    targets.push(gateway, ...(inFront === undefined ? [] : [inFront]))
+    targets.push(...(await startGatewayTargets(stage, name)))
   }
   for (const target of targets) {
     await checkTold(stage, target)
@@ -155,6 +153,6 @@ export async function gatewayPass(pass: Pass, skipped: Readonly<Record<string, s
 }
 
 export const gatewayRowNames = (samples: readonly Sample[]): readonly string[] => {
-  const known = Object.keys(gatewayKinds).flatMap((name) => [name, inFrontOf(name)])
+  const known = gatewayNames.flatMap((name) => [name, inFrontOf(name)])
   return known.filter((name) => samples.some((sample) => sample.target === name))
 }

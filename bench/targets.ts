@@ -1,9 +1,10 @@
 /** What is measured: one entry per proxy, each in a process of its own on the proxy's core. Adding a peer is one entry. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
+import { freePort } from '../test/ports.ts'
 import { type OtlpSink, startSink } from './aides.ts'
 import type { Through } from './fixture.ts'
 import { descriptorsMax, proxyCores, type Started, start, until } from './processes.ts'
@@ -36,17 +37,6 @@ export interface Kind {
   /** Why it cannot be measured here; undefined when it can. */
   missing(): string | undefined
   start(name: string, around: Surroundings): Promise<Target>
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
-    })
-  })
 }
 
 function accepts(port: number): Promise<boolean> {
