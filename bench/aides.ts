@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type { Job, Result } from './jobs.ts'
 import { loadCores, type Started, start, until } from './processes.ts'
 
-async function startAide(file: string, directory: string): Promise<{ process: Started; hello: { port?: number } }> {
+async function startAide(file: string, directory: string, ...args: string[]): Promise<{ process: Started; hello: { port?: number } }> {
   const name = file.replace('.ts', '')
-  const command = [process.execPath, join(import.meta.dirname, file)]
+  const command = [process.execPath, join(import.meta.dirname, file), ...args]
   const started = start({ name, command, cores: loadCores, stderr: join(directory, `${name}-${performance.now()}.stderr`), ipc: true })
   let hello: { port?: number } | undefined
   started.child.once('message', (message) => {
@@ -31,8 +31,8 @@ export interface Upstream {
   requests(): Promise<number>
 }
 
-export async function startUpstream(directory: string): Promise<Upstream> {
-  const { process, hello } = await startAide('upstream.ts', directory)
+export async function startUpstream(directory: string, port = 0): Promise<Upstream> {
+  const { process, hello } = await startAide('upstream.ts', directory, String(port))
   const requests = async () => ((await ask(process, {})) as { requests: number }).requests
   return { process, port: hello.port ?? 0, requests }
 }

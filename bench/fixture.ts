@@ -77,7 +77,7 @@ export const jsonResponse = Buffer.from(
   'latin1',
 )
 
-/** What the upstream is to do; it travels in the query, which every proxy leaves alone. */
+/** What the upstream is to do; it travels in the query, which every proxy leaves alone, or in a message, which every gateway does. */
 export type Ask =
   | { readonly mode: 'json' }
   /** One event at once, then one every `intervalMs`, `events` in all. `stamped` false: the same bytes every time. */
@@ -91,32 +91,41 @@ export function queryOf(ask: Ask): string {
   return `mode=paced&events=${ask.events}&intervalMs=${ask.intervalMs}&stamped=${ask.stamped ? 1 : 0}`
 }
 
-/** The ask in a request target; anything unknown is a JSON answer. */
-export function askOf(target: string): Ask {
-  if (target.includes('mode=json')) return { mode: 'json' }
-  const query = new URLSearchParams(target.slice(target.indexOf('?') + 1))
+/** The ask in a request target or a body; anything unknown is a JSON answer. */
+export function askOf(text: string): Ask {
+  if (text.includes('mode=json')) return { mode: 'json' }
+  const query = new URLSearchParams(/mode=[\w=&]+/.exec(text)?.[0])
   const number = (name: string) => Number(query.get(name))
   if (query.get('mode') === 'unpaced') return { mode: 'unpaced', events: number('events'), perWrite: number('perWrite') }
   if (query.get('mode') !== 'paced') return { mode: 'json' }
   return { mode: 'paced', events: number('events'), intervalMs: number('intervalMs'), stamped: number('stamped') === 1 }
 }
 
+/** What the client asks for. */
+export const model = 'gpt-4.1'
+
 const messages = [
   { role: 'system', content: 'You are a helpful assistant that answers in one short sentence.' },
   { role: 'user', content: 'What does a weir do, and why would one want to measure a stream without stopping it? '.repeat(3) },
 ]
 
+/** How a gateway is asked, which makes a request of its own of each that it gets: nothing of the query or the headers reaches the upstream. */
+export interface Through {
+  readonly headers: Readonly<Record<string, string>>
+}
+
 /** A whole request as a client library sends it. It asks for usage itself, so that no proxy has a reason to edit the body. */
-export function requestOf(ask: Ask): Buffer {
+export function requestOf(ask: Ask, through?: Through): Buffer {
   const stream = ask.mode !== 'json'
-  const settings = { model: 'gpt-4.1', temperature: 0.2, max_tokens: 256, messages }
+  const said = through === undefined ? messages : [...messages, { role: 'user', content: queryOf(ask) }]
+  const settings = { model, temperature: 0.2, max_tokens: 256, messages: said }
   const body = JSON.stringify(stream ? { ...settings, stream, stream_options: { include_usage: true } } : settings)
   const lines = [
-    `POST /v1/chat/completions?${queryOf(ask)} HTTP/1.1`,
+    `POST /v1/chat/completions${through === undefined ? `?${queryOf(ask)}` : ''} HTTP/1.1`,
     'Host: 127.0.0.1',
     'User-Agent: OpenAI/JS 7.57.0',
     `Accept: ${stream ? 'text/event-stream' : 'application/json'}`,
-    'Authorization: Bearer sk-bench',
+    ...Object.entries({ Authorization: 'Bearer sk-bench', ...through?.headers }).map(([name, value]) => `${name}: ${value}`),
     'x-stainless-lang: js',
     'x-stainless-retry-count: 0',
     'Content-Type: application/json',

@@ -1,13 +1,27 @@
 /** What the runner asks of the load client, and what it gets back. All of it crosses IPC as JSON. */
-import type { Ask } from './fixture.ts'
+import type { Ask, Through } from './fixture.ts'
 
+/** With `through` the answers are a gateway's own, so they are read event by event instead of by their length. */
 export type Job =
   /** One request on a connection of its own. */
-  | { readonly kind: 'fetch'; readonly port: number; readonly ask: Ask }
+  | { readonly kind: 'fetch'; readonly port: number; readonly ask: Ask; readonly through?: Through | undefined }
   /** As many JSON requests as go through, `concurrency` at a time. */
-  | { readonly kind: 'json'; readonly port: number; readonly seconds: number; readonly concurrency: number }
+  | {
+      readonly kind: 'json'
+      readonly port: number
+      readonly seconds: number
+      readonly concurrency: number
+      readonly through?: Through | undefined
+    }
   /** `streams` paced streams at the same time, begun evenly within one interval, read to their end. */
-  | { readonly kind: 'paced'; readonly port: number; readonly seconds: number; readonly streams: number; readonly intervalMs: number }
+  | {
+      readonly kind: 'paced'
+      readonly port: number
+      readonly seconds: number
+      readonly streams: number
+      readonly intervalMs: number
+      readonly through?: Through | undefined
+    }
   /** `concurrency` unpaced streams at a time, one after the other; those running when the time is up are read to their end. */
   | { readonly kind: 'unpaced'; readonly port: number; readonly seconds: number; readonly concurrency: number; readonly events: number }
   /** Paced streams as above, and besides `probesPerSecond` new short streams whose first body byte is timed. */
@@ -32,6 +46,15 @@ export interface Spread {
   readonly max: number
 }
 
+export interface Fetched {
+  readonly status: number
+  readonly contentType: string
+  readonly bytes: number
+  readonly sha256: string
+  /** Only with `through`. */
+  readonly body?: string
+}
+
 export interface Result {
   /** Wall time of the job, in seconds. */
   readonly seconds: number
@@ -50,5 +73,5 @@ export interface Result {
   /** From the upstream's write to the load client's read, per event. */
   readonly delay?: Spread | undefined
   /** `fetch` only. */
-  readonly fetched?: { readonly status: number; readonly contentType: string; readonly bytes: number; readonly sha256: string } | undefined
+  readonly fetched?: Fetched | undefined
 }

@@ -1,8 +1,9 @@
 /** The command line of the bench, and how much work each size of run is. */
 import { parseArgs } from 'node:util'
+import { commitOf } from './baseline.ts'
 import { durability, kinds } from './targets.ts'
 
-export const scenarioNames = ['json', 'sse-paced', 'sse-unpaced', 'latency', 'memory'] as const
+export const scenarioNames = ['json', 'sse-paced', 'sse-unpaced', 'latency', 'memory', 'start', 'gateways'] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
 export interface Size {
@@ -24,6 +25,11 @@ export interface Size {
   readonly memoryStreams: readonly number[]
   readonly memoryIntervalMs: number
   readonly memoryHoldSeconds: number
+  /** What a gateway can bear on one core. */
+  readonly gatewayWarmSeconds: number
+  readonly gatewaySeconds: number
+  readonly gatewayConcurrency: number
+  readonly gatewayStreams: number
 }
 
 const normal: Size = {
@@ -36,13 +42,17 @@ const normal: Size = {
   unpacedSeconds: 1.5,
   unpacedConcurrency: 8,
   unpacedEvents: 20_000,
-  latencySeconds: 3,
+  latencySeconds: 5,
   latencyStreams: 40,
   probesPerSecond: 200,
   intervalMs: 40,
   memoryStreams: [1_000],
   memoryIntervalMs: 1_000,
   memoryHoldSeconds: 2,
+  gatewayWarmSeconds: 8,
+  gatewaySeconds: 5,
+  gatewayConcurrency: 4,
+  gatewayStreams: 20,
 }
 
 const quick: Size = {
@@ -56,11 +66,15 @@ const quick: Size = {
   memoryStreams: [200],
   memoryIntervalMs: 500,
   memoryHoldSeconds: 0.5,
+  gatewayWarmSeconds: 1,
+  gatewaySeconds: 1.5,
 }
 
 export interface Options {
   readonly rounds: number
   readonly targets: readonly string[]
+  /** A commit to measure beside this one, by its full name. */
+  readonly baseline: string | undefined
   readonly scenarios: readonly ScenarioName[]
   readonly size: Size
   /** Nothing was left out: the result may stand in the documents. */
@@ -75,10 +89,12 @@ export interface Options {
 export const help = `npm run bench -- [options]
 
   --rounds N        rounds of every scenario (3); the targets take turns within a round
-  --only A,B        targets: ${Object.keys(kinds).join(', ')}
+  --only A,B        targets: ${Object.keys(kinds).join(', ')} (--targets is the same)
+  --baseline COMMIT one more target: that commit of tokenweir, checked out for the run, with dependencies of its own
+  --gateways        only the gateways, and tokenweir in front of LiteLLM (--scenario gateways)
   --durability      instead of them: what spool and disk cost (${Object.keys(durability).join(', ')})
   --scenario A,B    ${scenarioNames.join(', ')}
-  --quick           one short round, under a minute: to see that it runs, not to quote
+  --quick           one short round, a minute or two: to see that it runs, not to quote
   --full            memory also with 5,000 and 9,500 open streams
   --json FILE       write the results there too
   --profile DIR     run tokenweir with --cpu-prof into DIR (read it with: node bench/profile.ts DIR)
@@ -87,7 +103,8 @@ export const help = `npm run bench -- [options]
   --self-check      check the mock upstream, the load client and the sink against each other, and end
   --help
 
-A whole run (no --quick, --durability, --only, --scenario, --profile, --node-args) also writes bench/results/ and the table in bench/README.md.
+A whole run (no --quick, --durability, --only, --scenario, --profile, --node-args) also writes bench/results/, the tables in
+bench/README.md, and the share of LiteLLM's CPU in README.md.
 `
 
 function chosen<Name extends string>(value: string | undefined, known: readonly Name[], flag: string): readonly Name[] {
@@ -105,19 +122,24 @@ export function readOptions(args: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      ...{ rounds: text, only: text, scenario: text, json: text, profile: text, 'node-args': text },
-      ...{ quick: flag, full: flag, durability: flag, keep: flag, 'self-check': flag, help: flag },
+      ...{ rounds: text, only: text, targets: text, baseline: text, scenario: text, json: text, profile: text, 'node-args': text },
+      ...{ quick: flag, full: flag, durability: flag, gateways: flag, keep: flag, 'self-check': flag, help: flag },
     },
   })
   if (values.help) return undefined
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
   if (!Number.isSafeInteger(rounds) || rounds < 1 || rounds > 100) throw new Error('--rounds: give a whole number from 1 to 100')
   const size = values.quick ? quick : normal
-  const partial = [values.only, values.scenario, values.profile, values['node-args']].some((value) => value !== undefined)
+  const only = values.only ?? values.targets
+  const scenario = values.gateways ? 'gateways' : values.scenario
+  // What the disk costs has nothing to do with gateways.
+  const scenarios = chosen(scenario, scenarioNames, 'scenario').filter((name) => !values.durability || name !== 'gateways')
+  const partial = [only, scenario, values.profile, values['node-args']].some((value) => value !== undefined)
   return {
     rounds,
-    targets: chosen(values.only, Object.keys(values.durability ? durability : kinds), 'only'),
-    scenarios: chosen(values.scenario, scenarioNames, 'scenario'),
+    targets: chosen(only, Object.keys(values.durability ? durability : kinds), 'only'),
+    baseline: values.baseline === undefined ? undefined : commitOf(values.baseline),
+    scenarios,
     size: values.full ? { ...size, memoryStreams: [...size.memoryStreams, 5_000, 9_500] } : size,
     whole: !values.quick && !values.durability && !partial,
     json: values.json,

@@ -20,6 +20,21 @@ export interface Started {
 }
 
 const running = new Set<Started>()
+let ending = false
+
+/** What a program started itself ends with it. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing of it is left.
+  }
+}
+
+// Whatever ends the runner, nothing that it started stays.
+process.once('exit', () => {
+  for (const { pid } of running) killGroup(pid)
+})
 
 export interface StartOptions {
   readonly name: string
@@ -31,25 +46,33 @@ export interface StartOptions {
   readonly stdout?: string
   readonly stderr: string
   readonly ipc?: boolean
+  readonly cwd?: string
 }
 
 function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(OTEL|TOKENWEIR|NODE_OPTIONS)/.test(name)))
 }
 
+/** In a process group of its own: Ctrl-C at a terminal reaches the runner alone, which stops the others in order. */
 export function start(options: StartOptions): Started {
+  if (ending) throw new Error(`${options.name}: not started, the run is ending`)
   const pinned = options.cores === undefined ? options.command : ['taskset', '-c', options.cores, ...options.command]
   const [program = '', ...args] = pinned
   const out = options.stdout === undefined ? 'ignore' : openSync(options.stdout, 'w')
   const child = spawn(program, args, {
     stdio: ['ignore', out, openSync(options.stderr, 'w'), ...(options.ipc ? (['ipc'] as const) : [])],
     env: { ...cleanEnvironment(), ...options.env },
+    detached: true,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   })
   if (child.pid === undefined) throw new Error(`${options.name}: could not start ${program}`)
   const exited = new Promise<number | string>((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal ?? 'unknown')))
   const started = { name: options.name, pid: child.pid, child, exited }
   running.add(started)
-  exited.then(() => running.delete(started))
+  exited.then(() => {
+    running.delete(started)
+    killGroup(started.pid)
+  })
   return started
 }
 
@@ -73,7 +96,9 @@ export async function until(process: Started, check: () => Promise<boolean>, sec
   }
 }
 
+/** Nothing can be started afterwards. */
 export async function stopAll(): Promise<void> {
+  ending = true
   await Promise.all([...running].map((process) => stop(process)))
 }
 

@@ -1,6 +1,8 @@
 /** Figures → Markdown. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { added, type Figure, figure, figureOf, type Pick, picks, type Ratio, ratiosOf, type Samples } from './summary.ts'
+import { gatewayRowNames } from './passes.ts'
+import { type Ratio, ratiosOf, shareOf } from './ratios.ts'
+import { added, type Figure, figure, figureOf, memoryFigure, type Pick, picks, type Samples, startFigure } from './summary.ts'
 import type { Verdict } from './verify.ts'
 
 export interface Machine {
@@ -19,7 +21,8 @@ export interface Report {
   readonly rounds: number
   readonly skipped: Readonly<Record<string, string>>
   readonly targets: readonly string[]
-  readonly readyMs: readonly number[]
+  /** The target of an earlier commit, with `--baseline`. */
+  readonly baseline: string | undefined
   readonly verdicts: readonly Verdict[]
   readonly samples: Samples
 }
@@ -49,14 +52,14 @@ const inMs = (pick: Pick) => (sample: Parameters<Pick>[0]) => {
 function cpuTable({ samples, targets }: Report): string {
   const rows = targets.map((target) => [
     target,
-    cell(figure(samples, target, 'json', picks.totalUs)),
-    cell(figure(samples, target, 'json', picks.mainUs)),
-    cell(figure(samples, target, 'json', picks.perSecond)),
-    cell(figure(samples, target, 'json', inMs(picks.spread('answer', 'p99')))),
-    cell(figure(samples, target, 'sse-paced', picks.totalUs)),
-    cell(figure(samples, target, 'sse-unpaced', picks.totalUs)),
-    cell(figure(samples, target, 'sse-unpaced', picks.perSecond)),
-    cell(figure(samples, target, 'json', picks.rssMiB)),
+    cell(figure(samples.timed, target, 'json', picks.totalUs)),
+    cell(figure(samples.timed, target, 'json', picks.mainUs)),
+    cell(figure(samples.timed, target, 'json', picks.perSecond)),
+    cell(figure(samples.timed, target, 'json', inMs(picks.spread('answer', 'p99')))),
+    cell(figure(samples.timed, target, 'sse-paced', picks.totalUs)),
+    cell(figure(samples.timed, target, 'sse-unpaced', picks.totalUs)),
+    cell(figure(samples.timed, target, 'sse-unpaced', picks.perSecond)),
+    cell(figure(samples.timed, target, 'json', picks.rssMiB)),
   ])
   const head = [
     '',
@@ -75,12 +78,12 @@ function cpuTable({ samples, targets }: Report): string {
 function latencyTable({ samples, targets }: Report): string {
   const rows = targets.map((target) => [
     target,
-    cell(target === 'direct' ? undefined : added(samples, target, 'latency', picks.spread('firstByte', 'p50'))),
-    cell(target === 'direct' ? undefined : added(samples, target, 'latency', picks.spread('firstByte', 'p99'))),
-    cell(figure(samples, target, 'latency', picks.spread('delay', 'p50'))),
-    cell(figure(samples, target, 'latency', picks.spread('delay', 'p99'))),
-    cell(figure(samples, target, 'sse-paced', picks.spread('delay', 'p50'))),
-    cell(figure(samples, target, 'sse-paced', picks.spread('delay', 'p99'))),
+    cell(target === 'direct' ? undefined : added(samples.timed, target, 'latency', picks.spread('firstByte', 'p50'))),
+    cell(target === 'direct' ? undefined : added(samples.timed, target, 'latency', picks.spread('firstByte', 'p99'))),
+    cell(figure(samples.timed, target, 'latency', picks.spread('delay', 'p50'))),
+    cell(figure(samples.timed, target, 'latency', picks.spread('delay', 'p99'))),
+    cell(figure(samples.timed, target, 'sse-paced', picks.spread('delay', 'p50'))),
+    cell(figure(samples.timed, target, 'sse-paced', picks.spread('delay', 'p99'))),
   ])
   const head = ['µs', 'added first byte p50', 'p99', 'delay p50, 1,000 events/s', 'p99', 'p50, 5,000 events/s', 'p99']
   return table(head, rows)
@@ -91,28 +94,47 @@ function memoryTable({ samples, targets }: Report): string {
   const rows = targets.map((target) => [
     target,
     ...counts.flatMap((streams) => {
-      const sample = samples.memory.find((one) => one.target === target && one.streams === streams)
-      const delay = sample?.result.delay
-      const kib = sample?.kibPerStream
-      return [kib === undefined ? '–' : digits(kib), delay === undefined ? '–' : digits(delay.p99 / 1_000)]
+      const open = samples.memory.filter((sample) => sample.target === target && sample.streams === streams)
+      const delayMs = figureOf(open.map(({ result }) => result.delay && result.delay.p99 / 1_000))
+      return [cell(memoryFigure(samples, target, streams)), cell(delayMs)]
     }),
+    cell(startFigure(samples, target)),
   ])
-  return table(['', ...counts.flatMap((streams) => [`KiB per stream, ${streams.toLocaleString('en')} open`, 'delay p99 ms'])], rows)
+  const heads = counts.flatMap((streams) => [`KiB per stream, ${streams.toLocaleString('en')} open`, 'delay p99 ms'])
+  return table(['', ...heads, 'start to ready ms'], rows)
 }
 
-/** `must` and `stretch` are upper limits; their own measurements may differ (another peer). */
-function reached(ratio: Ratio): string {
-  const stretch = ratio.stretchMeasured ?? ratio.measured
-  if (ratio.measured.median > ratio.must) return '**no**'
-  return stretch.median <= ratio.stretch ? 'stretch' : 'must'
+/** Each gateway by itself, and tokenweir in front of one: its CPU beside that of the gateway, for the same work at the same time. */
+function gatewayTable({ samples }: Report): string {
+  const { gateways } = samples
+  const columns = (name: string, scenario: 'json' | 'sse-paced') => {
+    const behind = figure(gateways, name, scenario, picks.behindUs)
+    const total = figure(gateways, name, scenario, picks.totalUs)
+    return behind === undefined ? [cell(total), '–'] : [cell(behind), cell(total)]
+  }
+  const rows = gatewayRowNames(gateways).map((name) => [name, ...columns(name, 'json'), ...columns(name, 'sse-paced')])
+  const head = ['CPU of all processes', 'gateway, µs/request', 'tokenweir, µs/request', 'gateway, µs/event', 'tokenweir, µs/event']
+  const shares = [shareOf(samples, 'LiteLLM', 'json'), shareOf(samples, 'LiteLLM', 'sse-paced')] as const
+  const sentence = `In front of LiteLLM tokenweir takes ${cell(shares[0])} % of its CPU per request and ${cell(shares[1])} % per event.`
+  return shares[0] === undefined ? table(head, rows) : `${table(head, rows)}\n\n${sentence}`
+}
+
+/** Ends a sentence of the README's comparison; undefined where LiteLLM was not measured. */
+export function shareWords({ samples }: Report): string | undefined {
+  const [request, event] = [shareOf(samples, 'LiteLLM', 'json'), shareOf(samples, 'LiteLLM', 'sse-paced')]
+  if (request === undefined || event === undefined) return undefined
+  return `, ${digits(request.median)} % of LiteLLM's CPU per request and ${digits(event.median)} % per streamed event`
 }
 
 function ratioTable(ratios: readonly Ratio[]): string {
-  const rows = ratios.map((ratio) => {
-    const second = ratio.stretchMeasured === undefined ? '' : `; ${cell(ratio.stretchMeasured)}`
-    const unit = ratio.unit === '×' ? ' ×' : ` ${ratio.unit}`
-    return [ratio.what, `${cell(ratio.measured)}${second}${unit}`, `≤ ${ratio.must}`, `≤ ${ratio.stretch}`, reached(ratio)]
-  })
+  const limit = (value: number | undefined) => (value === undefined ? '–' : `≤ ${value}`)
+  const rows = ratios.map(({ what, measured, unit, must, stretch, reached }) => [
+    what,
+    `${cell(measured)} ${unit}`,
+    limit(must),
+    limit(stretch),
+    reached === 'no' ? '**no**' : reached,
+  ])
   return table(['target', 'measured', 'must', 'stretch', 'reached'], rows)
 }
 
@@ -137,19 +159,24 @@ const quietShareMax = 0.1
 
 function helpersLine({ samples, targets }: Report): string {
   const parts = targets.map((target) => {
-    const share = figure(samples, target, 'json', picks.loadShare)
+    const share = figure(samples.timed, target, 'json', picks.loadShare)
     return share === undefined ? undefined : `${target} ${Math.round(share.median * 100)} %`
   })
-  const known = parts.filter((part) => part !== undefined)
-  const strangers = figureOf(samples.timed.map((sample) => sample.strangersShare))
+  const strangers = figureOf([...samples.timed, ...samples.gateways].map((sample) => sample.strangersShare))
   const warning = (strangers?.median ?? 0) > quietShareMax ? ' **The machine was busy: rates and tail delays are noise.**' : ''
+  const ofGateways = gatewayRowNames(samples.gateways).map((name) => {
+    const share = figure(samples.gateways, name, 'json', picks.loadShare)
+    return share === undefined ? undefined : `${name} ${Math.round(share.median * 100)} %`
+  })
   const others = `Programs that are no part of the bench took ${Math.round((strangers?.median ?? 0) * 100)} % of a core meanwhile.${warning}`
+  const known = [...parts, ...ofGateways].filter((part) => part !== undefined)
   return known.length === 0
     ? others
     : `Load client and mock upstream together took, of their core, under JSON: ${known.join(', ')}. ${others}`
 }
 
-export function markdownOf(report: Report): string {
+/** The results tables: for the reader of the documents, who has no earlier commit to compare with. */
+export function resultsOf(report: Report): string {
   const { machine, skipped, verdicts } = report
   const programs = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`)
   const where = `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}`
@@ -162,25 +189,38 @@ export function markdownOf(report: Report): string {
     pinning,
     report.rounds > 1 ? `Medians of ${report.rounds} rounds (lowest–highest).` : 'One round.',
   ].join('. ')
-  const { timed, memory } = report.samples
+  const { timed, gateways, memory, starts } = report.samples
   const parts = [
     [intro, ...absent].join('\n'),
     timed.length > 0 ? cpuTable(report) : '',
     timed.length > 0 ? latencyTable(report) : '',
-    memory.length > 0 ? memoryTable(report) : '',
-    timed.length > 0 ? helpersLine(report) : '',
-    ratioTable(ratiosOf(report.samples, report.readyMs)),
+    memory.length + starts.length > 0 ? memoryTable(report) : '',
+    gateways.length > 0 ? gatewayTable(report) : '',
+    timed.length + gateways.length > 0 ? helpersLine(report) : '',
     verdicts.length > 0 ? verdictTable(verdicts) : '',
   ]
   return parts.filter((part) => part !== '').join('\n\n')
 }
 
-const [openMark, closeMark] = ['<!-- bench -->', '<!-- /bench -->']
+/** What the documents get: without the baseline. */
+export function readersReport(report: Report): Report {
+  const { baseline, targets, verdicts } = report
+  if (baseline === undefined) return report
+  return {
+    ...report,
+    targets: targets.filter((name) => name !== baseline),
+    verdicts: verdicts.filter(({ occasion }) => !occasion.startsWith(baseline)),
+  }
+}
 
-/** Replaces what stands between the markers of a document. */
-export function publish(file: string, markdown: string): void {
+/** What the terminal shows besides: the limits that this commit is held to. */
+export const limitsOf = ({ samples, baseline }: Report): string => ratioTable(ratiosOf(samples, baseline))
+
+/** Replaces what stands between the markers `<!-- name -->` and `<!-- /name -->` of a document. */
+export function publish(file: string, name: string, markdown: string): void {
   const text = readFileSync(file, 'utf8')
+  const [openMark, closeMark] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
   const [from, to] = [text.indexOf(openMark), text.indexOf(closeMark)]
-  if (from < 0 || to < from) throw new Error(`${file}: put ${openMark} and ${closeMark} on lines of their own`)
-  writeFileSync(file, `${text.slice(0, from + openMark.length)}\n${markdown}\n${text.slice(to)}`)
+  if (from < 0 || to < from) throw new Error(`${file}: put ${openMark} and ${closeMark} around what is generated`)
+  writeFileSync(file, `${text.slice(0, from + openMark.length)}${markdown}${text.slice(to)}`)
 }

@@ -4,20 +4,31 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startLoad, startUpstream } from './aides.ts'
-import { checkBodies, type MemorySample, measure, measureMemory, type Sample, type Stage, type Timed, warmUp } from './measure.ts'
+import { prepareBaseline } from './baseline.ts'
+import { gatewayKinds, gatewayVersions } from './gateways.ts'
+import type { Stage } from './measure.ts'
 import { help, type Options, readOptions } from './options.ts'
+import { gatewayPass, gatewayRowNames, memoryPass, type Pass, startPass, timedPass } from './passes.ts'
 import { pinSelf, proxyCores, stopAll } from './processes.ts'
-import { type Machine, markdownOf, publish, type Report } from './report.ts'
+import { ratiosOf } from './ratios.ts'
+import { limitsOf, type Machine, publish, type Report, readersReport, resultsOf, shareWords } from './report.ts'
 import { selfCheck } from './self-check.ts'
-import { ratiosOf } from './summary.ts'
-import { kindOf, type Target } from './targets.ts'
-import { stopAndVerify, type Verdict } from './verify.ts'
+import { kinds as allKinds, durability, type Kind, tokenweirIn } from './targets.ts'
+import type { Verdict } from './verify.ts'
 
 const began = performance.now()
+let saidAt = began
 
 function say(line: string): void {
+  saidAt = performance.now()
   process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}\n`)
 }
+
+/** Nobody should wonder whether it still runs. */
+const silenceMsMax = 15_000
+setInterval(() => {
+  if (performance.now() - saidAt > silenceMsMax) say('… still at it')
+}, 1_000).unref()
 
 function output(command: string, ...args: string[]): string {
   const { stdout, stderr } = spawnSync(command, args, { cwd: import.meta.dirname })
@@ -42,6 +53,7 @@ function machineOf(targets: readonly string[]): Machine {
     haproxy: () => /version (\S+)/.exec(output('haproxy', '-v'))?.[1] ?? '',
     'http-proxy': () => packageVersion('http-proxy'),
     undici: () => packageVersion('undici'),
+    ...gatewayVersions,
   }
   return {
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
@@ -55,99 +67,61 @@ function machineOf(targets: readonly string[]): Machine {
   }
 }
 
-async function startTargets(stage: Stage, names: readonly string[]): Promise<Target[]> {
-  const targets: Target[] = []
-  for (const name of names) {
-    const target = await kindOf(name)?.start(name, stage.around)
-    if (target === undefined) continue
-    await checkBodies(stage, target)
-    await warmUp(stage, target)
-    say(`${name}: bodies equal, warm${target.readyMs === undefined ? '' : `, ready after ${Math.round(target.readyMs)} ms`}`)
-    targets.push(target)
-  }
-  return targets
+interface Choice {
+  readonly kinds: Readonly<Record<string, Kind>>
+  readonly names: readonly string[]
+  readonly skipped: Readonly<Record<string, string>>
+  readonly baseline: string | undefined
 }
 
-function describe(sample: Sample): string {
-  const { cpu, result } = sample
-  const unit = sample.scenario === 'json' ? 'request' : 'event'
-  const parts = [
-    cpu === undefined ? '' : `${cpu.totalUs.toFixed(1)} µs/${unit} (first thread ${cpu.mainUs.toFixed(1)})`,
-    `${Math.round(sample.unitsPerSecond)} ${unit}s/s`,
-    result.firstByte === undefined ? '' : `first byte ${Math.round(result.firstByte.p50)}/${Math.round(result.firstByte.p99)} µs`,
-    result.delay === undefined ? '' : `delay ${Math.round(result.delay.p50)}/${Math.round(result.delay.p99)} µs`,
-    `load ${Math.round(sample.loadShare * 100)} % upstream ${Math.round(sample.upstreamShare * 100)} %`,
-  ]
-  return parts.filter((part) => part !== '').join(', ')
-}
-
-async function measureRounds(stage: Stage, targets: readonly Target[], options: Options): Promise<Sample[]> {
-  const samples: Sample[] = []
-  const timed = options.scenarios.filter((scenario): scenario is Timed => scenario !== 'memory')
-  for (let round = 0; round < options.rounds; round += 1) {
-    for (const scenario of timed) {
-      for (let turn = 0; turn < targets.length; turn += 1) {
-        const target = targets[(turn + round) % targets.length]
-        if (target === undefined) continue
-        const sample = await measure(stage, target, scenario, round)
-        samples.push(sample)
-        say(`round ${round + 1}/${options.rounds} ${scenario} ${target.name}: ${describe(sample)}`)
-      }
-    }
-  }
-  return samples
-}
-
-async function measureMemories(stage: Stage, names: readonly string[], verdicts: Verdict[]): Promise<MemorySample[]> {
-  const samples: MemorySample[] = []
-  for (const streams of stage.size.memoryStreams) {
-    for (const name of names) {
-      const sample = await measureMemory(stage, name, streams, async (target) => {
-        const verdict = await stopAndVerify(target, `memory, ${streams} streams`, stage.load.sent(target.port))
-        if (verdict !== undefined) verdicts.push(verdict)
-      })
-      samples.push(sample)
-      const delayMs = ((sample.result.delay?.p99 ?? 0) / 1_000).toFixed(1)
-      say(`memory ${name}, ${streams} streams: ${sample.kibPerStream?.toFixed(1) ?? '–'} KiB per stream, delay p99 ${delayMs} ms`)
-    }
-  }
-  return samples
-}
-
-async function measureAll(options: Options, directory: string): Promise<Report> {
-  const [upstream, load] = await Promise.all([startUpstream(directory), startLoad(directory)])
-  const { nodeArguments } = options
-  const stage: Stage = { upstream, load, size: options.size, around: { upstreamPort: upstream.port, directory, nodeArguments } }
+/** What is asked for and can be measured here. */
+async function choose(options: Options, directory: string): Promise<Choice> {
+  const baseline = options.baseline === undefined ? undefined : await prepareBaseline(options.baseline, directory, say)
+  const kinds: Record<string, Kind> = { ...allKinds, ...durability }
+  if (baseline !== undefined) kinds[baseline.name] = tokenweirIn(baseline.root)
+  const wanted = [...options.targets, ...(baseline === undefined ? [] : [baseline.name])]
   const skipped: Record<string, string> = {}
-  for (const name of options.targets) {
-    const reason = kindOf(name)?.missing()
+  const asked = {
+    ...Object.fromEntries(wanted.map((name) => [name, kinds[name]])),
+    ...(options.scenarios.includes('gateways') ? gatewayKinds : {}),
+  }
+  for (const [name, kind] of Object.entries(asked)) {
+    const reason = kind?.missing()
     if (reason === undefined) continue
     skipped[name] = reason
     say(`SKIPPED: ${name}: ${reason}`)
   }
-  const names = options.targets.filter((name) => !(name in skipped))
+  return { kinds, names: wanted.filter((name) => !(name in skipped)), skipped, baseline: baseline?.name }
+}
+
+async function measureAll(options: Options, directory: string): Promise<Report> {
+  const { kinds, names, skipped, baseline } = await choose(options, directory)
+  const [upstream, load] = await Promise.all([startUpstream(directory), startLoad(directory)])
+  const { nodeArguments } = options
+  const stage: Stage = { upstream, load, kinds, size: options.size, around: { upstreamPort: upstream.port, directory, nodeArguments } }
   const verdicts: Verdict[] = []
-  const targets = options.scenarios.some((scenario) => scenario !== 'memory') ? await startTargets(stage, names) : []
-  const timed = await measureRounds(stage, targets, options)
-  for (const target of targets) {
-    const verdict = await stopAndVerify(target, 'timed scenarios', load.sent(target.port))
-    if (verdict !== undefined) verdicts.push(verdict)
-  }
-  const memory = options.scenarios.includes('memory') ? await measureMemories(stage, names, verdicts) : []
-  const readyMs = targets.flatMap((target) => (target.records && target.readyMs ? [target.readyMs] : []))
-  return { machine: machineOf(names), rounds: options.rounds, skipped, targets: names, readyMs, verdicts, samples: { timed, memory } }
+  const pass: Pass = { stage, options, names, verdicts, say }
+  const timed = await timedPass(pass)
+  const memory = await memoryPass(pass)
+  const starts = await startPass(pass)
+  const gateways = await gatewayPass(pass, skipped)
+  const measured = [...names, ...gatewayRowNames(gateways)]
+  const samples = { timed, gateways, memory, starts }
+  return { machine: machineOf(measured), rounds: options.rounds, skipped, targets: names, baseline, verdicts, samples }
 }
 
 function write(report: Report, options: Options): void {
-  const markdown = markdownOf(report)
-  process.stdout.write(`${markdown}\n`)
-  const json = `${JSON.stringify({ ...report, ratios: ratiosOf(report.samples, report.readyMs) }, null, 1)}\n`
+  process.stdout.write(`${resultsOf(report)}\n\n${limitsOf(report)}\n`)
+  const json = `${JSON.stringify({ ...report, ratios: ratiosOf(report.samples, report.baseline) }, null, 1)}\n`
   if (options.json !== undefined) writeFileSync(options.json, json)
   if (!options.whole) return
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })
   writeFileSync(join(results, `${report.machine.date.replace(' ', '-').replace(':', '')}.json`), json)
-  publish(join(import.meta.dirname, 'README.md'), markdown)
+  publish(join(import.meta.dirname, 'README.md'), 'bench', `\n${resultsOf(readersReport(report))}\n`)
+  const share = shareWords(report)
+  if (share === undefined) say('LiteLLM was not measured: the comparison in README.md keeps its figure')
+  else publish(join(import.meta.dirname, '..', 'README.md'), 'bench:share', share)
 }
 
 async function bench(options: Options, directory: string): Promise<boolean> {
@@ -169,13 +143,15 @@ async function main(options: Options): Promise<number> {
   let keep = options.keep
   let interrupted = false
   // Whatever the run waits for ends with its processes, and then the run ends. A second Ctrl-C ends it at once.
-  const interrupt = () => {
+  const interrupt = (why: string) => {
+    if (interrupted) process.exit(130)
     interrupted = true
-    say('interrupted: stopping what was started')
+    say(`${why}: stopping what was started`)
     void stopAll()
   }
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupt('interrupted'))
+  const minutesMax = 15 + 10 * options.rounds
+  setTimeout(() => interrupt(`not done within ${minutesMax} minutes`), minutesMax * 60_000).unref()
   try {
     return (await bench(options, directory)) ? 0 : 1
   } catch (error) {
@@ -186,7 +162,7 @@ async function main(options: Options): Promise<number> {
   } finally {
     await stopAll()
     if (keep) say(`kept ${directory}`)
-    else rmSync(directory, { recursive: true })
+    else rmSync(directory, { recursive: true, force: true })
   }
 }
 

@@ -56,6 +56,8 @@ async function checkBodies(directory: string): Promise<void> {
   const streams = await load.run({ kind: 'paced', port, seconds: 0.4, streams: 20, intervalMs: 40 })
   deepEqual([many.failures, streams.failures, streams.requests, streams.events], [0, 0, 20, 20 * (10 + tailEvents)])
   deepEqual(streams.delay !== undefined && streams.delay.p50 > 0 && streams.delay.p50 < 1e6, true, 'delays are between 0 and 1 s')
+  const rewritten = await load.run({ kind: 'paced', port, seconds: 0.4, streams: 5, intervalMs: 40, through: { headers: {} } })
+  deepEqual([rewritten.failures, rewritten.requests, rewritten.events], [0, 5, 5 * (10 + tailEvents)])
   const fast = await load.run({ kind: 'unpaced', port, seconds: 0.1, concurrency: 3, events: 5_000 })
   deepEqual([fast.failures, fast.events], [0, fast.requests * 5_000])
   const open = await load.run({ kind: 'hold', port, streams: 30, intervalMs: 50, opensPerSecond: 1_000 })

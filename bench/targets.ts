@@ -1,10 +1,12 @@
 /** What is measured: one entry per proxy, each in a process of its own on the proxy's core. Adding a peer is one entry. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
+import { freePort } from '../test/ports.ts'
 import { type OtlpSink, startSink } from './aides.ts'
+import type { Through } from './fixture.ts'
 import { descriptorsMax, proxyCores, type Started, start, until } from './processes.ts'
 
 export interface Target {
@@ -18,6 +20,10 @@ export interface Target {
   readonly records?: { readonly ledger: string; readonly log: string; readonly sink: OtlpSink }
   /** Where tokenweir shows its metrics. */
   readonly metricsUrl?: string
+  /** Given where a gateway answers. */
+  readonly through?: Through
+  /** The gateway that tokenweir stands in front of. */
+  readonly behind?: Started
 }
 
 export interface Surroundings {
@@ -27,21 +33,10 @@ export interface Surroundings {
   readonly nodeArguments: readonly string[]
 }
 
-interface Kind {
+export interface Kind {
   /** Why it cannot be measured here; undefined when it can. */
   missing(): string | undefined
   start(name: string, around: Surroundings): Promise<Target>
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
-    })
-  })
 }
 
 function accepts(port: number): Promise<boolean> {
@@ -129,12 +124,15 @@ const peer = (file: string): Kind => ({
   },
 })
 
-const productFile = join(import.meta.dirname, '..', 'bin', 'tokenweir.js')
+const productRoot = join(import.meta.dirname, '..')
+const programIn = (root: string) => join(root, 'bin', 'tokenweir.js')
 
 /** A file system in memory, where nothing waits for a disk. */
 const memoryFolder = '/dev/shm'
 
 interface Variant {
+  /** The checkout it runs from. */
+  readonly root: string
   /** Without it no span is made, and nothing is spooled. */
   readonly exports: boolean
   /** Ledger and spool where no write and no sync goes to a disk. */
@@ -142,7 +140,7 @@ interface Variant {
 }
 
 /** Recording everything: span, metrics and log with OTLP export on, and the ledger. A variant leaves out what durability costs. */
-async function startTokenweir(name: string, around: Surroundings, { exports, onDisk }: Variant): Promise<Target> {
+async function startTokenweir(name: string, around: Surroundings, { root, exports, onDisk }: Variant): Promise<Target> {
   const [port, adminPort, sink] = await Promise.all([freePort(), freePort(), startSink(around.directory)])
   const folder = onDisk ? around.directory : mkdtempSync(join(memoryFolder, 'tokenweir-bench-'))
   if (!onDisk) process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -151,7 +149,7 @@ async function startTokenweir(name: string, around: Surroundings, { exports, onD
   const began = performance.now()
   const started = start({
     name,
-    command: [execPath, ...around.nodeArguments, productFile],
+    command: [execPath, ...around.nodeArguments, programIn(root)],
     cores: proxyCores,
     stdout: log,
     stderr: join(around.directory, `tokenweir-${port}.stderr`),
@@ -164,7 +162,7 @@ async function startTokenweir(name: string, around: Surroundings, { exports, onD
     },
   })
   const admin = `http://127.0.0.1:${adminPort}`
-  await until(started, async () => (await fetch(`${admin}/readyz`)).status === 200)
+  await until(started, async () => (await fetch(`${admin}/readyz`, { signal: AbortSignal.timeout(1_000) })).status === 200)
   const readyMs = performance.now() - began
   // Without export there is one sink less than a verdict counts.
   return { name, port, process: started, readyMs, ...(exports ? { records: { ledger, log, sink } } : {}), metricsUrl: `${admin}/metrics` }
@@ -172,17 +170,20 @@ async function startTokenweir(name: string, around: Surroundings, { exports, onD
 
 const tokenweir = (variant: Variant): Kind => ({
   missing() {
-    if (!existsSync(productFile)) return `${productFile} does not exist`
+    if (!existsSync(programIn(variant.root))) return `${programIn(variant.root)} does not exist`
     return variant.onDisk || existsSync(memoryFolder) ? undefined : `there is no ${memoryFolder}`
   },
   start: (name, around) => startTokenweir(name, around, variant),
 })
 
+/** A checkout of tokenweir as its users run it, recording everything. */
+export const tokenweirIn = (root: string): Kind => tokenweir({ root, exports: true, onDisk: true })
+
 /** What durability costs: the whole product beside itself without a disk below its ledger and spool, and without export. */
 export const durability: Readonly<Record<string, Kind>> = {
-  tokenweir: tokenweir({ exports: true, onDisk: true }),
-  'tokenweir-memory': tokenweir({ exports: true, onDisk: false }),
-  'tokenweir-no-export': tokenweir({ exports: false, onDisk: true }),
+  tokenweir: tokenweirIn(productRoot),
+  'tokenweir-memory': tokenweir({ root: productRoot, exports: true, onDisk: false }),
+  'tokenweir-no-export': tokenweir({ root: productRoot, exports: false, onDisk: true }),
 }
 
 export const kinds: Readonly<Record<string, Kind>> = {
@@ -191,7 +192,5 @@ export const kinds: Readonly<Record<string, Kind>> = {
   haproxy: { missing: program('haproxy'), start: startHaproxy },
   'http-proxy': peer('http-proxy.ts'),
   undici: peer('undici-dispatch.ts'),
-  tokenweir: tokenweir({ exports: true, onDisk: true }),
+  tokenweir: tokenweirIn(productRoot),
 }
-
-export const kindOf = (name: string): Kind | undefined => kinds[name] ?? durability[name]

@@ -121,9 +121,10 @@ function startUnpaced(socket: Socket, events: number, perWrite: number): void {
   go()
 }
 
-function answer(socket: Socket, target: string): void {
+/** `text`: the request's target, or all of it when the target asks nothing. */
+function answer(socket: Socket, text: string): void {
   requests += 1
-  const ask = askOf(target)
+  const ask = askOf(text)
   if (ask.mode === 'json') socket.write(jsonResponse)
   else if (ask.mode === 'paced') startPaced(socket, ask.events, ask.intervalMs, ask.stamped)
   else startUnpaced(socket, ask.events, ask.perWrite)
@@ -158,14 +159,15 @@ function serve(socket: Socket): void {
         held = bytes
         return
       }
-      answer(socket, bytes.toString('latin1', 0, bytes.indexOf(' HTTP/')))
+      const target = bytes.toString('latin1', 0, bytes.indexOf(' HTTP/'))
+      answer(socket, target.includes('mode=') ? target : bytes.toString('latin1', 0, length))
       bytes = bytes.subarray(length)
     }
   })
 }
 
 const server = createServer(serve)
-server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
+server.listen({ port: Number(process.argv[2] ?? 0), host: '127.0.0.1', backlog: 4096 }, () => {
   const address = server.address()
   process.send?.({ port: typeof address === 'object' ? address?.port : undefined })
 })

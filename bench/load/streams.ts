@@ -45,10 +45,43 @@ function pacedExchange(events: number, tally: Tally, delaysNs: number[], done: (
   }
 }
 
+const stampPattern = new RegExp(`"content": ?"(\\d{${stampDigits}})"`)
+
+/**
+ * The same through a gateway, which writes each event anew: every content event must be there with its stamp, and `[DONE]` at the end. The
+ * events that end the stream are counted as the upstream sent them: some gateways join them.
+ */
+function rewrittenExchange(events: number, tally: Tally, delaysNs: number[], done: () => void): Exchange {
+  let text = ''
+  let content = 0
+  let last = ''
+  return {
+    body(slice, nowNs) {
+      const parts = (text + slice.toString('latin1')).split(/\r?\n\r?\n/)
+      text = parts.pop() ?? ''
+      for (const part of parts) {
+        last = part
+        const stamp = stampPattern.exec(part)?.[1]
+        if (stamp === undefined) continue
+        content += 1
+        tally.events += 1
+        delaysNs.push(nowNs - Number(stamp))
+      }
+    },
+    end() {
+      if (content !== events - tailEvents || last !== 'data: [DONE]') tally.fail(`a stream of ${content} events that ends in ${last}`)
+      tally.events += tailEvents
+      done()
+    },
+  }
+}
+
 /** Begins `streams` streams evenly within one interval, so that their events do not come in bursts. */
 async function pacedStreams(job: JobOf<'paced'> | JobOf<'latency'>, tally: Tally, delaysNs: number[]): Promise<void> {
   const events = Math.round((job.seconds * 1_000) / job.intervalMs) + tailEvents
-  const request = requestOf({ mode: 'paced', events, intervalMs: job.intervalMs, stamped: true })
+  const through = job.kind === 'paced' ? job.through : undefined
+  const request = requestOf({ mode: 'paced', events, intervalMs: job.intervalMs, stamped: true }, through)
+  const exchangeOf = through === undefined ? pacedExchange : rewrittenExchange
   const ended: Promise<void>[] = []
   const startedNs = monotonicNs()
   for (let index = 0; index < job.streams; index += 1) {
@@ -61,7 +94,7 @@ async function pacedStreams(job: JobOf<'paced'> | JobOf<'latency'>, tally: Tally
           connection.close()
           resolve()
         }
-        connection.send(request, pacedExchange(events, tally, delaysNs, done))
+        connection.send(request, exchangeOf(events, tally, delaysNs, done))
       }),
     )
   }

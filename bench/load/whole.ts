@@ -10,21 +10,24 @@ export function fetchOnce(job: JobOf<'fetch'>): Promise<Result> {
   const tally = createTally()
   const startedNs = monotonicNs()
   const sha256 = createHash('sha256')
+  const slices: Buffer[] = []
   let bytes = 0
   let status = 0
   let contentType = ''
   const work = new Promise<Result>((resolve) => {
     const done = () => {
       const fetched = { status, contentType, bytes, sha256: sha256.digest('hex') }
-      resolve(resultOf(tally, startedNs, { fetched }))
+      const body = job.through === undefined ? {} : { body: Buffer.concat(slices).toString('utf8') }
+      resolve(resultOf(tally, startedNs, { fetched: { ...fetched, ...body } }))
     }
     const connection = open(job.port, tally, done, (gotStatus, gotType) => {
       status = gotStatus
       contentType = gotType
     })
-    connection.send(requestOf(job.ask), {
+    connection.send(requestOf(job.ask, job.through), {
       body(slice) {
         sha256.update(slice)
+        if (job.through !== undefined) slices.push(Buffer.from(slice))
         bytes += slice.length
       },
       end() {
@@ -37,10 +40,10 @@ export function fetchOnce(job: JobOf<'fetch'>): Promise<Result> {
 }
 
 /** Sends one request after the other until `untilNs`; resolves when its last answer is whole or its connection is lost. */
-function worker(port: number, tally: ReturnType<typeof createTally>, untilNs: number, answersNs: number[]): Promise<void> {
-  const request = requestOf({ mode: 'json' })
+function worker(job: JobOf<'json'>, tally: ReturnType<typeof createTally>, untilNs: number, answersNs: number[]): Promise<void> {
+  const request = requestOf({ mode: 'json' }, job.through)
   return new Promise((resolve) => {
-    const connection = open(port, tally, resolve)
+    const connection = open(job.port, tally, resolve)
     let sentNs = 0
     const exchange = {
       body() {},
@@ -66,7 +69,7 @@ export async function json(job: JobOf<'json'>): Promise<Result> {
   const startedNs = monotonicNs()
   const answersNs: number[] = []
   const untilNs = startedNs + job.seconds * 1e9
-  const workers = Array.from({ length: job.concurrency }, () => worker(job.port, tally, untilNs, answersNs))
+  const workers = Array.from({ length: job.concurrency }, () => worker(job, tally, untilNs, answersNs))
   await bounded(job.seconds + graceSeconds, 'json', Promise.all(workers))
   return resultOf(tally, startedNs, { answer: spreadOf(answersNs) })
 }

@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { cleanEnvironment } from '../e2e/product.ts'
 import { freePort } from '../ports.ts'
-import { fastapiFolder, fastapiProgram, litellmProgram, portkeyProgram } from './places.ts'
+import { fastapiFolder, fastapiProgram, litellmProgram, litellmStaysAtHome, portkeyProgram } from './places.ts'
 
 export interface Gateway {
   readonly url: string
@@ -67,19 +67,6 @@ function litellmConfig(bases: Bases): string {
     litellm_settings: { telemetry: false, num_retries: 0 },
     router_settings: { num_retries: 0 },
   })
-}
-
-/** LiteLLM fetches prices and other lists from the internet unless told to use its own. */
-const litellmStaysAtHome = {
-  LITELLM_TELEMETRY: 'False',
-  LITELLM_LOCAL_MODEL_COST_MAP: 'True',
-  LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS: 'True',
-  LITELLM_LOCAL_AUTOROUTER_PRESETS: 'True',
-  LITELLM_LOCAL_BLOG_POSTS: 'True',
-  LITELLM_LOCAL_POLICY_TEMPLATES: 'True',
-  DO_NOT_TRACK: '1',
-  NO_DOCS: 'True',
-  DISABLE_ADMIN_UI: 'True',
 }
 
 export async function startLitellm(bases: Bases): Promise<Gateway> {

@@ -6,6 +6,9 @@ import { join, resolve } from 'node:path'
 const here = import.meta.dirname
 const root = resolve(here, '../..')
 
+/** A folder that is kept from one checkout to the next; without it `.tools/` in this one. */
+export const toolsFolder = process.env['TOKENWEIR_TOOLS'] || join(root, '.tools')
+
 export const portkeyFolder = join(here, 'portkey')
 export const portkeyProgram = join(portkeyFolder, 'node_modules/@portkey-ai/gateway/build/start-server.js')
 
@@ -18,18 +21,28 @@ export interface PythonPlace {
   readonly mark: string
 }
 
-/**
- * Named by what it holds, so that other requirements get another one. `TOKENWEIR_TOOLS` is a folder that is kept from one checkout to the
- * next; without it `.tools/` in this one.
- */
+/** Named by what it holds, so that other requirements get another one. */
 function pythonPlace(name: string, requirements: string): PythonPlace {
   const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
-  const folder = join(process.env['TOKENWEIR_TOOLS'] ?? join(root, '.tools'), `${name}-${hash}`)
+  const folder = join(toolsFolder, `${name}-${hash}`)
   return { name, requirements, folder, mark: join(folder, 'complete') }
 }
 
 export const litellm = pythonPlace('litellm', join(here, 'litellm/requirements.txt'))
 export const litellmProgram = join(litellm.folder, 'bin/litellm')
+
+/** LiteLLM fetches prices and other lists from the internet unless told to use its own. */
+export const litellmStaysAtHome = {
+  LITELLM_TELEMETRY: 'False',
+  LITELLM_LOCAL_MODEL_COST_MAP: 'True',
+  LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS: 'True',
+  LITELLM_LOCAL_AUTOROUTER_PRESETS: 'True',
+  LITELLM_LOCAL_BLOG_POSTS: 'True',
+  LITELLM_LOCAL_POLICY_TEMPLATES: 'True',
+  DO_NOT_TRACK: '1',
+  NO_DOCS: 'True',
+  DISABLE_ADMIN_UI: 'True',
+}
 
 export const fastapiFolder = join(root, 'examples/fastapi-gateway')
 export const fastapi = pythonPlace('fastapi-gateway', join(fastapiFolder, 'requirements.txt'))
