@@ -2,7 +2,6 @@
 
 import { createAttributor } from './conclude/providers/attribution.ts'
 import type { Config } from './config/config.ts'
-import { forwardProxyOf } from './config/forward-proxy.ts'
 import { createClock } from './lib/clock.ts'
 import { createIds } from './lib/ids.ts'
 import { Cell, cellCount } from './lib/shared-counters.ts'
@@ -14,9 +13,8 @@ import { createCapabilities } from './proxy/inject/capabilities.ts'
 import { createUsageInjector } from './proxy/inject/editor.ts'
 import { listen } from './proxy/listener.ts'
 import type { Callers } from './proxy/opening.ts'
-import { createProxiedUpstream } from './proxy/proxied-upstream.ts'
 import { createShutdown } from './proxy/shutdown.ts'
-import { createUpstream, type Upstream } from './proxy/upstream.ts'
+import { createUpstreams, type Upstreams } from './proxy/upstreams.ts'
 import { createRecorderLink, type RecorderLink } from './recorder/link.ts'
 import { startRecorder } from './recorder/start-thread.ts'
 import { overheadBucketsMicros } from './telemetry/catalog.ts'
@@ -33,7 +31,8 @@ export interface Running {
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT))
   const recorder = createRecorderLink({ start: (again) => startRecorder(config, cells, again), cells, report })
-  const upstreams = new Map<string, Upstream>()
+  const { connectMs, headMs, idleMs } = config.timeouts
+  const upstreams = createUpstreams(config.routes, { connectMs, headMs, idleMs, headerBytes: config.limits.headerBytes })
   try {
     const callers = await createCallers({ sources: config.caller, ledger: config.ledger, cells }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better
@@ -58,7 +57,7 @@ export async function start(config: Config, report: (message: string) => void): 
       },
       finish: async () => {
         await recorder.close(config.timeouts.flushMs)
-        for (const upstream of upstreams.values()) upstream.destroy()
+        upstreams.destroy()
         clearInterval(heart)
       },
       hurry: recorder.hurry,
@@ -71,7 +70,7 @@ export async function start(config: Config, report: (message: string) => void): 
   }
 }
 
-function createForwarding(config: Config, cells: Int32Array, records: RecorderLink, upstreams: Map<string, Upstream>, callers?: Callers) {
+function createForwarding(config: Config, cells: Int32Array, records: RecorderLink, upstreams: Upstreams, callers?: Callers) {
   const clock = createClock()
   const { requestHeaders, responseHeaders } = createAttributor({ own: config.providers })
   const observe = createObserve({
@@ -84,20 +83,18 @@ function createForwarding(config: Config, cells: Int32Array, records: RecorderLi
     messageBytesMax: config.limits.messageBytes,
     estimates: config.estimates.enabled,
   })
-  const { connectMs, headMs, idleMs } = config.timeouts
-  const limits = { connectMs, headMs, idleMs, headerBytes: config.limits.headerBytes }
-  const upstreamOf = (origin: string, http2: boolean): Upstream => {
-    const key = http2 ? `${origin} HTTP/2` : origin
-    const known = upstreams.get(key)
-    if (known !== undefined) return known
-    const proxy = forwardProxyOf(new URL(origin))
-    const options = { ...limits, http2 }
-    const made = proxy === undefined ? createUpstream(origin, options) : createProxiedUpstream(origin, proxy, options)
-    upstreams.set(key, made)
-    return made
-  }
   const observedHeaders = new Set(requestHeaders)
   const drain = { msMax: config.timeouts.drainMs, bytesMax: config.limits.drainBytes }
   const editor = config.capture === 'inject' ? createUsageInjector(createCapabilities(clock.now)) : undefined
-  return createForwarder(config.routes, { upstreamOf, observe, editor, drain, clock, ids: createIds(), cells, observedHeaders, callers })
+  return createForwarder(config.routes, {
+    upstreamOf: upstreams.of,
+    observe,
+    editor,
+    drain,
+    clock,
+    ids: createIds(),
+    cells,
+    observedHeaders,
+    callers,
+  })
 }

@@ -2,7 +2,6 @@
 
 import { writtenSources } from './caller.ts'
 import type { Address, Config, ModelPrice, Route } from './config.ts'
-import { forwardProxyOf } from './forward-proxy.ts'
 
 /** A setting as one line: its dotted key, its indent, its text. */
 interface Line {
@@ -61,12 +60,11 @@ function routeLines(routes: readonly Route[]): Line[] {
   return ['routes:', ...texts].map((text) => ({ key: '', text }))
 }
 
-/** How the upstream is reached, where a forward proxy is set. */
-function wayLine({ upstream }: Route): string[] {
-  const proxy = forwardProxyOf(upstream)
-  if (proxy !== undefined) return [`    # reached through the proxy ${proxy.shown}`]
-  const isSet = ['https_proxy', 'http_proxy', 'all_proxy'].some((name) => process.env[name] || process.env[name.toUpperCase()])
-  return isSet ? ['    # reached directly'] : []
+/** How the upstream is reached, where the environment names a forward proxy. Its credentials are not shown. */
+function wayLine({ proxy }: Route): string[] {
+  if (proxy === undefined) return []
+  if (proxy === 'none') return ['    # reached directly']
+  return [`    # reached through the proxy ${proxy.origin}${proxy.authorization === undefined ? '' : ', with credentials (not shown)'}`]
 }
 
 function ruleLines(rules: Config['providers']): Line[] {

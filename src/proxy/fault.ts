@@ -17,8 +17,10 @@ export type FaultCode =
   | 'REQUEST_CUT'
   /** The client's body is longer or shorter than its Content-Length. */
   | 'REQUEST_LENGTH'
-  /** The forward proxy on the way refused or failed. */
-  | 'PROXY'
+  /** The forward proxy on the way answered that it opens none. */
+  | 'PROXY_REFUSED'
+  /** It could not be reached, or broke off. */
+  | 'PROXY_UNREACHABLE'
   | 'STOPPED'
 
 export class UpstreamFault extends Error {
