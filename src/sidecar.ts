@@ -15,7 +15,7 @@ import { listen } from './proxy/listener.ts'
 import type { Callers } from './proxy/opening.ts'
 import { createShutdown } from './proxy/shutdown.ts'
 import { createUpstreams, type Upstreams } from './proxy/upstreams.ts'
-import { createRecorderLink, type RecorderLink } from './recorder/link.ts'
+import { RecorderLink } from './recorder/link.ts'
 import { startRecorder } from './recorder/start-thread.ts'
 import { overheadBucketsMicros } from './telemetry/catalog.ts'
 
@@ -30,9 +30,8 @@ export interface Running {
 /** Starts the sidecar. Rejects with the sentence that mends it: a port in use, a ledger that cannot be written. `report` gets the operator's sentences. */
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT))
-  const recorder = createRecorderLink({ start: (again) => startRecorder(config, cells, again), cells, report })
-  const { connectMs, headMs, idleMs } = config.timeouts
-  const upstreams = createUpstreams(config.routes, { connectMs, headMs, idleMs, headerBytes: config.limits.headerBytes })
+  const recorder = new RecorderLink({ start: (again) => startRecorder(config, cells, again), cells, report })
+  const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
   try {
     const callers = await createCallers({ sources: config.caller, ledger: config.ledger, cells }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better
@@ -60,7 +59,7 @@ export async function start(config: Config, report: (message: string) => void): 
         upstreams.destroy()
         clearInterval(heart)
       },
-      hurry: recorder.hurry,
+      hurry: () => recorder.hurry(),
       graceMs: config.timeouts.graceMs,
     })
     return { port: listener.port, adminPort, stop }

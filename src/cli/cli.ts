@@ -4,7 +4,6 @@ import type { Config } from '../config/config.ts'
 import type { Setting } from '../config/schema.ts'
 import type { Running } from '../sidecar.ts'
 import { checkCommand } from './commands/check.ts'
-import { completionCommand } from './commands/completion.ts'
 import {
   type CommandContext,
   coloured,
@@ -31,7 +30,6 @@ export type { Io }
 /** In the order of `--help`. */
 const commands: readonly ((context: CommandContext) => void)[] = [
   checkCommand,
-  completionCommand,
   demoCommand,
   pricesCommand,
   reconcileCommand,

@@ -1,14 +1,14 @@
 /**
- * What is open, in no order. Not a `Set`: the tables of a JavaScript Set or Map that sees many additions and removals stay linked until a major
+ * Items in no order, each added and removed in constant time. Not a `Set`: the tables of a JavaScript Set or Map that sees many additions and removals stay linked until a major
  * collection, and keep what was removed alive (measured: pauses of 20–40 ms for minor collections instead of 4).
  */
 
 export interface Member {
-  /** Kept by the roster. */
+  /** Its index in the set. */
   place: number
 }
 
-export interface Roster<T extends Member> {
+export interface IndexedSet<T extends Member> {
   add(member: T): void
   /** Does nothing for one that is not in it. */
   remove(member: T): void
@@ -17,7 +17,7 @@ export interface Roster<T extends Member> {
   size(): number
 }
 
-export function createRoster<T extends Member>(): Roster<T> {
+export function createIndexedSet<T extends Member>(): IndexedSet<T> {
   const members: T[] = []
   return {
     add(member) {

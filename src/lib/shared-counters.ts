@@ -22,6 +22,8 @@ export const Cell = {
   callersUnverified: 8,
   /** Requests whose token was not looked at: too many were under verification. */
   callersUnread: 9,
+  /** Endings that the recorder has not recorded yet. */
+  unrecorded: 10,
   /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
 } as const

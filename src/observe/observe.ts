@@ -13,18 +13,18 @@ import { type ReadingOptions, ResponseReader } from './response.ts'
 import { SessionReader } from './session.ts'
 
 /** Where openings, request bodies and endings go; see `recorder/link.ts`. Bodies are handed over, never kept by the observer. */
-export interface Records {
-  opened(opening: Opening): ExchangeRecord
+export interface ExchangeLog {
+  opened(opening: Opening): OpenExchange
 }
 
 /** One exchange's way to the recorder. */
-export interface ExchangeRecord {
+export interface OpenExchange {
   requestRead(body: readonly Uint8Array[]): void
   ended(ending: Ending, responseBody: readonly Uint8Array[] | undefined): void
 }
 
 export interface ObserveOptions extends ReadingOptions {
-  readonly records: Records
+  readonly records: ExchangeLog
   readonly clock: Clock
   readonly cells: Int32Array
   /** Upper bounds of the chunk-overhead histogram's buckets, in microseconds, ascending. */
@@ -42,7 +42,7 @@ class ExchangeObserver implements Observer {
   readonly #options: ObserveOptions
   readonly #startedAt: number
   #requestBody: Collected
-  readonly #record: ExchangeRecord
+  readonly #record: OpenExchange
   readonly #notes = new Set<string>()
   #requestHandedOver = false
   #requestSentAt: number | undefined

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Route } from '../config/config.ts'
-import { createRoster } from '../lib/indexed-set.ts'
+import { createIndexedSet } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import { Forwarding, type ForwardOptions } from './forward.ts'
 import { openingOf, originForm } from './opening.ts'
@@ -25,7 +25,7 @@ export interface Forwarder {
 
 export function createForwarder(routes: readonly Route[], options: ForwardOptions): Forwarder {
   const route = createRouter(routes)
-  const open = createRoster<Forwarding | Upgrading>()
+  const open = createIndexedSet<Forwarding | Upgrading>()
   const answering = new WeakMap<object, number>()
   let closing = false
   const count = (socket: object, by: number) => answering.set(socket, (answering.get(socket) ?? 0) + by)

@@ -3,7 +3,6 @@
  * Bodies travel as one transferred block of bytes, so that no socket buffer is cloned; a `Slice` says which part is whose.
  */
 import type { Ending, Opening } from '../lib/exchange.ts'
-import type { Wire } from './wire.ts'
 
 /** Offset and length in `Packed.bytes`. */
 export type Slice = readonly [offset: number, length: number]
@@ -27,7 +26,7 @@ export interface Packed {
 
 export type ToRecorder =
   /** `resent`: posted before to a recorder that died, and perhaps recorded by it. */
-  | { readonly kind: 'batch'; readonly wire: Wire; readonly resent?: boolean }
+  | { readonly kind: 'batch'; readonly batch: Packed; readonly resent?: boolean }
   /** Write and export everything within `deadlineMs`, then answer `closed`. */
   | { readonly kind: 'close'; readonly deadlineMs: number }
 

@@ -4,20 +4,11 @@
  */
 import type { Worker } from 'node:worker_threads'
 import type { Ending, Opening } from '../lib/exchange.ts'
-import { createRoster, type Member } from '../lib/indexed-set.ts'
+import { createIndexedSet, type Member } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
-import type { Records } from '../observe/observe.ts'
-import { type Body, bodyOf, type Gathered, type GatheredEnd } from './gathered.ts'
-import { createSupervisor } from './supervisor.ts'
-
-export interface RecorderLink extends Records {
-  /** Resolves when the recorder has its ledger and its admin port; rejects with the sentence that mends it. */
-  readonly ready: Promise<{ readonly adminPort: number }>
-  /** Writes and exports everything, within `deadlineMs`. */
-  close(deadlineMs: number): Promise<void>
-  /** What is recorded and not yet exported is no longer waited for. */
-  hurry(): void
-}
+import type { ExchangeLog, OpenExchange } from '../observe/observe.ts'
+import { type Body, bodyOf, bytesOf, type PendingBatch, type PendingEnd } from './pending-batch.ts'
+import { Supervisor } from './supervisor.ts'
 
 export interface RecorderLinkOptions {
   /** Starts a recorder; `again` when another has died, with the port that its admin server had. */
@@ -52,168 +43,185 @@ interface Open extends Member {
   readonly opening: Opening
   /** The recorder of now has been told of the opening. */
   isTold: boolean
-  /** It stands in `fresh`: something of it is to be told. */
+  /** Something of it is to be told. */
   isFresh: boolean
-  ended: boolean
+  isEnded: boolean
   requestBody: Body | undefined
   isRequestTold: boolean
-  /** Its request's body was told and is kept, and counts in `openBytes`. */
-  isRequestKept: boolean
+  /** Its request's body was told, is held for another recorder, and counts in `#openBytes`. */
+  isRequestHeld: boolean
 }
 
-export function createRecorderLink(options: RecorderLinkOptions): RecorderLink {
-  const { cells } = options
-  const { endingsMax, bodyBytesMax, openBytesMax } = { ...usualLimits, ...options.limits }
-  const open = createRoster<Open>()
-  let fresh: Open[] = []
-  let ended: GatheredEnd[] = []
-  let batchBytes = 0
+export class RecorderLink implements ExchangeLog {
+  /** Resolves when the recorder has its ledger and its admin port; rejects with what to do about it. */
+  readonly ready: Promise<{ readonly adminPort: number }>
+  readonly #cells: Int32Array
+  readonly #limits: typeof usualLimits
+  readonly #supervisor: Supervisor
+  readonly #open = createIndexedSet<Open>()
+  /** Of which something is to be told. */
+  #fresh: Open[] = []
+  #ended: PendingEnd[] = []
+  /** Of bodies that came since the last batch. */
+  #batchBytes = 0
   /** Gathered and not yet recorded: endings, and bytes of bodies. */
-  let endings = 0
-  let bodyBytes = 0
-  let openBytes = 0
-  let timer: NodeJS.Timeout | undefined
-  let isHurried = false
+  #endings = 0
+  #bodyBytes = 0
+  #openBytes = 0
+  #timer: NodeJS.Timeout | undefined
+  #isHurried = false
 
-  const supervisor = createSupervisor({
-    ...options,
-    onDeath() {
-      for (const one of open.all()) {
-        one.isTold = false
-        one.isRequestTold = false
-        refresh(one)
-      }
-      // What has ended since the last batch was gathered is told to a recorder that knows nothing of it either.
-      ended = ended.map((one) => ({ ...one, isOpeningTold: false, isRequestTold: false }))
-      schedule()
-    },
-    onDone(batch) {
-      endings -= batch.ended.length
-      bodyBytes -= bytesOf(batch)
-    },
-  })
-
-  function schedule(): void {
-    timer ??= setTimeout(flush, batchMs)
+  constructor(options: RecorderLinkOptions) {
+    this.#cells = options.cells
+    this.#limits = { ...usualLimits, ...options.limits }
+    this.#supervisor = new Supervisor({
+      ...options,
+      onDeath: () => this.#tellAgain(),
+      onDone: (batch) => {
+        this.#endings -= batch.ended.length
+        Atomics.store(this.#cells, Cell.unrecorded, this.#endings)
+        this.#bodyBytes -= bytesOf(batch)
+      },
+    })
+    this.ready = this.#supervisor.ready
   }
 
-  function flush(): void {
-    clearTimeout(timer)
-    timer = undefined
-    const batch = { ...gatherOpen(), ended }
-    ended = []
-    batchBytes = 0
-    for (const { body } of batch.requests) bodyBytes += body.bytes
-    if (fresh.length > 0) schedule()
-    if (batch.opened.length + batch.requests.length + batch.ended.length > 0) supervisor.post(batch)
+  opened(opening: Opening): OpenExchange {
+    const one: Open = {
+      ...{ opening, isTold: false, isFresh: false, isEnded: false, place: -1 },
+      ...{ requestBody: undefined, isRequestTold: false, isRequestHeld: false },
+    }
+    this.#open.add(one)
+    this.#refresh(one)
+    this.#schedule()
+    return {
+      requestRead: (chunks) => this.#requestRead(one, chunks),
+      ended: (ending, responseBody) => this.#end(one, ending, responseBody),
+    }
   }
 
-  function gatherOpen(): Omit<Gathered, 'ended'> {
+  /** Writes and exports everything, within `deadlineMs`. */
+  async close(deadlineMs: number): Promise<void> {
+    const from = performance.now()
+    const isWaiting = () => performance.now() - from < (this.#isHurried ? Math.min(hurriedEndingsMsMax, deadlineMs) : deadlineMs)
+    // Decoders finish in their own time: an answer that ended a moment ago may still be on its way here.
+    while (this.#open.size() > 0 && isWaiting()) await new Promise((resolve) => setTimeout(resolve, 5))
+    do this.#flush()
+    while (this.#fresh.length > 0)
+    clearTimeout(this.#timer)
+    await this.#supervisor.close(Math.max(0, deadlineMs - (performance.now() - from)))
+  }
+
+  /** What is recorded and not yet exported is no longer waited for. */
+  hurry(): void {
+    this.#isHurried = true
+    this.#supervisor.hurry()
+  }
+
+  #requestRead(one: Open, chunks: readonly Uint8Array[]): void {
+    if (one.isEnded || chunks.length === 0) return
+    const body = bodyOf(chunks) as Body
+    if (this.#bodyBytes + body.bytes > this.#limits.bodyBytesMax) return
+    this.#releaseRequest(one) // sent anew, with another body
+    one.requestBody = body
+    one.isRequestTold = false
+    this.#refresh(one)
+    this.#hold(body)
+  }
+
+  #end(one: Open, ending: Ending, chunks: readonly Uint8Array[] | undefined): void {
+    if (one.isEnded) return
+    one.isEnded = true
+    this.#open.remove(one)
+    this.#releaseRequest(one)
+    if (this.#endings >= this.#limits.endingsMax) {
+      Atomics.add(this.#cells, Cell.dropped, 1)
+      return
+    }
+    this.#endings++
+    const { opening, isTold: isOpeningTold, isRequestTold } = one
+    const responseBody = this.#affordable(bodyOf(chunks))
+    // One that was told costs nothing more now, and is kept for a recorder that might have to be told again.
+    const requestBody = this.#affordable(one.requestBody)
+    this.#ended.push({ opening, ending, isOpeningTold, isRequestTold, requestBody, responseBody })
+    this.#hold(responseBody)
+  }
+
+  /** A recorder has died: its successor is told of all that is open, and of what has ended since the last batch. */
+  #tellAgain(): void {
+    for (const one of this.#open.all()) {
+      one.isTold = false
+      one.isRequestTold = false
+      this.#refresh(one)
+    }
+    this.#ended = this.#ended.map((one) => ({ ...one, isOpeningTold: false, isRequestTold: false }))
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    this.#timer ??= setTimeout(() => this.#flush(), batchMs)
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const batch: PendingBatch = { ...this.#gatherOpen(), ended: this.#ended }
+    this.#ended = []
+    this.#batchBytes = 0
+    for (const { body } of batch.requests) this.#bodyBytes += body.bytes
+    Atomics.store(this.#cells, Cell.unrecorded, this.#endings)
+    if (this.#fresh.length > 0) this.#schedule()
+    if (batch.opened.length + batch.requests.length + batch.ended.length > 0) this.#supervisor.post(batch)
+  }
+
+  #gatherOpen(): Omit<PendingBatch, 'ended'> {
     const opened: Opening[] = []
     const requests: { id: string; body: Body }[] = []
-    const now = fresh
-    fresh = now.length > openingsPerBatchMax ? now.slice(openingsPerBatchMax) : []
-    for (const one of now.length > openingsPerBatchMax ? now.slice(0, openingsPerBatchMax) : now) {
+    for (const one of this.#takeFresh()) {
       one.isFresh = false
-      if (one.ended) continue
+      if (one.isEnded) continue
       if (!one.isTold) opened.push(one.opening)
       one.isTold = true
       if (one.requestBody === undefined || one.isRequestTold) continue
       requests.push({ id: one.opening.id, body: one.requestBody })
       one.isRequestTold = true
-      keepRequest(one, one.requestBody)
+      this.#holdRequest(one, one.requestBody)
     }
     return { opened, requests }
   }
 
-  function keepRequest(one: Open, { bytes }: Body): void {
-    if (one.isRequestKept) return
-    one.isRequestKept = openBytes + bytes <= openBytesMax
-    if (one.isRequestKept) openBytes += bytes
+  #takeFresh(): readonly Open[] {
+    const fresh = this.#fresh
+    this.#fresh = fresh.length > openingsPerBatchMax ? fresh.slice(openingsPerBatchMax) : []
+    return fresh.length > openingsPerBatchMax ? fresh.slice(0, openingsPerBatchMax) : fresh
+  }
+
+  #holdRequest(one: Open, { bytes }: Body): void {
+    if (one.isRequestHeld) return
+    one.isRequestHeld = this.#openBytes + bytes <= this.#limits.openBytesMax
+    if (one.isRequestHeld) this.#openBytes += bytes
     else one.requestBody = undefined
   }
 
-  function refresh(one: Open): void {
-    if (!one.isFresh) fresh.push(one)
+  #releaseRequest(one: Open): void {
+    if (one.isRequestHeld && one.requestBody !== undefined) this.#openBytes -= one.requestBody.bytes
+    one.isRequestHeld = false
+  }
+
+  #refresh(one: Open): void {
+    if (!one.isFresh) this.#fresh.push(one)
     one.isFresh = true
   }
 
-  function hold(body: Body | undefined): void {
-    batchBytes += body?.bytes ?? 0
-    if (batchBytes > batchBytesMax) flush()
-    else schedule()
+  #hold(body: Body | undefined): void {
+    this.#batchBytes += body?.bytes ?? 0
+    if (this.#batchBytes > batchBytesMax) this.#flush()
+    else this.#schedule()
   }
 
-  function end(one: Open, ending: Ending, chunks: readonly Uint8Array[] | undefined): void {
-    if (one.ended) return
-    one.ended = true
-    open.remove(one)
-    const { opening, requestBody, isRequestTold, isTold } = one
-    if (one.isRequestKept && requestBody !== undefined) openBytes -= requestBody.bytes
-    if (endings >= endingsMax) {
-      Atomics.add(cells, Cell.dropped, 1)
-      return
-    }
-    endings++
-    const responseBody = affordable(bodyOf(chunks))
-    // One that was told costs nothing more now, and is kept for a recorder that might have to be told again.
-    const kept = affordable(requestBody)
-    ended.push({ opening, ending, isOpeningTold: isTold, isRequestTold, requestBody: kept, responseBody })
-    hold(responseBody)
-  }
-
-  function affordable(body: Body | undefined): Body | undefined {
-    if (body === undefined || bodyBytes + body.bytes > bodyBytesMax) return undefined
-    bodyBytes += body.bytes
+  #affordable(body: Body | undefined): Body | undefined {
+    if (body === undefined || this.#bodyBytes + body.bytes > this.#limits.bodyBytesMax) return undefined
+    this.#bodyBytes += body.bytes
     return body
   }
-
-  return {
-    ready: supervisor.ready,
-    opened(opening) {
-      const one: Open = {
-        ...{ opening, isTold: false, isFresh: false, ended: false, place: -1 },
-        ...{ requestBody: undefined, isRequestTold: false, isRequestKept: false },
-      }
-      open.add(one)
-      refresh(one)
-      schedule()
-      return {
-        requestRead(chunks) {
-          if (one.ended || chunks.length === 0) return
-          const body = bodyOf(chunks) as Body
-          if (bodyBytes + body.bytes > bodyBytesMax) return
-          if (one.isRequestKept && one.requestBody !== undefined) openBytes -= one.requestBody.bytes // sent anew, with another body
-          one.isRequestKept = false
-          one.requestBody = body
-          one.isRequestTold = false
-          refresh(one)
-          hold(body)
-        },
-        ended: (ending, responseBody) => end(one, ending, responseBody),
-      }
-    },
-    async close(deadlineMs) {
-      const from = performance.now()
-      const isWaiting = () => performance.now() - from < (isHurried ? Math.min(hurriedEndingsMsMax, deadlineMs) : deadlineMs)
-      // Decoders finish in their own time: an answer that ended a moment ago may still be on its way here.
-      while (open.size() > 0 && isWaiting()) await new Promise((resolve) => setTimeout(resolve, 5))
-      do flush()
-      while (fresh.length > 0)
-      clearTimeout(timer)
-      await supervisor.close(Math.max(0, deadlineMs - (performance.now() - from)))
-    },
-    hurry() {
-      isHurried = true
-      supervisor.hurry()
-    },
-  }
-}
-
-/** Of all the bodies that a batch keeps. */
-function bytesOf({ requests, ended }: Gathered): number {
-  let bytes = 0
-  for (const { body } of requests) bytes += body.bytes
-  for (const { requestBody, responseBody } of ended) bytes += (requestBody?.bytes ?? 0) + (responseBody?.bytes ?? 0)
-  return bytes
 }

@@ -30,9 +30,9 @@ import { type RecorderData, revivedConfig } from './data.ts'
 import { loadExport, planExport } from './export.ts'
 import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
 import { watchPrices } from './prices.ts'
+import { createPriority } from './priority.ts'
 import { recordReadings } from './readings.ts'
 import { createUnpacker } from './unpack.ts'
-import { fromWire } from './wire.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 const report = createLineLimit({ write: (line) => process.stderr.write(`tokenweir: ${line}\n`), now: () => performance.now() })
@@ -172,7 +172,9 @@ function createUnpack(assessment: Assessment, limits: Config['limits'], meter: M
 /** What the thread answers, from its first message to its last. After a start that failed it only says so, and waits to be closed. */
 function serve(port: MessagePort, data: RecorderData): void {
   const tell = (message: FromRecorder) => port.postMessage(message)
+  const cells = new Int32Array(data.cells)
   const started = startRecorder(data)
+  const priority = createPriority()
   /** What the next message waits for. They are handled in the order in which they came. */
   const prepared: Promise<Recorder | undefined> = started.then(
     (recorder) => {
@@ -187,7 +189,8 @@ function serve(port: MessagePort, data: RecorderData): void {
   port.on('message', async (message: ToRecorder) => {
     const recorder = await prepared
     if (message.kind === 'batch') {
-      const batch = fromWire(message.wire)
+      const { batch } = message
+      priority.adapt(Atomics.load(cells, Cell.unrecorded))
       recorder?.record(batch, message.resent === true)
       tell({ kind: 'recorded', ended: batch.ended.length })
       return

@@ -1,12 +1,12 @@
 /**
- * Keeps one recorder thread running, and every batch until it has been recorded. A thread that dies is followed by another, without end; that
- * one is told again what its predecessor had not acknowledged. A batch on which recorders die each time is given up and counted.
+ * Keeps one recorder thread running. A thread that dies is followed by another, without end; that one is told again what its predecessor had not
+ * acknowledged. A batch on which recorders die each time is given up and counted.
  */
 import type { Worker } from 'node:worker_threads'
 import { Cell } from '../lib/shared-counters.ts'
 import type { FromRecorder, ToRecorder } from './batch.ts'
-import { type Gathered, packed } from './gathered.ts'
-import { toWire } from './wire.ts'
+import { BatchQueue, deathsMax } from './batch-queue.ts'
+import type { PendingBatch } from './pending-batch.ts'
 
 export interface SupervisorOptions {
   /** Starts a recorder's thread; `again` when another has died, with the port that its admin server had. */
@@ -17,215 +17,196 @@ export interface SupervisorOptions {
   /** A recorder has died: its successor knows of nothing that is open. */
   readonly onDeath: () => void
   /** A batch has been recorded or given up: nothing of it is kept any more. */
-  readonly onDone: (batch: Gathered) => void
+  readonly onDone: (batch: PendingBatch) => void
   /** The first pause before a recorder is started again; it doubles up to 10 s. */
   readonly pauseMs?: number | undefined
 }
 
-export interface Supervisor {
-  /** Resolves when the first recorder has its ledger and its admin port; rejects with the sentence that mends it. */
-  readonly ready: Promise<{ readonly adminPort: number }>
-  post(batch: Gathered): void
-  /** Writes and exports everything within `deadlineMs`; resolves always, with the thread ended. */
-  close(deadlineMs: number): Promise<void>
-  /** What is not yet exported is no longer waited for, only what is not yet recorded, for a moment. */
-  hurry(): void
-}
-
-/** Endings that one recorder may have before it: what waits beyond them is packed when its turn comes, so a long queue holds up nothing. */
-const endingsUnderWayMax = 4000
 const pauseUsualMs = 100
 const pauseMsMax = 10_000
-/** Deaths with the same batch first in the queue: then its bodies are left out, then it is given up. */
-const deathsWithBodiesMax = 2
-const deathsMax = 3
 /** How long a hurried end waits for what is not yet recorded. */
 const hurryMsMax = 3000
 const hurriedCloseMs = 250
 /** Beyond the recorder's own deadline, for its answer to arrive. */
 const answerMsMax = 1000
 
-interface Waiting {
-  readonly batch: Gathered
-  /** The recorder for which it was gathered, counted from 0. */
-  readonly recorder: number
-  isPosted: boolean
-  deaths: number
-}
+/** `starting` → `running` → (`pausing` → `starting` → `running`)*; it may be closing in any of them. */
+type State =
+  | { readonly kind: 'starting'; readonly worker: Worker }
+  | { readonly kind: 'running'; readonly worker: Worker }
+  | { readonly kind: 'pausing'; readonly restart: NodeJS.Timeout }
+  | { readonly kind: 'ended' }
 
-export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { cells, report, onDeath, onDone, pauseMs: pauseFirstMs = pauseUsualMs } = options
-  /** Oldest first; what has been posted to the recorder of now stands before the rest. */
-  const queue: Waiting[] = []
-  let posted = 0
-  let endingsUnderWay = 0
-  let recorder = 0
-  let worker: Worker | undefined
-  let isReady = false
-  let adminPort: number | undefined
-  let pauseMs = pauseFirstMs
-  let restart: NodeJS.Timeout | undefined
-  let closeUntil: number | undefined
-  let isCloseTold = false
-  let isHurried = false
-  const first = Promise.withResolvers<{ adminPort: number }>()
-  first.promise.catch(() => undefined)
-  const closed = Promise.withResolvers<void>()
+export class Supervisor {
+  /** Resolves when the first recorder has its ledger and its admin port; rejects with what to do about it. */
+  readonly ready: Promise<{ readonly adminPort: number }>
+  readonly #options: SupervisorOptions
+  readonly #queue = new BatchQueue()
+  readonly #first = Promise.withResolvers<{ adminPort: number }>()
+  readonly #closed = Promise.withResolvers<void>()
+  #state: State = { kind: 'ended' }
+  /** Of the first recorder that was ready. */
+  #adminPort: number | undefined
+  #pauseMs: number
+  /** `performance.now()` by which it is to be closed. */
+  #closeUntil: number | undefined
+  #isCloseTold = false
+  #isHurried = false
 
-  begin()
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#pauseMs = options.pauseMs ?? pauseUsualMs
+    this.ready = this.#first.promise
+    this.ready.catch(() => undefined)
+    this.#begin()
+  }
 
-  function begin(): void {
-    restart = undefined
-    const started = options.start(adminPort === undefined ? undefined : { adminPort })
-    worker = started
+  post(batch: PendingBatch): void {
+    this.#queue.add(batch)
+    this.#pump()
+  }
+
+  /** Writes and exports everything within `deadlineMs`; resolves always, with the thread ended. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#closeUntil = performance.now() + deadlineMs
+    const giveUp = setTimeout(this.#closed.resolve, Math.max(hurriedCloseMs, deadlineMs) + answerMsMax)
+    // One that never became ready answers all the same.
+    if (this.#adminPort === undefined && this.#state.kind === 'starting') this.#tellClose(this.#state.worker, this.#closeUntil)
+    if (this.#isHurried) this.#endSoon()
+    this.#pump()
+    await this.#closed.promise
+    clearTimeout(giveUp)
+    if (!this.#queue.isEmpty) this.#options.report(`The recorder gave up: ${this.#queue.endings} records are lost.`)
+    const state = this.#state
+    this.#state = { kind: 'ended' }
+    if (state.kind === 'pausing') clearTimeout(state.restart)
+    else if (state.kind !== 'ended') await state.worker.terminate()
+  }
+
+  /** What is not yet exported is no longer waited for, only what is not yet recorded, for a moment. */
+  hurry(): void {
+    this.#isHurried = true
+    if (this.#closeUntil !== undefined) this.#endSoon()
+  }
+
+  #begin(): void {
+    const again = this.#adminPort === undefined ? undefined : { adminPort: this.#adminPort }
+    const worker = this.#options.start(again)
+    this.#state = { kind: 'starting', worker }
+    const isOurs = () => (this.#state.kind === 'starting' || this.#state.kind === 'running') && this.#state.worker === worker
     let problem = 'The recorder stopped.'
-    started.on('message', (message: FromRecorder) => {
-      if (worker !== started) return
+    worker.on('message', (message: FromRecorder) => {
+      if (!isOurs()) return
       if (message.kind === 'problem' && message.fatal) {
         problem = message.message
         // At the first start it waits to be closed; a later one is tried again.
-        if (adminPort !== undefined) {
-          void started.terminate()
-          return
-        }
-        first.reject(new Error(message.message))
+        if (again !== undefined) return void worker.terminate()
+        this.#first.reject(new Error(message.message))
       }
-      onMessage(message)
+      this.#onMessage(message, worker)
     })
-    started.on('error', (error) => {
+    worker.on('error', (error) => {
       problem = `The recorder failed: ${error.message}`
     })
-    started.on('exit', () => {
-      if (worker === started) onExit(problem)
+    worker.on('exit', () => {
+      if (isOurs()) this.#onExit(problem)
     })
   }
 
-  function onMessage(message: FromRecorder): void {
+  #onMessage(message: FromRecorder, worker: Worker): void {
     switch (message.kind) {
       case 'ready':
-        isReady = true
-        adminPort = message.adminPort
-        first.resolve({ adminPort: message.adminPort })
-        pump()
+        this.#state = { kind: 'running', worker }
+        this.#adminPort = message.adminPort
+        this.#first.resolve({ adminPort: message.adminPort })
+        this.#pump()
         return
       case 'problem':
-        report(message.message)
+        this.#options.report(message.message)
         return
       case 'recorded':
-        pauseMs = pauseFirstMs
-        acknowledge()
+        this.#pauseMs = this.#options.pauseMs ?? pauseUsualMs
+        this.#onRecorded()
         return
       case 'closed':
-        closed.resolve()
+        this.#closed.resolve()
     }
   }
 
-  function acknowledge(): void {
-    if (posted === 0) return
-    posted--
-    const { batch } = queue.shift() as Waiting
-    endingsUnderWay -= batch.ended.length
-    onDone(batch)
-    pump()
+  #onRecorded(): void {
+    const batch = this.#queue.acknowledge()
+    if (batch === undefined) return
+    this.#options.onDone(batch)
+    this.#pump()
   }
 
-  function pump(): void {
-    if (worker === undefined || !isReady) return
-    while (posted < queue.length && (posted === 0 || endingsUnderWay < endingsUnderWayMax)) post(worker, queue[posted] as Waiting)
-    if (closeUntil !== undefined && posted === queue.length) tellClose(worker, closeUntil)
+  /** Posts as much as the recorder may have before it. */
+  #pump(): void {
+    if (this.#state.kind !== 'running') return
+    const { worker } = this.#state
+    for (let next = this.#queue.next(); next !== undefined; next = this.#queue.next()) {
+      const message: ToRecorder = { kind: 'batch', batch: next.batch, ...(next.isResent ? { resent: true } : {}) }
+      worker.postMessage(message, [next.batch.bytes.buffer as ArrayBuffer])
+    }
+    if (this.#closeUntil !== undefined && this.#queue.isAllPosted) this.#tellClose(worker, this.#closeUntil)
   }
 
-  function post(to: Worker, one: Waiting): void {
-    const batch = packed(one.batch, { isAnew: one.recorder !== recorder, withBodies: one.deaths < deathsWithBodiesMax })
-    const message: ToRecorder = { kind: 'batch', wire: toWire(batch), ...(one.isPosted ? { resent: true } : {}) }
-    to.postMessage(message, [batch.bytes.buffer as ArrayBuffer])
-    one.isPosted = true
-    posted++
-    endingsUnderWay += one.batch.ended.length
+  #tellClose(worker: Worker, until: number): void {
+    if (this.#isCloseTold) return
+    this.#isCloseTold = true
+    const deadlineMs = this.#isHurried ? hurriedCloseMs : Math.max(hurriedCloseMs, until - performance.now())
+    worker.postMessage({ kind: 'close', deadlineMs } satisfies ToRecorder)
   }
 
-  function tellClose(to: Worker, until: number): void {
-    if (isCloseTold) return
-    isCloseTold = true
-    const deadlineMs = isHurried ? hurriedCloseMs : Math.max(hurriedCloseMs, until - performance.now())
-    to.postMessage({ kind: 'close', deadlineMs } satisfies ToRecorder)
-  }
-
-  function onExit(problem: string): void {
-    const wasReady = isReady
-    worker = undefined
-    isReady = false
-    isCloseTold = false
-    if (adminPort === undefined) {
-      first.reject(new Error(problem))
-      closed.resolve()
+  #onExit(problem: string): void {
+    const wasRunning = this.#state.kind === 'running'
+    this.#state = { kind: 'ended' }
+    this.#isCloseTold = false
+    if (this.#adminPort === undefined) {
+      this.#first.reject(new Error(problem))
+      this.#closed.resolve()
       return
     }
-    if (wasReady && posted > 0) blame(queue[0] as Waiting)
-    posted = 0
-    endingsUnderWay = 0
-    recorder++
-    onDeath()
-    if (closeUntil !== undefined && queue.length === 0) {
-      closed.resolve() // all is recorded; what it was exporting stays for the next start
-      return
-    }
-    report(`${problem} It is started again in ${pauseMs} ms; what it had not recorded is told to its successor.`)
-    restart = setTimeout(() => {
-      Atomics.add(cells, Cell.recorderRestarts, 1)
+    const lost = this.#queue.recorderDied()
+    if (wasRunning && lost !== undefined) this.#giveUp(lost)
+    this.#options.onDeath()
+    // All is recorded; what it was exporting stays for the next start.
+    if (this.#closeUntil !== undefined && this.#queue.isEmpty) this.#closed.resolve()
+    else this.#restartLater(problem)
+  }
+
+  #restartLater(problem: string): void {
+    const pauseMs = this.#pauseMs
+    this.#options.report(`${problem} It is started again in ${pauseMs} ms; what it had not recorded is told to its successor.`)
+    const restart = setTimeout(() => {
+      Atomics.add(this.#options.cells, Cell.recorderRestarts, 1)
       try {
-        begin()
+        this.#begin()
       } catch (error) {
-        onExit(`The recorder could not be started: ${error instanceof Error ? error.message : String(error)}.`)
+        this.#onExit(`The recorder could not be started: ${error instanceof Error ? error.message : String(error)}.`)
       }
     }, pauseMs)
-    pauseMs = Math.min(pauseMs * 2, pauseMsMax)
+    this.#state = { kind: 'pausing', restart }
+    this.#pauseMs = Math.min(pauseMs * 2, pauseMsMax)
   }
 
-  function blame(one: Waiting): void {
-    if (++one.deaths < deathsMax) return
-    queue.shift()
-    Atomics.add(cells, Cell.lostWithRecorder, one.batch.ended.length)
-    report(`${deathsMax} recorders died on the same ${one.batch.ended.length} records, which are dropped and counted.`)
-    onDone(one.batch)
+  #giveUp(batch: PendingBatch): void {
+    Atomics.add(this.#options.cells, Cell.lostWithRecorder, batch.ended.length)
+    this.#options.report(`${deathsMax} recorders died on the same ${batch.ended.length} records, which are dropped and counted.`)
+    this.#options.onDone(batch)
   }
 
   /** One that is closing has everything recorded but its last batches, and waits only for a collector. */
-  function endSoon(): void {
+  #endSoon(): void {
     const isRecorded = setInterval(() => {
-      if (queue.length > 0) return
+      if (!this.#queue.isEmpty) return
       clearInterval(isRecorded)
-      setTimeout(closed.resolve, hurriedCloseMs)
+      setTimeout(this.#closed.resolve, hurriedCloseMs)
     }, 5)
-    const giveUp = setTimeout(closed.resolve, hurryMsMax)
-    closed.promise.finally(() => {
+    const giveUp = setTimeout(this.#closed.resolve, hurryMsMax)
+    this.#closed.promise.finally(() => {
       clearInterval(isRecorded)
       clearTimeout(giveUp)
     })
-  }
-
-  return {
-    ready: first.promise,
-    post(batch) {
-      queue.push({ batch, recorder, isPosted: false, deaths: 0 })
-      pump()
-    },
-    async close(deadlineMs) {
-      closeUntil = performance.now() + deadlineMs
-      const giveUp = setTimeout(closed.resolve, Math.max(hurriedCloseMs, deadlineMs) + answerMsMax)
-      if (adminPort === undefined && worker !== undefined) tellClose(worker, closeUntil) // it never became ready, and answers all the same
-      if (isHurried) endSoon()
-      pump()
-      await closed.promise
-      clearTimeout(giveUp)
-      clearTimeout(restart)
-      if (queue.length > 0)
-        report(`The recorder gave up: ${queue.reduce((sum, { batch }) => sum + batch.ended.length, 0)} records are lost.`)
-      await worker?.terminate()
-    },
-    hurry() {
-      isHurried = true
-      if (closeUntil !== undefined) endSoon()
-    },
   }
 }

@@ -58,7 +58,7 @@ const bearer = (value: string) => ({ headers: { authorization: `Bearer ${value}`
 describe('the files', () => {
   it('are those of the folder, each with its type, and the plotting library', async () => {
     const stage = await setStage()
-    const folder = readdirSync(resolve(import.meta.dirname, '../../src/admin/page')).filter((name) => !name.endsWith('.html'))
+    const folder = readdirSync(resolve(import.meta.dirname, '../../src/admin/page')).filter((name) => !/\.(html|d\.ts)$/.test(name))
     expect([...pageFiles].sort()).toEqual(folder.sort())
     for (const [name, type] of [
       ['app.js', 'text/javascript; charset=utf-8'],

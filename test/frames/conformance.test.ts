@@ -32,7 +32,6 @@ describe.each([...new Set(fixtures.map(({ framing }) => framing))])('the %s fram
 describe('a message that arrives in one piece', () => {
   const padding = Buffer.from('padding')
   const inOnePiece: readonly (readonly [Framing, Buffer, string])[] = [
-    ['sse', Buffer.from('event: e\ndata: {"a":1}\n\n'), '{"a":1}'],
     ['ndjson', Buffer.from('{"a":1}\n'), '{"a":1}'],
     ['json-array', Buffer.from('[{"a":1}]'), '{"a":1}'],
     ['eventstream', event('e', '{"a":1}'), '{"a":1}'],

@@ -114,12 +114,11 @@ describe('skimming', () => {
 
   it('steps over events without making anything of them', () => {
     const body = Buffer.from(`${'data: {"usage":null}\n\n'.repeat(700)}data: {"usage":1}\n\n${'data: {"usage":null}\r\n\r\n'.repeat(700)}`)
-    const views = vi.spyOn(Buffer.prototype, 'subarray')
-    const searches = vi.spyOn(Buffer.prototype, 'indexOf')
+    const made = vi.spyOn(Buffer, 'from')
     try {
-      expect(run('sse', [body], skim(['usage'])).messages).toEqual([[undefined, '{"usage":1}']])
-      expect({ views: views.mock.calls.length, searches: searches.mock.calls.length }).toEqual({ views: 1, searches: expect.any(Number) })
-      expect(searches.mock.calls.length).toBeLessThan(12)
+      const { messages } = run('sse', [body], skim(['usage']))
+      expect(made.mock.calls.length).toBeLessThan(3) // for the one that is wanted
+      expect(messages).toEqual([[undefined, '{"usage":1}']])
     } finally {
       vi.restoreAllMocks()
     }

@@ -1,7 +1,6 @@
 /** A recorder's thread that records nothing, tells what it was told, and dies as its orders say. Started by `link.test.ts`. */
 import { parentPort, type Transferable, workerData } from 'node:worker_threads'
 import type { FromRecorder, ToRecorder } from '../../src/recorder/batch.ts'
-import { fromWire } from '../../src/recorder/wire.ts'
 
 export interface Orders {
   /** It answers no batch. */
@@ -36,7 +35,7 @@ port.on('message', (message: ToRecorder) => {
     port.close()
     return
   }
-  const { opened, requests, ended, bytes } = fromWire(message.wire)
+  const { opened, requests, ended, bytes } = message.batch
   const text = (slice: readonly [number, number] | undefined) =>
     slice === undefined ? undefined : Buffer.from(bytes.subarray(slice[0], slice[0] + slice[1])).toString()
   const told: Told = {

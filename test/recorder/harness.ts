@@ -8,7 +8,6 @@ import type { Config } from '../../src/config/config.ts'
 import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
 import type { FromRecorder, Packed, ToRecorder } from '../../src/recorder/batch.ts'
 import { cloneableConfig } from '../../src/recorder/data.ts'
-import { toWire } from '../../src/recorder/wire.ts'
 import type { ToHost } from './host.ts'
 
 /** Each test starts a process of its own; without this each would strip and compile everything again. */
@@ -93,7 +92,7 @@ export function startRecorder(config: Config, env: Record<string, string> = {}, 
     async record(batch) {
       tell({
         kind: 'post',
-        message: { kind: 'batch', wire: toWire({ opened: [], requests: [], ended: [], bytes: new Uint8Array(0), ...batch }) },
+        message: { kind: 'batch', batch: { opened: [], requests: [], ended: [], bytes: new Uint8Array(0), ...batch } },
       })
       await recorder.next('recorded')
     },

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
-import { createRecorderLink, type RecorderLinkOptions } from '../../src/recorder/link.ts'
+import { RecorderLink, type RecorderLinkOptions } from '../../src/recorder/link.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
 import type { Orders, Told } from './fake-recorder.ts'
 
@@ -15,7 +15,7 @@ function startLink(orders: readonly Orders[], options: Partial<RecorderLinkOptio
   const told: Told[][] = []
   const said: string[] = []
   const starts: ({ readonly adminPort: number } | undefined)[] = []
-  const link = createRecorderLink({
+  const link = new RecorderLink({
     start(again) {
       starts.push(again)
       const heard: Told[] = []

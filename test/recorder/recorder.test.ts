@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net'
 import net from 'node:net'
 import { dirname } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { toWire } from '../../src/recorder/wire.ts'
 import { type MetricEntry, type MetricName, metrics, prometheusName } from '../../src/telemetry/catalog.ts'
 import { freePort } from '../ports.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
@@ -114,8 +113,8 @@ describe('a batch that comes a second time', () => {
     const { adminPort } = await recorder.next('ready')
     const one = (index: number) => ({ opening: openingOf({ id: id(index) }), ending: endingOf({ id: id(index) }) })
     await recorder.record({ ended: [one(1)] })
-    const wire = toWire({ opened: [openingOf({ id: id(1) })], requests: [], ended: [one(1), one(2)], bytes: new Uint8Array(0) })
-    recorder.post({ kind: 'batch', wire, resent: true })
+    const batch = { opened: [openingOf({ id: id(1) })], requests: [], ended: [one(1), one(2)], bytes: new Uint8Array(0) }
+    recorder.post({ kind: 'batch', batch, resent: true })
     await recorder.next('recorded')
     expect(rows(ledger, 'SELECT id, end_reason FROM exchanges ORDER BY id')).toEqual([
       { id: id(1), end_reason: 'completed' },
@@ -129,8 +128,8 @@ describe('a batch that comes a second time', () => {
     const recorder = startRecorder(configOf({ ledger }))
     await recorder.next('ready')
     await recorder.record({ ended: [{ opening: openingOf({ id: id(1) }), ending: endingOf({ id: id(1) }) }] })
-    const wire = toWire({ opened: [openingOf({ id: id(1) })], requests: [], ended: [], bytes: new Uint8Array(0) })
-    recorder.post({ kind: 'batch', wire, resent: true })
+    const batch = { opened: [openingOf({ id: id(1) })], requests: [], ended: [], bytes: new Uint8Array(0) }
+    recorder.post({ kind: 'batch', batch, resent: true })
     await recorder.next('recorded')
     expect(rows(ledger, 'SELECT id, end_reason FROM exchanges')).toEqual([{ id: id(1), end_reason: 'completed' }])
   })

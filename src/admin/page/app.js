@@ -16,8 +16,8 @@ const totalsMs = { '5m': 2000, '15m': 3000, '1h': 5000, '6h': 15_000, '24h': 30_
 const seriesMs = 60_000
 const stateMs = 5000
 
-const notice = document.querySelector('#notice')
-const inputs = [...document.querySelectorAll('#ranges input')]
+const notice = /** @type {HTMLElement} */ (document.querySelector('#notice'))
+const inputs = [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('#ranges input'))]
 let traceUrl = null
 
 const range = () => inputs.find(({ checked }) => checked)?.value ?? '5m'

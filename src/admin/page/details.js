@@ -3,7 +3,7 @@ import { outcomeWords } from './requests.js'
 import { bytes, clock, el, milliseconds, name, number, unknown, usd } from './text.js'
 
 export function createDetails({ read, traceUrl }) {
-  const dialog = document.querySelector('#details')
+  const dialog = /** @type {HTMLDialogElement} */ (document.querySelector('#details'))
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close()
   })
@@ -132,7 +132,7 @@ function line(request) {
     const took = to - from
     if (took <= 0) return [term, milliseconds(after)]
     const stretch = el('span', { class: `stretch ${look}` })
-    stretch.style.setProperty('--ms', took)
+    stretch.style.setProperty('--ms', String(took))
     bar.append(stretch)
     const later = from === 0 ? '' : el('span', { class: 'soft' }, ` ${milliseconds(took)} later`)
     from = to

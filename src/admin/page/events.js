@@ -7,7 +7,7 @@ const staleMs = 4000
 const againMs = 5000
 
 export function followEvents({ onHello, onTick, onBack }) {
-  const pill = document.querySelector('#connection')
+  const pill = /** @type {HTMLElement} */ (document.querySelector('#connection'))
   const text = document.querySelector('#connection-text')
   const said = document.querySelector('#said')
   let lastAt = 0

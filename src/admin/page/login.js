@@ -1,6 +1,6 @@
 /** The way in: the token goes once, in a header, and comes back as a cookie that scripts cannot read. */
 const form = document.querySelector('#login')
-const token = document.querySelector('#token')
+const token = /** @type {HTMLInputElement} */ (document.querySelector('#token'))
 const problem = document.querySelector('#token-problem')
 
 form.addEventListener('submit', async (event) => {

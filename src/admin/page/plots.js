@@ -88,7 +88,7 @@ function slide(series) {
 }
 
 function createPlot(id, valueText, axisText) {
-  const root = document.querySelector(`#plot-${id}`)
+  const root = /** @type {HTMLElement} */ (document.querySelector(`#plot-${id}`))
   const legend = document.querySelector(`#legend-${id}`)
   const hidden = new Set()
   let plot

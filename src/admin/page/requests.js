@@ -28,9 +28,9 @@ export function createRequests({ read, range, onOpen }) {
   const hold = document.querySelector('#hold')
   const older = document.querySelector('#older')
   const filters = {
-    text: document.querySelector('#filter-text'),
-    provider: document.querySelector('#filter-provider'),
-    outcome: document.querySelector('#filter-outcome'),
+    text: /** @type {HTMLInputElement} */ (document.querySelector('#filter-text')),
+    provider: /** @type {HTMLSelectElement} */ (document.querySelector('#filter-provider')),
+    outcome: /** @type {HTMLSelectElement} */ (document.querySelector('#filter-outcome')),
   }
   const body = el('tbody')
   table.append(el('thead', {}, el('tr', {}, ...heads.map(([title, kind]) => el('th', { scope: 'col', class: kind }, title)))), body)
@@ -92,7 +92,7 @@ export function createRequests({ read, range, onOpen }) {
   }
 
   function focusable() {
-    const first = body.querySelector('button.open')
+    const first = /** @type {HTMLElement} */ (body.querySelector('button.open'))
     if (first !== null && body.querySelector('button.open[tabindex="0"]') === null) first.tabIndex = 0
   }
 
@@ -157,7 +157,7 @@ export function createRequests({ read, range, onOpen }) {
   }
 
   function moveFocus(event) {
-    const buttons = [...body.querySelectorAll('button.open')]
+    const buttons = /** @type {HTMLElement[]} */ ([...body.querySelectorAll('button.open')])
     const at = buttons.indexOf(document.activeElement)
     const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }
     const target = at === -1 ? undefined : buttons[steps[event.key]]
@@ -169,7 +169,7 @@ export function createRequests({ read, range, onOpen }) {
   }
 
   body.addEventListener('click', (event) => {
-    const id = event.target.closest('tr')?.dataset.id
+    const id = /** @type {Element} */ (event.target).closest('tr')?.dataset.id
     if (id !== undefined) onOpen(id)
   })
   body.addEventListener('keydown', moveFocus)

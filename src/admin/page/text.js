@@ -12,7 +12,7 @@ export function el(tag, properties = {}, ...children) {
   const made = document.createElement(tag)
   for (const [name, value] of Object.entries(properties)) {
     if (value === undefined || value === false) continue
-    if (name.startsWith('on')) made.addEventListener(name.slice(2), value)
+    if (name.startsWith('on')) made.addEventListener(name.slice(2), /** @type {EventListener} */ (value))
     else made.setAttribute(name, value === true ? '' : String(value))
   }
   for (const child of children) if (child !== null && child !== undefined) made.append(typeof child === 'number' ? String(child) : child)
@@ -70,6 +70,7 @@ export function milliseconds(value) {
 }
 
 export function seconds(value) {
+  /** @type {[number, string][]} */
   const parts = [
     [Math.floor(value / 86_400), 'd'],
     [Math.floor((value % 86_400) / 3600), 'h'],

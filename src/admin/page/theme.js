@@ -10,7 +10,7 @@ export function followTheme(onChange) {
       return null
     }
   })()
-  const inputs = [...document.querySelectorAll('#themes input')]
+  const inputs = [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('#themes input'))]
   const apply = (theme) => {
     if (theme === 'auto') delete document.documentElement.dataset.theme
     else document.documentElement.dataset.theme = theme

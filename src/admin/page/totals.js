@@ -10,7 +10,7 @@ const nameless = { provider: 'no inference', model: 'no model named', caller: 'n
 export function createTotals() {
   const table = document.querySelector('#totals')
   const note = document.querySelector('#totals-note')
-  const inputs = [...document.querySelectorAll('#dimensions input')]
+  const inputs = [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('#dimensions input'))]
   let summary
   let latency = new Map()
   let showsAll = false
@@ -159,7 +159,7 @@ function drawZero({ zeroUsage, total }) {
       { class: 'reasons' },
       ...zeroUsage.map(({ reason, streams }) => {
         const bar = el('span', { class: 'meter', 'aria-hidden': 'true' })
-        bar.style.setProperty('--share', streams / most)
+        bar.style.setProperty('--share', String(streams / most))
         return el(
           'li',
           {},

@@ -1,4 +1,5 @@
 /** What every command of the command line is given, and the words that all of them use: exit codes, colours, complaints. */
+import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import type { Config, ConfigError } from '../../config/config.ts'
 import type { Running } from '../../sidecar.ts'
@@ -78,6 +79,6 @@ export interface Painter {
 /** Colours on a terminal, plain text elsewhere. */
 export function painter(stream: Output, env: Environment): Painter {
   const isColoured = coloured(stream, env)
-  const code = (open: number, close: number) => (text: string) => (isColoured ? `\u001b[${open}m${text}\u001b[${close}m` : text)
-  return { bold: code(1, 22), dim: code(2, 22), red: code(31, 39), green: code(32, 39), yellow: code(33, 39), cyan: code(36, 39) }
+  const paint = (style: keyof Painter) => (text: string) => (isColoured ? styleText(style, text, { validateStream: false }) : text)
+  return { bold: paint('bold'), dim: paint('dim'), red: paint('red'), green: paint('green'), yellow: paint('yellow'), cyan: paint('cyan') }
 }

@@ -6,8 +6,8 @@
  * The payload is handed over as it is: Bedrock's invoke events hold `{"bytes":"<base64>"}`, in which no key can be seen, so that
  * `wantedKeys` is not asked. `messageBytesMax` counts the total length. After a checksum that does not match nothing can be trusted to be a length: `parse_error`, and no more is read.
  */
+import { crc32 } from 'node:zlib'
 import { asBuffer, gather } from './bytes.ts'
-import { crc32 } from './crc32.ts'
 import { defaultMessageBytesMax, type Framer, type FramerOptions } from './framer.ts'
 import { createReporter } from './reporter.ts'
 
@@ -74,7 +74,7 @@ export function createEventstreamFramer(options: FramerOptions): Framer {
     prelude = undefined
     const payloadEnd = source.length - checksumBytes
     const event = eventOf(source, preludeBytes, preludeBytes + headersBytes)
-    const intact = crc32(source, 0, payloadEnd) === source.readUInt32BE(payloadEnd)
+    const intact = crc32(source.subarray(0, payloadEnd)) === source.readUInt32BE(payloadEnd)
     partial.clear()
     if (!intact || event === 'unreadable') fail()
     else options.onMessage({ event: event.name, data: source.subarray(preludeBytes + headersBytes, payloadEnd) })
@@ -96,7 +96,7 @@ export function beginsEventstream(bytes: Buffer): boolean {
 }
 
 function readPrelude(source: Buffer): Prelude | undefined {
-  if (crc32(source, 0, lengthsBytes) !== source.readUInt32BE(lengthsBytes)) return undefined
+  if (crc32(source.subarray(0, lengthsBytes)) !== source.readUInt32BE(lengthsBytes)) return undefined
   const totalBytes = source.readUInt32BE(0)
   const headersBytes = source.readUInt32BE(4)
   return headersBytes + preludeBytes + checksumBytes <= totalBytes ? { totalBytes, headersBytes } : undefined

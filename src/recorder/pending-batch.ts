@@ -1,4 +1,4 @@
-/** What the proxying thread has gathered for the recorder, kept as it is until the recorder has it: a batch can be packed again for another one. */
+/** A batch as the proxying thread holds it until the recorder has recorded it: it can be packed again for another recorder. */
 
 import type { Ending, Opening } from '../lib/exchange.ts'
 import type { Packed, Slice } from './batch.ts'
@@ -9,7 +9,7 @@ export interface Body {
   readonly bytes: number
 }
 
-export interface GatheredEnd {
+export interface PendingEnd {
   readonly opening: Opening
   readonly ending: Ending
   /** The recorder that this batch was gathered for has been told of the opening, of the request's body, in an earlier batch. */
@@ -19,17 +19,20 @@ export interface GatheredEnd {
   readonly responseBody: Body | undefined
 }
 
-export interface Gathered {
+export interface PendingBatch {
   readonly opened: readonly Opening[]
   readonly requests: readonly { readonly id: string; readonly body: Body }[]
-  readonly ended: readonly GatheredEnd[]
+  readonly ended: readonly PendingEnd[]
 }
 
 /**
  * For a recorder that has never heard of anything (`isAnew`) each ending carries all that is known of its exchange, and what is still open is
  * left out: that is told to it from the list of what is open now, since an opening told twice could open a row that has been closed.
  */
-export function packed({ opened, requests, ended }: Gathered, { isAnew, withBodies }: { isAnew: boolean; withBodies: boolean }): Packed {
+export function packed(
+  { opened, requests, ended }: PendingBatch,
+  { isAnew, withBodies }: { isAnew: boolean; withBodies: boolean },
+): Packed {
   const bodies: Body[] = []
   let total = 0
   const slice = (body: Body | undefined): Slice | undefined => {
@@ -70,4 +73,12 @@ export function bodyOf(chunks: readonly Uint8Array[] | undefined): Body | undefi
   let bytes = 0
   for (const chunk of chunks) bytes += chunk.length
   return { chunks, bytes }
+}
+
+/** Of all the bodies that a batch holds. */
+export function bytesOf({ requests, ended }: PendingBatch): number {
+  let bytes = 0
+  for (const { body } of requests) bytes += body.bytes
+  for (const { requestBody, responseBody } of ended) bytes += (requestBody?.bytes ?? 0) + (responseBody?.bytes ?? 0)
+  return bytes
 }
