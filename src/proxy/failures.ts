@@ -25,6 +25,8 @@ const reasonByCode: Readonly<Record<string, UnreachableReason>> = {
   EPIPE: 'closed',
   CLOSED: 'closed',
   STOPPED: 'closed',
+  ERR_HTTP2_STREAM_ERROR: 'closed',
+  ERR_HTTP2_SESSION_ERROR: 'closed',
   EPROTO: 'tls',
   PROXY_REFUSED: 'proxy_refused',
   PROXY_UNREACHABLE: 'proxy_unreachable',
