@@ -13,6 +13,7 @@ const documents = [
   'bench/README.md',
   'deploy/README.md',
   ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'docs/decisions')).map((name) => `docs/decisions/${name}`),
 ].filter((name) => name.endsWith('.md'))
 
 /** Fenced blocks hold examples, whose names are made up. */
@@ -40,6 +41,14 @@ describe.each(documents)('%s', (name) => {
   it('names sources that exist', () => {
     expect(pathsOf(text).filter((path) => !existsSync(join(root, path)))).toEqual([])
   })
+})
+
+it('the list of decisions has every record, and each has its date', () => {
+  const folder = join(root, 'docs/decisions')
+  const records = readdirSync(folder).filter((name) => name !== 'README.md')
+  expect(linksOf(readFileSync(join(folder, 'README.md'), 'utf8'))).toEqual(expect.arrayContaining(records))
+  const undated = records.filter((name) => !/^# .+\n\n\d{4}-\d\d-\d\d\n/.test(readFileSync(join(folder, name), 'utf8')))
+  expect(undated).toEqual([])
 })
 
 it('the document of the ledger has each of its columns, in order, with type and description', () => {

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { event, eventstreamMessage } from './encode.ts'
-import { everyCut, run, seeded } from './run.ts'
+import { everyCut, run } from './run.ts'
 
 describe('an event-stream', () => {
   const good = event('chunk', '{"a":1}')
