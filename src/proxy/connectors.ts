@@ -74,13 +74,13 @@ class Tunnel {
     const { authorization } = this.#proxy
     const headers = ['host', authority, ...(authorization === undefined ? [] : ['proxy-authorization', authorization])]
     const request = { path: authority, headers, servername: new URL(this.#proxy.origin).hostname }
-    client.connect(request as unknown as Dispatcher.ConnectOptions<null>, (error, answer) => {
+    client.connect(request as unknown as Dispatcher.ConnectOptions<null>, (error, response) => {
       if (error !== null) return proxyFault(error)
-      const socket = answer.socket as Socket
+      const socket = response.socket as Socket
       socket.on('error', () => undefined) // `close` follows
       this.#socket = socket
       if (this.#callback === undefined) socket.destroy()
-      else if (answer.statusCode < 200 || answer.statusCode > 299) this.#fail(refused(this.#proxy, this.#host, answer.statusCode))
+      else if (response.statusCode < 200 || response.statusCode > 299) this.#fail(refused(this.#proxy, this.#host, response.statusCode))
       else this.#reach(socket, toUpstream, connectMs)
     })
     return this

@@ -39,7 +39,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   place = 0
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #answer: ClientResponse
+  readonly #clientResponse: ClientResponse
   readonly #opening: Opening
   readonly #options: ForwardOptions
   readonly #onSettled: () => void
@@ -66,7 +66,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   constructor(request: IncomingMessage, response: ServerResponse, opening: Opening, options: ForwardOptions, onSettled: () => void) {
     this.#request = request
     this.#response = response
-    this.#answer = new ClientResponse(response, this)
+    this.#clientResponse = new ClientResponse(response, this)
     this.#opening = opening
     this.#options = options
     this.#onSettled = onSettled
@@ -146,7 +146,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     const filter = this.#edit?.filter(rawHeaders)
     this.#forgetRequest()
     if (this.#draining === undefined) {
-      this.#answer.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
+      this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
       this.#headSent = true
     }
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
@@ -156,7 +156,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     if (this.#again) return
     const receivedAt = this.#options.clock.now()
     if (this.#draining === undefined) {
-      this.#answer.push(chunk, receivedAt)
+      this.#clientResponse.push(chunk, receivedAt)
       return
     }
     this.written(chunk, receivedAt)
@@ -181,7 +181,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   end(rawTrailers: string[]): void {
     this.#upstreamDone = true
     if (this.#endsUnseen()) return
-    this.#answer.end(responseHeaders(rawTrailers))
+    this.#clientResponse.end(responseHeaders(rawTrailers))
   }
 
   failed(error: Error): void {
@@ -189,7 +189,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     if (this.#settled) return
     if (this.#endsUnseen()) return
     if (this.#headSent) {
-      this.#answer.flushAll()
+      this.#clientResponse.flushAll()
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
       this.#cutClient()
       return
