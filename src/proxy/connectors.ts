@@ -37,7 +37,7 @@ export function forwardingConnector(proxy: ForwardProxy, host: string, settings:
     })
 }
 
-/** Through a tunnel. All of it, the handshake with the upstream included, has the one limit of time. */
+/** Through a tunnel. Opening it has the limit of time, and so has the handshake with the upstream. */
 export function tunnellingConnector(proxy: ForwardProxy, host: string, settings: ConnectSettings): Connect {
   const toProxy = baseConnector({ connectMs: settings.connectMs })
   const toUpstream = baseConnector({ ...settings, connectMs: 0 })

@@ -176,6 +176,40 @@ describe('an upstream that only a proxy reaches', () => {
     expect(await send(proxied(upstream.origin, at), { host: 'other.test' }).outcome).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
   })
 
+  it('that does not end the handshake fails in time; one that does keeps its connection beyond that', async () => {
+    const silent = net.createServer((socket) => void socket.on('error', () => undefined).resume())
+    const proxy = await startForwardProxy()
+    const at = `http://127.0.0.1:${proxy.port}`
+    const limits = { connectMs: 300 }
+    expect((await failing(proxied(`https://weir.test:${await listening(silent)}`, at, limits)))[0]).toBe('CONNECT_TIMEOUT')
+    const upstream = await startSecureUpstream()
+    const reached = proxied(upstream.origin, at, limits)
+    for (let i = 0; i < 2; i++) {
+      expect(await send(reached, { host: 'weir.test' }).outcome).toMatchObject({ status: 200 })
+      await new Promise((done) => setTimeout(done, 500))
+    }
+    expect(proxy.asked.length).toBe(2)
+  })
+
+  it('without TLS is upgraded through a tunnel', async () => {
+    const upstream = net.createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.once('data', () => socket.write('HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello'))
+    })
+    const port = await listening(upstream)
+    const proxy = await startForwardProxy()
+    const early = await new Promise<string>((resolve, reject) => {
+      proxied(`http://weir.test:${port}`, `http://127.0.0.1:${proxy.port}`).dispatch(
+        { method: 'GET', path: '/', headers: [], host: 'weir.test', body: null, upgrade: 'websocket' },
+        {
+          ...{ bodySent() {}, requestSent() {}, interim() {}, head() {}, data() {}, end() {}, failed: reject },
+          upgraded: (_fields, socket) => void socket.once('data', (data) => resolve(String(data))),
+        },
+      )
+    })
+    expect([early, proxy.asked]).toEqual(['hello', [`CONNECT weir.test:${port}`]])
+  })
+
   it('is let go of where the call is aborted while the tunnel is made', async () => {
     const sockets: net.Socket[] = []
     const proxy = net.createServer((socket) => void sockets.push(socket.resume().on('error', () => undefined)))

@@ -165,11 +165,12 @@ describe('over HTTP/2', () => {
       stream.write('a')
     })
     const upstream = upstreamOf(origin, { http2: true })
-    for (const host of ['weir.test', 'localhost']) {
+    for (const host of ['weir.test', 'weir.test', 'localhost']) {
       const { answered } = send(upstream, { ...request, host })
       await until(() => answered.body === 'a')
     }
     expect(names).toEqual([
+      ['weir.test', 'weir.test'],
       ['weir.test', 'weir.test'],
       ['localhost', 'localhost'],
     ])
