@@ -23,7 +23,7 @@ export interface Running {
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT))
   const recorder = new RecorderLink({ start: (again) => startRecorder(config, cells, again), cells, report })
-  const upstreams = createUpstreams({ ...config.timeouts, headerBytes: config.limits.headerBytes })
+  const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
   try {
     const callers = await createCallers({ sources: config.caller, ledger: config.ledger, cells }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better

@@ -187,6 +187,8 @@ Environment:
 ${only.map(({ env, description, type }) => `  ${env}  ${description}\n                     (${type})`).join('\n')}
   OTEL_*             As OpenTelemetry specifies them; export begins when
                      OTEL_EXPORTER_OTLP_ENDPOINT is set.
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                     The forward proxy on the way to upstreams; check shows it.
 
 Examples:
   In front of a gateway on this machine; clients then use port 4141:

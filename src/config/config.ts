@@ -5,7 +5,7 @@
 
 import { type CallerSource, readKeyFiles } from './caller.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
-import { forwardProxyOf } from './forward-proxy.ts'
+import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
 import { parsePriceFile } from './price-file.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
 import { nearest } from './values.ts'
@@ -39,6 +39,8 @@ export interface Route {
   readonly trace: TraceMode
   /** HTTP/2 towards an upstream that offers it. */
   readonly http2?: boolean | undefined
+  /** The forward proxy on the way to the upstream; `none` where the environment names one that is not for this upstream. */
+  readonly proxy?: ForwardProxy | 'none'
 }
 
 /** One of the operator's own attribution rules: everything that `when` names must hold. Patterns are those of `conclude/providers/wildcard`. */
@@ -190,17 +192,26 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
   const fault = priceFileFault(settled.pricesFile, readFile)
   if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
   const config = assemble(settled, keys.sources)
-  const proxies = config.routes.flatMap(proxyFault)
-  return proxies.length > 0 ? { errors: proxies } : { config, origins: originsOf(given, file) }
+  const found = await withProxies(config.routes, env)
+  return 'errors' in found ? found : { config: { ...config, routes: found.routes }, origins: originsOf(given, file) }
 }
 
-function proxyFault({ name, upstream }: Route): ConfigError[] {
-  try {
-    forwardProxyOf(upstream)
-    return []
-  } catch (error) {
-    return [{ key: `routes.${name}`, where: undefined, message: (error as Error).message }]
+async function withProxies(
+  routes: readonly Route[],
+  env: Sources['env'],
+): Promise<{ readonly routes: readonly Route[] } | { readonly errors: readonly ConfigError[] }> {
+  const found: Route[] = []
+  const errors = new Map<string, ConfigError>()
+  for (const route of routes) {
+    try {
+      const proxy = await forwardProxyOf(route.upstream, env)
+      found.push(proxy === undefined ? route : { ...route, proxy })
+    } catch (error) {
+      if (!(error instanceof ForwardProxyError)) throw error
+      errors.set(error.key, { key: error.key, where: error.key, message: error.message })
+    }
   }
+  return errors.size > 0 ? { errors: [...errors.values()] } : { routes: found }
 }
 
 /** Why the table of prices cannot be used; the recorder reads it itself, and again when it changes. */
@@ -269,6 +280,7 @@ interface DraftRoute {
   readonly prefix: string
   readonly name: string | undefined
   readonly upstream: unknown
+  readonly http2?: unknown
 }
 
 function draftRoutes(draft: Draft): DraftRoute[] {
@@ -278,7 +290,15 @@ function draftRoutes(draft: Draft): DraftRoute[] {
     ...own,
     ...listed.flatMap((route: Partial<Settings['routes'][number]> | null, index): DraftRoute[] => {
       if (typeof route?.prefix !== 'string') return []
-      return [{ path: ['routes', index], prefix: route.prefix, name: route.name ?? nameOf(route.prefix), upstream: route.upstream }]
+      return [
+        {
+          path: ['routes', index],
+          prefix: route.prefix,
+          name: route.name ?? nameOf(route.prefix),
+          upstream: route.upstream,
+          http2: route.http2,
+        },
+      ]
     }),
   ]
 }
@@ -318,6 +338,10 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
     }
     if (route.name === noRoute) {
       found.push({ path: [...route.path, 'name'], message: `"${noRoute}" stands for requests that no route takes. Write another name.` })
+    }
+    if (route.http2 === true && route.upstream instanceof URL && route.upstream.protocol !== 'https:') {
+      const message = 'HTTP/2 is agreed on over TLS. Write an upstream that begins with https://, or take http2 away.'
+      found.push({ path: [...route.path, 'http2'], message })
     }
     for (const key of ['listen', 'admin'] as const) {
       const own = draft[key]

@@ -1,8 +1,7 @@
-/** Prints the effective configuration as YAML that can be read back, with the source of each value as a comment. */
+/** The configuration in effect as YAML that can be read back, with where each value comes from as comments. */
 
 import { writtenSources } from './caller.ts'
 import type { Address, Config, ModelPrice, Route } from './config.ts'
-import { forwardProxyOf } from './forward-proxy.ts'
 
 /** A setting as one line: its dotted key, its indent, its text. */
 interface Line {
@@ -34,7 +33,7 @@ export function describeConfig(
     ...sectionLines('retention', config.retention),
     ...priceLines(config.prices),
     ...sectionLines('estimates', config.estimates),
-    // A secret is never printed, not even in part. Its line is a comment, so that it is not read back as a value.
+    // Never shown, not even in part: as a comment it is no setting that could be read back.
     ...(config.adminToken === undefined ? [] : [{ key: 'adminToken', text: '# adminToken: (not shown)' }]),
     ...(config.traceUrl === undefined ? [] : [{ key: 'traceUrl', text: `traceUrl: ${scalar(config.traceUrl)}` }]),
   ]
@@ -61,12 +60,11 @@ function routeLines(routes: readonly Route[]): Line[] {
   return ['routes:', ...texts].map((text) => ({ key: '', text }))
 }
 
-/** A comment that says how the upstream is reached, where a proxy variable is set. */
-function wayLine({ upstream }: Route): string[] {
-  const proxy = forwardProxyOf(upstream)
-  if (proxy !== undefined) return [`    # reached through the proxy ${proxy.shown}`]
-  const isSet = ['https_proxy', 'http_proxy', 'all_proxy'].some((name) => process.env[name] || process.env[name.toUpperCase()])
-  return isSet ? ['    # reached directly'] : []
+/** How the upstream is reached, where the environment names a forward proxy. Its credentials are not shown. */
+function wayLine({ proxy }: Route): string[] {
+  if (proxy === undefined) return []
+  if (proxy === 'none') return ['    # reached directly']
+  return [`    # reached through the proxy ${proxy.origin}${proxy.authorization === undefined ? '' : ', with credentials (not shown)'}`]
 }
 
 function ruleLines(rules: Config['providers']): Line[] {
@@ -75,7 +73,7 @@ function ruleLines(rules: Config['providers']): Line[] {
   return ['providers:', ...texts].map((text) => ({ key: '', text }))
 }
 
-/** A mapping on one line: JSON is valid YAML. */
+/** A mapping in one line: JSON is YAML too. */
 function flow(value: string | object): string {
   return typeof value === 'string' ? scalar(value) : JSON.stringify(value)
 }

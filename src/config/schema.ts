@@ -77,7 +77,9 @@ const route = section({
     ),
   ),
   trace: v.optional(leaf(traceMode, { type: traceModes }, 'Overrides the setting trace for this route.')),
-  http2: v.optional(leaf(values.flag, { type: 'true or false' }, 'Speak HTTP/2 with an upstream that offers it over TLS.')),
+  http2: v.optional(
+    leaf(values.flag, { type: 'true or false' }, 'Speak HTTP/2 with an upstream that offers it over TLS; WebSockets stay on HTTP/1.1.'),
+  ),
 })
 
 const pattern = (read: (value: unknown) => string, description: string) => v.optional(leaf(read, { type: 'pattern' }, description))

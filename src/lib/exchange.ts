@@ -115,7 +115,7 @@ export interface EndedResponse {
 export type Side = 'client' | 'upstream'
 
 /** Why an upstream gave no response head. */
-export type UnreachableReason = 'dns' | 'connect' | 'tls' | 'timeout' | 'closed' | 'protocol' | 'proxy'
+export type UnreachableReason = 'dns' | 'connect' | 'tls' | 'timeout' | 'closed' | 'protocol' | 'proxy_refused' | 'proxy_unreachable'
 
 /** How the exchange ended, seen by the proxy path. */
 export type Outcome =

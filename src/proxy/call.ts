@@ -1,6 +1,6 @@
 /** One request to an upstream and its response: undici's view of them on the one side, a `CallHandler` on the other. */
 import type { Duplex, Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { faultOf, isBreak, UpstreamFault } from './fault.ts'
 
 export interface CallRequest {
@@ -31,6 +31,25 @@ export interface CallHandler {
   failed(error: Error): void
 }
 
+/** How requests are written so that they reach the upstream. */
+export interface Way {
+  /** Stands before every path: the origin, where a forward proxy is asked for the whole URL. */
+  readonly prefix: string
+  /** Fields for that proxy. */
+  readonly fields: readonly string[]
+  /** What the proxy's refusal means, which has the status 407. */
+  readonly refused: ((status: number) => Error) | undefined
+}
+
+export const straight: Way = { prefix: '', fields: [], refused: undefined }
+
+export interface Upstream {
+  /** Throws a `TypeError` when the method, the path or a field cannot be sent. */
+  dispatch(request: CallRequest, handler: CallHandler): Call
+  /** Ends every connection; what is still running on them fails. */
+  destroy(): void
+}
+
 /** What a call needs of whoever dispatches it. */
 export interface CallOwner {
   /** The call is over; its connection can carry another one where it `persists`. */
@@ -41,17 +60,27 @@ export interface CallOwner {
 
 /** Methods that a server may be asked twice (RFC 9110 §9.2.2). */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-/** What a reason phrase may not hold; undici reads it as UTF-8. */
+const notAscii = /[^\x20-\x7e]/
+/** What a reason phrase may not hold. */
 const notReason = /[^\t\x20-\x7e\x80-\xff]/g
+/** Of all interim responses before one response: they go on without back-pressure. */
+const interimCharactersMax = 1 << 20
 /** Larger bodies are handed to undici as something that can be let go of: it holds on to what it is given until the response has ended. */
 const heldBytesMax = 4096
 
 export class Call implements Dispatcher.DispatchHandler {
   readonly #handler: CallHandler
   readonly #owner: CallOwner
-  readonly #request: Omit<CallRequest, 'body'>
+  readonly host: string
+  /** Let go of when the response begins. */
+  #request: Omit<CallRequest, 'body' | 'host'> | undefined
   #body: Buffer | Readable | null
+  #way = straight
   #controller: Dispatcher.DispatchController | undefined
+  /** `dispatch` is under way, and undici may refuse the request. */
+  #isDispatching = false
+  #refusal: Error | undefined
+  #interimCharacters = 0
   #isAnswered = false
   #hasHead = false
   #isSent = false
@@ -62,33 +91,37 @@ export class Call implements Dispatcher.DispatchHandler {
   /** The handler is told nothing more. */
   isOver = false
 
-  constructor({ body, ...request }: CallRequest, handler: CallHandler, owner: CallOwner) {
+  constructor({ body, host, ...request }: CallRequest, handler: CallHandler, owner: CallOwner) {
+    this.host = host
     this.#request = request
     this.#handler = handler
     this.#owner = owner
     this.#body = body
   }
 
-  /** It has a connection. */
-  get isStarted(): boolean {
-    return this.#controller !== undefined
-  }
-
-  get host(): string {
-    return this.#request.host
-  }
-
-  /** For `dispatch`. `headers` is a flat list. */
-  options(origin: string): Dispatcher.DispatchOptions {
-    const { method, path, upgrade } = this.#request
-    return {
-      origin,
-      method: method as Dispatcher.HttpMethod,
-      path,
-      headers: sentHeaders(this.#request, this.#body),
-      body: this.#sentBody() as Readable | null,
-      ...(upgrade === undefined ? {} : { upgrade }),
-    }
+  /**
+   * Throws a `TypeError` when the method, the path or a field cannot be sent: undici tells that as a failure of the request, but it is a mistake of the
+   * caller. `servername` is whom the connection has to belong to, where that is not told by `host`.
+   */
+  dispatchOn(dispatcher: Dispatcher, way: Way, servername: string | undefined): void {
+    const { method, path, headers, upgrade } = this.#request ?? { method: '', path: '', headers: [] }
+    if (!path.startsWith('/')) throw new TypeError('The path of a request must begin with a slash.')
+    if (method === 'CONNECT') throw new TypeError('The method of a request must not be CONNECT.')
+    this.#way = way
+    this.#isDispatching = true
+    dispatcher.dispatch(
+      {
+        method: method as Dispatcher.HttpMethod,
+        path: way.prefix + path,
+        headers: sentHeaders(headers, this.host, this.#body, way),
+        body: this.#sentBody() as Readable | null,
+        upgrade: upgrade ?? null,
+        servername,
+      } as Dispatcher.DispatchOptions,
+      this,
+    )
+    this.#isDispatching = false
+    if (this.#refusal !== undefined) throw new TypeError(this.#refusal.message)
   }
 
   /** The response is read on only after `resume`; what has been read already still comes. */
@@ -139,16 +172,18 @@ export class Call implements Dispatcher.DispatchHandler {
     if (this.isOver) return
     const rawHeaders = listOf(controller.rawHeaders)
     if (status < 200) {
-      this.#handler.interim(status, rawHeaders)
+      this.#onInterim(controller, status, rawHeaders)
       return
     }
-    if (!isFramedPlainly(rawHeaders)) {
-      controller.abort(new UpstreamFault('BAD_TRANSFER_CODING'))
+    const fault = this.#faultOfHead(status, rawHeaders)
+    if (fault !== undefined) {
+      controller.abort(fault)
       return
     }
     this.#hasHead = true
+    this.#request = undefined
     if (Buffer.isBuffer(this.#body)) this.#body = null
-    this.#handler.head(status, statusText.replace(notReason, ''), rawHeaders)
+    this.#handler.head(status, reasonOf(statusText), rawHeaders)
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -173,6 +208,10 @@ export class Call implements Dispatcher.DispatchHandler {
 
   onResponseError(controller: Dispatcher.DispatchController | null, error: Error): void {
     if (this.isOver) return
+    if (this.#isDispatching && controller === null && isRefusal(error)) {
+      this.#refusal = error
+      return
+    }
     const fault = this.#faultOf(error, controller)
     if (this.#maySendAgain(fault)) {
       this.#isRepeated = true
@@ -182,6 +221,17 @@ export class Call implements Dispatcher.DispatchHandler {
     }
     this.#owner.settled(this, false)
     this.fail(fault)
+  }
+
+  #onInterim(controller: Dispatcher.DispatchController, status: number, rawHeaders: string[]): void {
+    for (const text of rawHeaders) this.#interimCharacters += text.length
+    if (this.#interimCharacters > interimCharactersMax) controller.abort(new UpstreamFault('HEAD_TOO_LARGE'))
+    else this.#handler.interim(status, rawHeaders)
+  }
+
+  #faultOfHead(status: number, rawHeaders: readonly string[]): Error | undefined {
+    if (status === 407 && this.#way.refused !== undefined) return this.#way.refused(status)
+    return isFramedPlainly(rawHeaders) ? undefined : new UpstreamFault('BAD_TRANSFER_CODING')
   }
 
   #faultOf(error: Error, controller: Dispatcher.DispatchController | null): Error {
@@ -198,7 +248,7 @@ export class Call implements Dispatcher.DispatchHandler {
     if (!this.isOnUsedConnection || this.#isRepeated || this.#isAnswered || !isBreak(fault)) return false
     if (this.#controller === undefined) return true // nothing of it was written
     const isWhole = this.#body === null || Buffer.isBuffer(this.#body)
-    return isWhole && idempotent.has(this.#request.method)
+    return isWhole && this.#request !== undefined && idempotent.has(this.#request.method)
   }
 
   /** What is left of a body that nobody wants any more is read and thrown away, so that its client can read the response. */
@@ -229,9 +279,13 @@ function once(bytes: () => Buffer): Iterable<Buffer> {
   }
 }
 
-/** With the one length that is right; without `Host`, which is written from `host`, and with none of what undici writes by itself. */
-function sentHeaders({ headers, host }: Pick<CallRequest, 'headers' | 'host'>, body: Buffer | Readable | null): string[] {
-  const sent: string[] = ['host', host]
+function isRefusal(error: Error): boolean {
+  return error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError
+}
+
+/** With the one length that is right, and with none of what undici writes by itself; it writes `host` first. */
+function sentHeaders(headers: readonly string[], host: string, body: Buffer | Readable | null, way: Way): string[] {
+  const sent: string[] = ['host', host, ...way.fields]
   const isWhole = body === null || Buffer.isBuffer(body)
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as string
@@ -241,6 +295,11 @@ function sentHeaders({ headers, host }: Pick<CallRequest, 'headers' | 'host'>, b
   }
   if (Buffer.isBuffer(body) && body.length > heldBytesMax) sent.push('content-length', String(body.length))
   return sent
+}
+
+/** undici reads the phrase as UTF-8; on the wire it is bytes, which Node writes as latin1. */
+function reasonOf(text: string): string {
+  return notAscii.test(text) ? Buffer.from(text).toString('latin1').replace(notReason, '') : text
 }
 
 /** Any other transfer coding than `chunked`, once, would be lost: it is a field of one hop, and the client would be given what is still encoded. */

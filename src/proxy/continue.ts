@@ -4,41 +4,49 @@
  */
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
 
-type Connect = buildConnector.connector
+/** Gives what is being made, so that it can be given up. */
+export type Connect = (
+  target: buildConnector.Options,
+  callback: buildConnector.Callback,
+) => { readonly destroy: (error?: Error) => unknown } | undefined
 
 const begin = Buffer.from('HTTP/1.1 100')
 const end = '\r\n\r\n'
+/** A 100 has hardly ever a field. What is longer is left to undici, which ends the connection. */
+const continueBytesMax = 4096
 
 /** Sockets on which a request has been written, and of whose response nothing has come. */
 const expecting = new WeakSet<Socket>()
 subscribe('undici:client:sendHeaders', (message) => void expecting.add((message as { readonly socket: Socket }).socket))
 
 export function readsOverContinue(connect: Connect): Connect {
-  return (options, callback) =>
-    connect(options, (...[error, socket]) => {
-      if (error !== null) callback(error, null)
-      else callback(null, withoutContinue(socket as Socket) as never)
+  return (target, callback) =>
+    connect(target, (...result) => {
+      if (result[0] === null && (result[1] as TLSSocket).alpnProtocol !== 'h2') withoutContinue(result[1])
+      callback(...result)
     })
 }
 
-function withoutContinue(socket: Socket): Socket {
+function withoutContinue(socket: Socket): void {
   const read = socket.read.bind(socket)
   let held: Buffer | undefined
   socket.read = (size?: number) => {
-    const chunk = read(size) as Buffer | null
-    if (chunk === null || !expecting.has(socket)) return chunk
-    const bytes = held === undefined ? chunk : Buffer.concat([held, chunk])
-    held = undefined
-    if (bytes.length < begin.length || begin.compare(bytes, 0, begin.length) !== 0) {
-      expecting.delete(socket)
-      return bytes
+    for (;;) {
+      const chunk = read(size) as Buffer | null
+      if (chunk === null || !expecting.has(socket)) return chunk
+      const bytes = held === undefined ? chunk : Buffer.concat([held, chunk])
+      held = undefined
+      const at = bytes.indexOf(end)
+      const isContinue = bytes.length >= begin.length && begin.compare(bytes, 0, begin.length) === 0
+      if (!isContinue || (at < 0 && bytes.length > continueBytesMax)) {
+        expecting.delete(socket)
+        return bytes
+      }
+      if (at < 0) held = bytes
+      else if (bytes.length > at + end.length) socket.unshift(bytes.subarray(at + end.length))
     }
-    const at = bytes.indexOf(end)
-    if (at < 0) held = bytes
-    else if (bytes.length > at + end.length) socket.unshift(bytes.subarray(at + end.length))
-    return socket.read()
   }
-  return socket
 }

@@ -1,6 +1,7 @@
 /** Errors of the upstream side as outcomes, and the answers that the sidecar has to invent for them. */
 import type { ServerResponse } from 'node:http'
 import type { UnreachableReason } from '../lib/exchange.ts'
+import { UpstreamFault } from './fault.ts'
 
 /** Names this program on every answer that it made itself; the value is the error's code. */
 export const errorHeader = 'x-tokenweir-error'
@@ -24,8 +25,11 @@ const reasonByCode: Readonly<Record<string, UnreachableReason>> = {
   EPIPE: 'closed',
   CLOSED: 'closed',
   STOPPED: 'closed',
+  ERR_HTTP2_STREAM_ERROR: 'closed',
+  ERR_HTTP2_SESSION_ERROR: 'closed',
   EPROTO: 'tls',
-  PROXY: 'proxy',
+  PROXY_REFUSED: 'proxy_refused',
+  PROXY_UNREACHABLE: 'proxy_unreachable',
 }
 
 /** Why no response head came, from the code of a fault (`fault.ts`) or of the system. */
@@ -51,13 +55,14 @@ const sentences: Readonly<Record<UnreachableReason, string>> = {
   tls: 'No secure connection to the upstream could be made.',
   timeout: 'The upstream did not answer in time.',
   closed: 'The upstream closed the connection without an answer.',
-  proxy: 'The forward proxy on the way to the upstream refused or failed.',
+  proxy_refused: 'The forward proxy on the way to the upstream refused.',
+  proxy_unreachable: 'The forward proxy on the way to the upstream cannot be reached.',
   protocol: 'The upstream answered with something that is not HTTP/1.1.',
 }
 
-/** 504 for an upstream that was too slow, 502 for every other failure (RFC 9110 §15.6). */
+/** 504 for an upstream that was too slow, 502 for every other failure (RFC 9110 §15.6). Where a forward proxy failed, its name is told, and the host behind it. */
 export function sendUnreachable(response: ServerResponse, reason: UnreachableReason, error: Error): number {
-  const sentence = reason === 'proxy' ? error.message : sentences[reason]
+  const sentence = error instanceof UpstreamFault && reason.startsWith('proxy_') ? error.message : sentences[reason]
   return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentence)
 }
 

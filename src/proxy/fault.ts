@@ -17,8 +17,10 @@ export type FaultCode =
   | 'REQUEST_CUT'
   /** The client's body is longer or shorter than its Content-Length. */
   | 'REQUEST_LENGTH'
-  /** The forward proxy on the way refused or failed. */
-  | 'PROXY'
+  /** The forward proxy on the way answered that it opens none. */
+  | 'PROXY_REFUSED'
+  /** It could not be reached, or broke off. */
+  | 'PROXY_UNREACHABLE'
   | 'STOPPED'
 
 export class UpstreamFault extends Error {
@@ -35,6 +37,7 @@ const codes: Readonly<Record<string, FaultCode>> = {
   UND_ERR_HEADERS_TIMEOUT: 'HEAD_TIMEOUT',
   UND_ERR_BODY_TIMEOUT: 'BODY_TIMEOUT',
   UND_ERR_SOCKET: 'CLOSED',
+  UND_ERR_INFO: 'CLOSED', // an HTTP/2 session that ends in order, with requests on it
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'CLOSED',
   UND_ERR_HEADERS_OVERFLOW: 'HEAD_TOO_LARGE',
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'REQUEST_LENGTH',

@@ -50,7 +50,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   place = 0
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #answer: ClientResponse
+  readonly #clientResponse: ClientResponse
   readonly #opening: Opening
   readonly #options: ForwardOptions
   readonly #onSettled: () => void
@@ -82,7 +82,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   constructor(request: IncomingMessage, response: ServerResponse, opening: Opening, options: ForwardOptions, onSettled: () => void) {
     this.#request = request
     this.#response = response
-    this.#answer = new ClientResponse(response, this)
+    this.#clientResponse = new ClientResponse(response, this)
     this.#opening = opening
     this.#options = options
     this.#onSettled = onSettled
@@ -176,7 +176,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#watch = this.#probe?.watch(rawHeaders)
     this.#forgetRequest()
     if (this.#draining === undefined) {
-      this.#answer.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
+      this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
       this.#headSent = true
     }
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
@@ -190,7 +190,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     }
     const receivedAt = this.#options.clock.now()
     if (this.#draining === undefined) {
-      this.#answer.push(chunk, receivedAt)
+      this.#clientResponse.push(chunk, receivedAt)
       return
     }
     this.written(chunk, receivedAt)
@@ -232,7 +232,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   end(rawTrailers: string[]): void {
     this.#upstreamDone = true
     if (this.#endsUnseen()) return
-    this.#answer.end(responseHeaders(rawTrailers))
+    this.#clientResponse.end(responseHeaders(rawTrailers))
     this.#watch?.end()
   }
 
@@ -241,7 +241,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     if (this.#settled) return
     if (this.#endsUnseen(false)) return
     if (this.#headSent) {
-      this.#answer.flushAll()
+      this.#clientResponse.flushAll()
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
       this.#cutClient()
       return

@@ -7,11 +7,14 @@
  * the request is written. The request is then sent once more, on a fresh connection, if its method is idempotent and its body is still there (RFC 9110
  * §9.2.2). Any other may have reached the upstream, and fails: a POST is never sent twice.
  */
-import { isIP, type Socket } from 'node:net'
-import { buildConnector, Client, type Dispatcher, errors, Pool } from 'undici'
-import { Call, type CallHandler, type CallOwner, type CallRequest } from './call.ts'
-import { readsOverContinue } from './continue.ts'
+import { isIP } from 'node:net'
+import { Client } from 'undici'
+import type { ForwardProxy } from '../config/forward-proxy.ts'
+import { Call, type CallOwner, straight, type Upstream, type Way } from './call.ts'
+import { directConnector, forwardingConnector, refused, tunnellingConnector } from './connectors.ts'
+import type { Connect } from './continue.ts'
 import { UpstreamFault } from './fault.ts'
+import { createMultiplexed } from './multiplexed.ts'
 
 export interface UpstreamOptions {
   /** Milliseconds; 0 means without limit. */
@@ -22,14 +25,11 @@ export interface UpstreamOptions {
   readonly headerBytes: number
   /** HTTP/2 where the upstream offers it (ALPN). */
   readonly http2?: boolean
+  /** On the way to the upstream. */
+  readonly proxy?: ForwardProxy | undefined
 }
 
-export interface Upstream {
-  /** Throws a `TypeError` when the method, the path or a field cannot be sent. */
-  dispatch(request: CallRequest, handler: CallHandler): Call
-  /** Ends every connection; what is still running on them fails. */
-  destroy(): void
-}
+export type { Upstream }
 
 /** Free connections kept. */
 const freeMax = 1024
@@ -37,89 +37,106 @@ const freeMax = 1024
 const freeMs = 4000
 /** Of the time after which an upstream was seen to close a free connection. */
 const learntShare = 0.8
-/** TLS sessions that are kept: with the client's own `Host`, there can be any number of names. */
-const sessionsMax = 100
+/** A connection that was closed sooner than that says nothing of it: its upstream stops, or does not keep connections at all. */
+const learntMsMin = 1000
 
 interface Connection {
   readonly client: Client
+  readonly way: Way
   readonly servername: string | undefined
   /** While it is being made. */
-  socket: Socket | undefined
+  making: ReturnType<Connect>
   isUsed: boolean
   /** `performance.now()`. */
   freeSince: number
 }
 
-export function createUpstream(origin: string, options: UpstreamOptions): Upstream {
-  return options.http2 === true
-    ? createShared(origin, new Pool(origin, { ...clientOptions(options), allowH2: true }))
-    : createStack(origin, options)
+/** What a connection is made with. */
+interface Kind {
+  /** Of whom it is asked for. */
+  readonly origin: string
+  readonly connect: Connect
+  readonly way: Way
 }
 
-function clientOptions({ headMs, idleMs, headerBytes, connectMs }: UpstreamOptions): Client.Options {
+export function createUpstream(origin: string, options: UpstreamOptions): Upstream {
+  const { protocol, hostname, host } = new URL(origin)
+  const isSecure = protocol === 'https:'
+  const ownName = isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : undefined
+  const nameFor = (call: Call) => (isSecure ? servernameOf(call.host, ownName) : undefined)
+  const { proxy, connectMs, http2 = false } = options
+  const settings = clientOptions(options)
+  const connectorOf = (allowHalfOpen: boolean) =>
+    proxy === undefined
+      ? directConnector({ connectMs, allowHalfOpen, http2 })
+      : tunnellingConnector(proxy, host, { connectMs, allowHalfOpen, http2 })
+  if (http2) return createMultiplexed(origin, { ...settings, connect: toClient(connectorOf(false)) }, nameFor)
+  const plain = isSecure || proxy === undefined ? { origin, connect: connectorOf(false), way: straight } : forwarded(origin, proxy, options)
+  // Half of an upgraded connection may end before the other; that is for its two ends to deal with. It needs a tunnel in any case.
+  const halfOpen = { origin, connect: connectorOf(true), way: straight }
+  return createStack(plain, halfOpen, settings, nameFor)
+}
+
+/** Without TLS a forward proxy is asked for the whole URL. */
+function forwarded(origin: string, proxy: ForwardProxy, { connectMs }: UpstreamOptions): Kind {
+  const { host } = new URL(origin)
+  const { authorization } = proxy
   return {
-    pipelining: 1,
-    headersTimeout: headMs,
-    bodyTimeout: idleMs,
-    connectTimeout: connectMs,
-    maxHeaderSize: headerBytes,
-    keepAliveTimeout: freeMs,
+    origin: proxy.origin,
+    connect: forwardingConnector(proxy, host, { connectMs }),
+    way: {
+      prefix: origin,
+      fields: authorization === undefined ? [] : ['proxy-authorization', authorization],
+      refused: (status) => refused(proxy, host, status),
+    },
   }
 }
 
-function createStack(origin: string, options: UpstreamOptions): Upstream {
-  const { protocol, hostname } = new URL(origin)
-  const isSecure = protocol === 'https:'
-  const ownName = isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : undefined
-  const connectorOf = (allowHalfOpen: boolean) =>
-    readsOverContinue(
-      buildConnector({
-        allowH2: false,
-        maxCachedSessions: sessionsMax,
-        timeout: options.connectMs,
-        allowHalfOpen,
-      } as buildConnector.BuildOptions),
-    )
-  const settings = clientOptions(options)
-  const plain = connectorOf(false)
-  /** Half of an upgraded connection may end before the other; that is for its two ends to deal with. */
-  const halfOpen = connectorOf(true)
+function clientOptions({ headMs, idleMs, headerBytes }: UpstreamOptions): Client.Options {
+  return { pipelining: 1, headersTimeout: headMs, bodyTimeout: idleMs, maxHeaderSize: headerBytes, keepAliveTimeout: freeMs }
+}
+
+function toClient(connect: Connect): NonNullable<Extract<Client.Options['connect'], (...all: never[]) => unknown>> {
+  return (target, callback) => void connect(target, callback)
+}
+
+function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, nameFor: (call: Call) => string | undefined): Upstream {
   const connections = new Map<Call, Connection>()
   const free: Connection[] = []
   /** Calls for a free connection: it is taken at the end of the turn, when an end that had arrived on it has been seen. */
   const waiting: Call[] = []
-  let idleMs = freeMs
+  /** A free connection is not used after this long, since the upstream was seen to close one. */
+  let learntMs: number | undefined
   let isDestroyed = false
 
-  function open(servername: string | undefined, connect = plain): Connection {
+  function open(servername: string | undefined, { origin, connect, way }: Kind = plain): Connection {
     const client = new Client(origin, {
       ...settings,
+      keepAliveTimeout: learntMs ?? freeMs,
       connect(target, callback) {
-        const made: typeof callback = (...result) => {
-          connection.socket = undefined
+        connection.making = connect(target, (...result) => {
+          connection.making = undefined
           callback(...result)
-        }
-        connection.socket = (connect as (...given: Parameters<typeof connect>) => Socket | undefined)(target, made)
+        })
       },
     })
-    const connection: Connection = { client, servername, socket: undefined, isUsed: false, freeSince: 0 }
+    const connection: Connection = { client, way, servername, making: undefined, isUsed: false, freeSince: 0 }
     client.on('disconnect', (_origin, _targets, error) => onDisconnect(connection, error))
     return connection
   }
 
-  /** An upstream that closes free connections sooner than we do is not given the time to do so again. */
-  function onDisconnect(connection: Connection, error: Error): void {
+  function onDisconnect(connection: Connection, error: NodeJS.ErrnoException): void {
     const at = free.lastIndexOf(connection)
     if (at < 0) return
     free.splice(at, 1)
     end(connection)
-    if ((error as NodeJS.ErrnoException).code !== 'UND_ERR_INFO')
-      idleMs = Math.min(idleMs, (performance.now() - connection.freeSince) * learntShare)
+    const ms = performance.now() - connection.freeSince
+    if (error.code !== 'UND_ERR_INFO' && ms > learntMsMin) learntMs = Math.min(learntMs ?? freeMs, ms * learntShare)
   }
 
   /** A free connection to the same server, the last one used first. */
   function take(servername: string | undefined): Connection | undefined {
-    const oldest = performance.now() - idleMs
+    const oldest = learntMs === undefined ? 0 : performance.now() - learntMs
     for (let i = free.length - 1; i >= 0; i--) {
       const connection = free[i] as Connection
       if (connection.servername !== servername) continue
@@ -131,22 +148,33 @@ function createStack(origin: string, options: UpstreamOptions): Upstream {
   }
 
   /** undici lets a connection that is being made go on until it is there. */
-  function end({ client, socket }: Connection): void {
+  function end({ client, making }: Connection): void {
     void client.destroy(new UpstreamFault('STOPPED'))
-    socket?.destroy()
+    making?.destroy()
   }
 
   function carry(call: Call, connection: Connection): void {
     connections.set(call, connection)
     call.isOnUsedConnection = connection.isUsed
     connection.isUsed = true
-    start(connection.client, call, origin, connection.servername)
+    try {
+      call.dispatchOn(connection.client, connection.way, connection.servername)
+    } catch (error) {
+      connections.delete(call)
+      end(connection)
+      throw error
+    }
   }
 
-  const nameFor = ({ host }: Call) => (isSecure ? servernameOf(host, ownName) : undefined)
-
   function assign(): void {
-    for (const call of waiting.splice(0)) if (!call.isOver) carry(call, take(nameFor(call)) ?? open(nameFor(call)))
+    for (const call of waiting.splice(0)) {
+      if (call.isOver) continue
+      try {
+        carry(call, take(nameFor(call)) ?? open(nameFor(call)))
+      } catch (error) {
+        call.fail(error as Error)
+      }
+    }
   }
 
   const owner: CallOwner = {
@@ -186,63 +214,8 @@ function createStack(origin: string, options: UpstreamOptions): Upstream {
   }
 }
 
-/** One dispatcher for all calls: it shares connections among them as its protocol has it. */
-export function createShared(origin: string, dispatcher: Dispatcher, faultOf = (error: Error, _isStarted: boolean) => error): Upstream {
-  let isDestroyed = false
-  const calls = new Set<Call>()
-  const owner: CallOwner = { settled: (call) => void calls.delete(call), again: (call) => start(dispatcher, call, origin, undefined) }
-  return {
-    dispatch(request, handler) {
-      const call: Call = new Call(
-        request,
-        { ...boundTo(handler), failed: (error) => handler.failed(faultOf(error, call.isStarted)) },
-        owner,
-      )
-      calls.add(call)
-      if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
-      else start(dispatcher, call, origin, undefined)
-      return call
-    },
-    destroy() {
-      isDestroyed = true
-      void dispatcher.destroy(new UpstreamFault('STOPPED'))
-    },
-  }
-}
-
-function boundTo(handler: CallHandler): CallHandler {
-  return {
-    bodySent: (chunk) => handler.bodySent(chunk),
-    requestSent: () => handler.requestSent(),
-    interim: (status, rawHeaders) => handler.interim(status, rawHeaders),
-    head: (status, statusText, rawHeaders) => handler.head(status, statusText, rawHeaders),
-    data: (chunk) => handler.data(chunk),
-    end: (rawTrailers) => handler.end(rawTrailers),
-    upgraded: (rawHeaders, socket) => handler.upgraded?.(rawHeaders, socket),
-    failed: (error) => handler.failed(error),
-  }
-}
-
 /** Whom a connection for this value of `Host` has to belong to; `undefined` where that is told by the address. */
 function servernameOf(host: string, ownName: string | undefined): string | undefined {
   const name = host.replace(/:\d*$/, '')
   return name === '' || isIP(name.replace(/^\[|\]$/g, '')) !== 0 ? ownName : name
-}
-
-/** undici tells a request that cannot be sent as a failure; it is a mistake of the caller. */
-function start(dispatcher: Dispatcher, call: Call, origin: string, servername: string | undefined): void {
-  const options = call.options(origin)
-  if (!options.path.startsWith('/')) throw new TypeError('The path of a request must begin with a slash.')
-  if ((options.method as string) === 'CONNECT') throw new TypeError('The method of a request must not be CONNECT.')
-  let refusal: Error | undefined
-  let isStarting = true
-  const { onResponseError } = call
-  call.onResponseError = (controller, error) => {
-    if (isStarting && controller === null && (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError))
-      refusal = error
-    else onResponseError.call(call, controller, error)
-  }
-  dispatcher.dispatch({ ...options, ...(servername === undefined ? {} : { servername }) } as Dispatcher.DispatchOptions, call)
-  isStarting = false
-  if (refusal !== undefined) throw new TypeError(refusal.message)
 }

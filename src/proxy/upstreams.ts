@@ -1,24 +1,22 @@
-/** The upstreams of all routes, each made when it is first asked for: directly, or through a forward proxy. */
-import { forwardProxyOf } from '../config/forward-proxy.ts'
-import { createProxiedUpstream } from './proxied-upstream.ts'
+/** The upstreams of all routes, each made when it is first asked for. */
+import type { Route } from '../config/config.ts'
 import { createUpstream, type Upstream, type UpstreamOptions } from './upstream.ts'
 
 export interface Upstreams {
+  /** Routes of one origin share its connections, but for those that ask for HTTP/2. */
   of(origin: string, http2: boolean): Upstream
-  /** Ends every connection. */
   destroy(): void
 }
 
-export function createUpstreams(limits: Omit<UpstreamOptions, 'http2'>): Upstreams {
+export function createUpstreams(routes: readonly Route[], options: UpstreamOptions): Upstreams {
   const made = new Map<string, Upstream>()
   return {
     of(origin, http2) {
       const key = http2 ? `${origin} HTTP/2` : origin
       const known = made.get(key)
       if (known !== undefined) return known
-      const proxy = forwardProxyOf(new URL(origin))
-      const options = { ...limits, http2 }
-      const upstream = proxy === undefined ? createUpstream(origin, options) : createProxiedUpstream(origin, proxy, options)
+      const proxy = routes.find(({ upstream }) => upstream.origin === origin)?.proxy
+      const upstream = createUpstream(origin, { ...options, http2, proxy: proxy === 'none' ? undefined : proxy })
       made.set(key, upstream)
       return upstream
     },

@@ -1,8 +1,9 @@
 /** What the proxying thread gives the recorder's thread at its start. A `URL` cannot be cloned, so upstreams travel as text. */
 import type { Config, Route } from '../config/config.ts'
 
+/** Without forward proxies: their credentials stay on the proxying thread. */
 export type CloneableConfig = Omit<Config, 'routes'> & {
-  readonly routes: readonly (Omit<Route, 'upstream'> & { readonly upstream: string })[]
+  readonly routes: readonly (Omit<Route, 'upstream' | 'proxy'> & { readonly upstream: string })[]
 }
 
 export interface RecorderData {
@@ -16,7 +17,7 @@ export interface RecorderData {
 }
 
 export function cloneableConfig(config: Config): CloneableConfig {
-  return { ...config, routes: config.routes.map((route) => ({ ...route, upstream: route.upstream.href })) }
+  return { ...config, routes: config.routes.map(({ proxy: _, ...route }) => ({ ...route, upstream: route.upstream.href })) }
 }
 
 export function revivedConfig(config: CloneableConfig): Config {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { describeError, loadConfig, type Sources } from '../../src/config/config.ts'
 import { describeConfig } from '../../src/config/print.ts'
 import { settings } from '../../src/config/schema.ts'
+import { cloneableConfig } from '../../src/recorder/data.ts'
 
 type Given = Partial<Omit<Sources, 'readFile'>> & { readonly file?: string }
 
@@ -349,6 +350,34 @@ describe('a price', () => {
     ['{model: m, input: 1, free: true}', '1:38: prices[0].free: free and input contradict each other. Take one away.'],
   ])('is refused when it is %s', async (price, line) => {
     expect(await errors({ flags: upstream, file: `prices: [ ${price} ]` })).toEqual([`tokenweir.yaml:${line}`])
+  })
+})
+
+describe('the way to an upstream', () => {
+  it('of a route that asks for HTTP/2 needs TLS', async () => {
+    const file = 'routes:\n  - { prefix: /a, upstream: https://a, http2: true }\n  - { prefix: /b, upstream: http://b, http2: true }'
+    expect(await errors({ file })).toEqual([
+      'tokenweir.yaml:3:46: routes[1].http2: HTTP/2 is agreed on over TLS. Write an upstream that begins with https://, or take http2 away.',
+    ])
+  })
+
+  it('goes through the forward proxy that the given environment names, whose credentials the recorder is not given', async () => {
+    const file =
+      'routes:\n  - { prefix: /a, upstream: https://a }\n  - { prefix: /b, upstream: http://b }\n  - { prefix: /c, upstream: https://c.corp }'
+    const loaded = await config({ file, env: { HTTPS_PROXY: 'http://me:secret@proxy:3128', NO_PROXY: '.corp' } })
+    expect(loaded.routes.map(({ proxy }) => proxy)).toEqual([
+      { origin: 'http://proxy:3128', authorization: `Basic ${Buffer.from('me:secret').toString('base64')}` },
+      undefined,
+      'none',
+    ])
+    expect(cloneableConfig(loaded).routes.map((route) => 'proxy' in route)).toEqual([false, false, false])
+  })
+
+  it('is an error at the variable that holds no proxy, said once', async () => {
+    const file = 'routes:\n  - { prefix: /a, upstream: https://a }\n  - { prefix: /c, upstream: https://c }'
+    expect(await errors({ file, env: { https_proxy: 'ftp://proxy' } })).toEqual([
+      'https_proxy: "ftp://proxy" is not a proxy. Write http://host:port, or name the upstream\'s host in NO_PROXY.',
+    ])
   })
 })
 

@@ -126,7 +126,7 @@ function killGroup({ pid }: ChildProcess): void {
 /** The environment without what would steer the product: only the test's own settings count. */
 export function cleanEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(TOKENWEIR_|OTEL_|NODE_OPTIONS$|VITEST|NODE_ENV$|NO_COLOR$|FORCE_COLOR$)/.test(name),
+    ([name]) => !/^(TOKENWEIR_|OTEL_|NODE_OPTIONS$|VITEST|NODE_ENV$|NO_COLOR$|FORCE_COLOR$)|^(https?|all|no)_proxy$/i.test(name),
   )
   const compileCache = process.env['NODE_COMPILE_CACHE'] ?? join(root, 'node_modules/.cache/compile')
   return { ...(Object.fromEntries(kept) as Record<string, string>), NODE_COMPILE_CACHE: compileCache }

@@ -2,14 +2,13 @@
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import tls from 'node:tls'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { forwardProxyOf } from '../../src/config/forward-proxy.ts'
-import { createProxiedUpstream } from '../../src/proxy/proxied-upstream.ts'
-import type { Upstream } from '../../src/proxy/upstream.ts'
+import type { Upstream, UpstreamOptions } from '../../src/proxy/upstream.ts'
 import { certificate } from './certificate.ts'
-import { send } from './collect.ts'
+import { send, upstreamOf } from './collect.ts'
+import { until } from './harness.ts'
 
-const limits = { connectMs: 5000, headMs: 5000, idleMs: 5000, headerBytes: 65_536 }
 const listening = async (server: net.Server): Promise<number> => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   onTestFinished(() => void server.close())
@@ -65,10 +64,11 @@ async function startSecureUpstream() {
   return { origin: `https://weir.test:${port}`, port, seen: () => seen }
 }
 
-function proxied(origin: string, proxy: string): Upstream {
-  const upstream = createProxiedUpstream(origin, { url: new URL(proxy), shown: new URL(proxy).origin }, limits)
-  onTestFinished(() => upstream.destroy())
-  return upstream
+function proxied(origin: string, proxy: string, options: Partial<UpstreamOptions> = {}): Upstream {
+  const { origin: at, username, password } = new URL(proxy)
+  const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const authorization = username === '' ? undefined : `Basic ${Buffer.from(user).toString('base64')}`
+  return upstreamOf(origin, { proxy: { origin: at, authorization }, ...options })
 }
 
 describe('an upstream that only a proxy reaches', () => {
@@ -88,7 +88,7 @@ describe('an upstream that only a proxy reaches', () => {
     })
     expect(await outcome).toMatchObject({ status: 200, body: 'ok' })
     expect(proxy.asked).toEqual([`CONNECT weir.test:${upstream.port}`])
-    expect(upstream.seen()).toContain('X-Two: 1\r\nX-Two: 3\r\nx-one: 2\r\n')
+    expect(upstream.seen()).toContain('X-Two: 1\r\nx-one: 2\r\nX-Two: 3\r\n')
     expect(upstream.seen()).not.toContain('proxy-authorization')
   })
 
@@ -108,23 +108,115 @@ describe('an upstream that only a proxy reaches', () => {
     expect(early).toBe('hello')
   })
 
-  it.each([
-    ['refuses', 'it answered 407', true],
-    ['is not there', 'ECONNREFUSED', false],
-  ])('fails with the names of proxy and host where the proxy %s', async (_, why, isThere) => {
+  it('keeps its connection for the next request, the last one used first', async () => {
     const upstream = await startSecureUpstream()
-    const port = isThere ? (await startForwardProxy('me:secret')).port : 1
-    const failed = new Promise<Error>((resolve) => {
-      proxied(upstream.origin, `http://other:wrong@127.0.0.1:${port}`).dispatch(
+    const proxy = await startForwardProxy()
+    const reached = proxied(upstream.origin, `http://127.0.0.1:${proxy.port}`)
+    const request = { host: `weir.test:${upstream.port}`, headers: [] }
+    await Promise.all([send(reached, request).outcome, send(reached, request).outcome])
+    for (let i = 0; i < 3; i++) expect(await send(reached, request).outcome).toMatchObject({ status: 200 })
+    expect(proxy.asked.length).toBe(2)
+  })
+
+  const failing = (reached: Upstream) =>
+    new Promise<[string | undefined, string]>((resolve) => {
+      reached.dispatch(
         { method: 'GET', path: '/', headers: [], host: 'weir.test', body: null },
-        { bodySent() {}, requestSent() {}, interim() {}, head() {}, data() {}, end() {}, failed: resolve },
+        {
+          ...{ bodySent() {}, requestSent() {}, interim() {}, head() {}, data() {}, end() {} },
+          failed: (error: NodeJS.ErrnoException) => resolve([error.code, error.message]),
+        },
       )
     })
-    const error = await failed
-    expect([(error as NodeJS.ErrnoException).code, error.message]).toEqual([
-      'PROXY',
-      `The proxy http://127.0.0.1:${port} opened no way to weir.test:${upstream.port}: ${why}.`,
+
+  it.each(['http', 'https'])('fails over %s with the names of proxy and host where the proxy refuses', async (scheme) => {
+    const { port } = await startForwardProxy('me:secret')
+    expect(await failing(proxied(`${scheme}://weir.test:8443`, `http://other:wrong@127.0.0.1:${port}`))).toEqual([
+      'PROXY_REFUSED',
+      `The proxy http://127.0.0.1:${port} opened no way to weir.test:8443: it answered 407. Write the user and the password that it asks for into its URL: http://user:password@host:port.`,
     ])
+  })
+
+  it.each(['http', 'https'])('fails over %s with the names of proxy and host where there is no proxy', async (scheme) => {
+    expect(await failing(proxied(`${scheme}://weir.test:8443`, 'http://other:wrong@127.0.0.1:1'))).toEqual([
+      'PROXY_UNREACHABLE',
+      'The proxy http://127.0.0.1:1 on the way to weir.test:8443 cannot be reached: ECONNREFUSED.',
+    ])
+  })
+
+  it.each([
+    ['hangs up', (socket: net.Socket) => void socket.destroy(), 'CLOSED'],
+    ['says nothing', () => undefined, 'CONNECT_TIMEOUT'],
+    ['speaks no HTTP', (socket: net.Socket) => void socket.write('SSH-2.0-OpenSSH\r\n'), 'BAD_RESPONSE'],
+  ])('fails, and asks once, where the proxy %s', async (_, act, why) => {
+    let connections = 0
+    const sockets: net.Socket[] = []
+    const proxy = net.createServer((socket) => {
+      connections++
+      sockets.push(socket.on('error', () => undefined))
+      socket.once('data', () => act(socket))
+    })
+    const port = await listening(proxy)
+    const reached = proxied('https://weir.test', `http://127.0.0.1:${port}`, { connectMs: 300 })
+    expect(await failing(reached)).toEqual([
+      'PROXY_UNREACHABLE',
+      `The proxy http://127.0.0.1:${port} on the way to weir.test cannot be reached: ${why}.`,
+    ])
+    expect(connections).toBe(1)
+    await until(() => sockets.every((socket) => socket.destroyed))
+  })
+
+  it('that breaks the handshake, or has another name, fails by itself and not by the proxy', async () => {
+    const plain = net.createServer((socket) => void socket.on('error', () => undefined).once('data', () => socket.destroy()))
+    const port = await listening(plain)
+    const proxy = await startForwardProxy()
+    const at = `http://127.0.0.1:${proxy.port}`
+    expect((await failing(proxied(`https://weir.test:${port}`, at)))[0]).toBe('ECONNRESET')
+    const upstream = await startSecureUpstream()
+    expect(await send(proxied(upstream.origin, at), { host: 'other.test' }).outcome).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+  })
+
+  it('that does not end the handshake fails in time; one that does keeps its connection beyond that', async () => {
+    const silent = net.createServer((socket) => void socket.on('error', () => undefined).resume())
+    const proxy = await startForwardProxy()
+    const at = `http://127.0.0.1:${proxy.port}`
+    const limits = { connectMs: 300 }
+    expect((await failing(proxied(`https://weir.test:${await listening(silent)}`, at, limits)))[0]).toBe('CONNECT_TIMEOUT')
+    const upstream = await startSecureUpstream()
+    const reached = proxied(upstream.origin, at, limits)
+    for (let i = 0; i < 2; i++) {
+      expect(await send(reached, { host: 'weir.test' }).outcome).toMatchObject({ status: 200 })
+      await new Promise((done) => setTimeout(done, 500))
+    }
+    expect(proxy.asked.length).toBe(2)
+  })
+
+  it('without TLS is upgraded through a tunnel', async () => {
+    const upstream = net.createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.once('data', () => socket.write('HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello'))
+    })
+    const port = await listening(upstream)
+    const proxy = await startForwardProxy()
+    const early = await new Promise<string>((resolve, reject) => {
+      proxied(`http://weir.test:${port}`, `http://127.0.0.1:${proxy.port}`).dispatch(
+        { method: 'GET', path: '/', headers: [], host: 'weir.test', body: null, upgrade: 'websocket' },
+        {
+          ...{ bodySent() {}, requestSent() {}, interim() {}, head() {}, data() {}, end() {}, failed: reject },
+          upgraded: (_fields, socket) => void socket.once('data', (data) => resolve(String(data))),
+        },
+      )
+    })
+    expect([early, proxy.asked]).toEqual(['hello', [`CONNECT weir.test:${port}`]])
+  })
+
+  it('is let go of where the call is aborted while the tunnel is made', async () => {
+    const sockets: net.Socket[] = []
+    const proxy = net.createServer((socket) => void sockets.push(socket.resume().on('error', () => undefined)))
+    const { call } = send(proxied('https://weir.test', `http://127.0.0.1:${await listening(proxy)}`))
+    await until(() => sockets.length === 1)
+    call.abort()
+    await until(() => sockets[0]?.destroyed === true)
   })
 
   it('without TLS is asked for by its whole URL', async () => {
@@ -139,35 +231,41 @@ describe('an upstream that only a proxy reaches', () => {
 })
 
 describe('the proxy of an upstream', () => {
-  const names = ['https_proxy', 'http_proxy', 'all_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()])
-  const before = new Map(names.map((name) => [name, process.env[name]]))
-  beforeEach(() => {
-    for (const name of names) delete process.env[name]
-  })
-  afterEach(() => {
-    for (const [name, value] of before) if (value !== undefined) process.env[name] = value
-  })
-  const shown = (url: string) => forwardProxyOf(new URL(url))?.shown
+  const proxyOf = async (url: string, env: Record<string, string>) => {
+    const found = await forwardProxyOf(new URL(url), env)
+    return typeof found === 'object' ? found.origin : found
+  }
+  const at = 'http://proxy:3128'
 
   it.each<[string, Record<string, string>, string, string | undefined]>([
     ['is none where no variable is set', {}, 'https://api.openai.com', undefined],
-    ['is HTTPS_PROXY’s for https', { HTTPS_PROXY: 'http://me:secret@proxy:3128' }, 'https://api.openai.com', 'http://proxy:3128'],
-    ['is not HTTPS_PROXY’s for http', { HTTPS_PROXY: 'http://proxy:3128' }, 'http://gateway', undefined],
-    ['is HTTP_PROXY’s for http', { HTTP_PROXY: 'http://proxy:3128' }, 'http://gateway', 'http://proxy:3128'],
+    ['is HTTPS_PROXY’s for https', { HTTPS_PROXY: 'http://me:secret@proxy:3128' }, 'https://api.openai.com', at],
+    ['is not HTTPS_PROXY’s for http', { HTTPS_PROXY: at }, 'http://gateway', undefined],
+    ['is HTTP_PROXY’s for http', { HTTP_PROXY: at }, 'http://gateway', at],
+    ['is not HTTP_PROXY’s for https', { HTTP_PROXY: at }, 'https://gateway', undefined],
     ['is of the lower case first', { https_proxy: 'http://a:1', HTTPS_PROXY: 'http://b:2' }, 'https://x', 'http://a:1'],
-    ['is ALL_PROXY’s else', { ALL_PROXY: 'http://proxy:3128' }, 'https://x', 'http://proxy:3128'],
-    ['is none for a name in NO_PROXY', { HTTPS_PROXY: 'http://proxy:3128', NO_PROXY: 'a.com,.corp' }, 'https://llm.corp', undefined],
-    ['is none for a name in no_proxy', { HTTPS_PROXY: 'http://proxy:3128', no_proxy: 'llm.corp' }, 'https://llm.corp', undefined],
-    ['is none for the loopback', { HTTP_PROXY: 'http://proxy:3128' }, 'http://127.0.0.1:8000', undefined],
-  ])('%s', (_, variables, url, expected) => {
-    Object.assign(process.env, variables)
-    expect(shown(url)).toBe(expected)
+    ['is the upper case’s where the lower is empty', { https_proxy: '', HTTPS_PROXY: 'http://b:2' }, 'https://x', 'http://b:2'],
+    ['is ALL_PROXY’s else', { ALL_PROXY: at }, 'https://x', at],
+    ['may be written without a scheme', { ALL_PROXY: 'proxy:3128' }, 'https://x', at],
+    ['is none for a name in NO_PROXY', { HTTPS_PROXY: at, NO_PROXY: 'a.com,.corp' }, 'https://llm.corp', 'none'],
+    ['is none for a name in no_proxy', { HTTPS_PROXY: at, no_proxy: 'llm.corp' }, 'https://llm.corp', 'none'],
+    ['is none for a name below one in NO_PROXY', { HTTPS_PROXY: at, NO_PROXY: 'corp' }, 'https://llm.corp', 'none'],
+    ['is none for an address and port in NO_PROXY', { HTTP_PROXY: at, NO_PROXY: '10.0.0.1:80' }, 'http://10.0.0.1', 'none'],
+    ['is there for another port than the one in NO_PROXY', { HTTP_PROXY: at, NO_PROXY: '10.0.0.1:81' }, 'http://10.0.0.1', at],
+    ['is none where NO_PROXY is *', { HTTPS_PROXY: at, NO_PROXY: '*' }, 'https://x', 'none'],
+    ['is there for a name that NO_PROXY does not hold', { HTTPS_PROXY: at, NO_PROXY: 'a.com' }, 'https://b.com', at],
+    ['is none for the loopback', { HTTP_PROXY: at }, 'http://127.0.0.1:8000', 'none'],
+  ])('%s', async (_, variables, url, expected) => {
+    expect(await proxyOf(url, variables)).toBe(expected)
   })
 
-  it('is refused where the variable holds no URL of one, without what it holds', () => {
-    process.env['HTTPS_PROXY'] = 'ftp://me:secret@proxy'
-    expect(() => shown('https://api.openai.com')).toThrow(
-      'The proxy for api.openai.com (HTTPS_PROXY or ALL_PROXY) is no URL of a proxy. Write http://host:port, or name the host in NO_PROXY.',
-    )
-  })
+  it.each(['ftp://me:secret@proxy', 'socks5://me:secret@proxy:1080', 'http://me:secret@:3128', 'http://me:%zz@proxy'])(
+    'is refused where the variable holds %s, without its credentials',
+    async (value) => {
+      const error = await proxyOf('https://api.openai.com', { https_proxy: value }).catch((thrown) => thrown)
+      expect(error).toMatchObject({ key: 'https_proxy' })
+      expect(error.message).toMatch(/ is not a proxy\. Write http:\/\/host:port, or name the upstream's host in NO_PROXY\.$/)
+      expect(error.message).not.toMatch(/secret|zz/)
+    },
+  )
 })

@@ -226,6 +226,95 @@ describe('a connection', () => {
   })
 })
 
+describe('the idle time of an upstream', () => {
+  /** Closes a free connection after so long, and says how long each had been free when it ended. */
+  const closing = async (idleMs: number | undefined, more = '') => {
+    const freeMs: number[] = []
+    const server = await rawUpstream((_, socket) => {
+      socket.write(ok('a', more))
+      const freeSince = performance.now()
+      socket.once('close', () => freeMs.push(performance.now() - freeSince))
+      if (idleMs !== undefined) setTimeout(() => socket.end(), idleMs)
+    })
+    return { server, upstream: upstreamOf(server.url), freeMs }
+  }
+
+  it('is learnt from its first close: ours are closed earlier from then on', async () => {
+    const { server, upstream, freeMs } = await closing(1500)
+    await send(upstream).outcome
+    await until(() => freeMs.length === 1)
+    await send(upstream).outcome
+    await until(() => freeMs.length === 2)
+    expect(freeMs[0]).toBeGreaterThan(1400)
+    expect(freeMs[1]).toBeLessThan(1400)
+    expect(server.connections.length).toBe(2)
+  })
+
+  it('is not learnt from a close at once, as of an upstream that stops', async () => {
+    const { server, upstream, freeMs } = await closing(undefined)
+    await send(upstream).outcome
+    server.connections[0]?.end()
+    await until(() => freeMs.length === 1)
+    await send(upstream).outcome
+    await new Promise((done) => setTimeout(done, 500))
+    expect([body(await send(upstream).outcome), server.connections.length]).toEqual(['a', 2])
+  })
+
+  it('is what Keep-Alive says, also where that is longer than what is usual', async () => {
+    const { server, upstream } = await closing(undefined, 'Keep-Alive: timeout=60\r\n')
+    await send(upstream).outcome
+    await new Promise((done) => setTimeout(done, 4500))
+    expect([body(await send(upstream).outcome), server.connections.length]).toEqual(['a', 1])
+  })
+})
+
+describe('what comes before the response', () => {
+  it.each([
+    ['one', ['HTTP/1.1 100 Continue\r\n\r\n', ok('a')]],
+    ['several', ['HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\nA: b\r\n\r\n', ok('a')]],
+    ['one in the same segment', [`HTTP/1.1 100 Continue\r\n\r\n${ok('a')}`]],
+    ['one in two parts', ['HTTP/1.1 100 Con', 'tinue\r\n\r\n', ok('a')]],
+  ])('a 100 that nobody asked for is read over: %s', async (_, parts) => {
+    const server = await rawUpstream(async (_text, socket) => {
+      for (const part of parts) {
+        socket.write(part)
+        await turn()
+      }
+    })
+    const upstream = upstreamOf(server.url)
+    for (let i = 0; i < 2; i++) expect(await send(upstream).outcome).toMatchObject({ status: 200, body: 'a', interim: [] })
+    expect(server.connections.length).toBe(1)
+  })
+
+  it.each([
+    ['a 100 without an end', 'HTTP/1.1 100 Continue\r\nA: ', 'a'.repeat(10_000)],
+    ['interim responses without an end', '', `HTTP/1.1 103 Early Hints\r\nLink: ${'a'.repeat(60_000)}\r\n\r\n`],
+  ])('has a limit: %s', async (_, first, next) => {
+    const server = await rawUpstream((_text, socket) => {
+      const more = () => {
+        if (socket.destroyed) return
+        socket.write(next)
+        setImmediate(more)
+      }
+      socket.write(first)
+      more()
+    })
+    expect(await send(upstreamOf(server.url)).outcome).toBe('HEAD_TOO_LARGE')
+    await until(() => server.connections[0]?.destroyed === true)
+  })
+
+  it.each([
+    ['in UTF-8 is kept byte by byte', Buffer.from('Très bien'), Buffer.from('Très bien').toString('latin1')],
+    // undici reads it as UTF-8; a reason phrase says nothing to a client.
+    ['in latin1 loses what is beyond ASCII', Buffer.from('Tr\xe8s bien', 'latin1'), 'Trï¿½s bien'],
+  ])('a reason phrase %s', async (_, phrase, expected) => {
+    const server = await rawUpstream((_text, socket) => {
+      socket.write(Buffer.concat([Buffer.from('HTTP/1.1 299 '), phrase, Buffer.from('\r\nContent-Length: 0\r\n\r\n')]))
+    })
+    expect(await send(upstreamOf(server.url)).outcome).toMatchObject({ status: 299, statusText: expected })
+  })
+})
+
 describe('an answer before the whole request has been sent', () => {
   it('arrives, the upload ends, what is left of it is thrown away, and the connection is not used again', async () => {
     const early = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\ntoo'
@@ -274,6 +363,15 @@ describe('a limit', () => {
     setTimeout(() => stream.write('a'), 200)
     setTimeout(() => stream.end(), 400)
     expect(body(await outcome)).toBe('a')
+  })
+
+  it('on the head runs also behind an upload that took longer than it', async () => {
+    const server = await rawUpstream(() => undefined)
+    const stream = new PassThrough()
+    const { outcome } = send(upstreamOf(server.url, { headMs: 200 }), { method: 'POST', body: stream })
+    stream.write('a')
+    setTimeout(() => stream.end('b'), 600)
+    expect(await outcome).toBe('HEAD_TIMEOUT')
   })
 
   it('between two reads does not run while nobody wants to read', async () => {
