@@ -1,6 +1,8 @@
 /** The SDK's own diagnostics → one sentence each. They repeat with every attempt, so whoever writes them limits them (`line-limit.ts`). */
 import { inspect } from 'node:util'
 import { type DiagLogger, DiagLogLevel, diag } from '@opentelemetry/api'
+import { number, object, parseJson, string } from '../lib/json.ts'
+import type { Signal } from './signal.ts'
 
 const levels: Readonly<Record<string, DiagLogLevel>> = {
   none: DiagLogLevel.NONE,
@@ -12,15 +14,50 @@ const levels: Readonly<Record<string, DiagLogLevel>> = {
   all: DiagLogLevel.ALL,
 }
 
-/** Takes the place of any other OpenTelemetry logger of this thread. `level` is OTEL_LOG_LEVEL; `warn` when not set. */
-export function installDiagnostics(level: string | undefined, report: (line: string) => void): void {
+/** What a collector did not take of a request that it answered with success. */
+export interface PartialSuccess {
+  readonly signal: Signal
+  readonly rejected: number
+  readonly message: string | undefined
+}
+
+/**
+ * Takes the place of any other OpenTelemetry logger of this thread. `level` is OTEL_LOG_LEVEL; `warn` when not set. The SDK's exporters tell a
+ * partial success only here, while the request that it answers is being settled, whatever the level.
+ */
+export function installDiagnostics(
+  level: string | undefined,
+  report: (line: string) => void,
+  onPartialSuccess?: (partial: PartialSuccess) => void,
+): void {
+  const shown = levels[level?.toLowerCase() ?? 'warn'] ?? DiagLogLevel.WARN
   const at =
-    (severity: string) =>
-    (...parts: unknown[]) =>
-      report(`OpenTelemetry ${severity}: ${parts.map(sentence).join(' ')}`)
-  const logger: DiagLogger = { error: at('error'), warn: at('warning'), info: at('info'), debug: at('debug'), verbose: at('verbose') }
-  const logLevel = levels[level?.toLowerCase() ?? 'warn'] ?? DiagLogLevel.WARN
-  diag.setLogger(logger, { logLevel, suppressOverrideMessage: true })
+    (severity: string, needed: DiagLogLevel) =>
+    (...parts: unknown[]) => {
+      const partial = onPartialSuccess === undefined ? undefined : partialSuccessIn(parts)
+      if (partial !== undefined) onPartialSuccess?.(partial)
+      else if (shown >= needed) report(`OpenTelemetry ${severity}: ${parts.map(sentence).join(' ')}`)
+    }
+  const logger: DiagLogger = {
+    error: at('error', DiagLogLevel.ERROR),
+    warn: at('warning', DiagLogLevel.WARN),
+    info: at('info', DiagLogLevel.INFO),
+    debug: at('debug', DiagLogLevel.DEBUG),
+    verbose: at('verbose', DiagLogLevel.VERBOSE),
+  }
+  diag.setLogger(logger, { logLevel: Math.max(shown, DiagLogLevel.WARN), suppressOverrideMessage: true })
+}
+
+/** Of spans or log records; that of metrics is shown like any other warning. */
+function partialSuccessIn([sentence, json]: readonly unknown[]): PartialSuccess | undefined {
+  if (sentence !== 'Received Partial Success response:' || typeof json !== 'string') return undefined
+  const told = object(parseJson(json))
+  const spans = told?.['rejectedSpans']
+  const rejected = spans ?? told?.['rejectedLogRecords']
+  if (told === undefined || rejected === undefined) return undefined
+  // 64-bit integers are text in JSON.
+  const count = number(rejected) ?? Number(string(rejected))
+  return { signal: spans === undefined ? 'logs' : 'traces', rejected: count > 0 ? count : 0, message: string(told['errorMessage']) }
 }
 
 /** The SDK reports errors as JSON with a stack: the message alone is what a reader needs, and it repeats. */
