@@ -103,7 +103,11 @@ describe('a file of an earlier version', () => {
     old.close()
     const { store, ledger, meter } = open(path, { now: () => 2 })
     expect(leftoverOf(store)).toMatchObject({ open: [], afterMark: [id(2)] })
-    expect([store.queue.leftover.totals('traces').records, meter.total('tokenweir.requests'), store.instanceId()]).toEqual([3, 41, 'the-same'])
+    expect([store.queue.leftover.totals('traces').records, meter.total('tokenweir.requests'), store.instanceId()]).toEqual([
+      3,
+      41,
+      'the-same',
+    ])
     ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(3) } })] })
     store.commit()
     expect(rows(path, 'SELECT id, request_sent_ms, response_head_ms FROM exchanges')).toEqual([
@@ -131,4 +135,3 @@ describe('a file of an earlier version', () => {
     expect([spaced(schema(path)), columnsOf(path)]).toEqual([spaced(schema(fresh)), columnsOf(fresh)])
   })
 })
-

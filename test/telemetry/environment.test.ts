@@ -75,7 +75,11 @@ describe('the OTEL variables', () => {
   })
 
   it('leave the sampler and the resource to the SDK, with defaults of ours', () => {
-    const given = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.25', OTEL_NODE_RESOURCE_DETECTORS: 'process' }
+    const given = {
+      OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+      OTEL_NODE_RESOURCE_DETECTORS: 'process',
+    }
     expect(planTelemetry(given)).toEqual({ ...nothingSet, variables: { OTEL_NODE_RESOURCE_DETECTORS: 'process,env' } })
     expect(planTelemetry({ OTEL_TRACES_SAMPLER: 'traceidratio' })).toEqual({
       ...nothingSet,
