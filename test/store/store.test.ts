@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { schemaVersion } from '../../src/ledger/migrations.ts'
 import { exchangeOf, openingOf, startedAt } from '../sinks/exchange-of.ts'
 import { copied, folder, id, leftoverOf, open } from './harness.ts'
-import { rows } from './rows.ts'
+import { rows, waitingRows } from './rows.ts'
 
 describe('a commit', () => {
   it('has the rows, the marks and the counts, or none of them', () => {
@@ -247,7 +247,9 @@ describe('a file that cannot be used', () => {
 
   it('is replaced while it is in use, and what waits goes to the new one with every count', () => {
     const { path, store, ledger, meter, lines } = open()
+    store.queue.begin('traces')
     for (let index = 0; index < 200; index++) ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(index) } })] })
+    store.queue.advance('traces', 150)
     store.commit()
     const database = new DatabaseSync(path)
     database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
@@ -257,6 +259,7 @@ describe('a file that cannot be used', () => {
     store.commit()
     store.commit()
     expect(rows(path, 'SELECT id FROM exchanges')).toEqual([{ id: id(300) }, { id: id(301) }])
+    expect(waitingRows(path)).toBe(2)
     expect(lines).toEqual([expect.stringContaining('is damaged')])
     expect([aside(path).length, meter.total('tokenweir.ledger.written'), store.isWritable()]).toEqual([1, 202, true])
     expect(rows(path, "SELECT value FROM series WHERE name = 'tokenweir.ledger.written'")).toEqual([{ value: 202 }])
