@@ -100,12 +100,17 @@ export function createExport(options: ExportOptions): Export {
   }
 }
 
-function loadOnce(inside: Inside): Promise<void> {
+const loadAgainMs = { first: 1000, max: 30_000 }
+
+/** What keeps the SDK from being loaded may pass: no file descriptor may have been left. */
+function loadOnce(inside: Inside, againMs = loadAgainMs.first): Promise<void> {
   const { plan, report } = inside.options
   if (!isExporting(plan)) return Promise.resolve()
-  inside.loading ??= load(inside).catch((error) =>
-    report(`Nothing is exported: OpenTelemetry could not be loaded (${error instanceof Error ? error.message : error}).`),
-  )
+  inside.loading ??= load(inside).catch((error) => {
+    report(`Nothing is exported: OpenTelemetry could not be loaded (${error instanceof Error ? error.message : error}). It is tried again.`)
+    inside.loading = undefined
+    setTimeout(loadOnce, againMs, inside, Math.min(againMs * 2, loadAgainMs.max)).unref()
+  })
   return inside.loading
 }
 

@@ -157,17 +157,17 @@ function committed<Content>(inside: Inside<Content>, rowids: ReadonlyMap<string,
     waiting.rowid = rowids.get(waiting.id)
     waiting.isRowless = waiting.rowid === undefined
   }
+  // Some of them may have been sent from memory already.
+  if (inside.isBehind) catchUp(inside, inside.unwritten.find(({ rowid }) => rowid !== undefined)?.rowid)
   inside.unwritten = []
-  if (inside.isBehind) catchUp(inside)
   if (last > 0) inside.committedUpTo = last
   evict(inside)
   advance(inside)
 }
 
-/** Rows between the last process and the first record that was added here are read back. */
-function catchUp<Content>(inside: Inside<Content>): void {
+/** Rows between the last process and the first record that was added here are read back. `first` is its rowid, where there is one. */
+function catchUp<Content>(inside: Inside<Content>, first: number | undefined): void {
   const { rows, counters } = inside.options
-  const first = inside.recent.find(({ rowid }) => rowid !== undefined)?.rowid
   inside.isBehind = false
   inside.storedUpTo = first === undefined ? rows.lastRowid() : first - 1
   inside.committedUpTo = rows.lastRowid()
@@ -178,7 +178,7 @@ function catchUp<Content>(inside: Inside<Content>): void {
 function opened<Content>(inside: Inside<Content>): void {
   inside.mark = inside.options.rows.mark()
   inside.isBehind = true
-  if (inside.options.rows.isWritten()) catchUp(inside)
+  if (inside.options.rows.isWritten()) catchUp(inside, undefined)
 }
 
 function lost<Content>(inside: Inside<Content>): void {
