@@ -89,6 +89,10 @@ interface Inside<Content> {
   recent: Waiting<Content>[]
   /** Of what was added since the last commit. */
   unwritten: Waiting<Content>[]
+  /** Ids of those that were dropped since the last commit: their rows, once written, do not wait. */
+  unwritable: string[]
+  /** Rowids of such rows above the mark: as many as can wait to be written. After a kill they are sent all the same. */
+  skipped: Set<number>
   /** A file that could not be read when the outbox was made, or rows that were not written then. */
   isBehind: boolean
 }
@@ -102,6 +106,8 @@ export function createOutbox<Content>(options: OutboxOptions<Content>): Outbox {
     committedUpTo: 0,
     recent: [],
     unwritten: [],
+    unwritable: [],
+    skipped: new Set(),
     isBehind: true,
   }
   observe(inside)
@@ -144,6 +150,7 @@ function add<Content>(inside: Inside<Content>, exchanges: readonly Exchange[]): 
     counters.written.add(1)
     if (inside.unwritten.length >= unwrittenRecordsMax) {
       counters.dropped('unwritable', 1)
+      inside.unwritable.push(exchange.opening.id)
       continue
     }
     const waiting = { id: exchange.opening.id, content, at, rowid: undefined, isRowless: false }
@@ -160,6 +167,11 @@ function committed<Content>(inside: Inside<Content>, rowids: ReadonlyMap<string,
   // Some of them may have been sent from memory already.
   if (inside.isBehind) catchUp(inside, inside.unwritten.find(({ rowid }) => rowid !== undefined)?.rowid)
   inside.unwritten = []
+  for (const id of inside.unwritable) {
+    const rowid = rowids.get(id)
+    if (rowid !== undefined) inside.skipped.add(rowid)
+  }
+  inside.unwritable = []
   if (last > 0) inside.committedUpTo = last
   evict(inside)
   advance(inside)
@@ -183,7 +195,7 @@ function opened<Content>(inside: Inside<Content>): void {
 
 function lost<Content>(inside: Inside<Content>): void {
   inside.options.counters.dropped('unwritable', inside.storedCount)
-  Object.assign(inside, { mark: 0, storedUpTo: 0, storedCount: 0, committedUpTo: 0 })
+  Object.assign(inside, { mark: 0, storedUpTo: 0, storedCount: 0, committedUpTo: 0, skipped: new Set() })
   for (const waiting of inside.recent) {
     if (waiting.rowid !== undefined) waiting.isRowless = true
     waiting.rowid = undefined
@@ -217,6 +229,7 @@ function advance<Content>(inside: Inside<Content>): void {
   const mark = first === undefined ? inside.committedUpTo : first - 1
   if (mark <= inside.mark) return
   inside.mark = mark
+  for (const rowid of inside.skipped) if (rowid <= mark) inside.skipped.delete(rowid)
   inside.options.rows.acknowledge(mark)
 }
 
@@ -231,9 +244,10 @@ function takeStored<Content>(inside: Inside<Content>, limit: number): Batch | un
     advance(inside)
     return undefined
   }
+  const waiting = inside.skipped.size === 0 ? found : found.filter(({ rowid }) => !inside.skipped.has(rowid))
   const records: Content[] = []
   let replayed = 0
-  for (const { rowid, exchange } of found) {
+  for (const { rowid, exchange } of waiting) {
     const content = recordOf(exchange)
     if (content === undefined) continue
     records.push(content)
@@ -246,7 +260,7 @@ function takeStored<Content>(inside: Inside<Content>, limit: number): Batch | un
     send: () => send(records),
     settle() {
       inside.mark = Math.max(inside.mark, upTo)
-      inside.storedCount = inside.mark < inside.storedUpTo ? Math.max(0, inside.storedCount - found.length) : 0
+      inside.storedCount = inside.mark < inside.storedUpTo ? Math.max(0, inside.storedCount - waiting.length) : 0
       rows.acknowledge(inside.mark)
       advance(inside)
       rows.commit()

@@ -196,30 +196,34 @@ describe('an outbox whose rows cannot be written', () => {
     expect([taken, total('delivered'), total('replayed'), waitingRows(path)]).toEqual([numbers(0, 30), 30, 0, 0])
   })
 
-  it('drops and counts what is beyond its room in memory, and that is not sent later', async () => {
-    let isAway = true
-    const { record, outbox, taken, store, path, total } = start({
-      store: { retryMs: 5 },
-      unwrittenRecordsMax: 10,
-      answer: () => (isAway ? { kind: 'failed', message: 'away' } : delivered),
-    })
-    store.commit()
-    const release = locked(path)
-    record(0, 25)
-    expect([total('dropped'), outbox.depth()]).toEqual([15, 10])
-    release()
-    await expect.poll(store.isWritable).toBe(true)
-    record(25, 30)
-    isAway = false
-    await expect.poll(outbox.depth).toBe(0)
-    expect([taken, total('written'), total('delivered'), total('dropped'), waitingRows(path)]).toEqual([
-      [...numbers(0, 10), ...numbers(25, 30)],
-      30,
-      15,
-      15,
-      0,
-    ])
-  })
+  it.each([4, 40])(
+    'drops and counts what is beyond its room in memory, and that is not sent later (%d in memory)',
+    async (memoryRecordsMax) => {
+      let isAway = true
+      const { record, outbox, taken, store, path, total } = start({
+        store: { retryMs: 5 },
+        unwrittenRecordsMax: 10,
+        memoryRecordsMax,
+        answer: () => (isAway ? { kind: 'failed', message: 'away' } : delivered),
+      })
+      store.commit()
+      const release = locked(path)
+      record(0, 25)
+      expect([total('dropped'), outbox.depth()]).toEqual([15, 10])
+      release()
+      await expect.poll(store.isWritable).toBe(true)
+      record(25, 30)
+      isAway = false
+      await expect.poll(outbox.depth).toBe(0)
+      expect([taken, total('written'), total('delivered'), total('dropped'), waitingRows(path)]).toEqual([
+        [...numbers(0, 10), ...numbers(25, 30)],
+        30,
+        15,
+        15,
+        0,
+      ])
+    },
+  )
 
   it('begins behind them where it is made while rows wait, and sends each once', async () => {
     const before = open(undefined, { spool: { ageMsMax: 0 }, retryMs: 5 })
@@ -257,9 +261,9 @@ describe('a limit', () => {
     const dropped = meter.collect().flatMap((family) => ('sums' in family && family.name === 'tokenweir.spool.dropped' ? family.sums : []))
     expect([total('dropped') + left, left < 200, left > 0]).toEqual([300, true, true])
     expect(dropped.filter(({ value }) => value > 0).map(({ labels }) => labels)).toEqual([{ signal: 'traces', reason: 'size' }])
-    record(300, 1400)
+    record(300, 1200)
     expect(await sender.finish()).toBe(0)
-    expect(taken).toEqual(numbers(300 - left, 1400))
+    expect(taken).toEqual(numbers(300 - left, 1200))
   })
 })
 
