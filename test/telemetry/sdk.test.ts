@@ -1,58 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
 import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { columns } from '../../src/ledger/columns.ts'
 import { wholeRow } from '../../src/ledger/rows.ts'
-import { openStore, type Store } from '../../src/ledger/store.ts'
-import { createExport, type Export, planExport } from '../../src/recorder/export.ts'
-import { createLedgerSink, ledgerShape } from '../../src/sinks/ledger.ts'
-import { createMeter, type Meter } from '../../src/telemetry/meter.ts'
 import { exchangeOf, failedExchangeOf, openingOf } from '../sinks/exchange-of.ts'
 import { plain, spansOf, startCollector } from './collector.ts'
-
-interface Started {
-  readonly exported: Export
-  readonly store: Store
-  readonly meter: Meter
-  readonly lines: readonly string[]
-  /** Records, then exports everything; what shutdown said. */
-  send(...exchanges: ReturnType<typeof exchangeOf>[]): Promise<readonly string[]>
-}
-
-/** Sets the variables for this test only: the exporters read `process.env` themselves. */
-async function start(env: Record<string, string>): Promise<Started> {
-  for (const name of Object.keys(process.env)) if (name.startsWith('OTEL_')) vi.stubEnv(name, undefined)
-  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
-  onTestFinished(() => void vi.unstubAllEnvs())
-  const lines: string[] = []
-  const meter = createMeter(Date.now)
-  const report = (line: string) => void lines.push(line)
-  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-sdk-'))
-  const store = openStore({ path: join(folder, 'ledger.db'), shape: ledgerShape, meter, report, spool: { ageMsMax: 0 } })
-  onTestFinished(() => {
-    store.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-  const plan = planExport(process.env, report)
-  const exported = createExport({ plan, meter, store, generation: '1.41', version: '1.2.3', leftoverAgeMsMax: 0, report })
-  await exported.load()
-  return {
-    exported,
-    store,
-    meter,
-    lines,
-    send(...exchanges) {
-      const batch = { opened: [], ended: exchanges }
-      createLedgerSink(store).record(batch)
-      exported.sink.record(batch)
-      store.commit()
-      return exported.shutdown()
-    },
-  }
-}
+import { start } from './started.ts'
 
 const jsonTo = (url: string) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' })
 
