@@ -121,7 +121,14 @@ async function load(inside: Inside): Promise<void> {
     import('../sinks/span.ts'),
     import('../sinks/otlp-log.ts'),
   ])
-  const telemetry = await createTelemetry({ plan, meter, version, instanceId: store.instanceId(), report })
+  const telemetry = await createTelemetry({
+    plan,
+    meter,
+    version,
+    instanceId: store.instanceId(),
+    report,
+    onRetry: () => countRetry(inside),
+  })
   inside.telemetry = telemetry
   const { spans, logs } = telemetry
   if (spans !== undefined) {
@@ -130,6 +137,11 @@ async function load(inside: Inside): Promise<void> {
     else inside.exported.set('traces', await begin(inside, 'traces', spanOf, spans.delivery))
   }
   if (logs !== undefined) inside.exported.set('logs', await begin(inside, 'logs', createLogRecordMaker(logs), logs.delivery))
+}
+
+/** What an exporter sends again by itself a collector may have twice, like what we send again: both are exports that failed. */
+function countRetry({ exported, options }: Inside): void {
+  for (const [signal, { sender }] of exported) if (sender.isSending()) createSpoolCounters(options.meter, signal, true).failures.add(1)
 }
 
 /** Records in memory that are on disk too, in requests. */

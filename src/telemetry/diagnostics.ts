@@ -21,32 +21,39 @@ export interface PartialSuccess {
   readonly message: string | undefined
 }
 
-/**
- * Takes the place of any other OpenTelemetry logger of this thread. `level` is OTEL_LOG_LEVEL; `warn` when not set. The SDK's exporters tell a
- * partial success only here, while the request that it answers is being settled, whatever the level.
- */
-export function installDiagnostics(
-  level: string | undefined,
-  report: (line: string) => void,
-  onPartialSuccess?: (partial: PartialSuccess) => void,
-): void {
+/** What the SDK's exporters tell nowhere but in a diagnostic; heard whatever the level. */
+export interface ExporterTelling {
+  /** Comes while the request that it answers is being settled. */
+  onPartialSuccess(partial: PartialSuccess): void
+  /** A request failed, and its exporter is going to send it again: the collector may have had it. */
+  onRetry(): void
+}
+
+/** Takes the place of any other OpenTelemetry logger of this thread. `level` is OTEL_LOG_LEVEL; `warn` when not set. */
+export function installDiagnostics(level: string | undefined, report: (line: string) => void, telling?: ExporterTelling): void {
   const shown = levels[level?.toLowerCase() ?? 'warn'] ?? DiagLogLevel.WARN
   const at =
     (severity: string, needed: DiagLogLevel) =>
     (...parts: unknown[]) => {
-      const partial = onPartialSuccess === undefined ? undefined : partialSuccessIn(parts)
-      if (partial !== undefined) onPartialSuccess?.(partial)
+      const partial = telling === undefined ? undefined : partialSuccessIn(parts)
+      if (partial !== undefined) telling?.onPartialSuccess(partial)
       else if (shown >= needed) report(`OpenTelemetry ${severity}: ${parts.map(sentence).join(' ')}`)
     }
+  const verbose = at('verbose', DiagLogLevel.VERBOSE)
   const logger: DiagLogger = {
     error: at('error', DiagLogLevel.ERROR),
     warn: at('warning', DiagLogLevel.WARN),
     info: at('info', DiagLogLevel.INFO),
     debug: at('debug', DiagLogLevel.DEBUG),
-    verbose: at('verbose', DiagLogLevel.VERBOSE),
+    verbose(...parts) {
+      if (isRetry(parts)) telling?.onRetry()
+      verbose(...parts)
+    },
   }
-  diag.setLogger(logger, { logLevel: Math.max(shown, DiagLogLevel.WARN), suppressOverrideMessage: true })
+  diag.setLogger(logger, { logLevel: telling === undefined ? shown : DiagLogLevel.ALL, suppressOverrideMessage: true })
 }
+
+const isRetry = ([sentence]: readonly unknown[]) => typeof sentence === 'string' && sentence.startsWith('Scheduling export retry')
 
 /** Of spans or log records; that of metrics is shown like any other warning. */
 function partialSuccessIn([sentence, json]: readonly unknown[]): PartialSuccess | undefined {

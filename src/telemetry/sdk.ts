@@ -34,6 +34,8 @@ export interface TelemetryOptions {
   readonly instanceId: string
   /** Receives the SDK's diagnostics, each a line for stderr, again with every attempt. */
   readonly report: (line: string) => void
+  /** An exporter sends a request again by itself. Of which signal, it does not tell. */
+  readonly onRetry: () => void
 }
 
 export interface Telemetry {
@@ -97,7 +99,7 @@ interface Parts {
 
 /** SDK and exporters read `process.env`, in which the plan's variables are put. */
 export async function createTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { plan, report } = options
+  const { plan, report, onRetry } = options
   for (const [name, value] of Object.entries(plan.variables)) {
     if (value === undefined) delete process.env[name]
     else process.env[name] = value
@@ -105,7 +107,8 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   const rejected = new Map<Signal, PartialSuccess>()
   // The SDK registers what it makes for this whole thread.
   for (const api of [trace, metrics, logs, context, propagation]) api.disable()
-  const diagnose = () => installDiagnostics(plan.logLevel, report, (partial) => void rejected.set(partial.signal, partial))
+  const telling = { onPartialSuccess: (partial: PartialSuccess) => void rejected.set(partial.signal, partial), onRetry }
+  const diagnose = () => installDiagnostics(plan.logLevel, report, telling)
   diagnose()
   const parts: Parts = { ids: createPresetIds(), ended: collectSpans(), emitted: collectLogs() }
   const started = plan.configFile === undefined ? startFromVariables(options, parts) : startWithFile(options, parts)

@@ -13,17 +13,17 @@ import { startCollector } from './collector.ts'
 async function tryOne(exporter: JsonTraces | ProtobufTraces | GrpcTraces, level?: string) {
   let told: PartialSuccess | undefined
   const lines: string[] = []
-  installDiagnostics(
-    level,
-    (line) => void lines.push(line),
-    (partial) => void (told = partial),
-  )
+  let retries = 0
+  installDiagnostics(level, (line) => void lines.push(line), {
+    onPartialSuccess: (partial) => void (told = partial),
+    onRetry: () => void retries++,
+  })
   const result = await attempt(exporter, [], () => {
     const partial = told
     told = undefined
     return partial
   })
-  return { result, lines }
+  return { result, lines, retries }
 }
 
 describe('an export over HTTP', () => {
@@ -43,6 +43,13 @@ describe('an export over HTTP', () => {
     const { url } = await startCollector(status)
     const { result } = await tryOne(new JsonTraces({ url, timeoutMillis: 50 }))
     expect(result).toEqual({ kind: 'failed', message: 'Export failed with retryable status' })
+  })
+
+  it('that the SDK sends again by itself is heard', async () => {
+    let status = 503
+    const { url } = await startCollector(() => ({ status: status-- > 502 ? 503 : 200 }))
+    const { result, retries, lines } = await tryOne(new JsonTraces({ url }))
+    expect([result.kind, retries, lines]).toEqual(['delivered', 1, []])
   })
 
   it('to nobody says why', async () => {

@@ -1,4 +1,4 @@
-/** Spans as collectors write them to files and as they wait in the spool → what of them can be compared with a row. */
+/** Spans as collectors write them to files, and as an earlier version left them encoded → what of them can be compared with a row. */
 import { StringDecoder } from 'node:string_decoder'
 import { at, type Json, number, parseJson, string } from '../../lib/json.ts'
 
