@@ -74,7 +74,10 @@ export function createExport(options: ExportOptions): Export {
     const isAsked = plan[signal].includes('otlp')
     createSpoolCounters(meter, signal, isAsked)
     // What a file says is known when it is loaded; until then both signals' rows wait.
-    if (isAsked || plan.configFile !== undefined) store.queue.begin(signal)
+    if (isAsked || plan.configFile !== undefined) {
+      store.queue.begin(signal)
+      observeUntilLoaded(inside, signal)
+    }
   }
   store.onCommit(({ rowids, last }) => {
     for (const { outbox } of inside.exported.values()) outbox.committed(rowids, last)
@@ -98,6 +101,15 @@ export function createExport(options: ExportOptions): Export {
     load: () => loadOnce(inside),
     shutdown: () => shutdown(inside),
   }
+}
+
+function observeUntilLoaded({ options, exported }: Inside, signal: Signal): void {
+  const { meter, store } = options
+  const depth = meter.reading('tokenweir.spool.depth', { signal })
+  meter.beforeCollect(() => {
+    const { queue } = store
+    if (!exported.has(signal)) depth.set(queue.countClosed(queue.mark(signal), queue.lastRowid()) + queue.leftover.totals(signal).records)
+  })
 }
 
 const loadAgainMs = { first: 1000, max: 30_000 }

@@ -3,7 +3,7 @@
  * are put into what it made, before the first record: the ids that the upstream was told, processors that collect for the outbox in place of
  * those that would send, and the meter as a producer of each reader. These fields are not public; the versions are pinned and a test holds them.
  */
-import { diag, logs, metrics, type ProxyTracerProvider, trace } from '@opentelemetry/api'
+import { logs, metrics, type ProxyTracerProvider, trace } from '@opentelemetry/api'
 import { ConsoleLogRecordExporter, type LogRecordExporter, type LogRecordProcessor } from '@opentelemetry/sdk-logs'
 import type { MetricProducer } from '@opentelemetry/sdk-metrics'
 import { startNodeSdk } from '@opentelemetry/sdk-node'
@@ -58,7 +58,7 @@ interface MeterInside {
 
 /** The SDK says what is wrong with the file by its diagnostics, and then nothing is exported. */
 export function startFromFile({ ids, spanProcessor, logProcessor, producerFor }: FileParts): FromFile {
-  const sdk = withOurDiagnostics(startNodeSdk)
+  const sdk = startNodeSdk()
   const tracer = (trace.getTracerProvider() as ProxyTracerProvider).getDelegate() as unknown as Partial<TracerInside>
   const logger = logs.getLoggerProvider() as unknown as Partial<LoggerInside>
   const meter = metrics.getMeterProvider() as unknown as Partial<MeterInside>
@@ -73,17 +73,6 @@ export function startFromFile({ ids, spanProcessor, logProcessor, producerFor }:
     logs: takeOver<LogRecordExporter, LogRecordProcessor>(logger._sharedState?.processors ?? [], logProcessor, isConsole),
     metrics: collectors.length,
     shutdown: sdk.shutdown,
-  }
-}
-
-/** The SDK would install a logger that writes to standard output, which is the request log's. */
-function withOurDiagnostics<Result>(work: () => Result): Result {
-  const { setLogger } = diag
-  diag.setLogger = () => true
-  try {
-    return work()
-  } finally {
-    diag.setLogger = setLogger
   }
 }
 

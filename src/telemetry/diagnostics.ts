@@ -53,6 +53,17 @@ export function installDiagnostics(level: string | undefined, report: (line: str
   diag.setLogger(logger, { logLevel: telling === undefined ? shown : DiagLogLevel.ALL, suppressOverrideMessage: true })
 }
 
+/** The SDK would install a logger of its own that writes to standard output, which is the request log's. */
+export function withOurDiagnostics<Result>(start: () => Result): Result {
+  const { setLogger } = diag
+  diag.setLogger = () => true
+  try {
+    return start()
+  } finally {
+    diag.setLogger = setLogger
+  }
+}
+
 const isRetry = ([sentence]: readonly unknown[]) => typeof sentence === 'string' && sentence.startsWith('Scheduling export retry')
 
 /** Of spans or log records; that of metrics is shown like any other warning. */

@@ -18,7 +18,7 @@ import {
 } from '@opentelemetry/sdk-trace'
 import { type Attempt, attempt, type Exporter, type TakeRejected } from './attempt.ts'
 import { startFromFile } from './config-file.ts'
-import { installDiagnostics, type PartialSuccess } from './diagnostics.ts'
+import { installDiagnostics, type PartialSuccess, withOurDiagnostics } from './diagnostics.ts'
 import type { ExporterName, TelemetryPlan } from './environment.ts'
 import { logExporters, metricExporters, traceExporters } from './exporters.ts'
 import type { Meter } from './meter.ts'
@@ -108,11 +108,9 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   // The SDK registers what it makes for this whole thread.
   for (const api of [trace, metrics, logs, context, propagation]) api.disable()
   const telling = { onPartialSuccess: (partial: PartialSuccess) => void rejected.set(partial.signal, partial), onRetry }
-  const diagnose = () => installDiagnostics(plan.logLevel, report, telling)
-  diagnose()
+  installDiagnostics(plan.logLevel, report, telling)
   const parts: Parts = { ids: createPresetIds(), ended: collectSpans(), emitted: collectLogs() }
-  const started = plan.configFile === undefined ? startFromVariables(options, parts) : startWithFile(options, parts)
-  diagnose() // the SDK may have put its own in their place
+  const started = withOurDiagnostics(() => (plan.configFile === undefined ? startFromVariables : startWithFile)(options, parts))
   const takeRejected = (signal: Signal) => () => {
     const partial = rejected.get(signal)
     rejected.delete(signal)
