@@ -14,7 +14,7 @@ const times = new Set(['started_at', 'ended_at'])
 /** Never NULL: what the table is ordered by. */
 const keys = new Set(['id', 'started_at'])
 /** As many values as there are requests: no dictionary. */
-const manifold = /(^|_)id$|^(path|notes|finish_reasons|trace_state|link)$/
+const manifold = /(^|_)id$|^(path|notes|finish_reasons|trace_state|link|details)$/
 
 type Column = (typeof columns)[number]
 

@@ -110,6 +110,7 @@ CREATE TABLE IF NOT EXISTS tokenweir.exchanges (
     cost_source LowCardinality(Nullable(String)) COMMENT 'reported (by the provider), custom (the configured prices) or table (public prices).',
     estimated_input_tokens Nullable(Int64) COMMENT 'Estimated, where the provider reported no input tokens and estimates are on; no part of the cost.',
     estimated_output_tokens Nullable(Int64) COMMENT 'Estimated, where the provider reported no output tokens and estimates are on; no part of the cost.',
+    details Nullable(String) COMMENT 'JSON object of what the span has and no column: request settings, service tiers, events. NULL when there is nothing of it.',
     service LowCardinality(String) COMMENT 'service.name of the sidecar.',
     instance LowCardinality(String) COMMENT 'service.instance.id of the sidecar.'
 ) ENGINE = ReplacingMergeTree
@@ -176,6 +177,7 @@ SELECT
     nullIf(LogAttributes['cost_source'], '') AS cost_source,
     toInt64OrNull(LogAttributes['estimated_input_tokens']) AS estimated_input_tokens,
     toInt64OrNull(LogAttributes['estimated_output_tokens']) AS estimated_output_tokens,
+    nullIf(LogAttributes['details'], '') AS details,
     ServiceName AS service,
     ResourceAttributes['service.instance.id'] AS instance
 FROM tokenweir.otel_logs

@@ -76,6 +76,34 @@ Export is set up by the variables of the OpenTelemetry specification alone. It b
 (\`OTEL_EXPORTER_OTLP_ENDPOINT\`, or one per signal) or an exporter is chosen (\`OTEL_TRACES_EXPORTER\`, \`OTEL_METRICS_EXPORTER\`,
 \`OTEL_LOGS_EXPORTER\`: \`otlp\`, \`console\`, \`none\`). Headers, compression, protocol, certificates, time-outs, samplers, resource attributes and
 span limits are honoured. A variable that is set and not understood is named on stderr at start. The sampler is \`always_on\` unless
-\`OTEL_TRACES_SAMPLER\` says otherwise: the product is one span per request.
+\`OTEL_TRACES_SAMPLER\` says otherwise: the product is one span per request. An endpoint without a scheme (\`localhost:4318\`) is taken for http, and named.
+
+\`OTEL_CONFIG_FILE\` names a file of OpenTelemetry's declarative configuration. It then says everything: resource, sampler, limits, processors, readers and exporters of all
+three signals; of the variables only \`OTEL_BSP_MAX_QUEUE_SIZE\` and those that the file itself refers to are read. Give it a \`service.name\`, and a sampler: without one the SDK's default
+drops requests whose caller did not sample its trace. A batch processor's \`schedule_delay\` and \`max_export_batch_size\` are honoured; the queue is the ledger's. An example:
+
+\`\`\`yaml
+file_format: "1.0"
+resource:
+  attributes:
+    - name: service.name
+      value: tokenweir
+tracer_provider:
+  sampler:
+    always_on:
+  processors:
+    - batch:
+        exporter:
+          otlp_http:
+            endpoint: http://localhost:4318/v1/traces
+meter_provider:
+  readers:
+    - periodic:
+        exporter:
+          otlp_http:
+            endpoint: http://localhost:4318/v1/metrics
+\`\`\`
+
+The SDK is loaded a moment after the start, so that nobody waits for it; what is recorded before is exported from the ledger.
 `
 }

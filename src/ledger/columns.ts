@@ -1,5 +1,6 @@
 /** The columns of the ledger's table, in order. The table, its statements and its documentation are made from this. */
 import type { Exchange, Opening, SpanLink, Usage } from '../lib/exchange.ts'
+import { detailsOf } from './details.ts'
 import type { SqlValue } from './row.ts'
 
 interface ColumnEntry {
@@ -256,6 +257,13 @@ export const endColumns: readonly EndColumn[] = [
     type: 'INTEGER',
     description: 'Estimated, where the provider reported no output tokens and estimates are on; no part of the cost.',
     ofExchange: (e) => e.estimatedOutputTokens,
+  },
+  {
+    name: 'details',
+    type: 'TEXT',
+    description:
+      'JSON object of what the span has and no column: request settings, service tiers, events. NULL when there is nothing of it.',
+    ofExchange: detailsOf,
   },
 ]
 

@@ -2,8 +2,9 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { MigrationError, migrate, schemaVersion } from './migrations.ts'
 import type { RowShape } from './row.ts'
-import { applicationId, createTables, migrate, schemaVersion } from './schema.ts'
+import { applicationId, createTables } from './schema.ts'
 
 /** At start another process may be finishing; later, waiting would hold up every other sink. */
 const startLockMs = 2000
@@ -77,13 +78,12 @@ function prepare(database: DatabaseSync, path: string, shape: RowShape): void {
   if (isEmpty) database.exec('PRAGMA auto_vacuum = INCREMENTAL')
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864')
   if (isEmpty) createTables(database, shape)
-  else migrate(database, version, shape)
+  else migrate(database, version)
   // Looks at what the start is going to read, so that damage there shows while the file can still be moved aside.
   database.prepare('SELECT count(*) FROM exchanges WHERE end_reason IS NULL').get()
   database.prepare('SELECT * FROM exchanges ORDER BY rowid DESC LIMIT 1').get()
   database.prepare('SELECT * FROM meta').all()
   database.prepare('SELECT count(*), sum(length(labels)) FROM series').get()
-  database.prepare('SELECT sum(bytes) FROM spool').get()
 }
 
 function pragma(database: DatabaseSync, name: 'user_version' | 'application_id'): number {
@@ -121,5 +121,23 @@ function mend(path: string, error: unknown): string {
   if (resultCode(error) === 5) {
     return `The ledger ${path} is locked by another program. Close that program, or choose another file with --ledger FILE.`
   }
-  return `The ledger ${path} cannot be written (${(error as Error).message}). Give this user write access to ${dirname(path)}, or choose another file with --ledger FILE.`
+  const { message } = error as Error
+  if (error instanceof MigrationError && !isAccess(error)) {
+    return (
+      `The ledger ${path} could not be brought from schema version ${error.from} to ${error.from + 1} (${message}); it is as it was. ` +
+      'Start the version of tokenweir that wrote it, or choose another file with --ledger FILE.'
+    )
+  }
+  if (isAccess(error)) {
+    return `The ledger ${path} cannot be written (${message}). Give this user write access to ${dirname(path)}, or choose another file with --ledger FILE.`
+  }
+  return `The ledger ${path} cannot be opened (${message}). Choose another file with --ledger FILE.`
+}
+
+/** PERM, READONLY, CANTOPEN, AUTH; or the system's own word when the folder is made. */
+function isAccess(error: unknown): boolean {
+  return (
+    [3, 8, 14, 23].includes(resultCode(error)) ||
+    /^E(ACCES|PERM|ROFS|ISDIR|NOTDIR|EXIST)$/.test((error as NodeJS.ErrnoException).code ?? '')
+  )
 }

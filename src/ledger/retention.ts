@@ -1,4 +1,7 @@
-/** Old rows leave the ledger, a few at a time, so that no batch waits for them; freed pages go back to the disk. */
+/**
+ * Old rows leave the ledger, a few at a time, so that no batch waits for them; freed pages go back to the disk. What waits for its collector
+ * stays: the queue has limits of its own (`queue.ts`).
+ */
 import type { Meter } from '../telemetry/meter.ts'
 import type { Tables } from './tables.ts'
 
@@ -19,8 +22,8 @@ export interface RetentionOptions {
 }
 
 export interface Retention {
-  /** Goes on in steps until nothing is too old and the file small enough. `isStopped` ends it before. */
-  begin(tables: Tables, isStopped: () => boolean): void
+  /** Goes on in steps until nothing is too old and the file small enough. `isStopped` ends it before. Rows above `neededAfter` stay. */
+  begin(tables: Tables, isStopped: () => boolean, neededAfter: () => number | undefined): void
   stop(): void
 }
 
@@ -35,25 +38,26 @@ export function createRetention({ limits, meter, now, stepRows = stepUsualRows }
   let next: NodeJS.Timeout | undefined
 
   /** How many rows left; 0 when none needs to. */
-  function step(tables: Tables): number {
+  function step(tables: Tables, upTo: number): number {
+    if (tables.firstRowid() > upTo) return 0
     const isTooLarge = tables.size().usedBytes > limits.bytesMax
     const before = isTooLarge ? Number.MAX_VALUE : limits.ageMsMax === 0 ? 0 : now() - limits.ageMsMax
-    const count = before === 0 ? 0 : tables.expireRows(before, stepRows)
+    const count = before === 0 ? 0 : tables.expireRows(before, upTo, stepRows)
     expired.add(count)
     const { bytes, usedBytes } = tables.size()
     if (count > 0 || bytes - usedBytes > freeBytesMax) tables.vacuum(stepPages)
     return count
   }
 
-  function begin(tables: Tables, isStopped: () => boolean): void {
+  function begin(tables: Tables, isStopped: () => boolean, neededAfter: () => number | undefined): void {
     if (next !== undefined) return
-    const count = step(tables)
+    const count = step(tables, neededAfter() ?? Number.MAX_SAFE_INTEGER)
     if (count < stepRows) return
     next = setTimeout(() => {
       next = undefined
       if (isStopped()) return
       try {
-        begin(tables, isStopped)
+        begin(tables, isStopped, neededAfter)
       } catch {
         // What fails here fails at the next commit too, and is reported there.
       }

@@ -1,4 +1,4 @@
-/** What the store writes: rows and packets that others have made. It does not know what is in them. */
+/** What the store writes: rows that others have made. It does not know what is in them. */
 
 export type SqlValue = string | number | null
 
@@ -14,4 +14,7 @@ export interface RowShape {
 }
 
 /** As many values as there are start columns, or as there are columns. */
-export type Row = readonly SqlValue[]
+export type RowValues = readonly SqlValue[]
+
+/** A row as SQLite gives it, by column name. */
+export type LedgerRow = Readonly<Record<string, unknown>>

@@ -1,7 +1,8 @@
-/** exchange ⇄ row of the table `exchanges`. What the table has no column for is not there when a row is read back. */
+/** exchange ⇄ row of the table `exchanges`. A row that is read back gives the span and the log record that the exchange gave. */
 import type { Cost, CostSource, Ending, EndReason, Exchange, Framing, Opening, Outcome, SpanLink, Usage } from '../lib/exchange.ts'
 import { columns, startColumns } from './columns.ts'
-import type { SqlValue } from './row.ts'
+import { type Details, detailsIn } from './details.ts'
+import type { LedgerRow, SqlValue } from './row.ts'
 
 /** The values of the start columns, in their order. */
 export function startRow(opening: Opening): SqlValue[] {
@@ -17,9 +18,6 @@ export function wholeRow(exchange: Exchange): SqlValue[] {
 function sqlValue(value: SqlValue | undefined): SqlValue {
   return typeof value === 'string' || typeof value === 'number' ? value : null
 }
-
-/** A row by column name, as SQLite gives it. */
-export type LedgerRow = Readonly<Record<string, unknown>>
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 const number = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
@@ -54,7 +52,8 @@ export function recoveredExchange(row: LedgerRow, lastSignOfLife: number): Excha
 
 /** A closed row. */
 export function exchangeOfRow(row: LedgerRow): Exchange {
-  const opening = openingOf(row)
+  const details = detailsIn(row['details'])
+  const opening = openingOf(row, details)
   const endReason = row['end_reason'] as EndReason
   const usage = usageOf(row, '')
   const operation = text(row['operation'])
@@ -64,7 +63,7 @@ export function exchangeOfRow(row: LedgerRow): Exchange {
   const responses = number(row['responses'])
   return {
     opening,
-    ending: endingOf(row, opening, endReason, errorType),
+    ending: endingOf(row, opening, details, outcomeOf(endReason, errorType, details.message)),
     endReason,
     endUnseen: row['ended_at'] === null ? true : undefined,
     format: text(row['format']),
@@ -73,16 +72,17 @@ export function exchangeOfRow(row: LedgerRow): Exchange {
     provider: text(row['provider']),
     caller: text(row['caller']),
     request:
-      operation === undefined && requestModel === undefined
+      operation === undefined && requestModel === undefined && details.request === undefined
         ? undefined
-        : { operation: operation ?? 'unknown', usageExpected: usageOutcome !== undefined, model: requestModel },
+        : { ...details.request, operation: operation ?? 'unknown', usageExpected: usageOutcome !== undefined, model: requestModel },
     response: {
       id: text(row['response_id']),
       model: text(row['response_model']),
-      finishReasons: list(row['finish_reasons']),
+      finishReasons: list(row['finish_reasons']) ?? details.finishReasons,
       usage,
       usageOfIterations: usageOf(row, 'iterations_'),
-      responses: responses === undefined ? undefined : { ended: responses, underWay: 0, last: [] },
+      responses: responses === undefined ? undefined : { ended: responses, underWay: 0, last: details.responses ?? [] },
+      ...details.response,
     },
     usageOutcome,
     usageReason: text(row['usage_reason']) as Exchange['usageReason'],
@@ -94,7 +94,7 @@ export function exchangeOfRow(row: LedgerRow): Exchange {
   }
 }
 
-function openingOf(row: LedgerRow): Opening {
+function openingOf(row: LedgerRow, { linkTraceState }: Details = {}): Opening {
   return {
     id: String(row['id']),
     traceId: String(row['trace_id']),
@@ -102,7 +102,7 @@ function openingOf(row: LedgerRow): Opening {
     parentSpanId: text(row['parent_span_id']),
     traceFlags: number(row['trace_flags']) ?? 1,
     traceState: text(row['trace_state']),
-    link: linkOf(text(row['link'])),
+    link: linkOf(text(row['link']), linkTraceState),
     usageByCaller: row['usage_by_caller'] === 1 ? true : undefined,
     startedAt: Number(row['started_at']),
     method: String(row['method']),
@@ -115,16 +115,17 @@ function openingOf(row: LedgerRow): Opening {
   }
 }
 
-function linkOf(traceparent: string | undefined): SpanLink | undefined {
+function linkOf(traceparent: string | undefined, traceState: string | undefined): SpanLink | undefined {
   const [, traceId, spanId, flags] = traceparent?.split('-') ?? []
-  return traceId === undefined || spanId === undefined ? undefined : { traceId, spanId, traceFlags: Number.parseInt(flags ?? '0', 16) }
+  if (traceId === undefined || spanId === undefined) return undefined
+  return { traceId, spanId, traceFlags: Number.parseInt(flags ?? '0', 16), traceState }
 }
 
-function endingOf(row: LedgerRow, opening: Opening, endReason: EndReason, errorType: string | undefined): Ending {
+function endingOf(row: LedgerRow, opening: Opening, details: Details, outcome: Outcome): Ending {
   const drainedMs = number(row['drained_ms'])
   return {
     id: opening.id,
-    outcome: outcomeOf(endReason, errorType),
+    outcome,
     status: number(row['status']),
     responseHeaders: {},
     streamed: row['streamed'] === 1,
@@ -135,17 +136,19 @@ function endingOf(row: LedgerRow, opening: Opening, endReason: EndReason, errorT
     requestSentMs: number(row['request_sent_ms']),
     responseHeadMs: number(row['response_head_ms']),
     firstChunkMs: number(row['time_to_first_chunk_ms']),
-    endMs: number(row['duration_ms']) ?? 0,
+    endMs: number(row['duration_ms']) ?? details.endMs ?? 0,
     drained: drainedMs === undefined ? undefined : { ms: drainedMs, bytes: number(row['drained_bytes']) ?? 0 },
     chunkCount: 0,
+    session: details.responseEndMs === undefined ? undefined : { responseEndMs: details.responseEndMs },
     notes: [],
   }
 }
 
-function outcomeOf(endReason: EndReason, errorType: string | undefined): Outcome {
+function outcomeOf(endReason: EndReason, errorType: string | undefined, message: string | undefined): Outcome {
   if (endReason === 'completed') return { kind: 'answered' }
   if (endReason === 'refused') return { kind: 'refused', reason: errorType ?? '' }
-  if (endReason === 'unreachable') return { kind: 'unreachable', reason: (errorType ?? 'closed') as 'closed' }
+  if (endReason === 'unreachable') return { kind: 'unreachable', reason: (errorType ?? 'closed') as 'closed', message }
+  if (endReason === 'upstream-aborted') return { kind: endReason, message }
   return { kind: endReason }
 }
 

@@ -1,5 +1,5 @@
 /** Counters and histograms that go on after a restart: what changed is written with the rows it counts. */
-import type { Lasting, Meter } from '../telemetry/meter.ts'
+import type { Meter, NamedSeries } from '../telemetry/meter.ts'
 import type { Tables } from './tables.ts'
 
 /** Restored at most; a file in which each run left other label values would make every scrape longer for ever. */
@@ -16,39 +16,39 @@ export interface SeriesKeeper {
 }
 
 export function createSeriesKeeper(meter: Meter): SeriesKeeper {
-  let ids = new Map<Lasting, number>()
-  let fresh = new Map<Lasting, number>()
+  let ids = new Map<NamedSeries, number>()
+  let fresh = new Map<NamedSeries, number>()
   let nextId = 1
   return {
     opened(tables) {
       let restored = 0
-      for (const { id, kept } of tables.series(seriesMax * 2)) {
+      for (const { id, saved } of tables.series(seriesMax * 2)) {
         nextId = Math.max(nextId, id + 1)
-        const lasting = restored < seriesMax ? meter.restore(kept) : undefined
-        if (lasting === undefined || ids.has(lasting)) {
+        const series = restored < seriesMax ? meter.restore(saved) : undefined
+        if (series === undefined || ids.has(series)) {
           tables.removeSeries(id)
           continue
         }
         restored++
-        ids.set(lasting, id)
+        ids.set(series, id)
       }
     },
     write(tables) {
       fresh = new Map()
       let id = nextId
-      for (const lasting of meter.changed()) {
-        const known = ids.get(lasting)
+      for (const series of meter.changed()) {
+        const known = ids.get(series)
         if (known !== undefined) {
-          tables.updateSeries(known, lasting)
+          tables.updateSeries(known, series)
           continue
         }
-        fresh.set(lasting, id)
-        tables.addSeries(id++, lasting)
+        fresh.set(series, id)
+        tables.addSeries(id++, series)
       }
     },
     committed() {
-      for (const [lasting, id] of fresh) {
-        ids.set(lasting, id)
+      for (const [series, id] of fresh) {
+        ids.set(series, id)
         nextId = Math.max(nextId, id + 1)
       }
       fresh = new Map()

@@ -1,39 +1,28 @@
 /** A batch is recorded whole: every sink gathers, then one commit, then its log lines. What an earlier process left goes the same way. */
 
 import { exchangeOfRow, recoveredExchange } from '../ledger/rows.ts'
-import type { Remains, Store } from '../ledger/store.ts'
+import type { Leftover, Store } from '../ledger/store.ts'
 import type { LogSink } from '../sinks/log.ts'
 import type { Batch, Sink } from '../sinks/sink.ts'
 import type { Meter } from '../telemetry/meter.ts'
 import type { Packed } from './batch.ts'
-import type { Export } from './export.ts'
 
 export interface KeeperOptions {
   readonly fanOut: Sink
-  readonly exported: Pick<Export, 'flush'>
   readonly store: Pick<Store, 'commit'>
   readonly log: Pick<LogSink, 'letOut'>
-  /** A line for stderr. */
-  readonly report: (line: string) => void
 }
 
 export interface Keeper {
-  /** Gives a batch to every sink, and makes packets of what it became. */
+  /** Gives a batch to every sink. */
   gather(batch: Batch): void
   /** Writes all that was gathered; log lines go out also where that failed, and is tried again. */
   commit(): void
 }
 
-export function createKeeper({ fanOut, exported, store, log, report }: KeeperOptions): Keeper {
+export function createKeeper({ fanOut, store, log }: KeeperOptions): Keeper {
   return {
-    gather(batch) {
-      fanOut.record(batch)
-      try {
-        exported.flush()
-      } catch (error) {
-        report(`Spans or log records of a batch could not be encoded: ${error instanceof Error ? error.message : String(error)}`)
-      }
-    },
+    gather: fanOut.record,
     commit() {
       store.commit()
       log.letOut(0)
@@ -49,7 +38,7 @@ export interface RecoveryOptions extends Pick<Keeper, 'gather'> {
 }
 
 /** Open rows are closed, with their span, metrics and log line, all in one commit; closed rows whose log line may be missing are logged again. */
-export function recoverWith({ gather, log, meter, restarted }: RecoveryOptions): (remains: Remains) => void {
+export function recoverWith({ gather, log, meter, restarted }: RecoveryOptions): (leftover: Leftover) => void {
   const recovered = meter.counter('tokenweir.ledger.recovered', {})
   return ({ openRows, lastSignOfLife, rowsAfterMark }) => {
     for (const rows of rowsAfterMark()) log.replay(rows.map(exchangeOfRow))

@@ -20,14 +20,13 @@ import { createLiveSink, type LiveSink } from '../sinks/live.ts'
 import { createLogSink } from '../sinks/log.ts'
 import { createMetricsSink } from '../sinks/metrics/metrics.ts'
 import type { Batch } from '../sinks/sink.ts'
-import type { TelemetryPlan } from '../telemetry/environment.ts'
 import { createLineLimit } from '../telemetry/line-limit.ts'
 import { createMeter, type Meter } from '../telemetry/meter.ts'
 import { prometheusText } from '../telemetry/prometheus.ts'
 import { type Assessment, createAssessment } from './assess.ts'
 import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
 import { type RecorderData, revivedConfig } from './data.ts'
-import { loadExport, planExport } from './export.ts'
+import { createExport, isExporting, planExport } from './export.ts'
 import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
 import { watchPrices } from './prices.ts'
 import { createPriority } from './priority.ts'
@@ -41,6 +40,8 @@ interface Recorder {
   readonly adminPort: number
   /** `resent`: some of it may be recorded already. */
   record(batch: Packed, resent: boolean): void
+  /** Loads what the start did not wait for. */
+  load(): void
   /** Writes everything, and exports what can be exported within the deadline; the rest stays in the spool. */
   close(deadlineMs: number): Promise<void>
 }
@@ -51,16 +52,17 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const cells = new Int32Array(data.cells)
   const meter = createMeter(Date.now)
   const plan = planExport(process.env, report)
-  const store = openStore({ path: config.ledger, shape: ledgerShape, meter, report, ...storeLimits(config, plan) })
+  const store = openStore({ path: config.ledger, shape: ledgerShape, meter, report, ...storeLimits(config) })
   const log = createLogSink({ meter, onMark: (rowid) => store.remember('log_mark', rowid) })
-  store.onCommit(log.letOut)
+  store.onCommit(({ last }) => last > 0 && log.letOut(last))
+  const leftoverAgeMsMax = config.retention.spoolDays * dayMs
+  const exported = createExport({ plan, meter, store, generation: config.semconv, version, leftoverAgeMsMax, report })
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
   const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
   // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
-  const [admin, exported, priceWatch] = await Promise.all([
-    openAdmin(config, { cells, store, meter, live, exports: plan.traces.length + plan.metrics.length + plan.logs.length > 0 }),
-    loadExport({ plan, meter, store, generation: config.semconv, version, report }),
+  const [admin, priceWatch] = await Promise.all([
+    openAdmin(config, { cells, store, meter, live, exports: isExporting(plan) }),
     watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
     estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
   ]).catch((error) => {
@@ -68,13 +70,13 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
     throw error
   })
   const metrics = createMetricsSink({ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues })
-  const fanOut = createFanOut([createLedgerSink(store), metrics, ...exported.sinks, log, live], meter, report)
+  const fanOut = createFanOut([createLedgerSink(store), metrics, exported.sink, log, live], meter, report)
   const counting = recordReadings(meter, cells, {
     before: data.restarted === true ? String(store.recall('gauges') ?? '') : undefined,
     keep: (cells) => store.remember('gauges', cells),
   })
   store.onTick(counting.count)
-  const keep = createKeeper({ fanOut, exported, store, log, report })
+  const keep = createKeeper({ fanOut, store, log })
   store.recover(recoverWith({ ...keep, log, meter, restarted: data.restarted === true }))
   const unpack = createUnpack(createAssessment({ config, pricer, estimator }), config.limits, meter)
   return {
@@ -83,6 +85,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
       keep.gather(unpack(resent ? withoutClosed(packed, store.isClosed) : packed))
       keep.commit()
     },
+    load: () => void exported.load(),
     async close(deadlineMs) {
       keep.commit()
       // Side by side: a log whose reader has stopped reading must not keep spans from their collector.
@@ -99,10 +102,10 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
 
 const dayMs = 86_400_000
 
-function storeLimits({ retention }: Config, { queue }: TelemetryPlan) {
+function storeLimits({ retention }: Config) {
   return {
     retention: { ageMsMax: retention.days * dayMs, bytesMax: retention.bytes },
-    spool: { bytesMax: retention.spoolBytes, ageMsMax: retention.spoolDays * dayMs, memoryRecordsMax: queue.recordsMax },
+    spool: { bytesMax: retention.spoolBytes, ageMsMax: retention.spoolDays * dayMs },
   }
 }
 
@@ -169,6 +172,9 @@ function createUnpack(assessment: Assessment, limits: Config['limits'], meter: M
   })
 }
 
+/** After the start, which the SDK would delay by half a second. */
+const loadAfterMs = 250
+
 /** What the thread answers, from its first message to its last. After a start that failed it only says so, and waits to be closed. */
 function serve(port: MessagePort, data: RecorderData): void {
   const tell = (message: FromRecorder) => port.postMessage(message)
@@ -179,6 +185,8 @@ function serve(port: MessagePort, data: RecorderData): void {
   const prepared: Promise<Recorder | undefined> = started.then(
     (recorder) => {
       tell({ kind: 'ready', adminPort: recorder.adminPort })
+      // Whoever asks whether it is ready is answered first.
+      setTimeout(recorder.load, loadAfterMs).unref()
       return recorder
     },
     (error) => {

@@ -1,8 +1,8 @@
 /**
  * The cells behind the metrics of `catalog.ts`. The SDK's instruments hash and sort the attributes of every record (measured: 17–20 µs for
- * the nine records of one request, against 2 µs with a label set's cells looked up once and kept), and while nobody scrapes, a storage
+ * the nine records of one request, against 2 µs with a label set's cells looked up once), and while nobody scrapes, a storage
  * that two readers share grows with every export of the other. `producer.ts` hands these cells to the SDK's readers: resources,
- * intervals, temporality and the wire stay the SDK's. What has changed is known, so that counts can be kept on disk and go on after a restart.
+ * intervals, temporality and the wire stay the SDK's. What has changed is known, so that counts can be saved on disk and go on after a restart.
  */
 import { type CounterName, type HistogramName, type MetricEntry, type MetricName, metrics, type ReadingName } from './catalog.ts'
 
@@ -49,13 +49,13 @@ export type Family =
   | { readonly name: HistogramName; readonly histograms: readonly HistogramSeries[] }
 
 /** A series that lasts beyond the process: a counter or a histogram, no reading. The same object for as long as the series lives. */
-export interface Lasting {
+export interface NamedSeries {
   readonly name: MetricName
   readonly cell: SumSeries | HistogramSeries
 }
 
 /** A series as an earlier process left it. */
-export interface Kept extends SeriesEntry {
+export interface SavedSeries extends SeriesEntry {
   /** As it was written: the metric may be gone by now. */
   readonly name: string
   /** Of a counter. */
@@ -80,12 +80,12 @@ export interface Meter {
   /** When the oldest counter began, in milliseconds since the epoch; `undefined` while there is none. */
   startedAt(): number | undefined
   /** Adds what an earlier process had counted, and its start. Undefined when the metric or its buckets are others by now. */
-  restore(kept: Kept): Lasting | undefined
+  restore(saved: SavedSeries): NamedSeries | undefined
   /** Series made or changed since they were last forgotten. */
-  changed(): readonly Lasting[]
+  changed(): readonly NamedSeries[]
   /** They are on disk as they stand. */
   forgetChanges(): void
-  /** Every lasting series counts as changed: what held them is gone. */
+  /** Every series that is saved counts as changed: what held them is gone. */
   changeAll(): void
 }
 
@@ -129,7 +129,7 @@ export function createMeter(now: () => number): Meter {
     let tracked = series.get(key)
     if (tracked === undefined) {
       series.set(key, (tracked = { name, cell: make({ labels, startedAt: now() }), isChanged: false }))
-      if (isLasting(name)) change(tracked)
+      if (isSaved(name)) change(tracked)
     }
     return tracked
   }
@@ -139,7 +139,7 @@ export function createMeter(now: () => number): Meter {
     return find(histograms, name, labels, (entry) => ({ ...entry, counts: counts(), count: 0, sum: 0 }))
   }
 
-  function restored({ name, labels, value, histogram }: Kept): Tracked<SumCell> | Tracked<HistogramCell> | undefined {
+  function restored({ name, labels, value, histogram }: SavedSeries): Tracked<SumCell> | Tracked<HistogramCell> | undefined {
     if (!(name in metrics)) return undefined
     const { kind, buckets }: MetricEntry = metrics[name as MetricName]
     if (kind === 'counter' && value !== undefined) {
@@ -205,10 +205,10 @@ export function createMeter(now: () => number): Meter {
       }
       return oldest
     },
-    restore(kept) {
-      const tracked = restored(kept)
+    restore(saved) {
+      const tracked = restored(saved)
       if (tracked === undefined) return undefined
-      tracked.cell.startedAt = Math.min(tracked.cell.startedAt, kept.startedAt)
+      tracked.cell.startedAt = Math.min(tracked.cell.startedAt, saved.startedAt)
       change(tracked)
       return tracked
     },
@@ -218,14 +218,14 @@ export function createMeter(now: () => number): Meter {
       changed = []
     },
     changeAll() {
-      for (const series of sums.values()) for (const tracked of series.values()) if (isLasting(tracked.name)) change(tracked)
+      for (const series of sums.values()) for (const tracked of series.values()) if (isSaved(tracked.name)) change(tracked)
       for (const series of histograms.values()) for (const tracked of series.values()) change(tracked)
     },
   }
 }
 
 /** A reading is of now: it means nothing in the next process. */
-function isLasting(name: MetricName): boolean {
+function isSaved(name: MetricName): boolean {
   const { kind } = metrics[name]
   return kind === 'counter' || kind === 'histogram'
 }

@@ -1,31 +1,29 @@
 /**
- * The OpenTelemetry SDK, set up from what the `OTEL_*` variables ask for, on the recorder's thread. Nothing global is registered but the
- * diagnostics. Imported only when something is to be exported: it is half of the recorder's start.
+ * OpenTelemetry's NodeSDK on the recorder's thread, as the `OTEL_*` variables or OTEL_CONFIG_FILE ask for it: resource, detectors, sampler, limits, readers,
+ * exporters. Its tracer and logger make the records; processors of ours hand them over to the outbox, which sends them by the exporters.
+ * Imported only when something is to be exported, and after the start: importing all of the SDK takes half a second of a busy core.
  */
-import type { Tracer } from '@opentelemetry/api'
-import type { ProtobufLogsSerializer } from '@opentelemetry/otlp-transformer'
+import { context, type Logger, logs, metrics, propagation, type Tracer, trace } from '@opentelemetry/api'
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
+import type { LogRecordExporter, LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs'
+import { ConsoleMetricExporter, type MetricReader, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
+import { NodeSDK } from '@opentelemetry/sdk-node'
 import {
-  defaultResource,
-  detectResources,
-  envDetector,
-  hostDetector,
-  osDetector,
-  processDetector,
-  type Resource,
-  resourceFromAttributes,
-} from '@opentelemetry/resources'
-import { MeterProvider, type MetricReader, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
-import type { IdGenerator, ReadableSpan, Sampler, SpanProcessor } from '@opentelemetry/sdk-trace'
-import { installDiagnostics } from './diagnostics.ts'
-import type { ExporterName, Protocol, SamplerName, TelemetryPlan } from './environment.ts'
-import { createMetricExporter } from './exporters.ts'
-import { createGathering, type Gathering, spanProcessorOf } from './gather.ts'
+  ConsoleSpanExporter,
+  type IdGenerator,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+  type SpanExporter,
+  type SpanProcessor,
+} from '@opentelemetry/sdk-trace'
+import { type Attempt, attempt, type Exporter, type TakeRejected } from './attempt.ts'
+import { startFromFile } from './config-file.ts'
+import { installDiagnostics, type PartialSuccess, withOurDiagnostics } from './diagnostics.ts'
+import type { ExporterName, TelemetryPlan } from './environment.ts'
+import { logExporters, metricExporters, traceExporters } from './exporters.ts'
 import type { Meter } from './meter.ts'
-import { encodeSpans } from './otlp-spans.ts'
-import type { PacketSink, Signal, Spool } from './packet.ts'
 import { createProducer } from './producer.ts'
-import { createSender, type Sender } from './sender.ts'
-import { createTransport } from './transport.ts'
+import type { Signal } from './signal.ts'
 
 export interface TelemetryOptions {
   readonly plan: TelemetryPlan
@@ -34,38 +32,47 @@ export interface TelemetryOptions {
   readonly version: string
   /** `service.instance.id`, unless the variables give one. */
   readonly instanceId: string
-  /** Where spans and log records wait for the collector. */
-  readonly spool: Spool
-  readonly addPacket: PacketSink
   /** Receives the SDK's diagnostics, each a line for stderr, again with every attempt. */
   readonly report: (line: string) => void
+  /** An exporter sends a request again by itself. Of which signal, it does not tell. */
+  readonly onRetry: () => void
 }
 
 export interface Telemetry {
-  /** `undefined` when no trace exporter is configured: then no span need be built. */
+  /** `undefined` when spans go nowhere: then none need be made. */
   readonly spans: SpanSource | undefined
   /** `undefined` when no log exporter is configured. */
   readonly logs: LogSource | undefined
-  /** Makes packets of the spans and log records of a batch. */
-  flush(): void
-  /** Exports what waits. Resolves always, with a sentence for each thing that was not exported. */
+  /** Exports the last metrics. Resolves always, with a sentence for what was not exported. */
   shutdown(): Promise<readonly string[]>
 }
 
-/** What the SDK's serializer makes a log record of. */
-export type LogEntry = Parameters<typeof ProtobufLogsSerializer.serializeRequest>[0][number]
-
-export interface LogSource {
-  /** The same for every record. */
-  readonly origin: Pick<LogEntry, 'resource' | 'instrumentationScope'>
-  add(entry: LogEntry): void
+/** Where records of one signal go. */
+export interface Delivery<Content> {
+  send(records: Content[]): Promise<Attempt>
+  /** Records in one request, and how long they wait for company. */
+  readonly requestRecordsMax: number
+  readonly delayMs: number
+  /** What the collector rejected of the request that is being settled. */
+  readonly takeRejected: TakeRejected
 }
 
 export interface SpanSource {
   readonly tracer: Tracer
   readonly ids: PresetIds
-  /** OTEL_*_ATTRIBUTE_*_LIMIT is set: attributes must go through the SDK, which applies it. */
-  readonly limited: boolean
+  /** Limits may be set: attributes must go through the SDK, which applies them. */
+  readonly isLimited: boolean
+  /** The spans that have ended since the last time. */
+  takeEnded(): ReadableSpan[]
+  /** None when spans only go to the console. */
+  readonly delivery: Delivery<ReadableSpan> | undefined
+}
+
+export interface LogSource {
+  readonly logger: Logger
+  /** The records that were emitted since the last time. */
+  takeEmitted(): ReadableLogRecord[]
+  readonly delivery: Delivery<ReadableLogRecord>
 }
 
 /** Hands out the ids that the proxying thread made and told the upstream. */
@@ -73,131 +80,183 @@ interface PresetIds extends IdGenerator {
   preset(traceId: string, spanId: string): void
 }
 
-/** Exporters read their own variables from `process.env`, which is to agree with the plan. */
+/** What the SDK made, of the variables or of a file. */
+interface Started {
+  readonly spanExporters: readonly SpanExporter[]
+  readonly logExporters: readonly LogRecordExporter[]
+  /** Spans go somewhere, if only to the console. */
+  readonly hasSpans: boolean
+  readonly traceQueue: Pick<Delivery<unknown>, 'requestRecordsMax' | 'delayMs'>
+  readonly logQueue: Pick<Delivery<unknown>, 'requestRecordsMax' | 'delayMs'>
+  shutdown(): Promise<void>
+}
+
+interface Parts {
+  readonly ids: PresetIds
+  readonly ended: ReturnType<typeof collectSpans>
+  readonly emitted: ReturnType<typeof collectLogs>
+}
+
+/** SDK and exporters read `process.env`, in which the plan's variables are put. */
 export async function createTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { plan, meter, report } = options
-  installDiagnostics(plan.logLevel, report)
-  const resource = createResource(options)
-  // Spans that end while the host's id is still being looked up would not be waited for at shutdown (sdk-trace 3.1).
-  const [provider, traces, logs] = await Promise.all([
-    resource.waitForAsyncAttributes?.().then(() => undefined),
-    plan.traces.length === 0 ? undefined : createTraces(options, resource),
-    plan.logs.length === 0 ? undefined : createLogs(options, resource),
-  ]).then(async ([, ...signals]) => {
-    const readers = await Promise.all(plan.metrics.map((name) => createReader(name, plan, meter)))
-    return [new MeterProvider({ resource, readers }), ...signals] as const
-  })
+  const { plan, report, onRetry } = options
+  for (const [name, value] of Object.entries(plan.variables)) {
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  }
+  const rejected = new Map<Signal, PartialSuccess>()
+  // The SDK registers what it makes for this whole thread.
+  for (const api of [trace, metrics, logs, context, propagation]) api.disable()
+  const telling = { onPartialSuccess: (partial: PartialSuccess) => void rejected.set(partial.signal, partial), onRetry }
+  installDiagnostics(plan.logLevel, report, telling)
+  const parts: Parts = { ids: createPresetIds(), ended: collectSpans(), emitted: collectLogs() }
+  const started = withOurDiagnostics(() => (plan.configFile === undefined ? startFromVariables : startWithFile)(options, parts))
+  const takeRejected = (signal: Signal) => () => {
+    const partial = rejected.get(signal)
+    rejected.delete(signal)
+    return partial
+  }
   return {
-    spans: traces?.spans,
-    logs: logs?.source,
-    flush() {
-      traces?.lane?.gathering.flush()
-      logs?.lane.gathering.flush()
-    },
-    shutdown: () => shutdown(provider, { traces: traces?.lane, logs: logs?.lane }),
+    spans: spansOf(options, parts, started, takeRejected('traces')),
+    logs: logsOf(parts, started, takeRejected('logs')),
+    shutdown: () =>
+      started.shutdown().then(
+        () => [],
+        (error) => [`Not all metrics could be exported: ${error instanceof Error ? error.message : String(error)}`],
+      ),
   }
 }
 
-/** Where the spool's collector does not answer, the one of metrics, nearly always the same, has this long. */
-const metricsGraceMs = 500
-
-async function shutdown(provider: MeterProvider, lanes: Record<Signal, { sender: Sender } | undefined>): Promise<readonly string[]> {
-  const metrics = provider.shutdown().then(
-    () => [],
-    (error) => [`Not all metrics could be exported: ${messageOf(error)}`],
-  )
-  const left = await Promise.all([lanes.traces?.sender.finish() ?? 0, lanes.logs?.sender.finish() ?? 0])
-  const stay = (count: number, what: string) => (count === 0 ? [] : [`${count} ${what} stay in the spool and are sent at the next start.`])
-  const lines = [...stay(left[0], 'spans'), ...stay(left[1], 'log records')]
-  if (lines.length === 0) return metrics
-  const late = new Promise<string[]>((resolve) => setTimeout(resolve, metricsGraceMs, ['The last metrics could not be exported.']).unref())
-  return [...lines, ...(await Promise.race([metrics, late]))]
+function spansOf({ plan }: TelemetryOptions, { ids, ended }: Parts, started: Started, takeRejected: TakeRejected): SpanSource | undefined {
+  if (!started.hasSpans) return undefined
+  const { spanExporters: exporters, traceQueue } = started
+  const send = async (spans: ReadableSpan[]) => {
+    // Attributes of the host may still be looked up.
+    await spans[0]?.resource.waitForAsyncAttributes?.()
+    return sendToAll(exporters, spans, takeRejected)
+  }
+  return {
+    tracer: trace.getTracer('tokenweir'),
+    ids,
+    isLimited: plan.hasSpanLimits || plan.configFile !== undefined,
+    takeEnded: ended.take,
+    delivery: exporters.length === 0 ? undefined : { send, takeRejected, ...traceQueue },
+  }
 }
 
-function messageOf(reason: unknown): string {
-  return reason instanceof Error ? reason.message : String(reason)
+function logsOf({ emitted }: Parts, { logExporters: exporters, logQueue }: Started, takeRejected: TakeRejected): LogSource | undefined {
+  if (exporters.length === 0) return undefined
+  const send = async (records: ReadableLogRecord[]) => {
+    await records[0]?.resource.waitForAsyncAttributes?.()
+    return sendToAll(exporters, records, takeRejected)
+  }
+  return { logger: logs.getLogger('tokenweir'), takeEmitted: emitted.take, delivery: { send, takeRejected, ...logQueue } }
 }
 
-async function createReader(name: ExporterName, plan: TelemetryPlan, meter: Meter): Promise<MetricReader> {
-  const exporter = await createMetricExporter(name, plan.metricProtocol)
-  const temporality = exporter.selectAggregationTemporality?.bind(exporter)
+/** Of several exporters the worst answer counts: what one of them did not take, all of them get again. */
+async function sendToAll<Content>(
+  exporters: readonly Exporter<Content[]>[],
+  records: Content[],
+  takeRejected: TakeRejected,
+): Promise<Attempt> {
+  const attempts = await Promise.all(exporters.map((exporter) => attempt(exporter, records, takeRejected)))
+  const worst = attempts.find(({ kind }) => kind === 'failed') ?? attempts.find(({ kind }) => kind === 'refused')
+  return worst ?? attempts.find((one) => one.kind === 'delivered' && one.rejected > 0) ?? { kind: 'delivered', rejected: 0 }
+}
+
+function startFromVariables({ plan, meter, version, instanceId }: TelemetryOptions, { ids, ended, emitted }: Parts): Started {
+  const own = resourceFromAttributes({ 'service.name': 'tokenweir', 'service.version': version, 'service.instance.id': instanceId })
+  const spanExporters = plan.traces.includes('otlp') ? [new traceExporters[plan.traceProtocol]()] : []
+  const spanProcessors: SpanProcessor[] = [ended.processor]
+  if (plan.traces.includes('console')) spanProcessors.push(new SimpleSpanProcessor({ exporter: new ConsoleSpanExporter() }))
+  const exporters = plan.logs.includes('otlp') ? [new logExporters[plan.logProtocol]()] : []
+  const sdk = new NodeSDK({
+    resource: defaultResource().merge(own),
+    idGenerator: ids,
+    spanProcessors: plan.traces.length === 0 ? [] : spanProcessors,
+    logRecordProcessors: exporters.length === 0 ? [] : [emitted.processor],
+    metricReaders: plan.metrics.map((name) => createReader(name, plan, meter)),
+    contextManager: null as never, // none: nothing here is asynchronous between a span's start and its end
+    textMapPropagator: null,
+  })
+  sdk.start()
+  const { requestRecordsMax, delayMs } = plan.queue
+  const queue = { requestRecordsMax, delayMs }
+  return {
+    spanExporters,
+    logExporters: exporters,
+    hasSpans: plan.traces.length > 0,
+    traceQueue: queue,
+    logQueue: queue,
+    shutdown: () => sdk.shutdown(),
+  }
+}
+
+function createReader(name: ExporterName, plan: TelemetryPlan, meter: Meter): MetricReader {
+  const exporter = name === 'otlp' ? new metricExporters[plan.metricProtocol]() : new ConsoleMetricExporter()
   return new PeriodicExportingMetricReader({
     exporter,
     exportIntervalMillis: plan.metricIntervalMs,
     exportTimeoutMillis: plan.metricTimeoutMs,
-    metricProducers: [createProducer(meter, Date.now, temporality)],
+    metricProducers: [createProducer(meter, Date.now, exporter.selectAggregationTemporality?.bind(exporter))],
   })
 }
 
-const optionalDetectors = { host: hostDetector, os: osDetector, process: processDetector }
-type OptionalDetector = keyof typeof optionalDetectors
-/** Not `process`: its command line may hold what nobody meant to publish. */
-const usualDetectors: readonly OptionalDetector[] = ['host', 'os']
-
-/** OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over what is detected, and that over our defaults. */
-function createResource({ version, instanceId, plan }: TelemetryOptions): Resource {
-  const names = plan.detectors
-  const known = Object.keys(optionalDetectors) as OptionalDetector[]
-  const chosen = names === undefined ? usualDetectors : known.filter((name) => names.includes('all') || names.includes(name))
-  const own = resourceFromAttributes({
-    'service.name': 'tokenweir',
-    'service.version': version,
-    'service.instance.id': instanceId,
+function startWithFile({ plan, meter }: TelemetryOptions, { ids, ended, emitted }: Parts): Started {
+  const file = startFromFile({
+    ids,
+    spanProcessor: ended.processor,
+    logProcessor: emitted.processor,
+    producerFor: (temporality) => createProducer(meter, Date.now, temporality),
   })
-  const detectors = [...chosen.map((name) => optionalDetectors[name]), envDetector]
-  return defaultResource().merge(own).merge(detectResources({ detectors }))
-}
-
-interface Lane<Entry> {
-  readonly gathering: Gathering<Entry>
-  readonly sender: Sender
-}
-
-async function createLane<Entry>(
-  { plan, meter, report, spool, addPacket }: TelemetryOptions,
-  signal: Signal,
-  protocol: Protocol,
-  serializers: Record<'protobuf' | 'json', { serializeRequest(entries: Entry[]): Uint8Array | undefined }>,
-): Promise<Lane<Entry>> {
-  const transport = await createTransport(signal, protocol)
-  const { encoding } = transport
-  const recordsMax = plan.queue.requestRecordsMax
-  const serialize = serializers[encoding].serializeRequest.bind(serializers[encoding])
+  const { requestRecordsMax, delayMs } = plan.queue
   return {
-    gathering: createGathering({ signal, encoding, serialize, addPacket, recordsMax }),
-    sender: createSender({ signal, transport, spool, meter, report, recordsMax, delayMs: plan.queue.delayMs }),
+    spanExporters: file.traces.exporters,
+    logExporters: file.logs.exporters,
+    hasSpans: file.traces.exporters.length > 0 || file.traces.hasConsole,
+    traceQueue: { requestRecordsMax: file.traces.requestRecordsMax ?? requestRecordsMax, delayMs: file.traces.delayMs ?? delayMs },
+    logQueue: { requestRecordsMax: file.logs.requestRecordsMax ?? requestRecordsMax, delayMs: file.logs.delayMs ?? delayMs },
+    shutdown: file.shutdown,
   }
 }
 
-interface Traces {
-  readonly spans: SpanSource
-  readonly lane: Lane<ReadableSpan> | undefined
+/** Where the SDK's ended spans go. */
+function collectSpans() {
+  let ended: ReadableSpan[] = []
+  const processor: SpanProcessor = {
+    onStart() {},
+    onEnd(span) {
+      if ((span.spanContext().traceFlags & 1) !== 0) ended.push(span)
+    },
+    async forceFlush() {},
+    async shutdown() {},
+  }
+  return {
+    processor,
+    take() {
+      const taken = ended
+      ended = []
+      return taken
+    },
+  }
 }
 
-async function createTraces(options: TelemetryOptions, resource: Resource): Promise<Traces> {
-  const { plan } = options
-  const [sdk, { JsonTraceSerializer }] = await Promise.all([import('@opentelemetry/sdk-trace'), import('@opentelemetry/otlp-transformer')])
-  const serializers = { protobuf: { serializeRequest: encodeSpans }, json: JsonTraceSerializer }
-  const lane = plan.traces.includes('otlp') ? await createLane<ReadableSpan>(options, 'traces', plan.traceProtocol, serializers) : undefined
-  const spanProcessors: SpanProcessor[] = lane === undefined ? [] : [spanProcessorOf(lane.gathering)]
-  if (plan.traces.includes('console')) spanProcessors.push(new sdk.SimpleSpanProcessor({ exporter: new sdk.ConsoleSpanExporter() }))
-  const ids = createPresetIds()
-  const provider = new sdk.TracerProvider({
-    resource,
-    sampler: createSampler(sdk, plan.sampler.name, plan.sampler.ratio),
-    idGenerator: ids,
-    spanLimits: plan.spanLimits,
-    spanProcessors,
-  })
-  const spans = { tracer: provider.getTracer('tokenweir'), ids, limited: Object.keys(plan.spanLimits).length > 0 }
-  return { spans, lane }
-}
-
-async function createLogs(options: TelemetryOptions, resource: Resource): Promise<{ source: LogSource; lane: Lane<LogEntry> }> {
-  const { ProtobufLogsSerializer, JsonLogsSerializer } = await import('@opentelemetry/otlp-transformer')
-  const serializers = { protobuf: ProtobufLogsSerializer, json: JsonLogsSerializer }
-  const lane = await createLane<LogEntry>(options, 'logs', options.plan.logProtocol, serializers)
-  return { source: { origin: { resource, instrumentationScope: { name: 'tokenweir' } }, add: lane.gathering.add }, lane }
+/** Where the SDK's log records go. */
+function collectLogs() {
+  let emitted: ReadableLogRecord[] = []
+  const processor: LogRecordProcessor = {
+    onEmit: (record) => void emitted.push(record),
+    async forceFlush() {},
+    async shutdown() {},
+  }
+  return {
+    processor,
+    take() {
+      const taken = emitted
+      emitted = []
+      return taken
+    },
+  }
 }
 
 function createPresetIds(): PresetIds {
@@ -211,14 +270,4 @@ function createPresetIds(): PresetIds {
     generateTraceId: () => presetTraceId,
     generateSpanId: () => presetSpanId,
   }
-}
-
-function createSampler(sdk: typeof import('@opentelemetry/sdk-trace'), name: SamplerName, ratio: number): Sampler {
-  const roots = {
-    always_on: () => new sdk.AlwaysOnSampler(),
-    always_off: () => new sdk.AlwaysOffSampler(),
-    traceidratio: () => new sdk.TraceIdRatioBasedSampler(ratio),
-  }
-  const root = (name.startsWith('parentbased_') ? name.slice('parentbased_'.length) : name) as keyof typeof roots
-  return root === name ? roots[root]() : new sdk.ParentBasedSampler({ root: roots[root]() })
 }

@@ -35,7 +35,9 @@ const drainMsMax = 300_000
 
 /** Until the collector has everything. */
 export async function drained({ sidecar }: Pick<Scene, 'sidecar'>, { files }: Collector): Promise<void> {
-  const waiting = async () => sidecar.rows("SELECT ifnull(sum(records), 0) AS records FROM spool WHERE signal = 'traces'")[0]?.['records']
+  const waiting = async () =>
+    sidecar.rows(`SELECT count(*) AS records FROM exchanges WHERE end_reason IS NOT NULL
+      AND rowid > ifnull((SELECT value FROM meta WHERE key = 'exported_traces'), 0)`)[0]?.['records']
   await until('the spool is empty', waiting, (count) => count === 0, drainMsMax, 200)
   await until(
     'no row is open',

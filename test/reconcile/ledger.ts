@@ -30,10 +30,12 @@ export function temporaryFolder(): string {
 
 interface Internal {
   readonly spool?: readonly { readonly encoding: 'json' | 'protobuf'; readonly body: Uint8Array }[]
+  /** Rowid up to which the collector has acknowledged spans. */
+  readonly mark?: number
   readonly series?: readonly { readonly name: string; readonly labels?: object; readonly value?: number; readonly sum?: number }[]
 }
 
-export function writeLedger(folder: string, rows: readonly Row[], { spool, series }: Internal = {}): string {
+export function writeLedger(folder: string, rows: readonly Row[], { spool, mark, series }: Internal = {}): string {
   const path = join(folder, 'ledger.db')
   const database = new DatabaseSync(path)
   database.exec(`PRAGMA journal_mode = WAL; CREATE TABLE exchanges (${columns.map(({ name, type }) => `${name} ${type}`).join(', ')})`)
@@ -48,6 +50,10 @@ export function writeLedger(folder: string, rows: readonly Row[], { spool, serie
   if (spool !== undefined) {
     database.exec('CREATE TABLE spool (id INTEGER PRIMARY KEY, signal TEXT, encoding TEXT, body BLOB)')
     for (const { encoding, body } of spool) database.prepare("INSERT INTO spool VALUES (NULL, 'traces', ?, ?)").run(encoding, body)
+  }
+  if (mark !== undefined) {
+    database.exec('CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID')
+    database.prepare("INSERT INTO meta VALUES ('exported_traces', ?)").run(mark)
   }
   if (series !== undefined) {
     database.exec('CREATE TABLE series (id INTEGER PRIMARY KEY, name TEXT, labels TEXT, value REAL, sum REAL)')

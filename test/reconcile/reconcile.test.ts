@@ -123,6 +123,15 @@ it('lists spans that are missing, repeated, or tell other tokens', async () => {
   ])
 })
 
+it('counts the rows above the mark as delivered later', async () => {
+  const { folder, rows, lines } = complete()
+  const spans = [writeSpans(folder, [rows.slice(0, 1)])]
+  const { equal, spans: counted, differences } = await run(writeLedger(folder, rows, { mark: 1 }), { spans, lines })
+  expect([equal, counted, differences]).toEqual([true, { exchanges: 1, records: 1, waiting: 2 }, []])
+  const less = await run(writeLedger(temporaryFolder(), rows, { mark: 2 }), { spans, lines })
+  expect([less.equal, less.differences.map(({ what, count }) => [what, count])]).toEqual([false, [['rows without a span', 1]]])
+})
+
 it('counts what waits in the spool as delivered later, in both encodings', async () => {
   const { folder, rows, lines } = complete()
   const [first, second, third] = rows as [Row, Row, Row]

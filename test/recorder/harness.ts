@@ -44,7 +44,7 @@ export function configOf(overrides: Partial<Config> = {}): Config {
     providers: [],
     timeouts: { connectMs: 1000, headMs: 1000, idleMs: 1000, drainMs: 1000, graceMs: 1000, flushMs: 1000 },
     limits: { bodyBytes: 1 << 20, messageBytes: 1 << 20, drainBytes: 1 << 20, headerBytes: 1 << 16, labelValues: 100 },
-    retention: { days: 90, bytes: 2 ** 30, spoolBytes: 2 ** 28, spoolDays: 7 },
+    retention: { days: 90, bytes: 2 ** 30, spoolBytes: 2 ** 28, spoolDays: 0 },
     prices: [],
     estimates: { enabled: false },
     ...overrides,

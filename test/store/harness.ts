@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { openStore, type Store, type StoreOptions } from '../../src/ledger/store.ts'
+import { type Leftover, openStore, type Store, type StoreOptions } from '../../src/ledger/store.ts'
 import { createLedgerSink, ledgerShape } from '../../src/sinks/ledger.ts'
 import type { Sink } from '../../src/sinks/sink.ts'
 import { createMeter, type Meter } from '../../src/telemetry/meter.ts'
@@ -50,3 +50,13 @@ export function copied(path: string): string {
 }
 
 export const id = (index: number) => `01993c5c-0000-7000-8000-${String(index).padStart(12, '0')}`
+
+/** What was left by an earlier process, as it was found. */
+export function leftoverOf(store: { recover(take: (leftover: Leftover) => void): void }) {
+  let found: { open: unknown[]; afterMark: unknown[]; lastSignOfLife: number } | undefined
+  store.recover(({ openRows, rowsAfterMark, lastSignOfLife }) => {
+    const afterMark = [...rowsAfterMark()].flat().map((row) => row['id'])
+    found = { open: openRows.map((row) => row['id']), afterMark, lastSignOfLife }
+  })
+  return found
+}

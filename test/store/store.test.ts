@@ -2,54 +2,36 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, wri
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
-import type { Remains } from '../../src/ledger/store.ts'
-import type { Packet } from '../../src/telemetry/packet.ts'
+import { schemaVersion } from '../../src/ledger/migrations.ts'
 import { exchangeOf, openingOf, startedAt } from '../sinks/exchange-of.ts'
-import { copied, folder, id, open } from './harness.ts'
-import { rows } from './rows.ts'
-
-const packet = (records: number, bytes = 10, signal: Packet['signal'] = 'traces'): Packet => ({
-  signal,
-  encoding: 'protobuf',
-  records,
-  body: new Uint8Array(bytes).fill(records),
-})
-const everything = { packetsMax: 100, recordsMax: 1000, bytesMax: 1e6 }
-
-/** What was left by an earlier process, as it was found. */
-function remainsOf(store: { recover(take: (remains: Remains) => void): void }) {
-  let found: { open: unknown[]; afterMark: unknown[]; lastSignOfLife: number } | undefined
-  store.recover(({ openRows, rowsAfterMark, lastSignOfLife }) => {
-    const afterMark = [...rowsAfterMark()].flat().map((row) => row['id'])
-    found = { open: openRows.map((row) => row['id']), afterMark, lastSignOfLife }
-  })
-  return found
-}
+import { copied, folder, id, leftoverOf, open } from './harness.ts'
+import { rows, waitingRows } from './rows.ts'
 
 describe('a commit', () => {
-  it('has the rows, the packets and the counts, or none of them', () => {
+  it('has the rows, the marks and the counts, or none of them', () => {
     const { path, store, ledger, meter } = open(undefined, { retryMs: 60_000 })
     store.commit()
     const other = new DatabaseSync(path)
     other.exec("CREATE TRIGGER fault BEFORE INSERT ON series BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END")
     const counter = meter.counter('tokenweir.requests', { 'http.route': 'default' })
     ledger.record({ opened: [], ended: [exchangeOf()] })
-    store.addPacket(packet(3))
+    store.queue.begin('traces')
+    store.queue.advance('traces', 7)
     counter.add(1)
     expect(store.commit()).toBe(false)
     other.exec('DROP TRIGGER fault')
     other.close()
     const found = () => [
       rows(path, 'SELECT id, end_reason FROM exchanges'),
-      rows(path, 'SELECT signal, records, process FROM spool'),
+      rows(path, "SELECT value FROM meta WHERE key = 'exported_traces'"),
       rows(path, "SELECT name, value FROM series WHERE name IN ('tokenweir.requests', 'tokenweir.ledger.written')"),
     ]
     expect(found()).toEqual([[], [], [{ name: 'tokenweir.ledger.written', value: 0 }]])
-    expect([meter.total('tokenweir.ledger.written'), store.spool.depth('traces')]).toEqual([0, 3])
+    expect(meter.total('tokenweir.ledger.written')).toBe(0)
     store.close()
     expect(found()).toEqual([
       [{ id: id(1), end_reason: 'completed' }],
-      [{ signal: 'traces', records: 3, process: 1 }],
+      [{ value: 7 }],
       [
         { name: 'tokenweir.ledger.written', value: 1 },
         { name: 'tokenweir.requests', value: 1 },
@@ -109,7 +91,7 @@ describe('what a killed process leaves', () => {
     first.ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(3) } })] })
     first.store.commit()
     const second = open(copied(first.path))
-    expect(remainsOf(second.store)).toEqual({ open: [id(1)], afterMark: [id(3)], lastSignOfLife: 5000 })
+    expect(leftoverOf(second.store)).toEqual({ open: [id(1)], afterMark: [id(3)], lastSignOfLife: 5000 })
   })
 
   it('is closed in one commit with what is made of it: a kill before it changes nothing', () => {
@@ -124,111 +106,12 @@ describe('what a killed process leaves', () => {
         opened: [],
         ended: [exchangeOf({ opening: { id: String(openRows[0]?.['id']) }, endReason: 'sidecar-stopped' })],
       })
-      second.store.addPacket(packet(1))
       second.store.commit()
       during = rows(killed, 'SELECT end_reason FROM exchanges')
     })
     expect(during).toEqual([{ end_reason: null }])
-    expect(rows(killed, 'SELECT end_reason, records FROM exchanges, spool')).toEqual([{ end_reason: 'sidecar-stopped', records: 1 }])
-    expect(remainsOf(open(copied(killed)).store)?.open).toEqual([])
-  })
-
-  it('waits in the spool, and counts as replayed when it is delivered', () => {
-    const first = open()
-    first.store.addPacket(packet(3))
-    first.store.commit()
-    const { store, meter, path } = open(copied(first.path))
-    store.addPacket(packet(2))
-    store.commit()
-    const taken = store.spool.take('traces', everything)
-    expect(taken).toMatchObject({ records: 5, replayed: 3, bodies: [packet(3).body, packet(2).body] })
-    store.spool.settle(taken as never, { kind: 'delivered', rejected: 1 })
-    expect(['delivered', 'replayed', 'dropped', 'written'].map((name) => meter.total(`tokenweir.spool.${name}` as never))).toEqual([
-      4, 2, 1, 5,
-    ])
-    expect([rows(path, 'SELECT * FROM spool'), store.spool.depth('traces')]).toEqual([[], 0])
-  })
-})
-
-describe('the spool', () => {
-  it('drops the oldest beyond its bytes, but nothing that is under way', () => {
-    const { store, meter, path } = open(undefined, { spool: { bytesMax: 250 } })
-    store.addPacket(packet(1, 100))
-    store.commit()
-    store.spool.take('traces', { ...everything, packetsMax: 1 })
-    for (const records of [2, 3, 4]) store.addPacket(packet(records, 100))
-    store.commit()
-    expect(rows(path, 'SELECT records FROM spool')).toEqual([{ records: 1 }, { records: 4 }])
-    expect([meter.total('tokenweir.spool.dropped'), store.spool.depth('traces')]).toEqual([5, 5])
-  })
-
-  it('drops what is too old', () => {
-    let now = 1000
-    const { store, meter, path } = open(undefined, { spool: { ageMsMax: 500 }, now: () => now })
-    store.addPacket(packet(2))
-    store.addPacket(packet(3, 10, 'logs'))
-    store.commit()
-    now = 1400
-    store.addPacket(packet(1))
-    store.commit()
-    now = 1600
-    store.addPacket(packet(4))
-    store.commit()
-    expect(rows(path, 'SELECT records FROM spool')).toEqual([{ records: 1 }, { records: 4 }])
-    expect(meter.total('tokenweir.spool.dropped')).toBe(5)
-  })
-
-  it('gives from memory what the disk did not take, which then is never written', () => {
-    const { store, path } = open(undefined, { retryMs: 60_000 })
-    store.commit()
-    const other = new DatabaseSync(path)
-    other.exec('BEGIN IMMEDIATE')
-    store.addPacket(packet(3))
-    expect(store.commit()).toBe(false)
-    const taken = store.spool.take('traces', everything)
-    expect(taken?.records).toBe(3)
-    store.spool.settle(taken as never, { kind: 'delivered', rejected: 0 })
-    other.exec('ROLLBACK')
-    other.close()
-    store.close()
-    expect(rows(path, 'SELECT * FROM spool')).toEqual([])
-  })
-
-  it('forgets on disk what was taken from memory and written meanwhile', () => {
-    const { store, path } = open()
-    store.addPacket(packet(3))
-    const taken = store.spool.take('traces', everything)
-    store.commit()
-    expect(rows(path, 'SELECT records FROM spool')).toEqual([{ records: 3 }])
-    store.spool.settle(taken as never, { kind: 'delivered', rejected: 0 })
-    expect([rows(path, 'SELECT records FROM spool'), store.spool.depth('traces')]).toEqual([[], 0])
-  })
-
-  it('gives what came after it had been emptied', () => {
-    const { store } = open()
-    for (let round = 0; round < 3; round++) {
-      store.addPacket(packet(2))
-      store.addPacket(packet(1))
-      store.commit()
-      const taken = store.spool.take('traces', everything)
-      expect(taken?.records).toBe(3)
-      store.spool.settle(taken as never, { kind: 'delivered', rejected: 0 })
-    }
-  })
-
-  it('takes no more than asked for, and one encoding at a time', () => {
-    const { store } = open()
-    for (const records of [2, 2, 2]) store.addPacket(packet(records))
-    store.addPacket({ ...packet(1), encoding: 'json' })
-    store.commit()
-    const records = (limits: object) => store.spool.take('traces', { ...everything, ...limits })?.records
-    expect([
-      records({}),
-      records({ packetsMax: 2 }),
-      records({ recordsMax: 5 }),
-      records({ recordsMax: 1 }),
-      records({ bytesMax: 15 }),
-    ]).toEqual([6, 4, 4, 2, 2])
+    expect(rows(killed, 'SELECT end_reason FROM exchanges')).toEqual([{ end_reason: 'sidecar-stopped' }])
+    expect(leftoverOf(open(copied(killed)).store)?.open).toEqual([])
   })
 })
 
@@ -353,10 +236,10 @@ describe('a file that cannot be used', () => {
     const { path, store } = open()
     store.close()
     const newer = new DatabaseSync(path)
-    newer.exec('PRAGMA user_version = 4')
+    newer.exec(`PRAGMA user_version = ${schemaVersion + 1}`)
     newer.close()
     expect(() => open(path)).toThrow(
-      `The ledger ${path} was written by a newer tokenweir (schema version 4; this one knows 3). ` +
+      `The ledger ${path} was written by a newer tokenweir (schema version ${schemaVersion + 1}; this one knows ${schemaVersion}). ` +
         'Start that version, or choose another file with --ledger FILE.',
     )
     expect(aside(path)).toEqual([])
@@ -364,7 +247,9 @@ describe('a file that cannot be used', () => {
 
   it('is replaced while it is in use, and what waits goes to the new one with every count', () => {
     const { path, store, ledger, meter, lines } = open()
+    store.queue.begin('traces')
     for (let index = 0; index < 200; index++) ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(index) } })] })
+    store.queue.advance('traces', 150)
     store.commit()
     const database = new DatabaseSync(path)
     database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
@@ -374,6 +259,7 @@ describe('a file that cannot be used', () => {
     store.commit()
     store.commit()
     expect(rows(path, 'SELECT id FROM exchanges')).toEqual([{ id: id(300) }, { id: id(301) }])
+    expect(waitingRows(path)).toBe(2)
     expect(lines).toEqual([expect.stringContaining('is damaged')])
     expect([aside(path).length, meter.total('tokenweir.ledger.written'), store.isWritable()]).toEqual([1, 202, true])
     expect(rows(path, "SELECT value FROM series WHERE name = 'tokenweir.ledger.written'")).toEqual([{ value: 202 }])
@@ -394,69 +280,6 @@ describe('a file that cannot be used', () => {
     scribble(path)
     writeFileSync(path, readFileSync(path))
   }
-})
-
-describe('a file of an earlier version', () => {
-  it('1 keeps its rows, gets the new columns and tables, and gives freed pages back', () => {
-    const path = join(folder(), 'ledger.db')
-    const old = new DatabaseSync(path)
-    old.exec(readFileSync(new URL('./version-1.sql', import.meta.url), 'utf8'))
-    old.exec(`INSERT INTO exchanges (id, started_at, end_reason, caller) VALUES ('${id(1)}', ${startedAt}, 'completed', 'alice')`)
-    old.exec(`INSERT INTO exchanges (id, started_at) VALUES ('${id(2)}', ${startedAt})`)
-    old.close()
-    const { store, ledger } = open(path)
-    expect(remainsOf(store)).toMatchObject({ open: [id(2)], afterMark: [] })
-    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(3), caller: 'bob' }, caller: 'bob' })] })
-    store.commit()
-    expect(rows(path, 'SELECT id, end_reason, trace_flags, caller FROM exchanges ORDER BY id')).toEqual([
-      { id: id(1), end_reason: 'completed', trace_flags: null, caller: 'alice' },
-      { id: id(2), end_reason: null, trace_flags: null, caller: null },
-      { id: id(3), end_reason: 'completed', trace_flags: 1, caller: 'bob' },
-    ])
-    expect(rows(path, 'SELECT user_version, auto_vacuum FROM pragma_user_version, pragma_auto_vacuum')).toEqual([
-      { user_version: 3, auto_vacuum: 2 },
-    ])
-  })
-
-  it('2 keeps its rows, packets, counts and marks too', () => {
-    const path = join(folder(), 'ledger.db')
-    const old = new DatabaseSync(path)
-    old.exec(readFileSync(new URL('./version-2.sql', import.meta.url), 'utf8'))
-    old.exec(
-      `INSERT INTO exchanges (id, started_at, end_reason) VALUES ('${id(1)}', ${startedAt}, 'completed'), ('${id(2)}', ${startedAt}, 'completed')`,
-    )
-    old.exec("INSERT INTO spool VALUES (7, 'traces', 'protobuf', 3, 1, 1, 1, x'00')")
-    old.exec("INSERT INTO series (id, name, labels, started_at, value) VALUES (1, 'tokenweir.requests', '{}', 5, 41)")
-    old.exec("INSERT INTO meta VALUES ('log_mark', 1), ('instance_id', 'the-same')")
-    old.close()
-    const { store, ledger, meter } = open(path, { now: () => 2 })
-    expect(remainsOf(store)).toMatchObject({ open: [], afterMark: [id(2)] })
-    expect([store.spool.depth('traces'), meter.total('tokenweir.requests'), store.instanceId()]).toEqual([3, 41, 'the-same'])
-    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(3) } })] })
-    store.commit()
-    expect(rows(path, 'SELECT id, request_sent_ms, response_head_ms FROM exchanges')).toEqual([
-      { id: id(1), request_sent_ms: null, response_head_ms: null },
-      { id: id(2), request_sent_ms: null, response_head_ms: null },
-      { id: id(3), request_sent_ms: 1, response_head_ms: 40 },
-    ])
-    expect(rows(path, 'SELECT user_version, auto_vacuum FROM pragma_user_version, pragma_auto_vacuum')).toEqual([
-      { user_version: 3, auto_vacuum: 2 },
-    ])
-  })
-
-  it.each([1, 2])('%d has in the end all that a new file has', (version) => {
-    const schema = (path: string) =>
-      rows(path, "SELECT type, name, iif(name = 'exchanges', NULL, sql) AS sql FROM sqlite_schema ORDER BY type, name")
-    const columnsOf = (path: string) => rows(path, "SELECT name, type FROM pragma_table_info('exchanges') ORDER BY name")
-    const path = join(folder(), 'ledger.db')
-    const old = new DatabaseSync(path)
-    old.exec(readFileSync(new URL(`./version-${version}.sql`, import.meta.url), 'utf8'))
-    old.close()
-    open(path).store.close()
-    const { path: fresh } = open()
-    const spaced = (found: Record<string, unknown>[]) => found.map((row) => ({ ...row, sql: String(row['sql']).replace(/\s+/g, ' ') }))
-    expect([spaced(schema(path)), columnsOf(path)]).toEqual([spaced(schema(fresh)), columnsOf(fresh)])
-  })
 })
 
 describe('one ledger', () => {

@@ -23,7 +23,7 @@ export interface Snapshot {
   readonly byProvider: ReadonlyMap<string, Totals>
   /** Undefined in a file of a version that stored none. */
   readonly counters: Counters | undefined
-  /** Spans that wait in the spool. */
+  /** Spans that wait for the collector: rows above the mark, and what an earlier version left encoded. */
   readonly waiting: number
 }
 
@@ -112,10 +112,20 @@ function takeSnapshot(database: DatabaseSync, from: string, to: string, onWaitin
        output_tokens FROM ledger.exchanges WHERE id >= ? AND id < ?`,
     )
     .run(from, to)
+  let waiting = 0
+  if (names.has('meta')) {
+    for (const { id, input, output } of database.prepare(waitingRows).iterate()) {
+      waiting++
+      onWaiting({
+        id: String(id),
+        inputTokens: input === null ? undefined : Number(input),
+        outputTokens: output === null ? undefined : Number(output),
+      })
+    }
+  }
   const packets = names.has('spool')
     ? database.prepare("SELECT encoding, body FROM ledger.spool WHERE signal = 'traces' ORDER BY id").iterate()
     : []
-  let waiting = 0
   for (const { encoding, body } of packets) {
     const bytes = body as Uint8Array
     for (const seen of encoding === 'json' ? spansOfJson(parseJson(Buffer.from(bytes).toString())) : spansOfProtobuf(bytes)) {
@@ -140,6 +150,12 @@ function takeSnapshot(database: DatabaseSync, from: string, to: string, onWaitin
     waiting,
   }
 }
+
+/** Above the mark of spans. No span tells the tokens of a request that is no inference, or that its caller reports. */
+const waitingRows = `
+  SELECT ledger.exchanges.id AS id, iif(noted.shows_tokens, input_tokens, NULL) AS input, iif(noted.shows_tokens, output_tokens, NULL) AS output
+  FROM ledger.exchanges JOIN ledger.meta ON key = 'exported_traces' JOIN noted ON noted.id = ledger.exchanges.id
+  WHERE ledger.exchanges.rowid > meta.value AND end_reason IS NOT NULL`
 
 function providersOf(database: DatabaseSync): Map<string, Totals> {
   const rows = database

@@ -1,4 +1,4 @@
-/** Parses spans, as collectors write them to files and as they wait in the spool, into what can be compared with a row. */
+/** Parses spans, as collectors write them to files and as an earlier version left them encoded, into what can be compared with a row. */
 import { StringDecoder } from 'node:string_decoder'
 import { at, type Json, number, parseJson, string } from '../../lib/json.ts'
 

@@ -1,0 +1,76 @@
+/**
+ * How a file of an earlier version becomes one of this: one step for each version, each in a transaction of its own, run in turn. A step is
+ * written out for its version, so a later change of the tables does not change it.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+
+/** A file of version 1 is made anew page by page, so that freed pages can go back to the disk; beyond this size that would hold up the start. */
+const vacuumBytesMax = 512 * 2 ** 20
+
+/** The key is the version that the step begins at. */
+const steps: Readonly<Record<number, string>> = {
+  1: `
+    ALTER TABLE exchanges ADD COLUMN trace_flags INTEGER;
+    ALTER TABLE exchanges ADD COLUMN trace_state TEXT;
+    ALTER TABLE exchanges ADD COLUMN link TEXT;
+    ALTER TABLE exchanges ADD COLUMN usage_by_caller INTEGER;
+    ALTER TABLE exchanges ADD COLUMN responses INTEGER;
+    CREATE TABLE series (
+      id INTEGER PRIMARY KEY, name TEXT NOT NULL, labels TEXT NOT NULL, started_at REAL NOT NULL, value REAL, bounds TEXT, counts TEXT, sum REAL
+    );
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    -- The log lines of rows that an earlier version wrote are out.
+    INSERT INTO meta SELECT 'log_mark', ifnull(max(rowid), 0) FROM exchanges;`,
+  2: `
+    ALTER TABLE exchanges ADD COLUMN request_sent_ms REAL;
+    ALTER TABLE exchanges ADD COLUMN response_head_ms REAL;
+    CREATE INDEX exchanges_long ON exchanges (ended_at) WHERE duration_ms > 600000;`,
+  // The table `spool` of versions 2 and 3 stays until what is in it has been sent.
+  3: 'ALTER TABLE exchanges ADD COLUMN details TEXT;',
+}
+
+/** `user_version` of the file. A change of the tables is the next step. */
+export const schemaVersion = Math.max(...Object.keys(steps).map(Number)) + 1
+
+/** A step that SQLite refused. Nothing of it is in the file. */
+export class MigrationError extends Error {
+  override readonly name = 'MigrationError'
+  /** SQLite's result code, where it was SQLite that failed. */
+  readonly errcode: number | undefined
+  readonly from: number
+
+  constructor(from: number, cause: Error) {
+    super(cause.message, { cause })
+    this.from = from
+    this.errcode = (cause as { errcode?: number }).errcode
+  }
+}
+
+/** A kill between two steps, or in the middle of one, is mended by the next start. Throws `MigrationError`. */
+export function migrate(database: DatabaseSync, from: number): void {
+  for (let version = from; version < schemaVersion; version++) {
+    try {
+      inTransaction(database, () => database.exec(`${steps[version]} PRAGMA user_version = ${version + 1}`))
+    } catch (error) {
+      throw new MigrationError(version, error as Error)
+    }
+  }
+  if (from === 1) vacuum(database)
+}
+
+function vacuum(database: DatabaseSync): void {
+  const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count'])
+  const pageBytes = Number(database.prepare('PRAGMA page_size').get()?.['page_size'])
+  if (pages * pageBytes <= vacuumBytesMax) database.exec('PRAGMA auto_vacuum = INCREMENTAL; VACUUM')
+}
+
+export function inTransaction(database: DatabaseSync, work: () => void): void {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    work()
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
