@@ -10,7 +10,7 @@ import { startUpstream } from './aides.ts'
 import { model, type Through } from './fixture.ts'
 import type { Fetched } from './jobs.ts'
 import { checkBodies, type Stage, warmUp } from './measure.ts'
-import { proxyCores, start, stop, until } from './processes.ts'
+import { start, stop, until } from './processes.ts'
 import type { Surroundings, Target } from './targets.ts'
 
 const readySecondsMax = 180
@@ -27,8 +27,14 @@ interface Setting {
 
 async function startGateway({ name, port, around, command, env = {}, readyPath, through }: Setting): Promise<Target> {
   const began = performance.now()
-  const { directory } = around
-  const process = start({ name, command, env, cores: proxyCores, cwd: directory, stderr: join(directory, `${name}-${port}.stderr`) })
+  const process = start({
+    name,
+    command,
+    env,
+    cores: around.cores,
+    cwd: around.directory,
+    stderr: join(around.directory, `${name}-${port}.stderr`),
+  })
   const ready = async () => {
     const response = await fetch(`http://127.0.0.1:${port}${readyPath}`, { signal: AbortSignal.timeout(2_000) })
     await response.body?.cancel()

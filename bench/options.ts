@@ -86,6 +86,9 @@ export interface Options {
   readonly selfCheck: boolean
 }
 
+/** With fewer there is no median that a document could show. */
+const publishedRoundsMin = 3
+
 export const help = `npm run bench -- [options]
 
   --rounds N        rounds of every scenario (3); the targets take turns within a round
@@ -103,8 +106,8 @@ export const help = `npm run bench -- [options]
   --self-check      check the mock upstream, the load client and the sink against each other, and end
   --help
 
-A whole run (no --quick, --durability, --only, --scenario, --profile, --node-args) also writes bench/results/, the tables in
-bench/README.md, and the share of LiteLLM's CPU in README.md.
+A whole run (${publishedRoundsMin} rounds or more; no --quick, --durability, --gateways, --only, --scenario, --profile, --node-args) also writes
+bench/results/, the tables in bench/README.md, and the share of LiteLLM's CPU in README.md.
 `
 
 function chosen<Name extends string>(value: string | undefined, known: readonly Name[], flag: string): readonly Name[] {
@@ -141,7 +144,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     baseline: values.baseline === undefined ? undefined : commitOf(values.baseline),
     scenarios,
     size: values.full ? { ...size, memoryStreams: [...size.memoryStreams, 5_000, 9_500] } : size,
-    whole: !values.quick && !values.durability && !partial,
+    whole: rounds >= publishedRoundsMin && !values.quick && !values.durability && !partial,
     json: values.json,
     nodeArguments: [
       ...(values['node-args']?.split(' ') ?? []),

@@ -12,7 +12,7 @@ import {
   warmUp,
 } from './measure.ts'
 import type { Options } from './options.ts'
-import { stop } from './processes.ts'
+import { allCores, stop } from './processes.ts'
 import type { Target } from './targets.ts'
 import { stopAndVerify, type Verdict } from './verify.ts'
 
@@ -131,8 +131,12 @@ export async function startPass({ stage, options, names, say }: Pass): Promise<S
   return samples
 }
 
-/** Gateways last, by themselves: they do some work even when nobody asks for any. */
-export async function gatewayPass(pass: Pass, skipped: Readonly<Record<string, string>>): Promise<Sample[]> {
+/**
+ * Gateways last, by themselves: they do some work even when nobody asks for any. They and tokenweir run wherever the kernel puts them, as a
+ * sidecar does: on a core that a gateway keeps busy, each request would find tokenweir's code and data gone from the caches.
+ */
+export async function gatewayPass(whole: Pass, skipped: Readonly<Record<string, string>>): Promise<Sample[]> {
+  const pass = { ...whole, stage: { ...whole.stage, around: { ...whole.stage.around, cores: allCores } } }
   const { stage, options, say } = pass
   if (!options.scenarios.includes('gateways')) return []
   const targets: Target[] = []

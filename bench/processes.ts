@@ -9,6 +9,8 @@ const havePinning = coreCount > 1 && spawnSync('taskset', ['--version']).status 
 
 /** The proxy has the last core to itself; everything else shares the others. */
 export const proxyCores = havePinning ? String(coreCount - 1) : undefined
+/** Wherever the kernel puts it; the runner's own pin would be inherited. */
+export const allCores = havePinning ? `0-${coreCount - 1}` : undefined
 export const loadCores = havePinning ? `0-${coreCount - 2}` : undefined
 
 export interface Started {

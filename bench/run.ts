@@ -98,7 +98,13 @@ async function measureAll(options: Options, directory: string): Promise<Report> 
   const { kinds, names, skipped, baseline } = await choose(options, directory)
   const [upstream, load] = await Promise.all([startUpstream(directory), startLoad(directory)])
   const { nodeArguments } = options
-  const stage: Stage = { upstream, load, kinds, size: options.size, around: { upstreamPort: upstream.port, directory, nodeArguments } }
+  const stage: Stage = {
+    upstream,
+    load,
+    kinds,
+    size: options.size,
+    around: { upstreamPort: upstream.port, directory, cores: proxyCores, nodeArguments },
+  }
   const verdicts: Verdict[] = []
   const pass: Pass = { stage, options, names, verdicts, say }
   const timed = await timedPass(pass)

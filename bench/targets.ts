@@ -7,7 +7,7 @@ import { execPath } from 'node:process'
 import { freePort } from '../test/ports.ts'
 import { type OtlpSink, startSink } from './aides.ts'
 import type { Through } from './fixture.ts'
-import { descriptorsMax, proxyCores, type Started, start, until } from './processes.ts'
+import { descriptorsMax, type Started, start, until } from './processes.ts'
 
 export interface Target {
   readonly name: string
@@ -29,6 +29,8 @@ export interface Target {
 export interface Surroundings {
   readonly upstreamPort: number
   readonly directory: string
+  /** Where targets run. */
+  readonly cores: string | undefined
   /** Arguments of Node before tokenweir's own. */
   readonly nodeArguments: readonly string[]
 }
@@ -55,7 +57,7 @@ const program = (name: string) => () =>
 /** Starts `command` with `port` and waits until it accepts connections. */
 async function listening(name: string, port: number, command: readonly string[], around: Surroundings): Promise<Target> {
   const began = performance.now()
-  const process = start({ name, command, cores: proxyCores, stderr: join(around.directory, `${name}-${port}.stderr`) })
+  const process = start({ name, command, cores: around.cores, stderr: join(around.directory, `${name}-${port}.stderr`) })
   await until(process, () => accepts(port))
   return { name, port, process, readyMs: performance.now() - began }
 }
@@ -150,7 +152,7 @@ async function startTokenweir(name: string, around: Surroundings, { root, export
   const started = start({
     name,
     command: [execPath, ...around.nodeArguments, programIn(root)],
-    cores: proxyCores,
+    cores: around.cores,
     stdout: log,
     stderr: join(around.directory, `tokenweir-${port}.stderr`),
     env: {
