@@ -122,8 +122,9 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       const edit = wanted && Buffer.isBuffer(body) ? editor?.edit(head, body) : undefined
       if (isEdit(edit)) this.#edit = edit
       else this.#probe = edit
-      this.#send = (own) =>
-        this.#dispatch(destination, path, own || this.#edit === undefined ? body : this.#edit.body, !own && this.#edit !== undefined)
+      // What is compressed cannot be read in passing, neither to take usage out nor to see whether it comes.
+      const isIdentity = this.#edit !== undefined || this.#probe?.isForKnowledge === true
+      this.#send = (own) => this.#dispatch(destination, path, own || this.#edit === undefined ? body : this.#edit.body, !own && isIdentity)
       this.#send(false)
     })
   }

@@ -13,6 +13,7 @@ const usage = event('{"id":"c1","choices":[],"usage":{"prompt_tokens":3,"complet
 const done = event('[DONE]')
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 const sse = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
+const compressed = sse.replace('\r\n\r\n', '\r\nContent-Encoding: gzip\r\n\r\n')
 const stream = `${sse}${chunk(content)}${chunk(usage)}${chunk(done)}0\r\n\r\n`
 
 /** The bodies of a raw chunked message, joined. */
@@ -203,6 +204,21 @@ describe('an upstream of which nothing is known', () => {
       expect([one.body, one.notes]).toEqual([content + usage + done, n < 2 ? ['usage_probe'] : []])
     }
     expect(arrived.map(({ body }) => body)).toEqual(new Array(4).fill('{"stream":true}'))
+  })
+
+  it('is seen also through clients that take compressed answers: the streams let through ask for none', async () => {
+    const whole = `${chunk(content)}${chunk(done)}0\r\n\r\n`
+    const { send, arrived } = await scene((_, head) => (/accept-encoding: identity/i.test(head) ? sse : compressed) + whole, false)
+    for (let n = 0; n < 3; n++) await send(post('/v1/chat/completions', '{"stream":true}'))
+    expect(arrived.map(({ body }) => body.includes('stream_options'))).toEqual([false, false, true])
+  })
+
+  it('that compresses whatever it is asked is never asked for usage, which could not be taken out again', async () => {
+    const { send, arrived } = await scene(() => `${compressed}${chunk(content)}0\r\n\r\n`, false)
+    const notes: unknown[] = []
+    for (let n = 0; n < 4; n++) notes.push((await send(post('/v1/chat/completions', '{"stream":true}'))).notes)
+    expect(arrived.map(({ body }) => body.includes('stream_options'))).toEqual([false, false, false, false])
+    expect(notes.slice(2)).toEqual([[], []])
   })
 
   it('that sends none unasked is asked from the third on, and let one through again after a day', async () => {

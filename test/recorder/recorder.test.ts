@@ -85,8 +85,12 @@ describe('a recorded request', () => {
     const { adminPort } = await recorder.next('ready')
     const response = { model: 'gpt-4o', usage: { inputTokens: 3, outputTokens: 4, reasoningTokens: 5 }, finished: true }
     const rare = { notes: ['usage_injected'], drained: { ms: 5, bytes: 6 } }
+    const priced = { ...response, usage: { inputTokens: 3, outputTokens: 4 } }
     await recorder.record({
-      ended: [{ opening: openingOf({ id: id(1), caller: 'alice' }), ending: endingOf({ id: id(1), response, ...rare }) }],
+      ended: [
+        { opening: openingOf({ id: id(1), caller: 'alice' }), ending: endingOf({ id: id(1), response, ...rare }) },
+        { opening: openingOf({ id: id(2) }), ending: endingOf({ id: id(2), response: priced }) },
+      ],
     })
     const names = Object.entries<MetricEntry>(metrics).filter(([, { generation }]) => generation !== 'genai')
     const missing = async () => {

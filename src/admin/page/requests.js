@@ -158,7 +158,7 @@ export function createRequests({ read, range, onOpen }) {
 
   function moveFocus(event) {
     const buttons = /** @type {HTMLElement[]} */ ([...body.querySelectorAll('button.open')])
-    const at = buttons.findIndex((button) => button === document.activeElement)
+    const at = buttons.indexOf(/** @type {HTMLElement} */ (document.activeElement))
     const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }
     const target = at === -1 ? undefined : buttons[steps[event.key]]
     if (target === undefined) return

@@ -56,8 +56,13 @@ export function countersOf(text: string): Counters {
   }
 }
 
-/** The newest ended request of a trace, from the sidecar's API; undefined where there is none, or access is denied. Never rejects. */
-export async function rowOfTrace(admin: URL, token: string | undefined, traceId: string, sinceMs: number): Promise<Json | undefined> {
+/** The newest ended request of a trace, from the sidecar's API; undefined where there is none yet, `refused` where the sidecar does not tell. Never rejects. */
+export async function rowOfTrace(
+  admin: URL,
+  token: string | undefined,
+  traceId: string,
+  sinceMs: number,
+): Promise<Json | 'refused' | undefined> {
   const query = new URLSearchParams({ text: traceId, since: new Date(sinceMs).toISOString() })
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
   try {
@@ -66,9 +71,10 @@ export async function rowOfTrace(admin: URL, token: string | undefined, traceId:
       signal: AbortSignal.timeout(patienceMs),
       redirect: 'manual',
     })
-    const found = array(at(parseJson(await response.text()), 'requests')) ?? []
+    const found = array(at(parseJson(await response.text()), 'requests'))
+    if (!response.ok || found === undefined) return 'refused'
     return found.find((row) => at(row, 'trace_id') === traceId && object(row)?.['end_reason'] !== null)
   } catch {
-    return undefined
+    return 'refused'
   }
 }

@@ -13,6 +13,8 @@ export interface Row {
   readonly output_tokens: number | null
   readonly usage_outcome: string | null
   readonly usage_reason: string | null
+  /** A JSON list. Not among what the sidecar tells. */
+  readonly notes?: string | null
 }
 
 /** How a request is found: by its trace id, or, where the route starts a new trace, by the id of its response. */
@@ -23,7 +25,7 @@ export interface Mark {
   readonly responseId: string | undefined
 }
 
-const columns = 'id, end_reason, status, streamed, provider, input_tokens, output_tokens, usage_outcome, usage_reason'
+const columns = 'id, end_reason, status, streamed, provider, input_tokens, output_tokens, usage_outcome, usage_reason, notes'
 /** A tolerance for rounding. Containers on one machine share a clock. */
 const earlierMs = 1000
 

@@ -30,6 +30,7 @@ export interface VerifyOptions {
 }
 
 const pollMs = 100
+const unchangedWaitMs = 2000
 /** Only the last bytes of a log are searched. */
 const logBytesMax = 64 * 1024 * 1024
 
@@ -47,15 +48,38 @@ export async function verify(options: VerifyOptions): Promise<readonly Check[]> 
   const ready = await readiness(options.admin).catch(failure)
   const sidecar = judgeSidecar(options.admin, ready)
   if (ready === undefined || 'failure' in ready) return [sidecar]
-  const before = await readCounters(options.admin).catch(() => nothingCounted)
-  const sent: Sent[] = []
-  for (const streamed of [true, false]) {
-    options.onStep(streamed ? 'Sending a streamed request' : 'Sending a plain request')
-    sent.push(await send(options, streamed))
-    if ('failure' in (sent[0]?.reply ?? {})) return [sidecar, sent[0]?.check as Check]
-  }
+  options.onStep('Sending a streamed request')
+  const { before, stream } = await sendStream(options)
+  if ('failure' in stream.reply) return [sidecar, stream.check]
+  options.onStep('Sending a plain request')
+  const sent = [stream, await send(options, false)]
   options.onStep('Waiting for the records')
   return [...(sidecar.status === 'ok' ? [sidecar] : []), ...(await recorded(options, sent, before))]
+}
+
+/** Of an upstream's first streams, those that pass unchanged: see `proxy/inject/capabilities`. */
+const unchangedMax = 2
+
+/** The first stream that the sidecar does not let pass unchanged in order to learn what the upstream does; `before` is what was counted before it. */
+async function sendStream(options: VerifyOptions): Promise<{ readonly before: Counters; readonly stream: Sent }> {
+  for (let unchanged = 0; ; unchanged++) {
+    const before = await readCounters(options.admin).catch(() => nothingCounted)
+    const stream = await send(options, true)
+    if (unchanged === unchangedMax || stream.check.status !== 'ok' || !(await wasUnchanged(options, stream))) return { before, stream }
+    options.onStep('Sending another streamed request: the sidecar let the last one pass unchanged, to see what the upstream does')
+  }
+}
+
+async function wasUnchanged(options: VerifyOptions, sent: Sent): Promise<boolean> {
+  const begun = performance.now()
+  let lookup = await lookUp(options, sent)
+  while ('row' in lookup && lookup.row === undefined && performance.now() - begun < Math.min(options.waitMs, unchangedWaitMs)) {
+    await setTimeout(pollMs)
+    lookup = await lookUp(options, sent)
+  }
+  if (!('row' in lookup) || lookup.row === undefined) return false
+  const { usage_reason: reason, notes } = lookup.row
+  return reason === 'not_requested' && (notes === undefined || notes?.includes('usage_probe') === true)
 }
 
 const failure = (error: Error) => ({ failure: ((error.cause ?? error) as NodeJS.ErrnoException).code ?? error.message })
@@ -92,7 +116,7 @@ async function lookUp({ ledger, admin, adminToken }: VerifyOptions, { traceId, s
   const inFile = findRow(ledger, { traceId, sinceMs, responseId: 'failure' in reply ? undefined : reply.facts?.id })
   if ('row' in inFile && inFile.row !== undefined) return inFile
   const told = await rowOfTrace(admin, adminToken, traceId, sinceMs)
-  return told === undefined ? inFile : { row: told as unknown as Row }
+  return told === 'refused' ? inFile : { row: told as unknown as Row | undefined }
 }
 
 async function recorded(options: VerifyOptions, sent: readonly Sent[], before: Counters): Promise<readonly Check[]> {

@@ -45,11 +45,14 @@ export function createUsageInjector(capabilities: Capabilities): Editor {
   }
 }
 
-function isPlainStream(rawHeaders: readonly string[]): boolean {
+function streamOf(rawHeaders: readonly string[]): 'plain' | 'encoded' | undefined {
   const headers = pickHeaders(rawHeaders, observed)
+  if (!/^\s*text\/event-stream\b/i.test(headers['content-type'] ?? '')) return undefined
   const encoding = headers['content-encoding']
-  return /^\s*text\/event-stream\b/i.test(headers['content-type'] ?? '') && (encoding === undefined || encoding === 'identity')
+  return encoding === undefined || encoding === 'identity' ? 'plain' : 'encoded'
 }
+
+const isPlainStream = (rawHeaders: readonly string[]) => streamOf(rawHeaders) === 'plain'
 
 function editOf(body: Buffer, key: string, capabilities: Capabilities): Edit {
   return {
@@ -78,6 +81,12 @@ function probeOf(place: string, key: string, capabilities: Capabilities, isForKn
         capabilities.learn(key, undefined)
       }
     },
-    watch: (rawHeaders) => (isPlainStream(rawHeaders) ? createUsageWatch((hasUsage) => capabilities.saw(place, hasUsage)) : undefined),
+    watch(rawHeaders) {
+      const kind = streamOf(rawHeaders)
+      if (kind === 'plain') return createUsageWatch((hasUsage) => capabilities.saw(place, hasUsage))
+      // It is compressed although that was not asked for: usage could not be taken out of it again, so it is left alone.
+      if (kind === 'encoded' && isForKnowledge) capabilities.saw(place, true)
+      return undefined
+    },
   }
 }
