@@ -1,6 +1,12 @@
+<<<<<<< ours
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+=======
+import { readdirSync, readFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
+>>>>>>> theirs
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { parseAst } from 'vitest/node'
 
 const src = resolve(import.meta.dirname, '../src')
 
@@ -75,6 +81,33 @@ const pure = (path: string) =>
     path,
   )
 
+interface LongFunction {
+  readonly name: string
+  readonly line: number
+  readonly lines: number
+}
+
+/** Functions and methods of more than `linesMax` lines, those within others too. */
+function longFunctions(text: string, linesMax: number): LongFunction[] {
+  const code = stripTypeScriptTypes(text) // types become spaces: lines stay where they are
+  const lineAt = (offset: number) => code.slice(0, offset).split('\n').length
+  const found: LongFunction[] = []
+  function visit(node: unknown, name: string): void {
+    if (Array.isArray(node)) for (const part of node) visit(part, name)
+    if (typeof node !== 'object' || node === null || Array.isArray(node)) return
+    const { type, start, end, id, key } = node as Record<string, unknown> & { start: number; end: number }
+    const named = ((id ?? key) as { name?: string } | null | undefined)?.name ?? name
+    if (/^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(String(type))) {
+      const line = lineAt(start)
+      const lines = lineAt(end) - line + 1
+      if (lines > linesMax) found.push({ name: named, line, lines })
+    }
+    for (const part of Object.values(node)) visit(part, named)
+  }
+  visit(parseAst(code).body, '')
+  return found
+}
+
 /** The files of every circle of imports, types included: Tarjan's strongly connected components of more than one file. */
 function circles(): string[][] {
   const order = new Map<string, number>()
@@ -139,6 +172,13 @@ describe('the layers', () => {
     expect(readFileSync(join(src, 'sidecar.ts'), 'utf8').split('\n').length).toBeLessThanOrEqual(100)
   })
 
+  it('has no function of more than 120 lines', () => {
+    const long = files.flatMap((file) =>
+      longFunctions(readFileSync(join(src, file), 'utf8'), 120).map(({ name, line, lines }) => `${file}:${line} ${name}: ${lines} lines`),
+    )
+    expect(long).toEqual([])
+  })
+
   it('has no file that nobody imports', () => {
     const entries = new Set(['tokenweir.ts', 'recorder/recorder.ts', 'ledger/queries/worker.ts'])
     const imported = new Set(imports.map(({ target }) => target))
@@ -150,5 +190,34 @@ describe('the import reader of this guard', () => {
   it('reads every form of import', () => {
     const text = `import a from './a.ts'\nimport type { B } from '../b.ts'\nexport * from './c.ts'\nimport 'node:fs'\nconst d = await import('./d.ts')\nimport {\n  e,\n} from 'pkg'\n`
     expect(importsOf('x/y.ts', text).map(({ target }) => target)).toEqual(['x/a.ts', 'b.ts', 'x/c.ts', 'node:fs', 'x/d.ts', 'pkg'])
+  })
+})
+
+describe('the line counter of this guard', () => {
+  it('finds functions of every form, with names, types and nesting', () => {
+    const text = `export function outer(a: { b: string }): void {
+  const inner = <T,>(x: T): T => {
+    return x
+  }
+  return void inner(a)
+}
+class C {
+  readonly #x: number = 1
+  get size(): number {
+
+    return this.#x
+  }
+}
+const one = { short: () => 1, method() {
+
+  } }
+`
+    expect(longFunctions(text, 2)).toEqual([
+      { name: 'outer', line: 1, lines: 6 },
+      { name: 'inner', line: 2, lines: 3 },
+      { name: 'size', line: 9, lines: 4 },
+      { name: 'method', line: 14, lines: 3 },
+    ])
+    expect(longFunctions(text, 5)).toEqual([{ name: 'outer', line: 1, lines: 6 }])
   })
 })

@@ -131,16 +131,9 @@ export function createWebSocketFramer(options: WebSocketFramerOptions): Framer {
   }
 
   function readData(bytes: Buffer, from: number, end: number, of: Head): void {
-    if (message?.isCompressed) inflater?.push(of.mask === undefined ? bytes.subarray(from, end) : unmasked(bytes, from, end, of.mask))
+    if (message?.isCompressed)
+      inflater?.push(of.mask === undefined ? bytes.subarray(from, end) : unmasked(bytes.subarray(from, end), of.mask, bytesRead))
     else if (message?.isText && !message.isTooLong) append(held, bytes, from, end, of)
-  }
-
-  /** A copy without its mask. */
-  function unmasked(bytes: Buffer, from: number, end: number, mask: Buffer): Buffer {
-    const copy = Buffer.allocUnsafe(end - from)
-    bytes.copy(copy, 0, from, end)
-    unmask(copy, 0, mask, bytesRead)
-    return copy
   }
 
   function append(block: ReturnType<typeof gather>, bytes: Buffer, from: number, end: number, { mask }: Head): void {
@@ -182,6 +175,13 @@ export function createWebSocketFramer(options: WebSocketFramerOptions): Framer {
     },
     end() {},
   }
+}
+
+/** A copy without its mask; the payload before it had `bytesBefore`. */
+function unmasked(bytes: Buffer, mask: Buffer, bytesBefore: number): Buffer {
+  const copy = Buffer.from(bytes)
+  unmask(copy, 0, mask, bytesBefore)
+  return copy
 }
 
 /** Bytes of the head that begins with these two. */
