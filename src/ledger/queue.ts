@@ -112,7 +112,7 @@ export function createQueue({ limits, now, metadata, leftover, commit, isWritten
     closedRows: (after, upTo, limit) => tables?.closedRows(after, upTo, limit) ?? [],
     countClosed: (after, upTo) => tables?.countClosed(after, upTo) ?? 0,
     oldestAfter: (after) => tables?.closedTimes(after, 1)[0]?.time,
-    bytesAfter: (after) => (tables === undefined ? 0 : tables.size().usedBytes * shareAbove(tables, after)),
+    bytesAfter: (after) => bytesAbove(tables, after),
     trim,
     leftover,
     commit,
@@ -136,11 +136,17 @@ export function createQueue({ limits, now, metadata, leftover, commit, isWritten
       for (const signal of signals) if (markOf(signal) !== undefined) metadata.remember(keyOf(signal), 0)
       for (const listener of lostListeners) listener()
     },
-    neededAfter() {
-      const marks = signals.map(markOf).filter((mark) => mark !== undefined)
-      return marks.length === 0 ? undefined : Math.min(...marks)
-    },
+    neededAfter: () => lowest(signals.map(markOf)),
   }
+}
+
+function lowest(marks: readonly (number | undefined)[]): number | undefined {
+  const known = marks.filter((mark) => mark !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
+}
+
+function bytesAbove(tables: Tables | undefined, mark: number): number {
+  return tables === undefined ? 0 : tables.size().usedBytes * shareAbove(tables, mark)
 }
 
 /** Of all rows, by their rowids: every row takes one or two, so that no row need be counted. */
