@@ -1,9 +1,5 @@
-<<<<<<< ours
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-=======
-import { readdirSync, readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
->>>>>>> theirs
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseAst } from 'vitest/node'

@@ -14,7 +14,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { PriceFile, Row } from '../../src/config/price-file.ts'
 import { compared } from './compare.ts'
-import { merge, type Overrides } from './merge.ts'
+import { merge, type Overrides, withFees } from './merge.ts'
 import { readSchedules } from './schedules.ts'
 import { readGenaiPrices, readLiteLlm, readModelPrices, type Source, type SourceName } from './sources.ts'
 
@@ -58,7 +58,8 @@ function read(folder: string): readonly Source[] {
 
 function made(sources: readonly Source[], folder: string): { readonly file: PriceFile; readonly left: readonly string[] } {
   const overrides = JSON.parse(readFileSync(join(import.meta.dirname, 'overrides.json'), 'utf8')) as Overrides
-  const { rows, left } = merge(sources, overrides)
+  const { rows: merged, left } = merge(sources, overrides)
+  const rows = withFees(merged, overrides.fees)
   const date = new Date().toISOString().slice(0, 10)
   const named = sources.map((source) => [
     source.name,

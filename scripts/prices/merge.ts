@@ -20,7 +20,19 @@ export interface Preference {
   readonly page: string
 }
 
+/** What a provider charges for each use beside the tokens, whichever of its models that write is called. */
+export interface Fee {
+  readonly provider: string
+  readonly price: 'web_searches_kcount'
+  /** USD for a thousand. */
+  readonly usd: number
+  /** Names that hold this have a price of their own. */
+  readonly unless: string
+  readonly page: string
+}
+
 export interface Overrides {
+  readonly fees: readonly Fee[]
   readonly trust: readonly Trust[]
   readonly prefer: readonly Preference[]
   readonly resellers: readonly Reseller[]
@@ -186,4 +198,16 @@ function joinedPrices(first: Prices, others: readonly Prices[]): Prices {
       return [[kind, best.find((price) => typeof price !== 'number') ?? (best[0] as Price)]]
     }),
   )
+}
+
+/** The rows with the fees in every period. A period that begins from nothing stays so. */
+export function withFees(rows: readonly Row[], fees: readonly Fee[]): readonly Row[] {
+  return rows.map((row) => {
+    const fee = fees.find(({ provider, unless }) => provider === row.provider && !row.names.some((name) => name.includes(unless)))
+    if (fee === undefined) return row
+    const periods = row.periods.map((period) =>
+      period.prices['output_mtok'] === undefined ? period : { ...period, prices: { ...period.prices, [fee.price]: fee.usd } },
+    )
+    return { ...row, periods, sources: row.sources.includes(fee.page) ? row.sources : [...row.sources, fee.page] }
+  })
 }

@@ -85,6 +85,8 @@ export interface ResponseFacts {
   readonly reportedCostUsd?: number | undefined
   /** Where inference ran, when that has a price of its own (Anthropic `usage.inference_geo`). */
   readonly inferenceGeo?: string | undefined
+  /** It could search by OpenAI's `web_search_preview`, whose price depends on the kind of model and on what was found. */
+  readonly previewSearch?: boolean | undefined
   /** A usage object was present, but not one of its counts could be read. */
   readonly usageNotUnderstood?: boolean | undefined
   /** Ids of the model calls whose usage has been added up (Bedrock Agents). Never in a record. */

@@ -101,6 +101,14 @@ type Cells<Name, Cell> = Map<Name, Map<string, Tracked<Cell>>>
 type SumCell = Writable<SumSeries>
 type HistogramCell = Writable<HistogramSeries>
 
+function addCounts(cell: HistogramCell, { counts, sum }: NonNullable<SavedSeries['histogram']>): void {
+  counts.forEach((count, index) => {
+    cell.counts[index] = (cell.counts[index] as number) + count
+    cell.count += count
+  })
+  cell.sum = cell.sum === undefined || sum === undefined ? undefined : cell.sum + sum
+}
+
 /** `now` gives milliseconds since the epoch. */
 export function createMeter(now: () => number): Meter {
   const sums: Cells<CounterName | ReadingName, SumCell> = new Map()
@@ -149,12 +157,7 @@ export function createMeter(now: () => number): Meter {
     }
     if (kind !== 'histogram' || histogram === undefined || histogram.bounds.join() !== buckets?.join()) return undefined
     const tracked = findHistogram(name as HistogramName, labels)
-    const { cell } = tracked
-    histogram.counts.forEach((count, index) => {
-      cell.counts[index] = (cell.counts[index] as number) + count
-      cell.count += count
-    })
-    cell.sum = cell.sum === undefined || histogram.sum === undefined ? undefined : cell.sum + histogram.sum
+    addCounts(tracked.cell, histogram)
     return tracked
   }
 

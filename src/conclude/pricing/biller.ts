@@ -26,6 +26,7 @@ export function queryOf(exchange: Exchange): Query | undefined {
   const list = listOf(exchange)
   const tier = list === undefined ? undefined : tierOf(list, response?.serviceTier ?? request?.serviceTier)
   if (provider === undefined || list === undefined || tier === undefined) return undefined
+  if (response?.previewSearch === true && (response.usage?.webSearches ?? 0) > 0) return undefined
   return {
     provider: list,
     models: modelsOf(list, request?.model, response?.model),

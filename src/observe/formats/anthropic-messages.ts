@@ -67,6 +67,7 @@ export function readMessage(facts: ResponseFacts, message: Json): ResponseFacts 
         ...usageLesson(startUsage(start['usage']), start['usage']),
         startOutputTokens: count(at(start, 'usage', 'output_tokens')),
         serviceTier: anthropicTier(start['usage']),
+        inferenceGeo: text(at(start, 'usage', 'inference_geo')),
       })
     }
     case 'content_block_start':
@@ -104,6 +105,7 @@ function wholeLesson(message: JsonObject): ResponseFacts {
     ...usageLesson(anthropicUsage(raw), raw),
     usageOfIterations: usageOfIterations(raw),
     serviceTier: anthropicTier(raw),
+    inferenceGeo: text(at(raw, 'inference_geo')),
     finished: true,
     error: errorOf(message),
   }
@@ -118,6 +120,7 @@ function deltaLesson(facts: ResponseFacts, delta: JsonObject): ResponseFacts {
     ...usageLesson(overlaid(facts.usage, raw), raw),
     usageOfIterations: usageOfIterations(raw),
     serviceTier: anthropicTier(raw),
+    inferenceGeo: text(at(raw, 'inference_geo')),
     finished: reason === undefined ? undefined : true,
   }
 }

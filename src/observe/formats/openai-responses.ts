@@ -3,8 +3,8 @@
  * completed, incomplete and failed. Adjustment: none; input includes cached tokens, output includes reasoning.
  * Source: https://platform.openai.com/docs/api-reference/responses-streaming
  */
-import type { ResponseFacts } from '../../lib/exchange.ts'
-import { at, type Json, type JsonObject, object, text } from '../../lib/json.ts'
+import type { ResponseFacts, Usage } from '../../lib/exchange.ts'
+import { array, at, count, type Json, type JsonObject, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, namedError, present, usageLesson } from './learn.ts'
 import { openaiUsage } from './openai-usage.ts'
@@ -75,11 +75,28 @@ function responseLesson(response: JsonObject): ResponseFacts {
     id: idText(response['id']),
     model: text(response['model']),
     finishReasons: final && reason !== undefined ? [reason] : undefined,
-    ...usageLesson(openaiUsage(response['usage']), response['usage'] as Json | undefined),
+    ...usageLesson(withSearches(openaiUsage(response['usage']), response), response['usage'] as Json | undefined),
+    previewSearch: array(response['tools'])?.some((tool) => text(at(tool, 'type'))?.startsWith('web_search_preview')) || undefined,
     finished: final || undefined,
     error: errorOf(response),
     serviceTier: text(response['service_tier']),
     background: response['background'] === true || undefined,
     provider: signatureOf(response),
   }
+}
+
+/**
+ * Searches are billed by the call, pages that are opened are not; xAI counts them itself.
+ * Sources: https://platform.openai.com/docs/pricing, https://docs.x.ai/docs/guides/tools/overview
+ */
+function withSearches(usage: Usage | undefined, response: JsonObject): Usage | undefined {
+  const counted = count(at(response, 'usage', 'server_side_tool_usage_details', 'web_search_calls'))
+  const searches = counted ?? array(response['output'])?.filter(isSearch).length ?? 0
+  return usage === undefined || searches === 0 ? usage : { ...usage, webSearches: searches }
+}
+
+function isSearch(item: Json): boolean {
+  return (
+    at(item, 'type') === 'web_search_call' && at(item, 'status') !== 'failed' && (text(at(item, 'action', 'type')) ?? 'search') === 'search'
+  )
 }
