@@ -1,7 +1,7 @@
 /** `tokenweir tail`: one line for each request as it ends, out of the ledger. */
 import type { Command } from 'commander'
 import type { UsageOutcome } from '../../lib/exchange.ts'
-import type { Row } from '../tail/follow.ts'
+import type { ListedRow } from '../tail/follow.ts'
 import { type CommandContext, exit, type Io, type Painter, painter, refuse } from './context.ts'
 import { widthOf } from './table.ts'
 import { cell, cut, widthOfOutput } from './text.ts'
@@ -78,12 +78,12 @@ function untilStopped(io: Io, poll: () => void): Promise<void> {
   })
 }
 
-function filterOf({ provider, model, caller, outcome, errors, zero }: Options): (row: Row) => boolean {
-  const has = (value: Row[string] | undefined, text: string) =>
+function filterOf({ provider, model, caller, outcome, errors, zero }: Options): (row: ListedRow) => boolean {
+  const has = (value: ListedRow[string] | undefined, text: string) =>
     String(value ?? '')
       .toLowerCase()
       .includes(text.toLowerCase())
-  const tests: ((row: Row) => boolean)[] = []
+  const tests: ((row: ListedRow) => boolean)[] = []
   if (provider !== undefined) tests.push((row) => row['provider'] === provider)
   if (model !== undefined) tests.push((row) => has(row['request_model'], model) || has(row['response_model'], model))
   if (caller !== undefined) tests.push((row) => row['caller'] === caller)
@@ -93,11 +93,11 @@ function filterOf({ provider, model, caller, outcome, errors, zero }: Options): 
   return (row) => tests.every((test) => test(row))
 }
 
-function isWithoutUsage(row: Row): boolean {
+function isWithoutUsage(row: ListedRow): boolean {
   return row['usage_outcome'] !== null && row['usage_outcome'] !== 'reported'
 }
 
-function printerOf({ json }: Options, io: Io, paint: Painter): (rows: readonly Row[]) => void {
+function printerOf({ json }: Options, io: Io, paint: Painter): (rows: readonly ListedRow[]) => void {
   if (json === true) return (rows) => io.stdout.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
   let titled = io.stdout.isTTY !== true
   return (rows) => {
@@ -140,7 +140,7 @@ function line(texts: Texts, width = Number.POSITIVE_INFINITY): string {
   return cut([...cells, texts.remark].join(' '), width).trimEnd()
 }
 
-function textsOf(row: Row): Texts {
+function textsOf(row: ListedRow): Texts {
   const number = (name: string) => (typeof row[name] === 'number' ? countOf(row[name] as number) : '–')
   return {
     time: clockOf(Number(row['ended_at'] ?? row['started_at'])),
@@ -162,7 +162,7 @@ function countOf(count: number): string {
 }
 
 /** Remarks about how the request ended. */
-function remarkOf(row: Row): string {
+function remarkOf(row: ListedRow): string {
   const ended = row['end_reason'] === 'completed' ? [] : [String(row['end_reason'])]
   const status = Number(row['status'])
   const error = row['error_type'] === null || row['error_type'] === String(status) ? [] : [String(row['error_type'])]
@@ -170,7 +170,7 @@ function remarkOf(row: Row): string {
   return [...new Set([...usage, ...ended, ...error])].join(', ')
 }
 
-function colourOf(row: Row, paint: Painter): (text: string) => string {
+function colourOf(row: ListedRow, paint: Painter): (text: string) => string {
   if (row['error_type'] !== null) return paint.red
   return isWithoutUsage(row) || row['end_reason'] !== 'completed' ? paint.yellow : (text) => text
 }
@@ -180,7 +180,7 @@ function clockOf(epochMs: number): string {
   return new Date(epochMs).toTimeString().slice(0, 8)
 }
 
-function durationOf(milliseconds: Row[string] | undefined): string {
+function durationOf(milliseconds: ListedRow[string] | undefined): string {
   if (typeof milliseconds !== 'number') return '–'
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(milliseconds < 100_000 ? 1 : 0)} s`
 }

@@ -6,13 +6,13 @@ import type { DatabaseSync } from 'node:sqlite'
 import { openForReading } from '../../ledger/queries/open.ts'
 
 /** A row of the table `exchanges` by column name; null is unknown. */
-export type Row = Readonly<Record<string, string | number | null>>
+export type ListedRow = Readonly<Record<string, string | number | null>>
 
 export interface Follower {
   /** The last `count` ended requests that `wanted` accepts, oldest first. */
-  last(count: number, wanted: (row: Row) => boolean): readonly Row[]
+  last(count: number, wanted: (row: ListedRow) => boolean): readonly ListedRow[]
   /** Requests that ended since the last call (or since the follower was created), in order of their end. */
-  next(): readonly Row[]
+  next(): readonly ListedRow[]
   close(): void
 }
 
@@ -38,17 +38,17 @@ function follow(database: DatabaseSync): Follower {
 
   return {
     last(count, wanted) {
-      const found: Row[] = []
+      const found: ListedRow[] = []
       if (count <= 0) return found
-      for (const row of older.iterate(lookedThroughMax) as Iterable<Row>) {
+      for (const row of older.iterate(lookedThroughMax) as Iterable<ListedRow>) {
         if (wanted(row)) found.push(row)
         if (found.length === count) break
       }
       return found.reverse()
     },
     next() {
-      const ended: Row[] = []
-      for (const row of newer.all(place) as unknown as Row[]) {
+      const ended: ListedRow[] = []
+      for (const row of newer.all(place) as unknown as ListedRow[]) {
         const { place: at, ...columns } = row
         place = Number(at)
         const id = String(columns['id'])
@@ -60,7 +60,7 @@ function follow(database: DatabaseSync): Follower {
         }
       }
       for (const id of open) {
-        const row = byId.get(id) as Row | undefined
+        const row = byId.get(id) as ListedRow | undefined
         if (row === undefined) continue
         open.delete(id)
         ended.push(row)

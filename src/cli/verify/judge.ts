@@ -2,7 +2,7 @@
 
 import type { Counters, Readiness } from './admin.ts'
 import type { Answered, Api, Reply } from './ask.ts'
-import type { Lookup, Row } from './ledger-row.ts'
+import type { Lookup, VerifiedRow } from './ledger-row.ts'
 
 /** `skipped`: there is nothing to check, and nothing is wrong. */
 export type Status = 'ok' | 'failed' | 'skipped'
@@ -153,7 +153,7 @@ export function judgeRow(name: string, api: Api, streamed: boolean, { path, look
       )
 }
 
-function judgeUsage(name: string, api: Api, streamed: boolean, row: Row): Check {
+function judgeUsage(name: string, api: Api, streamed: boolean, row: VerifiedRow): Check {
   const tokens = (row.input_tokens ?? 0) + (row.output_tokens ?? 0)
   const outcome = row.usage_outcome ?? 'none'
   if (outcome === 'reported' && tokens > 0 && row.end_reason === 'completed') {
@@ -169,7 +169,7 @@ function judgeUsage(name: string, api: Api, streamed: boolean, row: Row): Check 
 }
 
 /** Messages by usage outcome and reason; the ledger's column descriptions say what each means. */
-function usageMend(api: Api, streamed: boolean, { usage_outcome: outcome, usage_reason: reason, status }: Row): string {
+function usageMend(api: Api, streamed: boolean, { usage_outcome: outcome, usage_reason: reason, status }: VerifiedRow): string {
   if (outcome === null) return `The upstream answered ${status}: there was no answer to carry usage.`
   if (outcome === 'zero') return 'The upstream itself says 0 tokens. Ask it why; a mock or a cache may do so.'
   switch (reason) {

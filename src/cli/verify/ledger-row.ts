@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 
 /** What a verification looks at. Counts are null when they were not reported. */
-export interface Row {
+export interface VerifiedRow {
   readonly id: string
   readonly end_reason: string | null
   readonly status: number | null
@@ -29,7 +29,7 @@ const columns = 'id, end_reason, status, streamed, provider, input_tokens, outpu
 /** A tolerance for rounding. Containers on one machine share a clock. */
 const earlierMs = 1000
 
-export type Lookup = { readonly row: Row | undefined } | { readonly unreadable: string }
+export type Lookup = { readonly row: VerifiedRow | undefined } | { readonly unreadable: string }
 
 /** Never throws. `row` is undefined while it does not exist or is still open. */
 export function findRow(path: string, { traceId, sinceMs, responseId }: Mark): Lookup {
@@ -40,7 +40,7 @@ export function findRow(path: string, { traceId, sinceMs, responseId }: Mark): L
     const statement = database.prepare(
       `SELECT ${columns} FROM exchanges WHERE started_at >= ? AND end_reason IS NOT NULL AND (trace_id = ? OR response_id = ?) LIMIT 1`,
     )
-    return { row: statement.get(sinceMs - earlierMs, traceId, responseId ?? null) as Row | undefined }
+    return { row: statement.get(sinceMs - earlierMs, traceId, responseId ?? null) as VerifiedRow | undefined }
   } catch (error) {
     return { unreadable: (error as Error).message }
   } finally {

@@ -6,7 +6,7 @@ import { at, parseJson } from '../../lib/json.ts'
 import { type Counters, type Readiness, readCounters, readiness, rowOfTrace } from './admin.ts'
 import { type Api, ask, type Reply } from './ask.ts'
 import { type Check, judgeAnswer, judgeLog, judgeRow, judgeSidecar, judgeSpans, type Status, spansSettled } from './judge.ts'
-import { findRow, type Lookup, type Row } from './ledger-row.ts'
+import { findRow, type Lookup, type VerifiedRow } from './ledger-row.ts'
 
 export interface VerifyOptions {
   readonly sidecar: URL
@@ -116,7 +116,7 @@ async function lookUp({ ledger, admin, adminToken }: VerifyOptions, { traceId, s
   const inFile = findRow(ledger, { traceId, sinceMs, responseId: 'failure' in reply ? undefined : reply.facts?.id })
   if ('row' in inFile && inFile.row !== undefined) return inFile
   const told = await rowOfTrace(admin, adminToken, traceId, sinceMs)
-  return told === 'refused' ? inFile : { row: told as unknown as Row | undefined }
+  return told === 'refused' ? inFile : { row: told as unknown as VerifiedRow | undefined }
 }
 
 async function recorded(options: VerifyOptions, sent: readonly Sent[], before: Counters): Promise<readonly Check[]> {
