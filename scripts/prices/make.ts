@@ -12,7 +12,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { PriceFile, Row } from '../../src/config/price-file.ts'
+import type { PriceFile, PriceRow } from '../../src/config/price-file.ts'
 import { compared } from './compare.ts'
 import { merge, type Overrides, withFees } from './merge.ts'
 import { readSchedules } from './schedules.ts'
@@ -75,8 +75,8 @@ function textOf({ rows, ...head }: PriceFile): string {
 }
 
 /** Each name whose prices of today differ, as a line. */
-function changes(before: readonly Row[], after: readonly Row[]): readonly string[] {
-  const index = (rows: readonly Row[]) =>
+function changes(before: readonly PriceRow[], after: readonly PriceRow[]): readonly string[] {
+  const index = (rows: readonly PriceRow[]) =>
     new Map(rows.flatMap((row) => row.names.map((name) => [`${row.provider} ${name}`, JSON.stringify(row.periods.at(-1))] as const)))
   const [old, now] = [index(before), index(after)]
   return [...new Set([...old.keys(), ...now.keys()])].sort().flatMap((name) => {

@@ -1,6 +1,6 @@
 /** Several sources → one row for each model. A row ships when two sources agree, or when an override says so; the rest stays unpriced. */
 import { undated } from '../../src/conclude/pricing/names.ts'
-import type { Period, Price, Prices, Row, Tier } from '../../src/config/price-file.ts'
+import type { Period, Price, PriceRow, Prices, Tier } from '../../src/config/price-file.ts'
 import { type Reseller, resold } from './resellers.ts'
 import type { Entry, Source, SourceName } from './sources.ts'
 
@@ -37,13 +37,13 @@ export interface Overrides {
   readonly prefer: readonly Preference[]
   readonly resellers: readonly Reseller[]
   /** Rows of ours: they stand over every source. `sources` are addresses of the provider's pages. */
-  readonly rows: readonly Row[]
+  readonly rows: readonly PriceRow[]
   /** Names that no row may have. */
   readonly never: readonly { readonly provider: string; readonly name: string; readonly why: string }[]
 }
 
 export interface Merged {
-  readonly rows: readonly Row[]
+  readonly rows: readonly PriceRow[]
   /** What does not ship, and why, each as a line. */
   readonly left: readonly string[]
 }
@@ -61,9 +61,9 @@ export function merge(sources: readonly Source[], { trust, prefer, resellers, ro
   for (const { name: source, entries } of sources) {
     for (const entry of entries) for (const name of entry.names) put(all, `${entry.provider}\n${name}`, { source, entry })
   }
-  const byPeriods = new Map<string, { row: Row; names: string[] }>()
+  const byPeriods = new Map<string, { row: PriceRow; names: string[] }>()
   const left: string[] = []
-  const add = (row: Row) => {
+  const add = (row: PriceRow) => {
     const key = JSON.stringify([row.provider, row.periods, row.sources])
     const group = byPeriods.get(key) ?? { row, names: [] }
     byPeriods.set(key, group)
@@ -120,7 +120,7 @@ function withBases(said: readonly Said[], all: ReadonlyMap<string, readonly Said
 function settle(
   said: readonly Said[],
   { trust, preference }: { readonly trust: Trust | undefined; readonly preference: Preference | undefined },
-): Pick<Row, 'periods' | 'sources'> | string {
+): Pick<PriceRow, 'periods' | 'sources'> | string {
   const one = order.flatMap((source) => said.filter((each) => each.source === source).slice(0, 1))
   const preferred = one.find(({ source }) => source === preference?.source)
   if (preferred !== undefined && preference !== undefined) return sourced(joined([preferred]), preference.page)
@@ -133,7 +133,7 @@ function settle(
   return trust?.sources.includes(alone.source) === true ? sourced(joined([alone]), trust.page) : `${words[0]} alone`
 }
 
-function sourced(row: Pick<Row, 'periods' | 'sources'>, page: string): Pick<Row, 'periods' | 'sources'> {
+function sourced(row: Pick<PriceRow, 'periods' | 'sources'>, page: string): Pick<PriceRow, 'periods' | 'sources'> {
   return { ...row, sources: [...row.sources, page] }
 }
 
@@ -158,7 +158,7 @@ const baseOf = (price: Price) => (typeof price === 'number' ? price : price.base
 const isClose = (a: number, b: number) => Math.abs(a - b) <= Math.max(a, b) * 0.005
 
 /** One that tells more stands first; what only another of them tells is added, and a kind that two of them tell differently is left out. */
-function joined(said: readonly Said[]): Pick<Row, 'periods' | 'sources'> {
+function joined(said: readonly Said[]): Pick<PriceRow, 'periods' | 'sources'> {
   const [first, ...others] = said as readonly [Said, ...Said[]]
   const now = nowOf(first)
   const rest = others.map(nowOf)
@@ -201,7 +201,7 @@ function joinedPrices(first: Prices, others: readonly Prices[]): Prices {
 }
 
 /** The rows with the fees in every period. A period that begins from nothing stays so. */
-export function withFees(rows: readonly Row[], fees: readonly Fee[]): readonly Row[] {
+export function withFees(rows: readonly PriceRow[], fees: readonly Fee[]): readonly PriceRow[] {
   return rows.map((row) => {
     const fee = fees.find(({ provider, unless }) => provider === row.provider && !row.names.some((name) => name.includes(unless)))
     if (fee === undefined) return row

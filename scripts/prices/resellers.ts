@@ -3,7 +3,7 @@
  * are served there by many, each at a price of its own, so that none is certain: they have no row.
  */
 import { undated } from '../../src/conclude/pricing/names.ts'
-import type { Period, Price, Prices, Row } from '../../src/config/price-file.ts'
+import type { Period, Price, PriceRow, Prices } from '../../src/config/price-file.ts'
 
 export interface Reseller {
   readonly provider: string
@@ -14,16 +14,16 @@ export interface Reseller {
   readonly page: string
 }
 
-export function resold(rows: readonly Row[], resellers: readonly Reseller[]): readonly Row[] {
+export function resold(rows: readonly PriceRow[], resellers: readonly Reseller[]): readonly PriceRow[] {
   const taken = new Set(resellers.map(({ provider }) => provider))
   return [...rows.filter(({ provider }) => !taken.has(provider)), ...resellers.flatMap((reseller) => rowsOf(reseller, rows))]
 }
 
-function rowsOf({ provider, vendors, except, page }: Reseller, rows: readonly Row[]): readonly Row[] {
+function rowsOf({ provider, vendors, except, page }: Reseller, rows: readonly PriceRow[]): readonly PriceRow[] {
   const excepted = new RegExp(except)
   const made = new Map(rows.flatMap((row) => row.names.map((name) => [`${row.provider}/${name}`, row] as const)))
   const own = rows.filter((row) => row.provider === provider).flatMap((row) => row.names.map((name) => ({ name, row })))
-  const found = new Map<string, Row>()
+  const found = new Map<string, PriceRow>()
   for (const { name, row } of own) {
     const [vendor = '', model = ''] = name.split(/\/(.*)/)
     const maker = vendors[vendor]
@@ -55,11 +55,11 @@ function spellings(model: string): readonly string[] {
   return [plain, undated(plain), dashed, undated(dashed), turned, undated(turned)]
 }
 
-function isAlike(a: Row, b: Row): boolean {
+function isAlike(a: PriceRow, b: PriceRow): boolean {
   return ['input_mtok', 'output_mtok'].every((kind) => Math.abs(now(a, kind) - now(b, kind)) <= now(a, kind) * 0.005)
 }
 
-function now({ periods }: Row, kind: string): number {
+function now({ periods }: PriceRow, kind: string): number {
   const price: Price | undefined = periods.at(-1)?.prices[kind]
   return typeof price === 'object' ? price.base : (price ?? 0)
 }
@@ -70,11 +70,11 @@ function tokensAlone({ from, prices }: Period): Period {
   return { ...(from === undefined ? {} : { from }), prices: tokens }
 }
 
-function grouped(rows: readonly Row[]): readonly Row[] {
+function grouped(rows: readonly PriceRow[]): readonly PriceRow[] {
   const groups = new Map<string, string[]>()
   for (const { names, ...rest } of rows) {
     const key = JSON.stringify(rest)
     groups.set(key, [...(groups.get(key) ?? []), ...names])
   }
-  return [...groups].map(([key, names]) => ({ ...(JSON.parse(key) as Omit<Row, 'names'>), names: names.sort() }))
+  return [...groups].map(([key, names]) => ({ ...(JSON.parse(key) as Omit<PriceRow, 'names'>), names: names.sort() }))
 }

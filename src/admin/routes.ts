@@ -4,7 +4,7 @@ import { prometheusContentType } from '../telemetry/prometheus.ts'
 import { type AdminRoute, jsonAnswer } from './server.ts'
 
 export interface AdminState {
-  /** Cells as in `Gauge`. */
+  /** Cells as in `Cell`. */
   readonly cells: Int32Array
   readonly isLedgerWritable: () => boolean
   /** Prometheus text. */

@@ -136,14 +136,14 @@ function linesOf(text: string): readonly string[] | undefined {
   return isStream ? lines : undefined
 }
 
-interface Body {
+interface DecodedBody {
   readonly json?: Json | undefined
   readonly note?: string
   readonly lines?: readonly string[]
 }
 
 /** The body as JSON. A note only where it should have been one: audio, and subtitles as plain text, are no broken JSON. */
-function readBody(ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Body {
+function readBody(ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): DecodedBody {
   if (ending.framing !== 'whole') return {}
   if (body === undefined || body.length === 0) return ending.responseBytes > 0 && body === undefined ? { note: 'limit_hit' } : {}
   // What was scanned is the sketch of a body that was too long, not encoded any more.
@@ -163,7 +163,7 @@ function readBody(ending: Ending, body: Uint8Array | undefined, limits: Conclude
 /** A body that is small as long as it is compressed is decoded up to so many times the limit, to be scanned. */
 const scannedPerKept = 8
 
-function sketched(decoded: Uint8Array | string): Body {
+function sketched(decoded: Uint8Array | string): DecodedBody {
   if (typeof decoded === 'string') return { note: decoded }
   const sketch = createSketch()
   sketch.push(decoded)

@@ -20,7 +20,7 @@ export interface Period {
   readonly factors?: { readonly regional?: number | undefined; readonly us?: number | undefined } | undefined
 }
 
-export interface Row {
+export interface PriceRow {
   readonly provider: string
   /** Lower case; each exact. */
   readonly names: readonly string[]
@@ -66,7 +66,7 @@ export interface PriceFile {
   >
   readonly schedules?: readonly Schedule[] | undefined
   readonly holidays?: Readonly<Record<string, Holidays>> | undefined
-  readonly rows: readonly Row[]
+  readonly rows: readonly PriceRow[]
 }
 
 const amount = v.pipe(v.number(), v.minValue(0), v.maxValue(1e6))

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
 
 /** `null` when there is none. */
-export type Body = Buffer | Readable | null
+export type RequestBody = Buffer | Readable | null
 
 /** Bodies of a known length up to this many bytes are read before dispatch: an upstream connection is not held for a slow client. */
 const smallBytesMax = 64 * 1024
@@ -11,7 +11,7 @@ const smallBytesMax = 64 * 1024
 const wholeBytesMax = 32 * 1024 * 1024
 
 /** `onBody` is called once; not at all when the client leaves before a body that is read whole is complete. */
-export function readBody(request: IncomingMessage, whole: boolean, onBody: (body: Body) => void): void {
+export function readBody(request: IncomingMessage, whole: boolean, onBody: (body: RequestBody) => void): void {
   const length = Number(request.headers['content-length'] ?? Number.NaN)
   const chunked = request.headers['transfer-encoding'] !== undefined
   if (!chunked && !(length > 0)) onBody(null)
@@ -20,7 +20,7 @@ export function readBody(request: IncomingMessage, whole: boolean, onBody: (body
   else onBody(request)
 }
 
-function collect(request: IncomingMessage, bytesMax: number, onBody: (body: Body) => void): void {
+function collect(request: IncomingMessage, bytesMax: number, onBody: (body: RequestBody) => void): void {
   const chunks: Buffer[] = []
   let bytes = 0
   const onData = (chunk: Buffer) => {

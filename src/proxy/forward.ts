@@ -7,7 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Opening, Outcome } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
-import { type Body, readBody } from './body.ts'
+import { type RequestBody, readBody } from './body.ts'
 import type { Call, CallHandler } from './call.ts'
 import { ClientResponse, type ClientResponseOwner } from './client-response.ts'
 import { type Edit, type Editor, isEdit, type Probe, type RequestHead } from './edit.ts'
@@ -129,7 +129,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     })
   }
 
-  #dispatch(destination: Destination, path: string, body: Body, edited: boolean): void {
+  #dispatch(destination: Destination, path: string, body: RequestBody, edited: boolean): void {
     if (this.#settled) return
     const request = this.#request
     const rewrite = rewriteOf(request, this.#opening, destination, edited)

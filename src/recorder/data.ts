@@ -8,7 +8,7 @@ export type CloneableConfig = Omit<Config, 'routes'> & {
 
 export interface RecorderData {
   readonly config: CloneableConfig
-  /** Cells as in `Gauge`. */
+  /** Cells as in `Cell`. */
   readonly cells: SharedArrayBuffer
   /** It takes the place of a recorder that died in this process: rows that are open belong to living requests. */
   readonly restarted?: boolean

@@ -7,7 +7,7 @@ import type { Ending, Opening } from '../lib/exchange.ts'
 import { createIndexedSet, type Member } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import type { ExchangeLog, OpenExchange } from '../observe/observe.ts'
-import { type Body, bodyOf, bytesOf, type PendingBatch, type PendingEnd } from './pending-batch.ts'
+import { type BufferedBody, bodyOf, bytesOf, type PendingBatch, type PendingEnd } from './pending-batch.ts'
 import { Supervisor } from './supervisor.ts'
 
 export interface RecorderLinkOptions {
@@ -46,7 +46,7 @@ interface Open extends Member {
   /** Something of it is to be told. */
   isFresh: boolean
   isEnded: boolean
-  requestBody: Body | undefined
+  requestBody: BufferedBody | undefined
   isRequestTold: boolean
   /** Its request's body was told, is held for another recorder, and counts in `#openBytes`. */
   isRequestHeld: boolean
@@ -120,7 +120,7 @@ export class RecorderLink implements ExchangeLog {
 
   #requestRead(one: Open, chunks: readonly Uint8Array[]): void {
     if (one.isEnded || chunks.length === 0) return
-    const body = bodyOf(chunks) as Body
+    const body = bodyOf(chunks) as BufferedBody
     if (this.#bodyBytes + body.bytes > this.#limits.bodyBytesMax) return
     this.#releaseRequest(one) // sent anew, with another body
     one.requestBody = body
@@ -176,7 +176,7 @@ export class RecorderLink implements ExchangeLog {
 
   #gatherOpen(): Omit<PendingBatch, 'ended'> {
     const opened: Opening[] = []
-    const requests: { id: string; body: Body }[] = []
+    const requests: { id: string; body: BufferedBody }[] = []
     for (const one of this.#takeFresh()) {
       one.isFresh = false
       if (one.isEnded) continue
@@ -196,7 +196,7 @@ export class RecorderLink implements ExchangeLog {
     return fresh.length > openingsPerBatchMax ? fresh.slice(0, openingsPerBatchMax) : fresh
   }
 
-  #holdRequest(one: Open, { bytes }: Body): void {
+  #holdRequest(one: Open, { bytes }: BufferedBody): void {
     if (one.isRequestHeld) return
     one.isRequestHeld = this.#openBytes + bytes <= this.#limits.openBytesMax
     if (one.isRequestHeld) this.#openBytes += bytes
@@ -213,13 +213,13 @@ export class RecorderLink implements ExchangeLog {
     one.isFresh = true
   }
 
-  #hold(body: Body | undefined): void {
+  #hold(body: BufferedBody | undefined): void {
     this.#batchBytes += body?.bytes ?? 0
     if (this.#batchBytes > batchBytesMax) this.#flush()
     else this.#schedule()
   }
 
-  #affordable(body: Body | undefined): Body | undefined {
+  #affordable(body: BufferedBody | undefined): BufferedBody | undefined {
     if (body === undefined || this.#bodyBytes + body.bytes > this.#limits.bodyBytesMax) return undefined
     this.#bodyBytes += body.bytes
     return body

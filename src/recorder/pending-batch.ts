@@ -4,7 +4,7 @@ import type { Ending, Opening } from '../lib/exchange.ts'
 import type { Packed, Slice } from './batch.ts'
 
 /** Chunks as they came; handed over, so nobody changes them any more. */
-export interface Body {
+export interface BufferedBody {
   readonly chunks: readonly Uint8Array[]
   readonly bytes: number
 }
@@ -15,13 +15,13 @@ export interface PendingEnd {
   /** The recorder that this batch was gathered for has been told of the opening, of the request's body, in an earlier batch. */
   readonly isOpeningTold: boolean
   readonly isRequestTold: boolean
-  readonly requestBody: Body | undefined
-  readonly responseBody: Body | undefined
+  readonly requestBody: BufferedBody | undefined
+  readonly responseBody: BufferedBody | undefined
 }
 
 export interface PendingBatch {
   readonly opened: readonly Opening[]
-  readonly requests: readonly { readonly id: string; readonly body: Body }[]
+  readonly requests: readonly { readonly id: string; readonly body: BufferedBody }[]
   readonly ended: readonly PendingEnd[]
 }
 
@@ -33,9 +33,9 @@ export function packed(
   { opened, requests, ended }: PendingBatch,
   { isAnew, withBodies }: { isAnew: boolean; withBodies: boolean },
 ): Packed {
-  const bodies: Body[] = []
+  const bodies: BufferedBody[] = []
   let total = 0
-  const slice = (body: Body | undefined): Slice | undefined => {
+  const slice = (body: BufferedBody | undefined): Slice | undefined => {
     if (body === undefined || !withBodies) return undefined
     const offset = total
     total += body.bytes
@@ -56,7 +56,7 @@ export function packed(
   return { opened: isAnew ? [] : opened, requests: told, ended: packedEnded, bytes: joined(bodies, total) }
 }
 
-function joined(bodies: readonly Body[], total: number): Uint8Array<ArrayBuffer> {
+function joined(bodies: readonly BufferedBody[], total: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(total)
   let at = 0
   for (const { chunks } of bodies) {
@@ -68,7 +68,7 @@ function joined(bodies: readonly Body[], total: number): Uint8Array<ArrayBuffer>
   return bytes
 }
 
-export function bodyOf(chunks: readonly Uint8Array[] | undefined): Body | undefined {
+export function bodyOf(chunks: readonly Uint8Array[] | undefined): BufferedBody | undefined {
   if (chunks === undefined) return undefined
   let bytes = 0
   for (const chunk of chunks) bytes += chunk.length

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Usage } from '../../src/lib/exchange.ts'
 import { createFold } from '../../src/observe/fold.ts'
+import { formats } from '../../src/observe/formats/index.ts'
 import { openaiUsage } from '../../src/observe/formats/openai-usage.ts'
 import { concluded } from './exchanges.ts'
 
@@ -183,4 +184,13 @@ describe('other spellings', () => {
     const usage = openaiUsage({ prompt_tokens: 9, completion_tokens: 5, total_tokens: 14, ...more } as never)
     expect(usage).toEqual({ inputTokens: 9, outputTokens: 5, totalTokens: 14, ...expected })
   })
+})
+
+it.each([-1, 1.5, 2 ** 60, '-3', Number.NaN])('%s is no count, in any format', (tokens) => {
+  const message = JSON.parse(
+    JSON.stringify({ embeddings: [], usage: { tokens, inputTokens: tokens, input_tokens: tokens, prompt_tokens: tokens } }),
+  )
+  for (const format of formats) {
+    expect([format.name, format.readResponse({}, message, undefined as never).usage?.inputTokens]).toEqual([format.name, undefined])
+  }
 })

@@ -1,7 +1,7 @@
 /** `tokenweir prices`: which prices are in effect, of a model or of all, where they come from and how old they are. */
 import type { PriceTable } from '../../conclude/pricing/table.ts'
 import { type ModelPrice, priceParts } from '../../config/config.ts'
-import type { Period, Price, Prices, Row } from '../../config/price-file.ts'
+import type { Period, Price, PriceRow, Prices } from '../../config/price-file.ts'
 import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter, refuse } from './context.ts'
 
 export function pricesCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
@@ -61,7 +61,7 @@ async function prices(model: string | undefined, json: boolean, flags: Flags, en
 
 type Paint = (text: string) => string
 
-function overviewOf(table: PriceTable, file: string | undefined, rows: readonly Row[], own: number, bold: Paint): string {
+function overviewOf(table: PriceTable, file: string | undefined, rows: readonly PriceRow[], own: number, bold: Paint): string {
   const days = Math.floor((Date.now() - Date.parse(table.date)) / 86_400_000)
   const counts = new Map<string, number>()
   for (const { provider, names } of rows) counts.set(provider, (counts.get(provider) ?? 0) + names.length)
@@ -77,7 +77,7 @@ function overviewOf(table: PriceTable, file: string | undefined, rows: readonly 
   ].join('\n')
 }
 
-function pricesOf(own: readonly ModelPrice[], rows: readonly Row[], bold: Paint, dim: Paint): string {
+function pricesOf(own: readonly ModelPrice[], rows: readonly PriceRow[], bold: Paint, dim: Paint): string {
   const lines = own.map((line) => `${bold('your own')}  ${line.provider ?? 'every provider'}  ${line.model}\n${ownText(line)}\n`)
   const tables = rows.map(({ provider, names, periods, sources }) => {
     const texts = periods.map((period) => periodText(period, dim))

@@ -4,7 +4,7 @@
  * `npm run prices`; nothing is fetched at run time.
  */
 import { readFileSync } from 'node:fs'
-import type { Holidays, Period, PriceFile, Row, Schedule, Tier } from '../../config/price-file.ts'
+import type { Holidays, Period, PriceFile, PriceRow, Schedule, Tier } from '../../config/price-file.ts'
 import { spellingsOf, undated } from './names.ts'
 import { type Plan, planOf } from './plan.ts'
 
@@ -23,7 +23,7 @@ export interface Query {
 
 export interface Found {
   readonly plan: Plan
-  readonly row: Row
+  readonly row: PriceRow
   readonly period: Period
   /** What the plan's amount is multiplied with. */
   readonly factor: number
@@ -36,9 +36,9 @@ export interface PriceTable {
   readonly date: string
   /** Undefined where the table has no price that is certain. */
   find(query: Query): Found | undefined
-  rows(): readonly Row[]
+  rows(): readonly PriceRow[]
   /** Rows of every provider that has the name. */
-  rowsOf(model: string): readonly Row[]
+  rowsOf(model: string): readonly PriceRow[]
   sources(): readonly { readonly name: string; readonly version: string; readonly licence: string; readonly date: string }[]
 }
 
@@ -55,7 +55,7 @@ export async function loadPriceTable(file?: string): Promise<PriceTable> {
 
 /** Rows of the first file stand over those of the next. */
 export function createPriceTable(files: readonly PriceFile[]): PriceTable {
-  const rows = new Map<string, Row>()
+  const rows = new Map<string, PriceRow>()
   for (const file of [...files].reverse())
     for (const row of file.rows) for (const name of row.names) rows.set(keyOf(row.provider, name), row)
   const schedules = files.flatMap((file) => file.schedules ?? [])
@@ -74,7 +74,7 @@ export function createPriceTable(files: readonly PriceFile[]): PriceTable {
     return plan
   }
 
-  function rowFor(provider: string, model: string): Row | undefined {
+  function rowFor(provider: string, model: string): PriceRow | undefined {
     for (const name of spellingsOf(model)) {
       const row = rows.get(keyOf(provider, name)) ?? rows.get(keyOf(provider, undated(name)))
       if (row !== undefined) return row

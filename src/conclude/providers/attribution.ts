@@ -108,7 +108,7 @@ export function createAttributor({ table = rules, own = [] }: AttributionOptions
   return { attribute: (evidence) => decide(rowsFor(evidence), evidence), ...headersRead(table, own) }
 }
 
-interface Row {
+interface RuleRow {
   readonly name: string
   /** It looks at host, paths and model alone. */
   readonly isOfPlace: boolean
@@ -122,8 +122,8 @@ const placesMax = 500
 const placeCharsMax = 500
 
 /** The rows without those that host, paths and model rule out: most of the table, looked through once for each combination: 2 µs, not 8. */
-function narrowed(rows: readonly Row[]): (evidence: Evidence) => readonly Row[] {
-  let known = new Map<string, readonly Row[]>()
+function narrowed(rows: readonly RuleRow[]): (evidence: Evidence) => readonly RuleRow[] {
+  let known = new Map<string, readonly RuleRow[]>()
   return (evidence) => {
     const { host, basePath = '', path } = evidence
     const place = `${host}\n${basePath}\n${path}\n${modelOf(evidence) ?? ''}`
@@ -136,7 +136,7 @@ function narrowed(rows: readonly Row[]): (evidence: Evidence) => readonly Row[] 
   }
 }
 
-function decide(rows: readonly Row[], evidence: Evidence): Attribution {
+function decide(rows: readonly RuleRow[], evidence: Evidence): Attribution {
   if (evidence.routeProvider !== undefined) return { provider: evidence.routeProvider, rule: 'route' }
   for (const { name, providerOf } of rows) {
     const provider = providerOf(evidence)

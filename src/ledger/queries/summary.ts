@@ -4,7 +4,7 @@ import type { Range } from '../../lib/range.ts'
 import { dimensionSql, inRange, isCompletedStream, isZeroUsage, owesUsage, tokenColumn, zeroUsageReason } from './fragments.ts'
 import { type Breakdown, type Count, type Dimension, type Group, type Summary, type TokenKind, type Totals, tokenKinds } from './queries.ts'
 
-type Row = Readonly<Record<string, string | number | null>>
+type SummaryRow = Readonly<Record<string, string | number | null>>
 
 const sums = [
   'count(*) AS requests',
@@ -35,7 +35,9 @@ export function readSummary(database: DatabaseSync, { range, sets, groupsMax }: 
   const keys = used.map((dimension) => `${dimensionSql[dimension]} AS key_${dimension}`)
   const groupBy = used.length === 0 ? '' : ` GROUP BY ${used.map((dimension) => `key_${dimension}`).join(', ')}`
   const bounds = { since: range.sinceMs, until: range.untilMs }
-  const rows = database.prepare(`SELECT ${[...keys, sums].join(', ')} FROM exchanges WHERE ${inRange}${groupBy}`).all(bounds) as Row[]
+  const rows = database
+    .prepare(`SELECT ${[...keys, sums].join(', ')} FROM exchanges WHERE ${inRange}${groupBy}`)
+    .all(bounds) as SummaryRow[]
   const reasons = database
     .prepare(
       `SELECT ${zeroUsageReason} AS reason, count(*) AS streams FROM exchanges WHERE ${inRange} AND ${isZeroUsage} GROUP BY 1 ORDER BY 2 DESC, 1`,
@@ -51,7 +53,7 @@ export function readSummary(database: DatabaseSync, { range, sets, groupsMax }: 
   }
 }
 
-function breakdown(rows: readonly Row[], by: readonly Dimension[], groupsMax: number): Breakdown {
+function breakdown(rows: readonly SummaryRow[], by: readonly Dimension[], groupsMax: number): Breakdown {
   const adders = new Map<string, { readonly key: Group['key']; readonly adder: Adder }>()
   for (const row of rows) {
     const key = Object.fromEntries(by.map((dimension) => [dimension, row[`key_${dimension}`] ?? null])) as Group['key']
@@ -74,7 +76,7 @@ function inOrder(by: readonly Dimension[]): (a: Group, b: Group) => number {
 }
 
 interface Adder {
-  add(row: Row): void
+  add(row: SummaryRow): void
   totals(): Totals
 }
 
@@ -84,10 +86,10 @@ function createAdder(): Adder {
   const whole: Record<string, number> = {}
   /** Sums that may be unknown: absent until one is known. */
   const known: Record<string, number> = {}
-  const addWhole = (name: string, row: Row) => {
+  const addWhole = (name: string, row: SummaryRow) => {
     whole[name] = (whole[name] ?? 0) + Number(row[name] ?? 0)
   }
-  const addKnown = (name: string, row: Row) => {
+  const addKnown = (name: string, row: SummaryRow) => {
     const value = row[name]
     if (typeof value === 'number') known[name] = (known[name] ?? 0) + value
   }

@@ -41,11 +41,11 @@ function inclusive(counts: Counts): Usage | undefined {
   })
 }
 
-/** Back from what is known: the wire's input is the inclusive one less what it includes. */
+/** Back from what is known: the wire's input is the inclusive one less what it includes, and never below 0 where its counts contradict each other. */
 function exclusive(usage: Usage | undefined): Counts {
   const input = usage?.inputTokens
   return {
-    input: input === undefined ? undefined : input - (usage?.cacheReadTokens ?? 0) - (usage?.cacheWriteTokens ?? 0),
+    input: input === undefined ? undefined : Math.max(0, input - (usage?.cacheReadTokens ?? 0) - (usage?.cacheWriteTokens ?? 0)),
     output: usage?.outputTokens,
     cacheRead: usage?.cacheReadTokens,
     cacheWrite: usage?.cacheWriteTokens,

@@ -4,7 +4,7 @@
  * Source: https://github.com/vercel/ai/tree/main/packages/gateway/src
  */
 import type { ResponseFacts } from '../../lib/exchange.ts'
-import { array, at, type JsonObject, object, text } from '../../lib/json.ts'
+import { array, at, count, type JsonObject, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, learn, namedError, usageLesson, usageOf } from './learn.ts'
 import { endsWithAny } from './paths.ts'
@@ -52,8 +52,8 @@ function lessonOf(body: JsonObject): ResponseFacts {
   const isMetadata = body['type'] === 'response-metadata'
   const reason = text(body['finishReason']) ?? text(at(body, 'finishReason', 'unified'))
   const said = isMetadata ? body : at(body, 'response')
-  const tokens = array(body['embeddings']) === undefined ? undefined : at(body, 'usage', 'tokens')
-  const usage = typeof tokens === 'number' ? usageOf({ inputTokens: tokens }) : findUsage(body)?.usage
+  const tokens = array(body['embeddings']) === undefined ? undefined : count(at(body, 'usage', 'tokens'))
+  const usage = tokens === undefined ? findUsage(body)?.usage : usageOf({ inputTokens: tokens })
   const failure = body['type'] === 'error' ? body['error'] : undefined
   const routed = at(body, 'providerMetadata', 'gateway', 'routing')
   return {
