@@ -265,6 +265,9 @@ describe.each(gateways)('$name', ({ name, start, installed }) => {
         }
         return undefined
       }
+      // The first stream passes unchanged: it shows that usage does not come unasked.
+      await through(product, { request }, clientsOf(product.url, 'provider'))
+      told.length = 0
       const { row, sent } = await through(product, { request }, clientsOf(product.url, 'provider'))
       // As many chunks as without the sidecar, and none of them says anything of usage.
       const withSidecar = told.splice(0)

@@ -48,7 +48,7 @@ describe.each([
   it('has every command', () => {
     const { status, stdout } = run(['--help'])
     expect(status).toBe(0)
-    for (const name of ['check', 'completion', 'demo', 'replay', 'report', 'tail', 'verify'])
+    for (const name of ['check', 'demo', 'prices', 'replay', 'report', 'tail', 'verify'])
       expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
   })
 
@@ -59,10 +59,6 @@ describe.each([
       ...{ status: 0, stderr: '' },
       usage: { inputTokens: 3, outputTokens: 4, totalTokens: 7 },
     })
-  })
-
-  it('completes', () => {
-    expect(run(['completion', 'bash']).stdout).toContain('complete -F _tokenweir tokenweir')
   })
 
   it('says what is wrong with a ledger that is not there', () => {

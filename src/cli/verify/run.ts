@@ -57,7 +57,7 @@ export async function verify(options: VerifyOptions): Promise<readonly Check[]> 
   return [...(sidecar.status === 'ok' ? [sidecar] : []), ...(await recorded(options, sent, before))]
 }
 
-/** Of an upstream's first streams, those that pass unchanged: see `proxy/inject/capabilities`. */
+/** Of an upstream's first streams, those that may pass unchanged: see `proxy/inject/capabilities`. */
 const unchangedMax = 2
 
 /** The first stream that the sidecar does not let pass unchanged in order to learn what the upstream does; `before` is what was counted before it. */
