@@ -130,8 +130,8 @@ describe.skipIf(!isInstalled.fastapi())('a FastAPI gateway that logs after its y
     const collector = await startCollector()
     const product = await startSidecar((await startGateway(provider.url)).url, collector)
     const usages = []
-    // The first stream passes unchanged: it shows that usage does not come unasked.
-    for (let n = 0; n < 2; n++) {
+    // The first two streams pass unchanged: they show that usage does not come unasked.
+    for (let n = 0; n < 3; n++) {
       const stream = await clientOf(product.url).chat.completions.create({
         model,
         messages: messagesOf(questions[2] as string),
@@ -139,12 +139,12 @@ describe.skipIf(!isInstalled.fastapi())('a FastAPI gateway that logs after its y
       })
       for await (const chunk of stream) usages.push(chunk.usage ?? undefined)
     }
-    const { code, ...seen } = await recorded(product, collector, 2)
-    const { usage } = provider.sent[1] ?? {}
+    const { code, ...seen } = await recorded(product, collector, 3)
+    const { usage } = provider.sent[2] ?? {}
     const tokens = { input: usage?.inputTokens, output: usage?.outputTokens }
     expect(tokens.output).toBeGreaterThan(0)
     expect(code).toBe(0)
-    for (const records of Object.values(seen)) expect(records.slice(1)).toEqual([tokens])
+    for (const records of Object.values(seen)) expect(records.slice(2)).toEqual([tokens])
     expect(usages.filter((told) => told !== undefined)).toEqual([])
   })
 })

@@ -265,8 +265,8 @@ describe.each(gateways)('$name', ({ name, start, installed }) => {
         }
         return undefined
       }
-      // The first stream passes unchanged: it shows that usage does not come unasked.
-      await through(product, { request }, clientsOf(product.url, 'provider'))
+      // The first two streams pass unchanged: they show that usage does not come unasked.
+      for (let n = 0; n < 2; n++) await through(product, { request }, clientsOf(product.url, 'provider'))
       told.length = 0
       const { row, sent } = await through(product, { request }, clientsOf(product.url, 'provider'))
       // As many chunks as without the sidecar, and none of them says anything of usage.

@@ -32,8 +32,8 @@ export interface Capabilities {
 const entriesMax = 4096
 /** An upstream that refused is asked again after this long: gateways are upgraded. */
 const refusalMsMax = 60 * 60 * 1000
-/** Plain streams that have to be seen to their end first. Each costs a client that does not ask its usage. */
-const plainMin = 1
+/** Plain streams that have to be seen to their end first: a single one could be answered by the one deployment that is different. */
+const plainMin = 2
 /** After that, one plain stream in this time keeps knowing. */
 const lookAgainMs = 24 * 60 * 60 * 1000
 const saveMs = 1000
