@@ -4,16 +4,19 @@ import type { Counter, Meter } from '../telemetry/meter.ts'
 
 export const otherValue = 'other'
 
-/** Of a label's places, for names that no answered request has confirmed yet. */
+/** Of a label's places, for names of failed requests that no answered one has confirmed yet. */
 const unsureShare = 0.1
+
+/** How the upstream answered the request that names a value: with success, with a refusal (4xx), or with a failure or not at all. */
+export type Answered = 'well' | 'refused' | 'failed'
 
 export interface LabelCap {
   /**
-   * The value itself while the label has fewer than `valuesMax` or knows it already, else `other`. `undefined` stays `undefined`. What a request
-   * that was not answered with success names need not exist (`isUnsure`): such names share a tenth of the places, and those too many are `other`
-   * without being counted.
+   * The value itself while the label has fewer than `valuesMax` or knows it already, else `other`. `undefined` stays `undefined`. What a request names
+   * that was not answered with success need not exist: a name of a `refused` one takes no place, those of `failed` ones share a tenth of the places.
+   * Such names are `other` without being counted.
    */
-  value(label: AttributeName, value: string | undefined, isUnsure?: boolean): string | undefined
+  value(label: AttributeName, value: string | undefined, how?: Answered): string | undefined
   /**
    * Request and response model together: each is bounded alone, but their pairs multiply. A pair too many keeps its request model, when
    * that is known, and loses its response model.
@@ -21,7 +24,7 @@ export interface LabelCap {
   models(
     request: string | undefined,
     response: string | undefined,
-    isUnsure?: boolean,
+    how?: Answered,
   ): { readonly request: string | undefined; readonly response: string | undefined }
 }
 
@@ -29,18 +32,19 @@ export function createLabelCap(valuesMax: number, meter: Meter): LabelCap {
   const known = new Map<string, { readonly sure: Set<string>; readonly unsure: Set<string> }>()
   const overflows = new Map<string, Counter>()
 
-  function admit(label: string, value: string, isUnsure: boolean): boolean {
+  function admit(label: string, value: string, how: Answered): boolean {
     let values = known.get(label)
     if (values === undefined) known.set(label, (values = { sure: new Set(), unsure: new Set() }))
     const { sure, unsure } = values
-    if (sure.has(value) || (isUnsure && unsure.has(value))) return true
+    if (sure.has(value) || (how !== 'well' && unsure.has(value))) return true
+    if (how === 'refused') return false
     if (unsure.delete(value)) {
       sure.add(value)
       return true
     }
     if (sure.size + unsure.size >= valuesMax || value.length > labelCharsMax) return false
-    if (isUnsure && unsure.size >= valuesMax * unsureShare) return false
-    ;(isUnsure ? unsure : sure).add(value)
+    if (how === 'failed' && unsure.size >= valuesMax * unsureShare) return false
+    ;(how === 'failed' ? unsure : sure).add(value)
     return true
   }
 
@@ -51,19 +55,19 @@ export function createLabelCap(valuesMax: number, meter: Meter): LabelCap {
     return otherValue
   }
 
-  function value(label: AttributeName, given: string | undefined, isUnsure = false): string | undefined {
+  function value(label: AttributeName, given: string | undefined, how: Answered = 'well'): string | undefined {
     if (given === undefined) return undefined
-    if (admit(label, given, isUnsure)) return given
-    return isUnsure ? otherValue : overflow(label)
+    if (admit(label, given, how)) return given
+    return how !== 'well' ? otherValue : overflow(label)
   }
 
   return {
     value,
-    models(request, response, isUnsure = false) {
-      const requested = value('gen_ai.request.model', request, isUnsure)
+    models(request, response, how: Answered = 'well') {
+      const requested = value('gen_ai.request.model', request, how)
       if (response === undefined) return { request: requested, response: undefined }
-      if (response.length <= labelCharsMax && admit('pair', `${requested}\n${response}`, isUnsure)) return { request: requested, response }
-      return { request: requested, response: isUnsure ? otherValue : overflow('gen_ai.response.model') }
+      if (response.length <= labelCharsMax && admit('pair', `${requested}\n${response}`, how)) return { request: requested, response }
+      return { request: requested, response: how !== 'well' ? otherValue : overflow('gen_ai.response.model') }
     },
   }
 }

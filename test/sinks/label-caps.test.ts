@@ -47,7 +47,7 @@ it('a hundred thousand models and callers stay within the caps, and are all coun
   ]).toEqual(Array(3).fill(exchanges))
 })
 
-it('what refused requests name shares a tenth of the places: the budget is there for the traffic that is answered', () => {
+it('what refused requests name takes no place, and what failed ones name a tenth: the budget is there for the traffic that is answered', () => {
   const meter = createMeter(Date.now)
   const sink = createMetricsSink({ meter, generation: '1.41', labelValuesMax: 20 })
   const named = (name: string, status: number) =>
@@ -58,7 +58,9 @@ it('what refused requests name shares a tenth of the places: the budget is there
       request: { operation: 'chat', usageExpected: true, model: `m-${name}`, stream: true },
       response: { usage: { inputTokens: 3, outputTokens: 2 } },
     })
-  sink.record({ opened: [], ended: Array.from({ length: 50 }, (_, index) => named(`guess${index}`, 404)) })
+  for (const status of [404, 400, 429])
+    sink.record({ opened: [], ended: Array.from({ length: 50 }, (_, index) => named(`typed${index}`, status)) })
+  sink.record({ opened: [], ended: Array.from({ length: 50 }, (_, index) => named(`guess${index}`, 503)) })
   sink.record({ opened: [], ended: [...Array(18)].flatMap((_, index) => [named(`real${index}`, 200), named(`real${index}`, 429)]) })
 
   const models = new Set(
@@ -68,7 +70,7 @@ it('what refused requests name shares a tenth of the places: the budget is there
   expect([...models].sort()).toEqual(
     ['m-guess0', 'm-guess1', ...Array.from({ length: 18 }, (_, index) => `m-real${index}`), 'other'].sort(),
   )
-  expect(Object.values(callers)).toEqual([1, 1, 48, ...Array(18).fill(2)])
+  expect(Object.values(callers)).toEqual([198, 1, 1, ...Array(18).fill(2)])
   expect(Object.values(samples(meter, 'tokenweir_label_overflow')).filter((count) => count > 0)).toEqual([])
 })
 

@@ -1,6 +1,7 @@
 /** What an operation's requests are counted by with the route: tokens, and the streams that should have told them. */
 import type { Exchange, Usage } from '../../lib/exchange.ts'
 import type { Counter, Labels, Meter } from '../../telemetry/meter.ts'
+import type { Answered } from '../label-cap.ts'
 
 export interface RouteCells {
   readonly labels: Labels
@@ -50,9 +51,10 @@ export function countStream(meter: Meter, cells: RouteCells, exchange: Exchange)
   if (reason !== undefined) cells.streams.zeroUsage.get(reason)?.add(1)
 }
 
-/** It was not answered with success: what it names (a model, a caller, by that a provider) need not exist. */
-export function isRefused({ ending: { status } }: Exchange): boolean {
-  return status === undefined || (status !== 101 && (status < 200 || status > 299))
+/** What a request names (a model, a caller, by that a provider) is only known to exist when it was answered with success. */
+export function answeredOf({ ending: { status } }: Exchange): Answered {
+  if (status === 101 || (status !== undefined && status >= 200 && status < 300)) return 'well'
+  return status !== undefined && status >= 400 && status < 500 ? 'refused' : 'failed'
 }
 
 /** An answer that told of an error in its middle is no success without usage: it is an error, and counted as one. */

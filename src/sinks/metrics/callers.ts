@@ -2,7 +2,7 @@
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Counter, Meter } from '../../telemetry/meter.ts'
 import type { LabelCap } from '../label-cap.ts'
-import { isRefused } from './by-route.ts'
+import { answeredOf } from './by-route.ts'
 
 /** The cells of one caller. */
 interface CallerCells {
@@ -15,7 +15,7 @@ export function createCallers(meter: Meter, cap: LabelCap): (exchange: Exchange)
   const known = new Map<string, CallerCells>()
   return (exchange) => {
     const { endReason, response } = exchange
-    const caller = cap.value('caller', exchange.caller, isRefused(exchange))
+    const caller = cap.value('caller', exchange.caller, answeredOf(exchange))
     if (caller === undefined) return
     let cells = known.get(caller)
     if (cells === undefined) known.set(caller, (cells = { requests: new Map(), tokens: new Map() }))

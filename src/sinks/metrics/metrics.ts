@@ -5,7 +5,7 @@ import type { Counter, Histogram, Labels, Meter } from '../../telemetry/meter.ts
 import { type GenerationNames, generations } from '../../telemetry/names.ts'
 import { createLabelCap, type LabelCap, otherValue } from '../label-cap.ts'
 import type { Sink } from '../sink.ts'
-import { countStream, countTokens, isRefused, type RouteCells, routeCells } from './by-route.ts'
+import { answeredOf, countStream, countTokens, type RouteCells, routeCells } from './by-route.ts'
 import { createCallers } from './callers.ts'
 
 export interface MetricsOptions {
@@ -33,7 +33,8 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
     name: 'metrics',
     record({ ended }) {
       for (const exchange of ended) {
-        const provider = cap.value('gen_ai.provider.name', exchange.provider, isRefused(exchange))
+        // Most providers are rows of ours, so that refusals may name some: a wrong key shows whose it is.
+        const provider = cap.value('gen_ai.provider.name', exchange.provider, answeredOf(exchange) === 'well' ? 'well' : 'failed')
         requests(exchange, provider)
         capability(exchange)
         if (exchange.ending.drained !== undefined) recordDrained(meter, exchange.opening.route, exchange.ending.drained)
@@ -142,7 +143,7 @@ function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, o
   function find(exchange: Exchange, provider: string | undefined): Operation {
     const { opening, request, response } = exchange
     const operation = cap.value('gen_ai.operation.name', exchange.operation)
-    const models = cap.models(request?.model, response?.model, isRefused(exchange))
+    const models = cap.models(request?.model, response?.model, answeredOf(exchange))
     const errorType = cap.value('error.type', exchange.errorType)
     const key = `${operation}\n${provider}\n${models.request}\n${models.response}\n${opening.serverAddress}\n${opening.serverPort}\n${errorType}`
     let found = known.get(key)
