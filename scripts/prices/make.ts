@@ -6,6 +6,7 @@
  *   npm run prices -- --check           writes nothing; exit 1 when the file would change
  *   npm run prices -- --left            also lists what does not ship, and why
  *   npm run prices -- --compare         holds the table as it stands against each source
+ *   npm run prices -- --costs DIR       holds it against the costs that providers reported in folders of recordings
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,6 +15,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { PriceFile, PriceRow } from '../../src/config/price-file.ts'
 import { compared } from './compare.ts'
+import { costsOf } from './costs.ts'
 import { merge, type Overrides, withFees } from './merge.ts'
 import { readSchedules } from './schedules.ts'
 import { readGenaiPrices, readLiteLlm, readModelPrices, type Source, type SourceName } from './sources.ts'
@@ -24,8 +26,13 @@ const { values } = parseArgs({
     check: { type: 'boolean', default: false },
     left: { type: 'boolean', default: false },
     compare: { type: 'boolean', default: false },
+    costs: { type: 'string', multiple: true },
   },
 })
+if (values.costs !== undefined) {
+  process.stdout.write(await costsOf(values.costs))
+  process.exit(0)
+}
 const target = resolve(import.meta.dirname, '../../src/conclude/pricing/prices.json')
 const packages: readonly SourceName[] = ['genai-prices', 'model-prices', 'litellm']
 
