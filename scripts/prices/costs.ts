@@ -23,7 +23,10 @@ export async function costsOf(folders: readonly string[]): Promise<string> {
   for (const recording of folders.flatMap(corpusRecordings)) {
     const config = { limits: { bodyBytes: 1e8, messageBytes: 1e8 }, providers: [], routes: [], estimates: { enabled: false } }
     const options = { config, pricer, outcome: { kind: 'answered' }, at: madeAt(recording) } as unknown as ReplayOptions
-    const { exchange } = await replay({ ...recording, host: recording.requestHeaders['host'] ?? 'x', responseBody: recording.body }, options)
+    const { exchange } = await replay(
+      { ...recording, host: recording.requestHeaders['host'] ?? 'x', responseBody: recording.body },
+      options,
+    )
     const reported = exchange.response?.reportedCostUsd
     if (reported === undefined) continue
     const cost = pricer.costOf({ ...exchange, response: { ...exchange.response, reportedCostUsd: undefined } })
