@@ -1,5 +1,6 @@
 /** Searches are billed by the call: what of an answer is one. */
 import { expect, it } from 'vitest'
+import { openaiChat } from '../../src/observe/formats/openai-chat.ts'
 import { openaiResponses } from '../../src/observe/formats/openai-responses.ts'
 
 const call = (action: string | undefined, status = 'completed') => ({
@@ -18,4 +19,12 @@ it.each([
   ["xAI's own count", [call('search')], { server_side_tool_usage_details: { web_search_calls: 3 } }, 3],
 ])('%s', (_, output, usage, expected) => {
   expect(openaiResponses.readResponse({}, answer(output, usage), undefined as never).usage?.webSearches).toBe(expected)
+})
+
+it.each([
+  ['high', 'high'],
+  ['huge', undefined],
+])('a request for %s context of searches', (size, expected) => {
+  const request = { model: 'sonar', messages: [], web_search_options: { search_context_size: size } }
+  expect(openaiChat.readRequest(request as never, '/chat/completions').searchContext).toBe(expected)
 })

@@ -28,8 +28,12 @@ export function openaiSettings(body: JsonObject): Settings {
     stopSequences: strings(body['stop']),
     choiceCount: choices === 1 ? undefined : choices,
     serviceTier: text(body['service_tier']),
+    searchContext: sizes.find((size) => size === at(body, 'web_search_options', 'search_context_size')),
   }
 }
+
+/** Source: https://docs.perplexity.ai/guides/search-context-size-guide */
+const sizes = ['low', 'medium', 'high'] as const
 
 /** `gen_ai.output.type` from a JSON mode, wherever the API puts it. */
 export function outputTypeOf(format: Json | undefined): string | undefined {
