@@ -2,6 +2,7 @@
  * Every recorded stream as other servers would have sent it: other line ends, comments, labels, encodings, cuts. What it used stays the same.
  * The corpora are read where they lie beside the project.
  */
+import { deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { corporaBeside, corpusRecordings } from '../recordings/corpus.ts'
 import { codings } from '../recordings/encodings.ts'
@@ -43,8 +44,7 @@ const cuts: Readonly<Record<string, (recording: Recording) => Mutant>> = {
   'pieces of 4099 bytes': (recording) => ({ recording, options: { pieceBytes: 4099 } }),
 }
 
-function encoded(name: string): (recording: Recording) => Mutant {
-  const coding = codings[name] as (typeof codings)[string]
+function encoded(coding: (typeof codings)[string]): (recording: Recording) => Mutant {
   return (one) => ({
     recording: {
       ...one,
@@ -55,8 +55,20 @@ function encoded(name: string): (recording: Recording) => Mutant {
   })
 }
 
+/** Other spellings of the same codings, and several in a row. */
+const spelled: typeof codings = {
+  'x-gzip': { header: 'x-gzip', encode: (body) => gzipSync(body) },
+  'upper case': { header: 'GZIP', encode: (body) => gzipSync(body) },
+  'gzip in two members': {
+    header: 'gzip',
+    encode: (body) => Buffer.concat([gzipSync(body.subarray(0, body.length >> 1)), gzipSync(body.subarray(body.length >> 1))]),
+  },
+  'gzip, then deflate': { header: 'gzip, deflate', encode: (body) => deflateSync(gzipSync(body)) },
+  'identity by name': { header: 'identity', encode: (body) => body },
+}
+
 const encodings = Object.fromEntries(
-  Object.entries(codings).flatMap(([name, { header }]) => (header === undefined ? [] : [[name, encoded(name)]])),
+  Object.entries({ ...codings, ...spelled }).flatMap(([name, coding]) => (coding.header === undefined ? [] : [[name, encoded(coding)]])),
 )
 
 const streams = [...ownRecordings(), ...corporaBeside().flatMap(corpusRecordings)].filter(
