@@ -47,7 +47,9 @@ export function createUnpacker<Reading>(options: UnpackOptions<Reading>): (packe
 
   function finish({ opening, reading }: Open<Reading>, ending: Ending, requestBody?: Uint8Array, responseBody?: Uint8Array): Exchange {
     try {
-      return conclude(opening, ending, reading ?? readRequest(opening, requestBody), responseBody, limits)
+      // A body that comes with the ending is newer than what was read: the request was sent anew.
+      const request = requestBody === undefined ? reading : undefined
+      return conclude(opening, ending, request ?? readRequest(opening, requestBody), responseBody, limits)
     } catch (error) {
       onFailure(error)
       return minimalExchange(opening, ending)

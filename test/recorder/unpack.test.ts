@@ -48,6 +48,13 @@ describe('a request', () => {
     expect(calls).toEqual([{ id: 'a', reading: 'a: ask', responseBody: 'give' }])
   })
 
+  it('that was sent anew with another body after it was read is concluded with that one', () => {
+    const { unpack, calls } = unpackerOf()
+    unpack({ ...nothing, opened: [a], requests: [{ id: 'a', body: [0, 5] }], bytes: Buffer.from('asked') })
+    unpack({ ...nothing, ended: [{ ending: endingOf({ id: 'a' }), requestBody: [0, 3] }], bytes: Buffer.from('own') })
+    expect(calls).toEqual([{ id: 'a', reading: 'a: own', responseBody: undefined }])
+  })
+
   it('without bodies is concluded without', () => {
     const { unpack, calls } = unpackerOf()
     unpack({ ...nothing, ended: [{ opening: a, ending: endingOf({ id: 'a' }) }] })

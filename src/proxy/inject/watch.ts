@@ -3,24 +3,29 @@ import type { FirstEvent } from '../edit.ts'
 
 /** No JSON string holds this unescaped, so that it is a key. */
 const usageKey = /"usage"[ \t]*:[ \t]*\{/
+const doneMark = /(^|\n)data:[ \t]*\[DONE\]/
 const tailChars = 32
 
-/** `onEnd` is told at the stream's own end, not when it is cut. */
+/** `onEnd` is told once, at the stream's own end or its `[DONE]`, at which clients leave; not when it is cut. */
 export function createUsageWatch(onEnd: (hasUsage: boolean) => void): { push(chunk: Buffer): void; end(): void } {
   let tail = ''
   let hasUsage = false
   let hasText = false
+  let isOver = false
+  function end(): void {
+    if (hasText && !isOver) onEnd(hasUsage)
+    isOver = true
+  }
   return {
     push(chunk) {
+      if (isOver) return
       hasText ||= chunk.length > 0
-      if (hasUsage) return
       const text = tail + chunk.toString('latin1')
-      hasUsage = usageKey.test(text)
+      hasUsage ||= usageKey.test(text)
+      if (doneMark.test(text)) end()
       tail = text.slice(-tailChars)
     },
-    end() {
-      if (hasText) onEnd(hasUsage)
-    },
+    end,
   }
 }
 
