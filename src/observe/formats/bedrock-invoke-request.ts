@@ -4,23 +4,14 @@
  */
 import type { RequestFacts } from '../../lib/exchange.ts'
 import { at, count, type Json, type JsonObject, number, object, strings } from '../../lib/json.ts'
-import { noBody, requestFacts } from './request.ts'
+import { noBody, pickerOf, requestFacts } from './request.ts'
 
 /** Where vendors keep their settings: at the top, or in one of these objects. */
 const holders = ['textGenerationConfig', 'inferenceConfig'] as const
 
 export function readInvoke(json: Json | undefined, model: string | undefined, stream: boolean): RequestFacts {
   const body = object(json) ?? noBody
-  const places = [body, ...holders.map((name) => object(body[name]) ?? noBody)]
-  const pick = <T>(read: (value: Json | undefined) => T | undefined, ...names: readonly string[]): T | undefined => {
-    for (const place of places) {
-      for (const name of names) {
-        const value = read(place[name])
-        if (value !== undefined) return value
-      }
-    }
-    return undefined
-  }
+  const pick = pickerOf(body, holders)
   const operation = operationOf(body, model)
   return requestFacts({
     operation,

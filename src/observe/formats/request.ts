@@ -10,6 +10,22 @@ export function requestFacts(facts: RequestFacts): RequestFacts {
   return present(facts)
 }
 
+type Picker = <T>(read: (value: Json | undefined) => T | undefined, ...names: readonly string[]) => T | undefined
+
+/** Reads a setting under the first of its names that can be read: at the top of a body, then in each of the objects that `holders` names. */
+export function pickerOf(body: JsonObject, holders: readonly string[]): Picker {
+  const places = [body, ...holders.map((name) => object(body[name]) ?? noBody)]
+  return (read, ...names) => {
+    for (const place of places) {
+      for (const name of names) {
+        const value = read(place[name])
+        if (value !== undefined) return value
+      }
+    }
+    return undefined
+  }
+}
+
 type Settings = Omit<RequestFacts, 'operation' | 'usageExpected'>
 
 /** Source: https://platform.openai.com/docs/api-reference/chat/create, and the same names at every compatible provider. */

@@ -6,7 +6,7 @@ import type { RequestFacts } from '../../lib/exchange.ts'
 import { at, boolean, count, type Json, type JsonObject, number, object, strings, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, usageLesson } from './learn.ts'
-import { noBody, requestFacts } from './request.ts'
+import { noBody, pickerOf, requestFacts } from './request.ts'
 import { findUsage } from './vocabulary.ts'
 
 /** A batch job carries the sum of what its requests used, read back with each look at it. */
@@ -54,16 +54,7 @@ const maxTokenNames = [
 /** A request in nobody's shape in particular: each setting under all its usual names. */
 export function readAnyRequest(json: Json | undefined, known: Partial<RequestFacts> & { readonly operation: string }): RequestFacts {
   const body = object(json) ?? noBody
-  const places = [body, ...holders.map((name) => object(body[name]) ?? noBody)]
-  const pick = <T>(read: (value: Json | undefined) => T | undefined, ...names: readonly string[]): T | undefined => {
-    for (const place of places) {
-      for (const name of names) {
-        const value = read(place[name])
-        if (value !== undefined) return value
-      }
-    }
-    return undefined
-  }
+  const pick = pickerOf(body, holders)
   const isStream = text(body['response_mode']) === 'streaming' || undefined
   return requestFacts({
     usageExpected: true,
