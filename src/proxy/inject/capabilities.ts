@@ -95,13 +95,18 @@ export function createCapabilities(now: () => number, memory?: Memory): Capabili
       const known = places.get(place) ?? { plain: 0, sends: false, at: 0 }
       const isDue = known.plain < plainMin || now() - known.at > lookAgainMs
       if (!isDue) return known.sends
-      if (known.plain >= plainMin) put(places, place, { ...known, at: now() })
+      if (known.plain >= plainMin) {
+        put(places, place, { ...known, at: now() })
+        save()
+      }
       return undefined
     },
     saw(place, hasUsage) {
       const known = places.get(place)
-      put(places, place, { plain: Math.min(plainMin, (known?.plain ?? 0) + 1), sends: hasUsage, at: now() })
-      save()
+      const plain = Math.min(plainMin, (known?.plain ?? 0) + 1)
+      put(places, place, { plain, sends: hasUsage, at: now() })
+      // Where usage comes unasked every stream is seen, and nearly none says anything new.
+      if (plain !== known?.plain || hasUsage !== known.sends) save()
     },
   }
 }
