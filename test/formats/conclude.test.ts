@@ -163,6 +163,15 @@ describe('a concluded exchange', () => {
   })
 
   it.each([
+    ['0.0123USD', 0.0123],
+    ['0.0001USD', undefined],
+    ['0.0123EUR', undefined],
+  ])('has the cost that Pydantic’s gateway says is %s, where that is fine enough', (cost, expected) => {
+    const responseHeaders = { 'pydantic-ai-gateway-price-estimate': cost }
+    expect(concluded({ body: chatBody, ending: { responseHeaders } }).response?.reportedCostUsd).toBe(expected)
+  })
+
+  it.each([
     ['groq', { x_groq: { id: 'r' } }],
     ['venice', { venice_parameters: {} }],
     ['minimax', { base_resp: { status_code: 0 } }],

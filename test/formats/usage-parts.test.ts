@@ -112,6 +112,9 @@ describe('a reported cost', () => {
     ['of Perplexity is none in another currency', { cost: { currency: 'EUR', total_cost: 1 } }, undefined],
     ['of xAI is counted in ticks', { cost_in_usd_ticks: 5_884_000 }, 0.000_588_4],
     ['of no ticks is none: Azure passes them on as 0', { cost_in_usd_ticks: 0 }, undefined],
+    ['of DeepInfra is an estimate', { estimated_cost: 3.8e-7 }, 3.8e-7],
+    ['of Pydantic’s gateway is an estimate', { pydantic_ai_gateway: { cost_estimate: 0.000_126_25 } }, 0.000_126_25],
+    ['in another currency is none', { cost: 0.1, currency: 'EUR' }, undefined],
     ['that is negative is none', { cost: -1 }, undefined],
     ['that is a text is none', { cost: '0.1' }, undefined],
     ['that is null is none', { cost: null }, undefined],
@@ -120,6 +123,41 @@ describe('a reported cost', () => {
       usage: { inputTokens: 5 },
       ...(usd === undefined ? {} : { reportedCostUsd: usd }),
     })
+  })
+
+  const gateway = (cost: string, marketCost: string) => ({ gateway: { cost, marketCost } })
+
+  it.each<[string, object, number | undefined]>([
+    ['of Venice', { cost: { usd: 0.0001578, diem: 0 } }, 0.0001578],
+    ['of Venice is none when it was paid in Diem', { cost: { usd: 0, diem: 0.0001578 } }, undefined],
+    ['of Copilot is 0 for a model that the plan includes', { copilot_usage: { total_nano_aiu: 0 } }, 0],
+    ['of Copilot is in credits of a cent', { copilot_usage: { total_nano_aiu: 726_775_000 } }, 0.007_267_75],
+    ['of Vercel', { choices: [{ delta: { provider_metadata: gateway('0.001982', '0.001982') } }] }, 0.001982],
+    ['of Vercel is none with a key of one’s own', { choices: [{ message: { provider_metadata: gateway('0', '0.001982') } }] }, undefined],
+  ])('%s stands beside the usage', (_title, beside, usd) => {
+    const { provider: _provider, ...learnt } = facts('openai-chat', { choices: [], ...beside, usage: { prompt_tokens: 5 } } as Json)
+    expect(learnt.reportedCostUsd).toBe(usd)
+  })
+
+  it('of Copilot stands beside the response of an event', () => {
+    const response = { object: 'response', status: 'completed', usage: { input_tokens: 5, output_tokens: 2 } }
+    const event = { type: 'response.completed', response, copilot_usage: { total_nano_aiu: 1e9 } }
+    expect(facts('openai-responses', event).reportedCostUsd).toBe(0.01)
+  })
+
+  it('of Copilot stands beside the usage of a message’s last event', () => {
+    const delta = {
+      type: 'message_delta',
+      delta: { stop_reason: 'end_turn' },
+      usage: { output_tokens: 2 },
+      copilot_usage: { total_nano_aiu: 1e9 },
+    }
+    expect(facts('anthropic-messages', delta).reportedCostUsd).toBe(0.01)
+  })
+
+  it('of Vercel stands in the metadata of its own protocol', () => {
+    const finish = { type: 'finish', finishReason: 'stop', usage: { inputTokens: 5 }, providerMetadata: gateway('0.25', '0.25') }
+    expect(facts('vercel-ai', finish).reportedCostUsd).toBe(0.25)
   })
 
   it('stands without a count of tokens', () => {

@@ -102,7 +102,7 @@ function wholeLesson(message: JsonObject): ResponseFacts {
   return {
     ...identity(message),
     finishReasons: reason === undefined ? undefined : [reason],
-    ...usageLesson(anthropicUsage(raw), raw),
+    ...usageLesson(anthropicUsage(raw), raw, message),
     usageOfIterations: usageOfIterations(raw),
     serviceTier: anthropicTier(raw),
     inferenceGeo: text(at(raw, 'inference_geo')),
@@ -117,7 +117,7 @@ function deltaLesson(facts: ResponseFacts, delta: JsonObject): ResponseFacts {
   const raw = delta['usage']
   return {
     finishReasons: reason === undefined ? undefined : [reason],
-    ...usageLesson(overlaid(facts.usage, raw), raw),
+    ...usageLesson(overlaid(facts.usage, raw), raw, delta),
     usageOfIterations: usageOfIterations(raw),
     serviceTier: anthropicTier(raw),
     inferenceGeo: text(at(raw, 'inference_geo')),

@@ -137,6 +137,9 @@ const nonTokenKeys: ReadonlySet<string> = new Set([
   'cost',
   'cost_details',
   'cost_in_usd_ticks',
+  'estimated_cost',
+  'market_cost',
+  'pydantic_ai_gateway',
   'is_byok',
   'search_units',
   'images',
@@ -178,11 +181,11 @@ function saysSomething(value: Json | undefined, depth: number): boolean {
 }
 
 /**
- * Usage and the cost that stands beside it. An object of which the format could read no count is read by its words (`vocabulary.ts`); when that
+ * Usage and the cost that stands in it or `beside` it. An object of which the format could read no count is read by its words (`vocabulary.ts`); when that
  * gives none either, the fact that it was not understood.
  */
-export function usageLesson(usage: Usage | undefined, raw: Json | undefined): ResponseFacts {
-  const reportedCostUsd = reportedCost(raw)
+export function usageLesson(usage: Usage | undefined, raw: Json | undefined, beside?: JsonObject): ResponseFacts {
+  const reportedCostUsd = reportedCost(raw, beside)
   if (usage !== undefined) return { usage, reportedCostUsd }
   const isUnread = notUnderstood(raw)
   const found = isUnread ? findUsage({ usage: raw })?.usage : undefined

@@ -70,7 +70,7 @@ export function readCompletion(facts: ResponseFacts, message: Json): ResponseFac
     id: idText(body['id']),
     model: text(body['model']),
     finishReasons: finish.reasons,
-    ...usageLesson(usage, said.raw),
+    ...usageLesson(usage, said.raw, body),
     finished: isLast(facts, body, finish, usage !== undefined) || goesOn(facts, finish, usage !== undefined),
     error: errorOf(body),
     serviceTier: text(body['service_tier']),

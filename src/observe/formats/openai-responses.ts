@@ -43,9 +43,9 @@ export const openaiResponses: Format = {
     if (body === undefined) return facts
     if (body['type'] === 'error') return learn(facts, { error: eventError(body) })
     const response = object(body['response'])
-    if (response !== undefined) return learnResponse(facts, response)
+    if (response !== undefined) return learnResponse(facts, response, body)
     // What has no type is no event but the response itself, also from servers that leave out its `object`.
-    return body['type'] === undefined ? learnResponse(facts, body) : learn(facts, { error: errorOf(body) })
+    return body['type'] === undefined ? learnResponse(facts, body, body) : learn(facts, { error: errorOf(body) })
   },
 }
 
@@ -58,8 +58,8 @@ export function eventError(body: JsonObject): ResponseFacts['error'] {
  * The response of a terminal event is the one that was billed. Perplexity's agent begins with the preset that was asked for as its model
  * and names the model that answered only there; GitHub Copilot gives each event another id.
  */
-function learnResponse(facts: ResponseFacts, response: JsonObject): ResponseFacts {
-  const lesson = responseLesson(response)
+function learnResponse(facts: ResponseFacts, response: JsonObject, event: JsonObject): ResponseFacts {
+  const lesson = responseLesson(response, event)
   if (lesson.finished !== true) return learn(facts, lesson)
   const { id = facts.id, model = facts.model } = lesson
   const known = id === facts.id && model === facts.model ? facts : present({ ...facts, id: undefined, model: undefined })
@@ -67,7 +67,7 @@ function learnResponse(facts: ResponseFacts, response: JsonObject): ResponseFact
 }
 
 /** What a response object says. */
-function responseLesson(response: JsonObject): ResponseFacts {
+function responseLesson(response: JsonObject, event: JsonObject): ResponseFacts {
   const status = text(response['status'])
   const final = finalStatuses.has(status ?? '') || response['object'] === 'response.compaction'
   const reason = text(at(response, 'incomplete_details', 'reason')) ?? status
@@ -75,7 +75,7 @@ function responseLesson(response: JsonObject): ResponseFacts {
     id: idText(response['id']),
     model: text(response['model']),
     finishReasons: final && reason !== undefined ? [reason] : undefined,
-    ...usageLesson(withSearches(openaiUsage(response['usage']), response), response['usage'] as Json | undefined),
+    ...usageLesson(withSearches(openaiUsage(response['usage']), response), response['usage'], event),
     previewSearch: array(response['tools'])?.some((tool) => text(at(tool, 'type'))?.startsWith('web_search_preview')) || undefined,
     finished: final || undefined,
     error: errorOf(response),

@@ -60,7 +60,7 @@ function lessonOf(body: JsonObject): ResponseFacts {
     id: text(at(said, 'id')),
     model: text(at(said, 'modelId')),
     finishReasons: reason === undefined ? undefined : [reason],
-    ...usageLesson(usage, body['usage']),
+    ...usageLesson(usage, body['usage'], body),
     finished: reason !== undefined || undefined,
     error: errorOf(body) ?? (failure === undefined ? undefined : namedError('error', text(failure))),
     provider: text(at(routed, 'finalProvider')) ?? text(at(routed, 'resolvedProvider')),
