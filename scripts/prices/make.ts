@@ -14,8 +14,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { PriceFile, PriceRow } from '../../src/config/price-file.ts'
+import { corpusRecordings } from '../../test/recordings/corpus.ts'
 import { compared } from './compare.ts'
-import { costsOf } from './costs.ts'
+import { heldCosts } from './costs.ts'
 import { merge, type Overrides, withFees } from './merge.ts'
 import { readSchedules } from './schedules.ts'
 import { readGenaiPrices, readLiteLlm, readModelPrices, type Source, type SourceName } from './sources.ts'
@@ -30,7 +31,7 @@ const { values } = parseArgs({
   },
 })
 if (values.costs !== undefined) {
-  process.stdout.write(await costsOf(values.costs))
+  process.stdout.write((await heldCosts(values.costs.flatMap(corpusRecordings))).text)
   process.exit(0)
 }
 const target = resolve(import.meta.dirname, '../../src/conclude/pricing/prices.json')

@@ -1,7 +1,7 @@
 /** Several sources → one row for each model. A row ships when two sources agree, or when an override says so; the rest stays unpriced. */
 import { undated } from '../../src/conclude/pricing/names.ts'
 import type { Period, Price, PriceRow, Prices, Tier } from '../../src/config/price-file.ts'
-import { type Reseller, resold } from './resellers.ts'
+import { grouped, type Reseller, resold } from './resellers.ts'
 import type { Entry, Source, SourceName } from './sources.ts'
 
 /** Whose word alone is enough for a provider, where no other source speaks, the first of them first. */
@@ -23,11 +23,11 @@ export interface Preference {
 /** What a provider charges for each use beside the tokens, whichever of its models that write is called. */
 export interface Fee {
   readonly provider: string
-  readonly price: 'web_searches_kcount'
-  /** USD for a thousand. */
-  readonly usd: number
-  /** Names that hold this have a price of their own. */
-  readonly unless: string
+  readonly price: 'web_searches_kcount' | 'web_searches_preview_kcount'
+  /** Of models: an expression. The first fee of a kind that has a name decides. */
+  readonly names: string
+  /** USD for a thousand; null where it is not certain; what the sources say where it is not given. */
+  readonly usd?: number | null
   readonly page: string
 }
 
@@ -81,14 +81,14 @@ export function merge(sources: readonly Source[], { trust, prefer, resellers, ro
     if (typeof settled === 'string') left.push(`${provider} ${name}: ${settled}`)
     else add({ provider, names: [name], ...settled })
   }
-  for (const row of ours) add(row)
+  for (const row of ours.filter(({ provider }) => !resellers.some((reseller) => reseller.provider === provider))) add(row)
   const rows = [...byPeriods.values()].map(({ row, names }) => ({
     ...row,
     names: [...new Set(names)].sort(),
     periods: row.periods.map(withoutFreeOutput),
   }))
   const unwanted = new Set(never.map(({ provider, name }) => `${provider}\n${name}`))
-  const whole = resold(rows, resellers)
+  const whole = resold(rows, resellers, ours)
     .map((row) => ({ ...row, names: row.names.filter((name) => !unwanted.has(`${row.provider}\n${name}`)) }))
     .filter(({ names }) => names.length > 0)
   whole.sort((a, b) => compare(a.provider, b.provider) || compare(a.names[0] ?? '', b.names[0] ?? ''))
@@ -130,7 +130,13 @@ function settle(
   const [alone] = one
   const words = one.map((each) => `${each.source} says ${inputAndOutput(nowOf(each).prices)}`)
   if (alone === undefined || one.length > 1) return words.join(', ')
+  if (alone.source !== 'model-prices' && isNothing(nowOf(alone).prices)) return `${words[0]} alone, which may mean another unit`
   return trust?.sources.includes(alone.source) === true ? sourced(joined([alone]), trust.page) : `${words[0]} alone`
+}
+
+/** Also a price by the page, the picture or the search stands as 0 a token. */
+function isNothing(prices: Prices): boolean {
+  return Object.values(prices).every((price) => baseOf(price ?? 0) === 0)
 }
 
 function sourced(row: Pick<PriceRow, 'periods' | 'sources'>, page: string): Pick<PriceRow, 'periods' | 'sources'> {
@@ -202,12 +208,21 @@ function joinedPrices(first: Prices, others: readonly Prices[]): Prices {
 
 /** The rows with the fees in every period. A period that begins from nothing stays so. */
 export function withFees(rows: readonly PriceRow[], fees: readonly Fee[]): readonly PriceRow[] {
-  return rows.map((row) => {
-    const fee = fees.find(({ provider, unless }) => provider === row.provider && !row.names.some((name) => name.includes(unless)))
-    if (fee === undefined) return row
-    const periods = row.periods.map((period) =>
-      period.prices['output_mtok'] === undefined ? period : { ...period, prices: { ...period.prices, [fee.price]: fee.usd } },
-    )
-    return { ...row, periods, sources: row.sources.includes(fee.page) ? row.sources : [...row.sources, fee.page] }
+  return grouped(rows.flatMap((row) => row.names.map((name) => withFeesOf({ ...row, names: [name] }, name, fees))))
+}
+
+function withFeesOf(row: PriceRow, name: string, fees: readonly Fee[]): PriceRow {
+  const fitting = fees.filter(({ provider, names }) => provider === row.provider && new RegExp(names).test(name))
+  const firsts = fitting.filter((fee) => fee === fitting.find(({ price }) => price === fee.price) && fee.usd !== undefined)
+  if (firsts.length === 0) return row
+  const added = Object.fromEntries(firsts.map(({ price, usd }) => [price, usd ?? undefined]))
+  // Whether a tier of service has them cheaper is not said.
+  const none = Object.fromEntries(firsts.map(({ price }) => [price, undefined]))
+  const periods = row.periods.map((period): Period => {
+    if (period.prices['output_mtok'] === undefined) return period
+    const { prices, tiers = {} } = period
+    const tierPrices = Object.entries(tiers).map(([tier, of]) => [tier, { ...of, ...none }])
+    return { ...period, prices: { ...prices, ...added }, ...(tierPrices.length === 0 ? {} : { tiers: Object.fromEntries(tierPrices) }) }
   })
+  return { ...row, periods, sources: [...new Set([...row.sources, ...firsts.map(({ page }) => page)])] }
 }

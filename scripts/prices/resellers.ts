@@ -14,9 +14,15 @@ export interface Reseller {
   readonly page: string
 }
 
-export function resold(rows: readonly PriceRow[], resellers: readonly Reseller[]): readonly PriceRow[] {
+/** `ours` are overrides, of which those of a reseller stand over the maker's prices. */
+export function resold(rows: readonly PriceRow[], resellers: readonly Reseller[], ours: readonly PriceRow[]): readonly PriceRow[] {
   const taken = new Set(resellers.map(({ provider }) => provider))
-  return [...rows.filter(({ provider }) => !taken.has(provider)), ...resellers.flatMap((reseller) => rowsOf(reseller, rows))]
+  const own = ours.filter(({ provider }) => taken.has(provider))
+  const names = new Set(own.flatMap((row) => row.names.map((name) => `${row.provider}\n${name}`)))
+  const theirs = resellers
+    .flatMap((reseller) => rowsOf(reseller, rows))
+    .map((row) => ({ ...row, names: row.names.filter((name) => !names.has(`${row.provider}\n${name}`)) }))
+  return [...rows.filter(({ provider }) => !taken.has(provider)), ...theirs.filter((row) => row.names.length > 0), ...own]
 }
 
 function rowsOf({ provider, vendors, except, page }: Reseller, rows: readonly PriceRow[]): readonly PriceRow[] {
@@ -70,7 +76,7 @@ function tokensAlone({ from, prices }: Period): Period {
   return { ...(from === undefined ? {} : { from }), prices: tokens }
 }
 
-function grouped(rows: readonly PriceRow[]): readonly PriceRow[] {
+export function grouped(rows: readonly PriceRow[]): readonly PriceRow[] {
   const groups = new Map<string, string[]>()
   for (const { names, ...rest } of rows) {
     const key = JSON.stringify(rest)

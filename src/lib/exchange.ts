@@ -85,8 +85,10 @@ export interface ResponseFacts {
   readonly reportedCostUsd?: number | undefined
   /** Where inference ran, when that has a price of its own (Anthropic `usage.inference_geo`). */
   readonly inferenceGeo?: string | undefined
-  /** It could search by OpenAI's `web_search_preview`, whose price depends on the kind of model and on what was found. */
+  /** It could search by OpenAI's `web_search_preview`, which has a price of its own. */
   readonly previewSearch?: boolean | undefined
+  /** It called tools of the provider other than searches, which cost something beside the tokens. */
+  readonly paidTools?: boolean | undefined
   /** A usage object was present, but not one of its counts could be read. */
   readonly usageNotUnderstood?: boolean | undefined
   /** Ids of the model calls whose usage has been added up (Bedrock Agents). Never in a record. */

@@ -1,7 +1,9 @@
 /** Searches are billed by the call: what of an answer is one. */
 import { expect, it } from 'vitest'
+import { createPricer } from '../../src/conclude/pricing/pricer.ts'
 import { openaiChat } from '../../src/observe/formats/openai-chat.ts'
 import { openaiResponses } from '../../src/observe/formats/openai-responses.ts'
+import { readThrough } from '../observe/read-through.ts'
 
 const call = (action: string | undefined, status = 'completed') => ({
   type: 'web_search_call',
@@ -27,4 +29,45 @@ it.each([
 ])('a request for %s context of searches', (size, expected) => {
   const request = { model: 'sonar', messages: [], web_search_options: { search_context_size: size } }
   expect(openaiChat.readRequest(request as never, '/chat/completions').searchContext).toBe(expected)
+})
+
+it.each<[string, object, object | undefined]>([
+  ['no tool', {}, undefined],
+  ['the search', { tools: [{ type: 'function' }, { type: 'web_search' }] }, undefined],
+  ['the search in preview', { tools: [{ type: 'web_search_preview_2025_03_11' }] }, { previewSearch: true }],
+  ['a file search', { output: [{ type: 'file_search_call' }] }, { paidTools: true }],
+  ['a picture', { output: [{ type: 'image_generation_call' }] }, { paidTools: true }],
+  ['a search on X', { usage: { input_tokens: 1, server_side_tool_usage_details: { x_search_calls: 1 } } }, { paidTools: true }],
+  ['a server of tools', { usage: { input_tokens: 1, server_side_tool_usage_details: { mcp_calls: 1 } } }, undefined],
+])('an answer with %s', (_, fields, expected) => {
+  const { previewSearch, paidTools } = openaiResponses.readResponse(
+    {},
+    { ...(answer([]) as object), ...fields } as never,
+    undefined as never,
+  )
+  expect({ previewSearch, paidTools }).toEqual({ previewSearch: undefined, paidTools: undefined, ...expected })
+})
+
+it('an answer too large to keep has lost some of its searches, and has no price', async () => {
+  const pricer = createPricer({ prices: [] })
+  await pricer.load()
+  const output = [
+    ...Array.from({ length: 200 }, () => call('search')),
+    { type: 'message', content: [{ type: 'output_text', text: 'x'.repeat(5000) }] },
+  ]
+  const body = Buffer.from(JSON.stringify({ ...(answer(output) as object), model: 'gpt-4.1', id: 'resp_1' }))
+  const exchange = (bodyBytesMax: number) =>
+    readThrough(
+      {
+        ...{ method: 'POST', path: '/v1/responses', requestHeaders: {}, requestBody: Buffer.from('{"model":"gpt-4.1"}') },
+        ...{ status: 200, responseHeaders: { 'content-type': 'application/json' }, body },
+      },
+      { bodyBytesMax },
+    )
+  const [kept, sketched] = [await exchange(1 << 20), await exchange(1 << 12)]
+  expect([kept.response?.usage?.webSearches, sketched.response?.usage?.webSearches]).toEqual([200, 128])
+  expect([kept, sketched].map((one) => pricer.costOf({ ...one, provider: 'openai' }))).toEqual([
+    { status: 'priced', usd: 2.000026, source: 'table' },
+    { status: 'unpriced' },
+  ])
 })

@@ -173,6 +173,47 @@ describe('what is billed', () => {
     expect(costOf({ provider: 'moonshot_ai', requested: 'kimi-k2.5', opening: { serverAddress: 'api.moonshot.cn' } })).toBe('unpriced')
   })
 
+  it('is the list of who signs the answer, behind whatever gateway', () => {
+    const signed = (provider: string, answered: string, response = {}) =>
+      costOf({ provider, answered, response: { provider, ...response }, usage: { inputTokens: 1000, outputTokens: 0 } })
+    expect(signed('groq', 'llama-3.3-70b-versatile')).toBe(0.00059)
+    expect(signed('github_copilot', 'gpt-5.3-codex')).toBe(0.00175)
+    expect(costOf({ provider: 'groq', answered: 'llama-3.3-70b-versatile', response: { provider: 'Groq' } })).toBe('unpriced') // OpenRouter
+  })
+
+  it('is the maker’s model that OpenRouter’s embeddings name without the maker', () => {
+    const embedded = (provider: string) =>
+      costOf({
+        provider: 'openai',
+        answered: 'text-embedding-3-small',
+        response: { id: 'gen-emb-1', provider },
+        usage: { inputTokens: 1000 },
+      })
+    expect([embedded('OpenAI'), embedded('Nebius')]).toEqual([0.00002, 'unpriced'])
+  })
+
+  it('is OpenRouter’s own tier, whatever capacity it bought', () => {
+    const tier = (serviceTier: string) =>
+      costOf({
+        provider: 'x',
+        answered: 'openai/gpt-4o-mini',
+        opening: { serverAddress: 'openrouter.ai' },
+        usage: { inputTokens: 1000, outputTokens: 0 },
+        response: { serviceTier },
+      })
+    expect([tier('provisioned'), tier('default'), tier('priority')]).toEqual([0.00015, 0.00015, 'unpriced'])
+  })
+
+  it('has the fee for each request that OpenRouter tells, unless it depends on a context that was asked for', () => {
+    const asked = (searchContext?: 'low' | 'high') =>
+      pricer.costOf({
+        ...exchangeOf({ provider: 'perplexity', response: { model: 'perplexity/sonar', usage: { inputTokens: 7, outputTokens: 236 } } }),
+        opening: { ...exchangeOf().opening, serverAddress: 'openrouter.ai' },
+        request: { operation: 'chat', usageExpected: true, searchContext },
+      })
+    expect([asked(), asked('low'), asked('high')].map((cost) => cost?.status === 'priced' && cost.usd)).toEqual([0.005243, 0.005243, false])
+  })
+
   it('is the reseller’s price, and nothing where many serve the model', () => {
     const openrouter = (answered: string) =>
       costOf({
@@ -209,6 +250,34 @@ describe('what is counted', () => {
     expect(costOf({ provider: 'deepseek', answered: 'deepseek-chat', usage: { inputTokens: 10, outputTokens: 0, webSearches: 1 } })).toBe(
       'unpriced',
     )
+  })
+
+  it('has the price of the tool that searched, by the kind of model', () => {
+    const search = (answered: string, previewSearch: boolean, tier?: string) =>
+      costOf({
+        provider: 'openai',
+        answered,
+        ...(tier === undefined ? {} : { tier }),
+        usage: { inputTokens: 0, outputTokens: 0, webSearches: 2 },
+        response: { previewSearch },
+      })
+    expect([search('gpt-4.1', false), search('gpt-4.1', true)]).toEqual([0.02, 0.05])
+    expect([search('gpt-5.4', false), search('gpt-5.4', true), search('o4-mini', true)]).toEqual([0.02, 0.02, 0.02])
+    expect([search('gpt-4.1-mini', false), search('gpt-5-chat-latest', true)]).toEqual(['unpriced', 'unpriced'])
+    expect(search('gpt-4.1', false, 'batch')).toBe('unpriced')
+  })
+
+  it('is unpriced where other tools were called that cost something', () => {
+    expect(costOf({ provider: 'openai', answered: 'gpt-4.1', response: { paidTools: true } })).toBe('unpriced')
+  })
+
+  it('is never free because what it is billed by has no price here', () => {
+    for (const [provider, model] of [
+      ['cohere', 'rerank-v3.5'],
+      ['aws.bedrock', 'amazon.rerank-v1:0'],
+      ['gcp.vertex_ai', 'meta/llama-3.1-70b-instruct-maas'],
+    ] as const)
+      expect(costOf({ provider, requested: model, usage: { inputTokens: 10, outputTokens: 0 } })).toBe('unpriced')
   })
 
   it('is unpriced where reasoning stands beside the output, but for a total that says so', () => {

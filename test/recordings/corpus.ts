@@ -13,7 +13,7 @@ interface CorpusMessage {
 }
 
 export interface CorpusFile {
-  readonly request: CorpusMessage & { readonly method: string; readonly path: string }
+  readonly request: CorpusMessage & { readonly method: string; readonly path: string; readonly host?: string }
   readonly response: CorpusMessage & { readonly status: number }
 }
 
@@ -65,6 +65,7 @@ export function corpusRecordings(folder: string): readonly Recording[] {
       name: row.id,
       method: request.method,
       path: request.path,
+      host: request.host,
       requestHeaders: kept(request.headers),
       requestBody: bodyOf(request),
       status: response.status,

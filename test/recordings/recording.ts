@@ -8,6 +8,8 @@ export interface Recording {
   readonly method: string
   /** With the query, as the client sends it. */
   readonly path: string
+  /** The upstream's, where the recording tells. */
+  readonly host?: string | undefined
   readonly requestHeaders: Readonly<Record<string, string>>
   readonly requestBody: Buffer
   readonly status: number

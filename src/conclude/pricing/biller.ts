@@ -26,15 +26,21 @@ export function queryOf(exchange: Exchange): Query | undefined {
   const list = listOf(exchange)
   const tier = list === undefined ? undefined : tierOf(list, response?.serviceTier ?? request?.serviceTier)
   if (provider === undefined || list === undefined || tier === undefined) return undefined
-  if (response?.previewSearch === true && (response.usage?.webSearches ?? 0) > 0) return undefined
+  if (response?.paidTools === true || mayLackCalls(exchange)) return undefined
   return {
     provider: list,
-    models: modelsOf(list, request?.model, response?.model),
+    models: modelsOf(list, exchange),
     at: opening.startedAt,
     tier: tier === 'standard' ? thinkingOf(list, exchange) : tier,
     place: placeOf(list, exchange),
     searchContext: request?.searchContext,
+    previewSearch: response?.previewSearch === true && (response.usage?.webSearches ?? 0) > 0,
   }
+}
+
+/** Searches and other calls of tools are items of an answer, of which one that was too large to keep has lost some. */
+function mayLackCalls({ format, notes }: Exchange): boolean {
+  return format === 'openai-responses' && notes.includes('scanned')
 }
 
 /**
@@ -53,9 +59,10 @@ export function billedUsage({ response }: Exchange): Usage | undefined {
 function listOf({ opening, provider, format, response }: Exchange): string | undefined {
   const byHost = listsByHost.find(([host]) => host.test(opening.serverAddress))
   if (byHost !== undefined) return byHost[1]
-  // OpenRouter names in the body whom it called; its ids begin so, behind whatever gateway.
-  if (response?.provider !== undefined && /^gen-/.test(response.id ?? '')) return 'openrouter'
-  if (response?.provider !== undefined && format?.startsWith('openai') === true) return 'openrouter'
+  // OpenRouter names in the body whom it called, as people write it; its ids begin so, behind whatever gateway.
+  const named = response?.provider
+  if (named !== undefined && /^gen-/.test(response?.id ?? '')) return 'openrouter'
+  if (named !== undefined && /[A-Z]/.test(named) && format?.startsWith('openai') === true) return 'openrouter'
   return provider
 }
 
@@ -64,15 +71,18 @@ const modelCharsMax = 256
 
 /**
  * Bedrock bills the inference profile that was asked for. An Azure deployment is named by its operator: its name is no model once the answer has
- * named one. Elsewhere the model that answered is billed, or else the alias that was asked for.
+ * named one. Elsewhere the model that answered is billed, or else the alias that was asked for. OpenRouter's embeddings and rankings name the model as
+ * its maker does, and the maker beside it.
  */
-function modelsOf(list: string, requested: string | undefined, answered: string | undefined): readonly string[] {
+function modelsOf(list: string, { request, response }: Exchange): readonly string[] {
+  const [requested, answered] = [request?.model, response?.model]
+  const maker = list === 'openrouter' && answered?.includes('/') === false ? response?.provider?.toLowerCase() : undefined
   const named =
     list === 'aws.bedrock'
       ? [requested ?? answered]
       : list === 'azure.ai.openai' || list === 'azure.ai.inference'
         ? [answered ?? requested]
-        : [answered, requested]
+        : [answered, requested, maker === undefined ? undefined : `${maker}/${answered}`]
   return named.filter((model) => model !== undefined && model.length <= modelCharsMax && !isCustom(model)) as readonly string[]
 }
 
@@ -88,7 +98,9 @@ const tiersByName: Readonly<Record<string, Tier>> = { batch: 'batch', fast: 'fas
 function tierOf(list: string, name: string | undefined): Tier | 'standard' | undefined {
   if (name === undefined || name === '' || standard.test(name)) return 'standard'
   if (list === 'groq' && name === 'flex') return 'standard' // https://console.groq.com/docs/flex-processing
-  return tiersByName[name.toLowerCase()]
+  const tier = tiersByName[name.toLowerCase()]
+  // What else a reseller names is how it bought the capacity (`provisioned`): https://openrouter.ai/docs/guides/features/service-tiers
+  return tier === undefined && (list === 'openrouter' || list === 'vercel') ? 'standard' : tier
 }
 
 /** Alibaba's models with thinking and without it have two prices for the output. */

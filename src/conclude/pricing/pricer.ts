@@ -43,7 +43,7 @@ export function createPricer({ prices, loadTable = () => loadPriceTable() }: Pri
   let table: PriceTable | undefined
 
   function find(query: Query): Found | undefined {
-    const key = `${query.provider}\n${query.models.join('\n')}\n${query.tier}\n${query.place}\n${query.searchContext}`
+    const key = `${query.provider}\n${query.models.join('\n')}\n${query.tier}\n${query.place}\n${query.searchContext}\n${query.previewSearch}`
     const minute = Math.floor(query.at / 60_000)
     const before = remembered.get(key)
     if (before !== undefined && (before.minute === undefined || before.minute === minute)) return before.found

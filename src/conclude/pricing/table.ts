@@ -19,6 +19,8 @@ export interface Query {
   readonly place?: 'us' | 'regional' | undefined
   /** Of the context that searches bring, where a request is charged by it. */
   readonly searchContext?: 'low' | 'medium' | 'high' | undefined
+  /** Searches were made by OpenAI's `web_search_preview`, which has a price of its own. */
+  readonly previewSearch?: boolean | undefined
 }
 
 export interface Found {
@@ -62,11 +64,14 @@ export function createPriceTable(files: readonly PriceFile[]): PriceTable {
   const holidays = Object.assign({}, ...files.map((file) => file.holidays ?? {})) as Readonly<Record<string, Holidays>>
   const plans = new WeakMap<object, Plan | null>()
 
-  function planFor({ prices, tiers }: Period, { tier, searchContext }: Query): Plan | undefined {
+  function planFor({ prices, tiers }: Period, { tier, searchContext, previewSearch }: Query): Plan | undefined {
     const found = tier === undefined ? prices : tiers?.[tier]
     if (found === undefined) return undefined
+    if (previewSearch === true) return planOf({ ...found, web_searches_kcount: found['web_searches_preview_kcount'] })
     const fee = searchContext === undefined ? undefined : found[`requests_${searchContext}_kcount`]
     if (fee !== undefined) return planOf({ ...found, requests_kcount: fee })
+    // By the request, but how much with so large a context is not known.
+    if (found['requests_kcount'] !== undefined && (searchContext ?? 'low') !== 'low') return undefined
     const known = plans.get(found)
     if (known !== undefined) return known ?? undefined
     const plan = planOf(found)

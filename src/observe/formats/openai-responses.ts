@@ -77,6 +77,7 @@ function responseLesson(response: JsonObject, event: JsonObject): ResponseFacts 
     finishReasons: final && reason !== undefined ? [reason] : undefined,
     ...usageLesson(withSearches(openaiUsage(response['usage']), response), response['usage'], event),
     previewSearch: array(response['tools'])?.some((tool) => text(at(tool, 'type'))?.startsWith('web_search_preview')) || undefined,
+    paidTools: callsPaidTools(response) || undefined,
     finished: final || undefined,
     error: errorOf(response),
     serviceTier: text(response['service_tier']),
@@ -93,6 +94,15 @@ function withSearches(usage: Usage | undefined, response: JsonObject): Usage | u
   const counted = count(at(response, 'usage', 'server_side_tool_usage_details', 'web_search_calls'))
   const searches = counted ?? array(response['output'])?.filter(isSearch).length ?? 0
   return usage === undefined || searches === 0 ? usage : { ...usage, webSearches: searches }
+}
+
+/** Billed by the call, the session or tokens of another model. Source: https://platform.openai.com/docs/pricing */
+const paidCalls: ReadonlySet<string> = new Set(['file_search_call', 'code_interpreter_call', 'image_generation_call', 'shell_call'])
+
+function callsPaidTools(response: JsonObject): boolean {
+  const counted = object(at(response, 'usage', 'server_side_tool_usage_details')) ?? {}
+  if (Object.entries(counted).some(([name, calls]) => !/^(web_search|mcp)_calls$/.test(name) && (count(calls) ?? 0) > 0)) return true
+  return (array(response['output']) ?? []).some((item) => paidCalls.has(text(at(item, 'type')) ?? ''))
 }
 
 function isSearch(item: Json): boolean {
