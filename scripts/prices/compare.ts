@@ -1,7 +1,7 @@
 /** The table against each of its sources: what share of a source's models has a price here, and which prices differ. */
 import { planOf } from '../../src/conclude/pricing/plan.ts'
-import { createPriceTable } from '../../src/conclude/pricing/table.ts'
-import type { Price, PriceFile } from '../../src/config/price-file.ts'
+import { createPriceTable, type Found, periodAt } from '../../src/conclude/pricing/table.ts'
+import type { Price, PriceFile, Prices } from '../../src/config/price-file.ts'
 import type { Source } from './sources.ts'
 
 /** Those who make the models that they offer. */
@@ -10,35 +10,68 @@ const firstParties: ReadonlySet<string> = new Set([
   ...['perplexity', 'stepfun', 'upstage', 'voyage', 'x_ai', 'xiaomi', 'z_ai'],
 ])
 
+interface Offered {
+  readonly provider: string
+  readonly model: string
+  readonly prices: Prices
+}
+
 export function compared(file: PriceFile, sources: readonly Source[]): string {
   const table = createPriceTable([file])
+  const retired = new Set(sources.flatMap((source) => source.retired ?? []))
+  const factorsOf = ({ row }: Found) =>
+    (file.schedules ?? [])
+      .filter(({ provider, names }) => provider === row.provider && (names === undefined || names.some((name) => row.names.includes(name))))
+      .map(({ factor }) => factor)
   const lines = sources.flatMap(({ name, version, entries }) => {
-    const counts = { all: 0, priced: 0, differing: 0 }
-    const differing = entries.flatMap(({ provider, names, periods }) => {
-      const theirs = periods.at(-1)?.prices
-      const model = names[0]
-      if (!firstParties.has(provider) || model === undefined || theirs === undefined || planOf(theirs) === undefined) return []
-      counts.all++
-      const found = table.find({ provider, models: [model], at: Date.now() })
-      if (found === undefined) return []
-      counts.priced++
-      const ours = found.period.prices
-      const kinds = ['input_mtok', 'output_mtok'].filter(
-        (kind) => Math.abs(baseOf(ours[kind]) - baseOf(theirs[kind])) > baseOf(ours[kind]) * 0.005,
-      )
-      if (kinds.length === 0) return []
-      counts.differing++
-      return [
-        `  ${provider} ${model}: ${kinds.map((kind) => `${kind} ${baseOf(ours[kind])}, there ${baseOf(theirs[kind])}`).join('; ')} (${found.row.sources.join(', ')})`,
-      ]
+    const offered = new Map<string, Offered>()
+    for (const { provider, names, periods } of entries) {
+      const [model = ''] = names
+      const prices = periodAt(periods, Date.now()).prices
+      const key = `${provider} ${model}`
+      if (firstParties.has(provider) && !retired.has(key) && isCharged(prices)) offered.set(key, { provider, model, prices })
+    }
+    const found = [...offered.values()].flatMap((one) => {
+      const ours = table.find({ provider: one.provider, models: [one.model], at: Date.now() })
+      return ours === undefined ? [] : [{ ...one, ours }]
     })
-    const share = (count: number) => `${count} (${((100 * count) / counts.all).toFixed(1)} %)`
+    const unpriced = [...offered.keys()].filter((key) => !found.some(({ provider, model }) => `${provider} ${model}` === key))
+    const differing = found.flatMap((one) => {
+      const kinds = ['input_mtok', 'output_mtok'].filter((kind) => !isSame(kind, one.ours, one.prices, factorsOf(one.ours)))
+      return kinds.length === 0 ? [] : [{ ...one, kinds }]
+    })
+    const share = (count: number) => `${count} (${((100 * count) / offered.size).toFixed(1)} %)`
+    const isCited = ({ ours }: (typeof differing)[number]) => ours.row.sources.some((source) => source.startsWith('https:'))
+    const cited = differing.filter(isCited)
+    const told = differing.map(({ provider, model, kinds, prices, ours }) => {
+      const each = kinds.map((kind) => `${kind} ${baseOf(ours.period.prices[kind])}, there ${baseOf(prices[kind])}`).join('; ')
+      return `  ${provider} ${model}: ${each} (${ours.row.sources.join(', ')})`
+    })
     return [
-      `${name} ${version}: ${counts.all} models of first parties, priced ${share(counts.priced)}, differing ${share(counts.differing)}`,
-      ...differing,
+      `${name} ${version}: ${offered.size} models of first parties, priced ${share(found.length)}, differing by a provider's page ${share(cited.length)}, differing otherwise ${share(differing.length - cited.length)}`,
+      ...(unpriced.length === 0 ? [] : [`  unpriced: ${unpriced.join(', ')}`]),
+      ...told,
     ]
   })
   return `${lines.join('\n')}\n`
+}
+
+/** By the token: a price of 0 may mean another unit. */
+function isCharged(prices: Prices): boolean {
+  return planOf(prices)?.isFree === false
+}
+
+/**
+ * Where a source has one price for all of an output, it is that of the pictures, the film or the speech that are told apart here; and where it knows no
+ * hours, it may tell the price of the dear ones.
+ */
+function isSame(kind: string, { period }: Found, theirs: Prices, factors: readonly number[]): boolean {
+  if (theirs[kind] === undefined) return true
+  const told = baseOf(theirs[kind])
+  const kinds = kind === 'output_mtok' ? [kind, 'output_image_mtok', 'output_video_mtok', 'output_audio_mtok'] : [kind]
+  const ours = kinds.flatMap((one) => (period.prices[one] === undefined ? [] : [baseOf(period.prices[one])]))
+  if (ours.length === 0) return kind === 'output_mtok' || told === 0
+  return ours.some((price) => [1, ...factors].some((factor) => Math.abs(price * factor - told) <= price * 0.005))
 }
 
 function baseOf(price: Price | undefined): number {

@@ -13,6 +13,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { periodAt } from '../../src/conclude/pricing/table.ts'
 import type { PriceFile, PriceRow } from '../../src/config/price-file.ts'
 import { corpusRecordings } from '../../test/recordings/corpus.ts'
 import { compared } from './compare.ts'
@@ -82,10 +83,17 @@ function textOf({ rows, ...head }: PriceFile): string {
   return `${JSON.stringify(head).slice(0, -1)},"rows":[\n${lines.join(',\n')}\n]}\n`
 }
 
-/** Each name whose prices of today differ, as a line. */
+/** Each name whose prices differ from today on, as a line. */
 function changes(before: readonly PriceRow[], after: readonly PriceRow[]): readonly string[] {
   const index = (rows: readonly PriceRow[]) =>
-    new Map(rows.flatMap((row) => row.names.map((name) => [`${row.provider} ${name}`, JSON.stringify(row.periods.at(-1))] as const)))
+    new Map(
+      rows.flatMap((row) =>
+        row.names.map(
+          (name) =>
+            [`${row.provider} ${name}`, JSON.stringify(row.periods.slice(row.periods.indexOf(periodAt(row.periods, Date.now()))))] as const,
+        ),
+      ),
+    )
   const [old, now] = [index(before), index(after)]
   return [...new Set([...old.keys(), ...now.keys()])].sort().flatMap((name) => {
     const [from, to] = [old.get(name), now.get(name)]

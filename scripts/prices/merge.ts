@@ -1,5 +1,6 @@
 /** Several sources → one row for each model. A row ships when two sources agree, or when an override says so; the rest stays unpriced. */
 import { undated } from '../../src/conclude/pricing/names.ts'
+import { periodAt } from '../../src/conclude/pricing/table.ts'
 import type { Period, Price, PriceRow, Prices, Tier } from '../../src/config/price-file.ts'
 import { grouped, type Reseller, resold } from './resellers.ts'
 import type { Entry, Source, SourceName } from './sources.ts'
@@ -143,7 +144,10 @@ function sourced(row: Pick<PriceRow, 'periods' | 'sources'>, page: string): Pick
   return { ...row, sources: [...row.sources, page] }
 }
 
-const nowOf = ({ entry }: Said) => entry.periods.at(-1) as Period
+const today = Date.now()
+const nowOf = ({ entry }: Said) => periodAt(entry.periods, today)
+/** Announced: what a price will be when a promotion ends. */
+const futureOf = ({ entry }: Said) => entry.periods.filter(({ from }) => from !== undefined && Date.parse(from) > today)
 
 function inputAndOutput(prices: Prices): string {
   return `${JSON.stringify(prices['input_mtok'] ?? null)}/${JSON.stringify(prices['output_mtok'] ?? null)}`
@@ -188,7 +192,9 @@ function joined(said: readonly Said[]): Pick<PriceRow, 'periods' | 'sources'> {
     ...(Object.keys(tiers).length === 0 ? {} : { tiers }),
     ...(factors === undefined ? {} : { factors }),
   }
-  return { periods: [...first.entry.periods.slice(0, -1), last], sources: said.map(({ source }) => source) }
+  const past = first.entry.periods.slice(0, first.entry.periods.indexOf(now))
+  const future = said.map(futureOf).find((periods) => periods.length > 0) ?? []
+  return { periods: [...past, last, ...future], sources: said.map(({ source }) => source) }
 }
 
 function joinedPrices(first: Prices, others: readonly Prices[]): Prices {

@@ -3,6 +3,7 @@
  * are served there by many, each at a price of its own, so that none is certain: they have no row.
  */
 import { undated } from '../../src/conclude/pricing/names.ts'
+import { periodAt } from '../../src/conclude/pricing/table.ts'
 import type { Period, Price, PriceRow, Prices } from '../../src/config/price-file.ts'
 
 export interface Reseller {
@@ -66,7 +67,7 @@ function isAlike(a: PriceRow, b: PriceRow): boolean {
 }
 
 function now({ periods }: PriceRow, kind: string): number {
-  const price: Price | undefined = periods.at(-1)?.prices[kind]
+  const price: Price | undefined = periodAt(periods, Date.now()).prices[kind]
   return typeof price === 'object' ? price.base : (price ?? 0)
 }
 

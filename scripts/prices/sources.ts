@@ -23,6 +23,8 @@ export interface Source {
   readonly version: string
   /** Day of its newest data, where it tells. */
   readonly date?: string
+  /** Models that nobody can call any more, as `provider name`, where it tells. */
+  readonly retired?: readonly string[]
   readonly entries: readonly Entry[]
 }
 
@@ -92,15 +94,26 @@ function genaiEntry(provider: string, { id, match, prices, price_variants: varia
     ...(constraint?.start_date === undefined ? {} : { from: constraint.start_date }),
     prices: genaiKinds(of),
   }))
-  const last = periods.at(-1)
-  if (last === undefined) return []
-  const tiers = Object.fromEntries(
-    (variants ?? []).flatMap(({ when, prices: of }) => tierNamed(when).map((tier) => [tier, genaiKinds(of)])),
-  )
-  if (Object.keys(tiers).length > 0) periods[periods.length - 1] = { ...last, tiers }
+  if (periods.length === 0) return []
   // Google's list has Anthropic's models for Vertex AI.
   if (provider === 'gcp.gemini' && id.startsWith('claude')) return []
-  return [{ provider, names: [...new Set([id, ...exactNames(match)].map((name) => name.toLowerCase()))], periods }]
+  return [
+    {
+      provider,
+      names: [...new Set([id, ...exactNames(match)].map((name) => name.toLowerCase()))],
+      periods: periods.map((period, at) => withTiers(period, periods[at + 1]?.from, variants ?? [])),
+    },
+  ]
+}
+
+/** Variants have dates of their own: the last that begins before the period's end holds in it. */
+function withTiers(period: Period, end: string | undefined, variants: NonNullable<GenaiModel['price_variants']>): Period {
+  const begun = variants
+    .map((variant) => ({ ...variant, from: variant.constraint?.start_date ?? '' }))
+    .filter(({ from }) => end === undefined || from < end)
+    .sort((a, b) => (a.from < b.from ? -1 : 1))
+  const tiers = Object.fromEntries(begun.flatMap(({ when, prices }) => tierNamed(when).map((tier) => [tier, genaiKinds(prices)])))
+  return Object.keys(tiers).length === 0 ? period : { ...period, tiers }
 }
 
 function tierNamed(when: Readonly<Record<string, string>>): readonly Tier[] {
@@ -154,19 +167,26 @@ export function readModelPrices(folder: string, version: string): Source {
     readonly updated_at: string
     readonly prices: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Lane>>>>>>
     readonly aliases: { readonly models: Readonly<Record<string, string>> }
+    readonly status: Readonly<Record<string, Readonly<Record<string, string>>>>
   }
+  const providersOf = (theirs: string) => modelPricesProviders[theirs] ?? [theirs.replaceAll('-', '_')]
   const aliases = Object.entries(snapshot.aliases.models)
   const entries = Object.entries(snapshot.prices).flatMap(([theirs, models]) =>
     Object.entries(models).flatMap(([model, lanes]) => {
       const others = aliases.filter(([, of]) => of === `${theirs}/${model}`).map(([alias]) => alias)
-      const providers = modelPricesProviders[theirs] ?? [theirs.replaceAll('-', '_')]
       const periods = periodsOf(lanes)
-      return providers.map((provider) => ({ provider, names: [model, ...others].map((name) => name.toLowerCase()), periods }))
+      return providersOf(theirs).map((provider) => ({ provider, names: [model, ...others].map((name) => name.toLowerCase()), periods }))
     }),
+  )
+  const removed = Object.entries(snapshot.status).flatMap(([theirs, models]) =>
+    Object.entries(models).flatMap(([model, status]) =>
+      status === 'removed' ? providersOf(theirs).map((provider) => `${provider} ${model}`) : [],
+    ),
   )
   return {
     name: 'model-prices',
     version,
+    retired: removed,
     date: snapshot.updated_at.slice(0, 10),
     entries: entries.filter(({ periods }) => periods.length > 0),
   }

@@ -310,6 +310,11 @@ describe('time', () => {
     expect(deepseek('2027-01-05T12:00:00Z')).toBe(0.66)
   })
 
+  it('has promotions that end', () => {
+    const argon = (time: string) => costOf({ provider: 'gcp.gemini', answered: 'gemini-4-argon', opening: { startedAt: Date.parse(time) } })
+    expect([argon('2026-11-30T23:00:00Z'), argon('2026-12-01T01:00:00Z')]).toEqual([2, 4])
+  })
+
   it('prices the past as of then', () => {
     const chat = ['2025-01-01', '2025-06-01T12:00:00Z', '2025-10-10', '2026-11-20T12:00:00Z'].map((time) => deepseek(time, 'deepseek-chat'))
     expect(chat).toEqual([0.14, 0.27, 0.28, 0.14])

@@ -120,7 +120,8 @@ export function createPriceTable(files: readonly PriceFile[]): PriceTable {
 
 const keyOf = (provider: string, name: string) => `${provider}\n${name}`
 
-function periodAt(periods: readonly Period[], at: number): Period {
+/** The period that holds at a moment; before the first, the first. */
+export function periodAt(periods: readonly Period[], at: number): Period {
   return periods.findLast(({ from }) => from === undefined || Date.parse(from) <= at) ?? (periods[0] as Period)
 }
 
