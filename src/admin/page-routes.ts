@@ -23,6 +23,8 @@ export interface PageOptions {
   /** Seconds since the process started. */
   readonly uptime: () => number
   readonly version: string
+  /** YYYY-MM-DD of the table of prices; undefined until it is loaded. */
+  readonly pricesDate: () => string | undefined
   /** Where the sidecar writes and sends, and how it is set up, as the page shows it. */
   readonly setup: PageSetup
 }
@@ -43,7 +45,7 @@ export interface Page {
 }
 
 export function createPage(options: PageOptions): Page {
-  const { access, reader, live, open, isLedgerWritable, collect, now, uptime, version, setup } = options
+  const { access, reader, live, open, isLedgerWritable, collect, now, uptime, version, pricesDate, setup } = options
   let lookedAt = now()
   const events = createEvents({
     hello: () => ({ version, traceUrl: setup.traceUrl ?? null, atMs: now() }),
@@ -69,6 +71,7 @@ export function createPage(options: PageOptions): Page {
     traceUrl: traceUrl ?? null,
     open: open(),
     ledgerWritable: isLedgerWritable(),
+    pricesDate: pricesDate() ?? null,
     metrics: ownMetrics(collect()),
   })
   const guarded = [...apiRoutes({ reader, now, state }), events.route].map(

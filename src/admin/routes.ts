@@ -11,6 +11,8 @@ export interface AdminState {
   readonly scrape: () => string
   /** Seconds since the process started, on the clock of `Cell.heartbeat`. */
   readonly uptime: () => number
+  /** YYYY-MM-DD of the table of prices; undefined until it is loaded. */
+  readonly pricesDate: () => string | undefined
 }
 
 /** The proxying thread counts as hung after this long without a heartbeat. */
@@ -31,9 +33,9 @@ function live({ cells, uptime }: AdminState) {
   return jsonAnswer(503, { live: false, reasons: [`The proxying thread has given no sign of life for ${silentSeconds} s.`] })
 }
 
-function ready({ cells, isLedgerWritable }: AdminState) {
+function ready({ cells, isLedgerWritable, pricesDate }: AdminState) {
   const reasons: string[] = []
   if (Atomics.load(cells, Cell.listening) !== 1) reasons.push('The proxy port does not listen.')
   if (!isLedgerWritable()) reasons.push('The ledger cannot be written.')
-  return reasons.length === 0 ? jsonAnswer(200, { ready: true }) : jsonAnswer(503, { ready: false, reasons })
+  return reasons.length === 0 ? jsonAnswer(200, { ready: true, pricesDate: pricesDate() }) : jsonAnswer(503, { ready: false, reasons })
 }

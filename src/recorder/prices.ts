@@ -6,7 +6,8 @@ import type { Meter } from '../telemetry/meter.ts'
 /** Prices change every few weeks. */
 const oldDays = 45
 const dayMs = 86_400_000
-const lookMs = 10_000
+/** How often the file and the age are looked at. */
+const usualLookMs = 10_000
 
 export interface PriceWatch {
   readonly pricer: Pick<Pricer, 'load' | 'date'>
@@ -17,23 +18,24 @@ export interface PriceWatch {
   readonly report: (line: string) => void
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  readonly lookMs?: number
 }
 
 /** Loads the tables and watches them. Resolves also where they cannot be loaded, which it says; `stop` ends the watch. */
-export async function watchPrices({ pricer, file, meter, report, now }: PriceWatch): Promise<{ stop(): void }> {
+export async function watchPrices({ pricer, file, meter, report, now, lookMs = usualLookMs }: PriceWatch): Promise<{ stop(): void }> {
   const age = meter.reading('tokenweir.prices.age', {})
   const ageMs = () => Math.max(0, now() - Date.parse(pricer.date() ?? ''))
-  meter.beforeCollect(() => {
-    if (pricer.date() !== undefined) age.set(Math.floor(ageMs() / 1000))
-  })
-  await pricer.load().catch((error) => report(`Nothing is priced by the table of prices: it could not be loaded (${reasonOf(error)}).`))
-  const days = Math.floor(ageMs() / dayMs)
-  if (days > oldDays) {
+  let complainedOf: string | undefined
+  let seen = changeOf(file)
+
+  function complainWhenOld(): void {
+    const days = Math.floor(ageMs() / dayMs)
+    if (!(days > oldDays) || complainedOf === pricer.date()) return
+    complainedOf = pricer.date()
     report(`The table of prices is ${days} days old: costs may be wrong. Install a newer tokenweir, or name a newer table with pricesFile.`)
   }
-  if (file === undefined) return { stop() {} }
-  let seen = changeOf(file)
-  const timer = setInterval(() => {
+
+  function readWhenChanged(): void {
     const found = changeOf(file)
     if (found === seen) return
     seen = found
@@ -41,12 +43,23 @@ export async function watchPrices({ pricer, file, meter, report, now }: PriceWat
       () => report(`The table of prices ${file} was read again.`),
       (error) => report(`The table of prices ${file} cannot be used (${reasonOf(error)}). The one before stays in effect.`),
     )
+  }
+
+  meter.beforeCollect(() => {
+    if (pricer.date() !== undefined) age.set(Math.floor(ageMs() / 1000))
+  })
+  await pricer.load().catch((error) => report(`Nothing is priced by the table of prices: it could not be loaded (${reasonOf(error)}).`))
+  complainWhenOld()
+  const timer = setInterval(() => {
+    readWhenChanged()
+    complainWhenOld()
   }, lookMs).unref()
   return { stop: () => clearInterval(timer) }
 }
 
 /** Differs when the file does; undefined while there is none. */
-function changeOf(file: string): string | undefined {
+function changeOf(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
   try {
     const { mtimeMs, size, ino } = statSync(file)
     return `${mtimeMs} ${size} ${ino}`

@@ -62,7 +62,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
   // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
   const [admin, priceWatch] = await Promise.all([
-    openAdmin(config, { cells, store, meter, live, exports: isExporting(plan) }),
+    openAdmin(config, { cells, store, meter, live, pricesDate: pricer.date, exports: isExporting(plan) }),
     watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
     estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
   ]).catch((error) => {
@@ -118,13 +118,14 @@ interface AdminParts {
   readonly store: Pick<Store, 'isWritable'>
   readonly meter: Meter
   readonly live: LiveSink
+  readonly pricesDate: () => string | undefined
   /** Something is sent to a collector. */
   readonly exports: boolean
 }
 
 async function openAdmin(
   config: Config,
-  { cells, store, meter, live, exports }: AdminParts,
+  { cells, store, meter, live, pricesDate, exports }: AdminParts,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const { admin: address, adminToken: token, ledger: path } = config
   const reader = createReader({ path })
@@ -145,9 +146,16 @@ async function openAdmin(
     now: Date.now,
     uptime: process.uptime,
     version,
+    pricesDate,
     setup,
   })
-  const state = { cells, isLedgerWritable: store.isWritable, scrape: () => prometheusText(meter.collect()), uptime: process.uptime }
+  const state = {
+    cells,
+    isLedgerWritable: store.isWritable,
+    scrape: () => prometheusText(meter.collect()),
+    uptime: process.uptime,
+    pricesDate,
+  }
   const server = await startAdmin({ address, routes: [...adminRoutes(state), ...page.routes], report })
   return {
     port: server.port,

@@ -20,6 +20,7 @@ async function start({ host = '127.0.0.1', routes, ...overrides }: Overrides = {
     isLedgerWritable: () => true,
     scrape: () => 'tokenweir_requests_total 3\n',
     uptime: () => 10,
+    pricesDate: () => '2026-11-28',
     ...overrides,
   }
   const admin = await startAdmin({ address: { host, port: 0 }, routes: routes ?? adminRoutes(state), report: (line) => lines.push(line) })
@@ -64,9 +65,11 @@ describe('/livez', () => {
 })
 
 describe('/readyz', () => {
-  it('is 200 when the proxy port listens and the ledger can be written', async () => {
+  it('is 200 when the proxy port listens and the ledger can be written, and tells the day of the prices', async () => {
     const { get } = await start()
-    expect(told(await get('/readyz'))).toEqual([200, { ready: true }])
+    expect(told(await get('/readyz'))).toEqual([200, { ready: true, pricesDate: '2026-11-28' }])
+    const early = await start({ pricesDate: () => undefined })
+    expect(told(await early.get('/readyz'))).toEqual([200, { ready: true }])
   })
 
   it('is 503 with every reason when they do not', async () => {

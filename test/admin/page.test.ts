@@ -107,7 +107,13 @@ describe('the data', () => {
     const [, latency] = told(await ask(stage, `/api/latency?${range}`))
     expect(latency.total.durationMs.count).toBe(40)
     const [, state] = told(await ask(stage, '/api/state'))
-    expect(state).toMatchObject({ version: '1.2.3', ledgerWritable: true, exports: false, ledgerFile: { rows: 40 } })
+    expect(state).toMatchObject({
+      version: '1.2.3',
+      pricesDate: '2026-11-28',
+      ledgerWritable: true,
+      exports: false,
+      ledgerFile: { rows: 40 },
+    })
     expect(state.metrics['tokenweir.ledger.written']).toEqual([{ labels: {}, value: 40 }])
   })
 

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Io, runCli } from '../../src/cli/cli.ts'
 import { safe, widthOf } from '../../src/cli/commands/table.ts'
+import { builtInPrices } from '../../src/conclude/pricing/table.ts'
 import type { Exchange } from '../../src/lib/exchange.ts'
 import { cleanEnvironment } from '../e2e/product.ts'
 import { writeLedger } from '../reading/ledger-of.ts'
@@ -85,9 +86,14 @@ async function run(args: readonly string[], columns?: number, env: Readonly<Reco
     onUncaught: () => undefined,
   }
   const code = await runCli(['report', '--ledger', ledger, ...args], env, io)
-  return { code, stdout: written.stdout.replaceAll(ledger, 'ledger.db'), stderr: written.stderr.replaceAll(folder, '') }
+  return {
+    code,
+    stdout: written.stdout.replaceAll(ledger, 'ledger.db').replaceAll(pricesDate, 'DATE'),
+    stderr: written.stderr.replaceAll(folder, ''),
+  }
 }
 
+const { date: pricesDate } = builtInPrices()
 const golden = (name: string) => join(import.meta.dirname, 'golden', `${name}.txt`)
 const widest = (text: string) =>
   Math.max(
@@ -130,6 +136,7 @@ describe('for programs', () => {
       0,
       {
         ledger: 'ledger.db',
+        pricesDate: 'DATE',
         since: '2026-11-22T00:00:00.000Z',
         until: '2026-11-24T00:00:00.000Z',
         by: ['provider'],

@@ -28,6 +28,7 @@ export function showState(state) {
         ['Running for', seconds(state.uptimeSeconds)],
         ['Usage capture', state.capture],
         ['Routes', state.routes.join(', ')],
+        ['Table of prices', state.pricesDate ?? 'none'],
         ['Unread exchanges', lost(sum('exchanges.dropped'))],
         ['Log lines dropped', lost(sum('log.dropped'))],
         ['Sink failures', lost(sum('sink.failures'))],

@@ -63,7 +63,12 @@ function usdText(amount: number): string {
 const titles: Readonly<Record<Dimension, string>> = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route', day: 'Day' }
 
 /** `width` in columns; undefined is a pipe. */
-export function tableOf(summary: Summary, path: string, width: number | undefined, paint: Painter): string {
+export function tableOf(
+  summary: Summary,
+  { path, pricesDate }: { readonly path: string; readonly pricesDate: string },
+  width: number | undefined,
+  paint: Painter,
+): string {
   const [breakdown] = summary.breakdowns
   if (breakdown === undefined) return ''
   const { by, groups } = breakdown
@@ -85,7 +90,7 @@ export function tableOf(summary: Summary, path: string, width: number | undefine
     width,
     paint,
   )
-  return `${paint.dim(`${when(summary.sinceMs)} to ${when(summary.untilMs)}, ${safe(path)}`)}\n\n${table}${notes(summary, width, paint)}`
+  return `${paint.dim(`${when(summary.sinceMs)} to ${when(summary.untilMs)}, ${safe(path)}, prices of ${pricesDate}`)}\n\n${table}${notes(summary, width, paint)}`
 }
 
 function when(ms: number): string {
@@ -112,10 +117,11 @@ function notes({ total, zeroUsage }: Summary, width: number | undefined, paint: 
 }
 
 /** One object: the range, the totals, one entry for each group. Unknown values are null. */
-export function jsonOf({ sinceMs, untilMs, total, breakdowns, zeroUsage }: Summary, path: string): string {
+export function jsonOf({ sinceMs, untilMs, total, breakdowns, zeroUsage }: Summary, path: string, pricesDate: string): string {
   const [breakdown] = breakdowns
   const report = {
     ledger: path,
+    pricesDate,
     since: new Date(sinceMs).toISOString(),
     until: new Date(untilMs).toISOString(),
     by: breakdown?.by,

@@ -72,12 +72,15 @@ async function report(
   const { openForReading } = await import('../../ledger/queries/open.ts')
   const { readSummary } = await import('../../ledger/queries/summary.ts')
   const { csvOf, jsonOf, tableOf } = await import('./report-text.ts')
+  const { loadPriceTable } = await import('../../conclude/pricing/table.ts')
+  // Where the operator's table cannot be used, the running sidecar says so.
+  const { date: pricesDate } = await loadPriceTable(loaded.config.pricesFile).catch(() => loadPriceTable())
   const database = openForReading(path)
   try {
     const summary = readSummary(database, { range, sets: [by], groupsMax: Number.POSITIVE_INFINITY })
-    if (options.json) io.stdout.write(jsonOf(summary, path))
+    if (options.json) io.stdout.write(jsonOf(summary, path, pricesDate))
     else if (options.csv) io.stdout.write(csvOf(summary))
-    else if (summary.total.requests > 0) io.stdout.write(tableOf(summary, path, widthOf(io), painter(io.stdout, env)))
+    else if (summary.total.requests > 0) io.stdout.write(tableOf(summary, { path, pricesDate }, widthOf(io), painter(io.stdout, env)))
     if (summary.total.requests === 0) complain(io, env, whyEmpty(database, path, summary))
     return exit.done
   } finally {
