@@ -206,3 +206,31 @@ describe('no cost is due', () => {
     expect(pricer.costOf(exchange)).toBeUndefined()
   })
 })
+
+describe('what was looked up is remembered', () => {
+  it('for one way of billing, however many there are of a model', () => {
+    const tier = (serviceTier: string) => pricer.costOf(asked({ answered: 'gpt-4o', more: { serviceTier } }))
+    const known = ['default', 'batch', 'default', 'batch'].map(tier)
+    expect(known).toEqual([table(12.5), table(6.25), table(12.5), table(6.25)])
+    for (let n = 0; n < 100; n++) expect(tier(`made up ${n}`)).toEqual(unpriced)
+    expect(['default', 'batch'].map(tier)).toEqual([table(12.5), table(6.25)])
+  })
+
+  it('for each place, tool and signature that decides the price', () => {
+    const place = (more: object, overrides: Partial<Exchange> = {}) =>
+      pricer.costOf(
+        asked(
+          { provider: 'anthropic', answered: 'claude-sonnet-4-6', usage: { inputTokens: 1_000_000, outputTokens: 0 }, more },
+          overrides,
+        ),
+      )
+    const elsewhere = { opening: { ...exchangeOf().opening, serverAddress: 'openrouter.ai' } }
+    expect([place({}), place({ inferenceGeo: 'us' }), place({}, elsewhere), place({ paidTools: true }), place({})]).toEqual([
+      table(3),
+      table(3.3),
+      unpriced,
+      unpriced,
+      table(3),
+    ])
+  })
+})

@@ -4,6 +4,54 @@ import type { Tier } from '../../config/price-file.ts'
 import type { Exchange, Usage } from '../../lib/exchange.ts'
 import type { Query } from './table.ts'
 
+/** All of an exchange that decides where its price is looked up, but for the moment. Two that are alike have the same price at the same moment. */
+export interface Bill {
+  readonly host: string
+  readonly provider: string | undefined
+  readonly requested: string | undefined
+  readonly answered: string | undefined
+  readonly tier: string | undefined
+  /** Who signs the answer, and whether its id is one of OpenRouter's. */
+  readonly signedBy: string | undefined
+  readonly isRouted: boolean
+  readonly format: string | undefined
+  /** A path of Vertex AI, which names the region. */
+  readonly path: string | undefined
+  readonly inferenceGeo: string | undefined
+  readonly searchContext: Query['searchContext']
+  readonly previewSearch: boolean
+  readonly hasReasoning: boolean
+  /** Something was called that costs money, or may have been, and is not counted. */
+  readonly isUncounted: boolean
+}
+
+export function billOf({ opening, provider, request, response, format, notes }: Exchange): Bill {
+  const usage = response?.usage
+  return {
+    host: opening.serverAddress,
+    provider,
+    requested: request?.model,
+    answered: response?.model,
+    tier: response?.serviceTier ?? request?.serviceTier,
+    signedBy: response?.provider,
+    isRouted: response?.id?.startsWith('gen-') === true,
+    format,
+    path: provider === 'gcp.vertex_ai' ? opening.path : undefined,
+    inferenceGeo: response?.inferenceGeo,
+    searchContext: request?.searchContext,
+    previewSearch: response?.previewSearch === true && (usage?.webSearches ?? 0) > 0,
+    hasReasoning: (usage?.reasoningTokens ?? 0) > 0,
+    // Calls of tools are items of an answer, of which one that was too large to keep has lost some.
+    isUncounted: response?.paidTools === true || (format === 'openai-responses' && notes.includes('scanned')),
+  }
+}
+
+/** Field by field: `billOf` makes all of them alike. */
+export function isSameBill(one: Bill, other: Bill): boolean {
+  for (const field in one) if (one[field as keyof Bill] !== other[field as keyof Bill]) return false
+  return true
+}
+
 /** Endpoints that bill by a list of their own, in another currency or for other models, than the provider that runs them. `undefined`: no list is known. */
 const listsByHost: readonly (readonly [host: RegExp, list: string | undefined])[] = [
   [/(^|\.)openrouter\.ai$/, 'openrouter'],
@@ -15,32 +63,21 @@ const listsByHost: readonly (readonly [host: RegExp, list: string | undefined])[
   [/(^|\.)volces\.com$/, undefined],
 ]
 
-/** OpenRouter's variants of this name cost nothing: https://openrouter.ai/docs/guides/routing/model-variants/free */
-export function isFreeVariant(exchange: Exchange): boolean {
-  return listOf(exchange) === 'openrouter' && (exchange.response?.model ?? exchange.request?.model)?.endsWith(':free') === true
-}
-
-/** Undefined where nobody's list is certain to be the one that is billed. */
-export function queryOf(exchange: Exchange): Query | undefined {
-  const { opening, provider, request, response } = exchange
-  const list = listOf(exchange)
-  const tier = list === undefined ? undefined : tierOf(list, response?.serviceTier ?? request?.serviceTier)
-  if (provider === undefined || list === undefined || tier === undefined) return undefined
-  if (response?.paidTools === true || mayLackCalls(exchange)) return undefined
+/** `free`: OpenRouter's variants of this name cost nothing (https://openrouter.ai/docs/guides/routing/model-variants/free). Undefined where nobody's list is certain to be the one that is billed. */
+export function queryOf(bill: Bill, at: number): Query | 'free' | undefined {
+  const list = listOf(bill)
+  if (list === 'openrouter' && (bill.answered ?? bill.requested)?.endsWith(':free') === true) return 'free'
+  const tier = list === undefined ? undefined : tierOf(list, bill.tier)
+  if (bill.provider === undefined || list === undefined || tier === undefined || bill.isUncounted) return undefined
   return {
     provider: list,
-    models: modelsOf(list, exchange),
-    at: opening.startedAt,
-    tier: tier === 'standard' ? thinkingOf(list, exchange) : tier,
-    place: placeOf(list, exchange),
-    searchContext: request?.searchContext,
-    previewSearch: response?.previewSearch === true && (response.usage?.webSearches ?? 0) > 0,
+    models: modelsOf(list, bill),
+    at,
+    tier: tier !== 'standard' ? tier : thinkingOf(list, bill),
+    place: placeOf(list, bill),
+    searchContext: bill.searchContext,
+    previewSearch: bill.previewSearch,
   }
-}
-
-/** Searches and other calls of tools are items of an answer, of which one that was too large to keep has lost some. */
-function mayLackCalls({ format, notes }: Exchange): boolean {
-  return format === 'openai-responses' && notes.includes('scanned')
 }
 
 /**
@@ -56,13 +93,11 @@ export function billedUsage({ response }: Exchange): Usage | undefined {
 }
 
 /** A reseller's own list, never that of the provider that it called. Azure serves OpenAI's models by its own list. */
-function listOf({ opening, provider, format, response }: Exchange): string | undefined {
-  const byHost = listsByHost.find(([host]) => host.test(opening.serverAddress))
+function listOf({ host, signedBy, isRouted, format, provider }: Bill): string | undefined {
+  const byHost = listsByHost.find(([pattern]) => pattern.test(host))
   if (byHost !== undefined) return byHost[1]
   // OpenRouter names in the body whom it called, as people write it; its ids begin so, behind whatever gateway.
-  const named = response?.provider
-  if (named !== undefined && /^gen-/.test(response?.id ?? '')) return 'openrouter'
-  if (named !== undefined && /[A-Z]/.test(named) && format?.startsWith('openai') === true) return 'openrouter'
+  if (signedBy !== undefined && (isRouted || (/[A-Z]/.test(signedBy) && format?.startsWith('openai') === true))) return 'openrouter'
   return provider
 }
 
@@ -74,9 +109,8 @@ const modelCharsMax = 256
  * named one. Elsewhere the model that answered is billed, or else the alias that was asked for. OpenRouter's embeddings and rankings name the model as
  * its maker does, and the maker beside it.
  */
-function modelsOf(list: string, { request, response }: Exchange): readonly string[] {
-  const [requested, answered] = [request?.model, response?.model]
-  const maker = list === 'openrouter' && answered?.includes('/') === false ? response?.provider?.toLowerCase() : undefined
+function modelsOf(list: string, { requested, answered, signedBy }: Bill): readonly string[] {
+  const maker = list === 'openrouter' && answered?.includes('/') === false ? signedBy?.toLowerCase() : undefined
   const named =
     list === 'aws.bedrock'
       ? [requested ?? answered]
@@ -104,14 +138,14 @@ function tierOf(list: string, name: string | undefined): Tier | 'standard' | und
 }
 
 /** Alibaba's models with thinking and without it have two prices for the output. */
-function thinkingOf(list: string, { response }: Exchange): Tier | undefined {
-  return list === 'alibaba' && (response?.usage?.reasoningTokens ?? 0) > 0 ? 'thinking' : undefined
+function thinkingOf(list: string, { hasReasoning }: Bill): Tier | undefined {
+  return list === 'alibaba' && hasReasoning ? 'thinking' : undefined
 }
 
 /** Each of Vertex AI's endpoints but `global` is in a region, which its path names. */
-function placeOf(list: string, { opening, response }: Exchange): Query['place'] {
-  if (list === 'anthropic' && response?.inferenceGeo === 'us') return 'us'
-  if (list !== 'gcp.vertex_ai') return undefined
-  const location = /\/locations\/([^/]+)\//.exec(opening.path)?.[1]
+function placeOf(list: string, { path, inferenceGeo }: Bill): Query['place'] {
+  if (list === 'anthropic' && inferenceGeo === 'us') return 'us'
+  if (list !== 'gcp.vertex_ai' || path === undefined) return undefined
+  const location = /\/locations\/([^/]+)\//.exec(path)?.[1]
   return location === undefined || location === 'global' ? undefined : 'regional'
 }

@@ -42,6 +42,17 @@ const kinds: readonly Kind[] = [
   { name: 'output_mtok', count: 'outputTokens', within: [] },
 ]
 
+/** Counted apart, and charged otherwise than what they are part of. */
+const ownKinds: readonly (readonly [count: keyof Usage, kind: string])[] = [
+  ['cacheReadTokens', 'cache_read_mtok'],
+  ['cacheWriteTokens', 'cache_write_mtok'],
+  ['cacheWrite1hTokens', 'cache_write_1h_mtok'],
+  ['inputAudioTokens', 'input_audio_mtok'],
+  ['cacheReadAudioTokens', 'cache_audio_read_mtok'],
+  ['outputAudioTokens', 'output_audio_mtok'],
+  ['outputImageTokens', 'output_image_mtok'],
+]
+
 interface Step {
   readonly kind: Kind
   readonly price: Price
@@ -57,6 +68,8 @@ export interface Plan {
   readonly perSearchUsd: number
   /** There is a price, and it is zero. */
   readonly isFree: boolean
+  /** Counts that need a price of their own and have none. */
+  readonly unpriced: readonly (keyof Usage)[]
 }
 
 /** Undefined when nothing that is counted here has a price: audio by the hour, pages, or no price at all. */
@@ -72,7 +85,9 @@ export function planOf(prices: Prices): Plan | undefined {
   const chargesOutput = prices['output_mtok'] !== undefined
   if (!chargesInput && !chargesOutput && perRequestUsd === 0) return undefined
   const isFree = perRequestUsd === 0 && steps.every(({ price }) => isZero(price))
-  return { steps, chargesInput, chargesOutput, perRequestUsd, perSearchUsd: flat(prices['web_searches_kcount']) / 1000, isFree }
+  const unpriced = ownKinds.flatMap(([count, kind]) => (prices[kind] === undefined ? [count] : []))
+  const perSearchUsd = flat(prices['web_searches_kcount']) / 1000
+  return { steps, chargesInput, chargesOutput, perRequestUsd, perSearchUsd, isFree, unpriced }
 }
 
 function flat(price: Price | undefined): number {
@@ -83,25 +98,11 @@ function isZero(price: Price): boolean {
   return typeof price === 'number' ? price === 0 : price.base === 0 && price.tiers.every((tier) => tier.price === 0)
 }
 
-/** Counted apart, and charged otherwise than what they are part of. */
-const ownKinds: Readonly<Partial<Record<keyof Usage, string>>> = {
-  cacheReadTokens: 'cache_read_mtok',
-  cacheWriteTokens: 'cache_write_mtok',
-  cacheWrite1hTokens: 'cache_write_1h_mtok',
-  inputAudioTokens: 'input_audio_mtok',
-  cacheReadAudioTokens: 'cache_audio_read_mtok',
-  outputAudioTokens: 'output_audio_mtok',
-  outputImageTokens: 'output_image_mtok',
-}
-
 /** Something was counted that the plan has no price of its own for, or stands beside the output instead of in it, so that what it costs would be a guess. */
-export function lacksPrice(plan: Plan, usage: Usage): boolean {
-  if ((usage.webSearches ?? 0) > 0 && plan.perSearchUsd === 0) return true
+export function lacksPrice({ unpriced, perSearchUsd }: Plan, usage: Usage): boolean {
+  if ((usage.webSearches ?? 0) > 0 && perSearchUsd === 0) return true
   if ((usage.reasoningTokens ?? 0) > (usage.outputTokens ?? 0)) return true
-  for (const count in ownKinds) {
-    const tokens = usage[count as keyof typeof ownKinds] ?? 0
-    if (tokens > 0 && !plan.steps.some(({ kind }) => kind.name === ownKinds[count as keyof typeof ownKinds])) return true
-  }
+  for (const count of unpriced) if ((usage[count] ?? 0) > 0) return true
   return false
 }
 

@@ -4,10 +4,10 @@
  */
 import type { ModelPrice } from '../../config/config.ts'
 import type { Cost, Exchange, Usage } from '../../lib/exchange.ts'
-import { billedUsage, isFreeVariant, queryOf } from './biller.ts'
+import { type Bill, billedUsage, billOf, isSameBill, queryOf } from './biller.ts'
 import { createCustomPrices } from './custom.ts'
 import { costBy, lacksPrice, type Plan } from './plan.ts'
-import { type Found, loadPriceTable, type PriceTable, type Query } from './table.ts'
+import { type Found, loadPriceTable, type PriceTable } from './table.ts'
 
 export interface Pricer {
   /**
@@ -28,38 +28,51 @@ export interface PricerOptions {
 
 const unpriced: Cost = { status: 'unpriced' }
 
-/** Models are whatever clients type. So many combinations are remembered before all are forgotten. */
-const rememberedMax = 4096
+/** Models and tiers are whatever clients type. So many models, and bills of one, are remembered before all are forgotten. */
+const modelsMax = 4096
+const billsMax = 16
 
 interface Remembered {
-  readonly found: Found | undefined
+  readonly bill: Bill
+  readonly found: Found | 'free' | undefined
   /** Minute since the epoch for which it was found; undefined when it does not change. */
   readonly minute: number | undefined
 }
 
 export function createPricer({ prices, loadTable = () => loadPriceTable() }: PricerOptions): Pricer {
   const findCustom = createCustomPrices(prices)
-  const remembered = new Map<string, Remembered>()
+  /** By the model, of which few are billed in more than one way. */
+  const remembered = new Map<string, Remembered[]>()
   let table: PriceTable | undefined
 
-  function find(query: Query): Found | undefined {
-    const key = `${query.provider}\n${query.models.join('\n')}\n${query.tier}\n${query.place}\n${query.searchContext}\n${query.previewSearch}`
-    const minute = Math.floor(query.at / 60_000)
-    const before = remembered.get(key)
+  function find(bill: Bill, at: number): Found | 'free' | undefined {
+    const minute = Math.floor(at / 60_000)
+    const list = rememberedOf(bill.answered ?? bill.requested ?? '')
+    const index = list.findIndex((one) => isSameBill(one.bill, bill))
+    const before = list[index]
     if (before !== undefined && (before.minute === undefined || before.minute === minute)) return before.found
-    const found = table?.find(query)
-    if (remembered.size >= rememberedMax) remembered.clear()
-    remembered.set(key, { found, minute: found === undefined || found.changes ? minute : undefined })
+    const query = queryOf(bill, at)
+    const found = query === undefined || query === 'free' ? query : table?.find(query)
+    const changes = found === undefined || (found !== 'free' && found.changes)
+    if (index < 0 && list.length >= billsMax) list.length = 0
+    list[index < 0 ? list.length : index] = { bill, found, minute: changes ? minute : undefined }
     return found
   }
 
+  function rememberedOf(model: string): Remembered[] {
+    const known = remembered.get(model)
+    if (known !== undefined) return known
+    if (remembered.size >= modelsMax) remembered.clear()
+    const list: Remembered[] = []
+    remembered.set(model, list)
+    return list
+  }
+
   function byTable(exchange: Exchange): Cost {
-    if (isFreeVariant(exchange)) return { status: 'free', usd: 0, source: 'table' }
-    const query = queryOf(exchange)
-    const found = query === undefined ? undefined : find(query)
+    const found = find(billOf(exchange), exchange.opening.startedAt)
     if (found === undefined) return unpriced
+    if (found === 'free' || found.plan.isFree) return { status: 'free', usd: 0, source: 'table' }
     const usage = billedUsage(exchange)
-    if (found.plan.isFree) return { status: 'free', usd: 0, source: 'table' }
     if (usage === undefined || lacksPrice(found.plan, usage)) return unpriced
     return priced(found.plan, usage, found.factor, 'table')
   }
