@@ -79,6 +79,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
     await text(page.locator('#totals tfoot td').first()).toBe('600')
     await poll(() => page.locator('#plot-tokens canvas').count()).toBe(1)
     await poll(() => page.locator('#state .part').count()).toBe(3)
+    await text(page.locator('#state dt', { hasText: 'Table of prices' }).locator('+ dd')).toBe('2026-11-28')
     expect(await page.evaluate(overflow)).toBe(0)
     await shoot(page, name)
     expect({ violations: await violations(page), problems }).toEqual({ violations: [], problems: [] })
