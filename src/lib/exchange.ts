@@ -164,6 +164,16 @@ export type Cost =
   | { readonly status: 'priced' | 'free'; readonly usd: number; readonly source: CostSource }
   | { readonly status: 'unpriced' }
 
+/** One limit on rate, as the head of an answer told it. What was not told is absent. */
+export interface RateLimit {
+  /** What is limited, and in which window where its name says so: `requests`, `tokens`, `input_tokens`, `tokens_minute`, … */
+  readonly kind: string
+  readonly limit?: number | undefined
+  readonly remaining?: number | undefined
+  /** Milliseconds from the head until it is whole again. */
+  readonly resetMs?: number | undefined
+}
+
 /** A text's length, and its beginning: enough to estimate its tokens from. */
 export interface TextSample {
   readonly characters: number
@@ -283,6 +293,10 @@ export interface Exchange {
   /** Counted by a tokenizer where the provider reported none. Never in token metrics, `gen_ai.usage.*` or the cost. */
   readonly estimatedInputTokens?: number | undefined
   readonly estimatedOutputTokens?: number | undefined
+  /** The limits on rate that the answer's head told. */
+  readonly rateLimits?: readonly RateLimit[] | undefined
+  /** How long the upstream asked to wait before the next try, in milliseconds. */
+  readonly retryAfterMs?: number | undefined
   /** `error.type`: an HTTP status as text, an unreachable reason, or the error reported inside a stream. */
   readonly errorType?: string | undefined
   /** Those of the ending, and of the conclusion: `usage_contradictory` when the reported counts cannot all be right. */

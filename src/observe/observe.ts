@@ -9,6 +9,7 @@ import { Cell } from '../lib/shared-counters.ts'
 import { pickHeaders } from '../proxy/headers.ts'
 import type { Observer, ResponseHead } from '../proxy/observer.ts'
 import { Collected } from './collected.ts'
+import { tellsRateLimit } from './rate-limits.ts'
 import { type ReadingOptions, ResponseReader } from './response.ts'
 import { SessionReader } from './session.ts'
 
@@ -94,7 +95,7 @@ class ExchangeObserver implements Observer {
 
   responseStart(head: ResponseHead, receivedAt: number): void {
     this.#headAt = receivedAt
-    this.#responseHeaders = pickHeaders(head.rawHeaders, this.#options.observedHeaders)
+    this.#responseHeaders = pickHeaders(head.rawHeaders, this.#options.observedHeaders, tellsRateLimit)
     this.#reader =
       head.status === 101
         ? this.#sessionReader(head)

@@ -92,6 +92,7 @@ export const attributes = {
   end_reason: { type: 'string', description: 'As `tokenweir.end_reason`. A label only.' },
   caller: { type: 'string', description: 'As `tokenweir.caller`. A label only.' },
   signal: { type: 'string', description: '`traces` or `logs`. A label only.' },
+  rate_limit: { type: 'string', description: 'What a limit is of: requests, tokens, input_tokens, tokens_minute, … A label only.' },
   token_type: { type: 'string', description: 'input, output, cache_read, cache_write or reasoning. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
   label: { type: 'string', description: 'Name of the label whose value became `other`. A label only.' },
@@ -138,6 +139,8 @@ const operationLabels = [
   'server.port',
 ] as const
 const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route'] as const
+
+const limitLabels = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const
 
 type Label = AttributeName
 const counter = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'counter', unit, description, labels }) as const
@@ -220,6 +223,21 @@ export const metrics = {
     'Requests whose tokens cost something, by whether it is known what.',
     'gen_ai.provider.name',
     'price_status',
+  ),
+  'tokenweir.ratelimit.limit': gauge('1', 'A limit on rate, as the last answer told it; 100 where it told a share.', ...limitLabels),
+  'tokenweir.ratelimit.remaining': gauge(
+    '1',
+    'What is left of it, as the last answer told it. Gone a minute after it is whole again.',
+    ...limitLabels,
+  ),
+  'tokenweir.ratelimit.reset': gauge('s', 'Until it is whole again, by what the last answer told.', ...limitLabels),
+  'tokenweir.ratelimit.refusals': counter('{request}', 'Requests answered 429.', 'gen_ai.provider.name', 'caller'),
+  'tokenweir.ratelimit.retry_after': histogram(
+    's',
+    durationBuckets,
+    'How long upstreams asked to wait before the next try (`Retry-After`).',
+    'gen_ai.provider.name',
+    'caller',
   ),
   'tokenweir.prices.age': gauge('s', 'How long ago the newest table of prices was made.'),
   'tokenweir.streams.completed': counter(

@@ -3,6 +3,7 @@ import type { Exchange } from '../../lib/exchange.ts'
 import type { Counter, Meter } from '../../telemetry/meter.ts'
 import type { LabelCap } from '../label-cap.ts'
 import { answeredOf } from './by-route.ts'
+import { cellOf } from './cells.ts'
 
 /** The cells of one caller. */
 interface CallerCells {
@@ -25,10 +26,4 @@ export function createCallers(meter: Meter, cap: LabelCap): (exchange: Exchange)
       cellOf(cells.tokens, type, () => meter.counter('tokenweir.caller.tokens', { caller, token_type: type })).add(tokens)
     }
   }
-}
-
-function cellOf(cells: Map<string, Counter>, key: string, make: () => Counter): Counter {
-  let cell = cells.get(key)
-  if (cell === undefined) cells.set(key, (cell = make()))
-  return cell
 }

@@ -7,12 +7,15 @@ import { createLabelCap, type LabelCap, otherValue } from '../label-cap.ts'
 import type { Sink } from '../sink.ts'
 import { answeredOf, countStream, countTokens, type RouteCells, routeCells } from './by-route.ts'
 import { createCallers } from './callers.ts'
+import { createRateLimits } from './rate-limits.ts'
 
 export interface MetricsOptions {
   readonly meter: Meter
   readonly generation: Generation
   /** Distinct values of a label; see `config.limits.labelValues`. */
   readonly labelValuesMax: number
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
 }
 
 /**
@@ -20,14 +23,17 @@ export interface MetricsOptions {
  * to. One set is up to 115 lines of a scrape, 25 KB.
  */
 const operationsPerValue = 2
+/** Limits on rate, for each value that a single label may have: by provider, model, caller and what is limited. Three lines each. */
+const limitsPerValue = 4
 
-export function createMetricsSink({ meter, generation, labelValuesMax }: MetricsOptions): Sink {
+export function createMetricsSink({ meter, generation, labelValuesMax, now = Date.now }: MetricsOptions): Sink {
   const cap = createLabelCap(labelValuesMax, meter)
   const operations = createOperations(meter, cap, generations[generation], labelValuesMax * operationsPerValue)
   const requests = createRequests(meter)
   const capability = createCapability(meter)
   const callers = createCallers(meter, cap)
   const priced = createPriced(meter)
+  const rateLimits = createRateLimits(meter, cap, { seriesMax: labelValuesMax * limitsPerValue, now })
   const firstByte = meter.histogram('tokenweir.overhead.first_byte', {})
   return {
     name: 'metrics',
@@ -39,6 +45,7 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
         capability(exchange)
         if (exchange.ending.drained !== undefined) recordDrained(meter, exchange.opening.route, exchange.ending.drained)
         callers(exchange)
+        rateLimits(exchange, provider)
         if (exchange.cost !== undefined) priced(provider, exchange.cost)
         if (exchange.inference) operations(exchange, provider)
         if (exchange.notes.includes('usage_contradictory')) {
