@@ -224,9 +224,9 @@ export const metrics = {
     'gen_ai.provider.name',
     'price_status',
   ),
-  'tokenweir.ratelimit.limit': gauge('1', 'A limit on rate, as the last answer told it; 100 where it told a share.', ...limitLabels),
+  'tokenweir.ratelimit.limit': gauge('{unit}', 'A limit on rate, as the last answer told it; 100 where it told a share.', ...limitLabels),
   'tokenweir.ratelimit.remaining': gauge(
-    '1',
+    '{unit}',
     'What is left of it, as the last answer told it. Gone a minute after it is whole again.',
     ...limitLabels,
   ),

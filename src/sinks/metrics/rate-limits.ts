@@ -69,12 +69,14 @@ export function createRateLimits(meter: Meter, cap: LabelCap, { seriesMax, now }
     if (retryAfterMs !== undefined) {
       cellOf(waits, key, () => meter.histogram('tokenweir.ratelimit.retry_after', who)).record(retryAfterMs / 1000)
     }
+    if (rateLimits === undefined) return
     const model = cap.value('gen_ai.request.model', exchange.request?.model, how)
-    for (const limit of rateLimits ?? []) {
-      const kind = cap.value('rate_limit', limit.kind, how)
-      // Numbers of two limits under one name would be those of neither.
+    // Numbers of two limits under one name would be those of neither.
+    if (caller !== exchange.caller || model !== exchange.request?.model) return
+    for (const limit of rateLimits) {
+      const kind = cap.value('rate_limit', limit.kind)
       if (kind !== limit.kind) continue
-      const labels = { ...who, 'gen_ai.request.model': model, rate_limit: kind }
+      const labels = { 'gen_ai.provider.name': provider, 'gen_ai.request.model': model, rate_limit: kind, caller }
       tell(labels, `${key}\n${model}\n${kind}`, limit, opening.startedAt + (ending.responseHeadMs ?? ending.endMs))
     }
   }
