@@ -31,6 +31,8 @@ export interface PageSetup {
   readonly ledger: string
   readonly capture: string
   readonly routes: readonly string[]
+  /** Names of the operator's labels. */
+  readonly labels: readonly string[]
   /** Spans or metrics are sent to a collector. */
   readonly exports: boolean
   /** The URL of a trace; `{traceId}` is replaced by its id. */
@@ -46,7 +48,7 @@ export function createPage(options: PageOptions): Page {
   const { access, reader, live, open, isLedgerWritable, collect, now, uptime, version, setup } = options
   let lookedAt = now()
   const events = createEvents({
-    hello: () => ({ version, traceUrl: setup.traceUrl ?? null, atMs: now() }),
+    hello: () => ({ version, traceUrl: setup.traceUrl ?? null, labels: setup.labels, atMs: now() }),
     tick() {
       const { firstChunks, ...look } = live.look()
       const seconds = (now() - lookedAt) / 1000

@@ -6,6 +6,7 @@
 import { type CallerSource, readKeyFiles } from './caller.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
+import { type Label, mapFileParser } from './labels.ts'
 import { parsePriceFile } from './price-file.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
 import { nearest } from './values.ts'
@@ -73,6 +74,8 @@ export interface Config {
   readonly trace: TraceMode
   /** In order of precedence; empty when callers are not identified. */
   readonly caller: readonly CallerSource[]
+  /** What requests say of themselves; at most 16. */
+  readonly labels: readonly Label[]
   readonly routes: readonly Route[]
   /** Attribution rules of the operator's own, in order. */
   readonly providers: readonly OwnRule[]
@@ -191,6 +194,10 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
   if (keys.errors.length > 0) return { errors: keys.errors }
   const fault = priceFileFault(settled.pricesFile, readFile)
   if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
+  const mapFaults = await mapFileFaults(settled.labels, readFile)
+  if (mapFaults.length > 0) {
+    return { errors: mapFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
+  }
   const config = assemble(settled, keys.sources)
   const found = await withProxies(config.routes, env)
   return 'errors' in found ? found : { config: { ...config, routes: found.routes }, origins: originsOf(given, file) }
@@ -224,6 +231,22 @@ function priceFileFault(path: string | undefined, readFile: (path: string) => st
     const { code, message } = error as NodeJS.ErrnoException
     return `The table of prices ${JSON.stringify(path)} cannot be used: ${code ?? message}. docs/costs.md has its form.`
   }
+}
+
+/** The recorder reads these files itself, and again when they change. */
+async function mapFileFaults(labels: readonly Label[], readFile: (path: string) => string): Promise<{ path: KeyPath; message: string }[]> {
+  const named = labels.filter(({ mapFile }) => mapFile !== undefined)
+  if (named.length === 0) return []
+  const parse = await mapFileParser()
+  return named.flatMap(({ name, mapFile = '' }) => {
+    try {
+      parse(readFile(mapFile))
+      return []
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      return [{ path: ['labels', name, 'mapFile'], message: `The file ${JSON.stringify(mapFile)} cannot be used: ${code ?? message}` }]
+    }
+  })
 }
 
 const noUpstream: ConfigError = {

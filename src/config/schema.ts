@@ -2,6 +2,7 @@
 import * as v from 'valibot'
 import { callerSources } from './caller.ts'
 import { headerName } from './header-names.ts'
+import { labels } from './labels.ts'
 import * as values from './values.ts'
 
 /** One row of the table of settings. */
@@ -192,6 +193,14 @@ const schema = section({
       'How callers are identified: by API key, header or token.',
     ),
     'api-key',
+  ),
+  labels: v.optional(
+    leaf(
+      labels,
+      { type: 'presets, or a mapping of labels', env: 'TOKENWEIR_LABELS' },
+      'Labels to record: session, user, client, tags, or your own.',
+    ),
+    'none',
   ),
   routes: v.optional(v.array(route), []),
   providers: v.optional(v.array(providerRule), []),

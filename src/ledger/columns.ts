@@ -282,6 +282,12 @@ export const endColumns: readonly EndColumn[] = [
     description: 'How long the upstream asked to wait before the next try, in milliseconds.',
     ofExchange: (e) => e.retryAfterMs,
   },
+  {
+    name: 'labels',
+    type: 'TEXT',
+    description: 'JSON object of the labels (see labels.md), by name: {"team":"search"}.',
+    ofExchange: (e) => e.labels && JSON.stringify(e.labels),
+  },
 ]
 
 /** Every column, in the table's order, with what stands there once the request has ended. */

@@ -29,7 +29,8 @@ const steps: Readonly<Record<number, string>> = {
   3: 'ALTER TABLE exchanges ADD COLUMN details TEXT;',
   4: `
     ALTER TABLE exchanges ADD COLUMN rate_limits TEXT;
-    ALTER TABLE exchanges ADD COLUMN retry_after_ms REAL;`,
+    ALTER TABLE exchanges ADD COLUMN retry_after_ms REAL;
+    ALTER TABLE exchanges ADD COLUMN labels TEXT;`,
 }
 
 /** `user_version` of the file. A change of the tables is the next step. */

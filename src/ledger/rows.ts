@@ -102,6 +102,7 @@ export function exchangeOfRow(row: LedgerRow): Exchange {
     cost: costOf(row),
     estimatedInputTokens: number(row['estimated_input_tokens']),
     estimatedOutputTokens: number(row['estimated_output_tokens']),
+    labels: labelsIn(row['labels']),
     rateLimits: rateLimitsIn(row['rate_limits']),
     retryAfterMs: number(row['retry_after_ms']),
     errorType,
@@ -178,6 +179,11 @@ function usageOf(row: LedgerRow, prefix: '' | 'iterations_'): Usage | undefined 
     totalTokens: count('total'),
   }
   return Object.values(usage).some((value) => value !== undefined) ? usage : undefined
+}
+
+function labelsIn(value: unknown): Readonly<Record<string, string>> | undefined {
+  const fields = object(parseJson(text(value) ?? ''))
+  return fields && Object.fromEntries(Object.entries(fields).map(([name, label]) => [name, String(label)]))
 }
 
 function rateLimitsIn(value: unknown): readonly RateLimit[] | undefined {

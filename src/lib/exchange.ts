@@ -211,7 +211,9 @@ export interface Opening {
   readonly routeProvider?: string | undefined
   /** The caller, where it is known when the request starts: a name made from the key, a header's value, a verified claim. Never a credential. */
   readonly caller?: string | undefined
-  /** Request headers that attribution reads, lower-case names, no secrets. */
+  /** What the query, or a verified token, says for labels: by `query:NAME` or `claim:NAME`. */
+  readonly labelInputs?: Readonly<Record<string, string>> | undefined
+  /** Request headers that attribution and labels read, lower-case names, no secrets. */
   readonly requestHeaders: Readonly<Record<string, string>>
 }
 
@@ -256,6 +258,8 @@ export interface Ending {
   readonly firstByteOverheadMs?: number | undefined
   /** The caller, where finding it took time; it replaces the opening's. */
   readonly caller?: string | undefined
+  /** What the token said for labels, where verifying it took time. */
+  readonly labelInputs?: Readonly<Record<string, string>> | undefined
   /** Name of the format that folded the stream; for a whole body the recorder chooses it. */
   readonly format?: string | undefined
   /** Facts folded from the stream so far; undefined when the body is still to be read (see `Unread`). */
@@ -284,6 +288,8 @@ export interface Exchange {
   readonly provider?: string | undefined
   /** The caller; undefined when no configured source named one. */
   readonly caller?: string | undefined
+  /** The operator's labels, by name. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
   readonly request?: RequestFacts | undefined
   readonly response?: ResponseFacts | undefined
   readonly usageOutcome?: UsageOutcome | undefined

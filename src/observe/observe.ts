@@ -59,6 +59,7 @@ class ExchangeObserver implements Observer {
   #goneAt: number | undefined
   #bytesWhenGone = 0
   #caller: string | undefined
+  #claims: Opening['labelInputs']
 
   constructor(opening: Opening, options: ObserveOptions) {
     this.#opening = opening
@@ -89,8 +90,9 @@ class ExchangeObserver implements Observer {
     this.#notes.add(text)
   }
 
-  caller(name: string): void {
+  caller(name: string | undefined, claims?: Opening['labelInputs']): void {
     this.#caller = name
+    this.#claims = claims
   }
 
   responseStart(head: ResponseHead, receivedAt: number): void {
@@ -184,6 +186,7 @@ class ExchangeObserver implements Observer {
       chunkCount: this.#chunkCount,
       firstByteOverheadMs: this.#firstByteOverheadMs,
       caller: this.#caller,
+      labelInputs: this.#claims,
       format: reader?.format(),
       response: reader?.facts(),
       ...(reader instanceof SessionReader ? { session: reader.session() } : {}),

@@ -95,12 +95,16 @@ export const attributes = {
   rate_limit: { type: 'string', description: 'What a limit is of: requests, tokens, input_tokens, tokens_minute, … A label only.' },
   token_type: { type: 'string', description: 'input, output, cache_read, cache_write or reasoning. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
-  label: { type: 'string', description: 'Name of the label whose value became `other`. A label only.' },
+  label: { type: 'string', description: 'Name of the label whose value became `other`, or was not recorded. A label only.' },
   'thread.name': { type: 'string', description: 'recorder. A label only.' },
   'cpu.mode': { type: 'string', description: 'user or system. A label only.' },
 } as const satisfies Record<string, AttributeEntry>
 
 export type AttributeName = keyof typeof attributes
+
+/** The attribute, and the metric label, of one of the operator's labels. */
+export type LabelAttribute = `tokenweir.label.${string}`
+export const labelAttribute = (name: string): LabelAttribute => `tokenweir.label.${name}`
 
 export interface MetricEntry {
   /** `updown` is a sum that can fall; `gauge` a reading that cannot be summed. */
@@ -198,10 +202,11 @@ export const metrics = {
   ),
   'tokenweir.tokens': counter(
     '{token}',
-    'Tokens as reported, in either generation of the conventions; cache_read and cache_write are part of input, reasoning of output.',
+    'Tokens as reported, in either generation of the conventions; cache_read and cache_write are part of input, reasoning of output. Labels that are marked `metric` are labels here.',
     'gen_ai.provider.name',
     'gen_ai.request.model',
     'http.route',
+    'caller',
     'token_type',
   ),
   'tokenweir.usage.contradictions': counter(
@@ -217,12 +222,23 @@ export const metrics = {
     'Requests whose token told no caller: it did not verify, or too many were being verified.',
     'reason',
   ),
-  'tokenweir.cost': counter('{USD}', 'Cost in USD of the requests whose cost is known.', ...operationLabels),
+  'tokenweir.cost': counter(
+    '{USD}',
+    'Cost in USD of the requests whose cost is known; as `tokenweir.tokens` with the labels that are marked `metric`.',
+    ...operationLabels,
+    'caller',
+  ),
   'tokenweir.cost.requests': counter(
     '{request}',
     'Requests whose tokens cost something, by whether it is known what.',
     'gen_ai.provider.name',
     'price_status',
+  ),
+  'tokenweir.labels.dropped': counter(
+    '{value}',
+    'Values of labels that were not recorded: `too_long`, `not_text` or `credential`.',
+    'label',
+    'reason',
   ),
   'tokenweir.ratelimit.limit': gauge('{unit}', 'A limit on rate, as the last answer told it; 100 where it told a share.', ...limitLabels),
   'tokenweir.ratelimit.remaining': gauge(

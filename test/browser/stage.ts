@@ -62,7 +62,7 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     now: Date.now,
     uptime: process.uptime,
     version: '1.2.3',
-    setup: { ledger: path, capture: 'inject', routes: ['default'], exports: false, traceUrl },
+    setup: { ledger: path, capture: 'inject', routes: ['default'], labels: ['team', 'session'], exports: false, traceUrl },
   })
   const state = { cells, isLedgerWritable: ledger.isWritable, scrape: () => '', uptime: () => 0 }
   const server = await startAdmin({ address: { host, port }, routes: [...adminRoutes(state), ...page.routes], report })

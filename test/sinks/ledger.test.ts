@@ -126,6 +126,7 @@ describe('a row', () => {
         details: '{"request":{"stream":true}}',
         rate_limits: null,
         retry_after_ms: null,
+        labels: null,
       },
     ])
     ledger.close()

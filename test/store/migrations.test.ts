@@ -48,7 +48,7 @@ describe('a file of an earlier version', () => {
       '30d605f6-3fe5-4c69-bdbd-a816e7dfee48',
     ])
     expect(rows(path, 'SELECT * FROM exchanges ORDER BY rowid')).toEqual(
-      before.map((row) => ({ ...row, details: null, rate_limits: null, retry_after_ms: null })),
+      before.map((row) => ({ ...row, details: null, rate_limits: null, retry_after_ms: null, labels: null })),
     )
     expect(rows(path, 'SELECT * FROM spool ORDER BY id')).toEqual(packets)
     for (const signal of ['traces', 'logs'] as const) {

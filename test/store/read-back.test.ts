@@ -60,8 +60,9 @@ const special: readonly (readonly [string, Exchange])[] = [
     }),
   ],
   [
-    'limits on rate, and a wait',
+    'labels, limits on rate, and a wait',
     exchangeOf({
+      labels: { team: 'search', session: '"s"' },
       rateLimits: [
         { kind: 'tokens', limit: 5, remaining: 0, resetMs: 1.5 },
         { kind: 'requests', remaining: 3 },

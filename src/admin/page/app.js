@@ -32,7 +32,7 @@ async function read(path) {
 
 const now = createNow(document.querySelector('#tiles'))
 const plots = createPlots()
-const totals = createTotals()
+const totals = createTotals(() => askTotals())
 const details = createDetails({ read, traceUrl: () => traceUrl })
 const requests = createRequests({ read, range: () => ({ since: range() }), onOpen: details.open })
 
@@ -69,10 +69,16 @@ const askTotals = every(
   async (isWanted) => {
     const since = range()
     const by = ['provider', 'model', 'caller', 'route'].map((each) => `&by=${each}`).join('')
-    const [summary, latency] = await Promise.all([read(`/api/summary?since=${since}${by}`), read(`/api/latency?since=${since}`)])
+    const label = totals.label()
+    const [summary, latency, byLabel] = await Promise.all([
+      read(`/api/summary?since=${since}${by}`),
+      read(`/api/latency?since=${since}`),
+      // By itself: together with the others, each combination would be a group.
+      label === undefined ? undefined : read(`/api/summary?since=${since}&by=${label}`),
+    ])
     if (!isWanted()) return
     now.total(summary)
-    totals.show(summary, latency)
+    totals.show(summary, latency, byLabel)
     requests.providers(summary.breakdowns[0].groups.map(({ key }) => key.provider))
   },
 )
@@ -123,6 +129,7 @@ askState()
 followEvents({
   onHello(hello) {
     traceUrl = hello.traceUrl
+    totals.labels(hello.labels)
   },
   onTick(tick) {
     now.tick(tick)

@@ -2,7 +2,6 @@
 import type { Exchange, RateLimit } from '../../lib/exchange.ts'
 import type { Counter, Histogram, Labels, Meter } from '../../telemetry/meter.ts'
 import type { LabelCap } from '../label-cap.ts'
-import { answeredOf } from './by-route.ts'
 import { cellOf } from './cells.ts'
 
 /** A scrape must be able to see what an answer told, though the limit is whole again in a millisecond. */
@@ -57,12 +56,10 @@ export function createRateLimits(meter: Meter, cap: LabelCap, { seriesMax, now }
     }
   })
 
-  return (exchange: Exchange, provider: string | undefined): void => {
+  return (exchange: Exchange, provider: string | undefined, caller: string | undefined): void => {
     const { rateLimits, retryAfterMs, opening, ending } = exchange
     const isRefused = ending.status === 429
     if (rateLimits === undefined && retryAfterMs === undefined && !isRefused) return
-    const how = answeredOf(exchange)
-    const caller = cap.value('caller', exchange.caller, how)
     const who = { 'gen_ai.provider.name': provider, caller }
     const key = `${provider}\n${caller}`
     if (isRefused) cellOf(refusals, key, () => meter.counter('tokenweir.ratelimit.refusals', who)).add(1)
@@ -70,9 +67,9 @@ export function createRateLimits(meter: Meter, cap: LabelCap, { seriesMax, now }
       cellOf(waits, key, () => meter.histogram('tokenweir.ratelimit.retry_after', who)).record(retryAfterMs / 1000)
     }
     if (rateLimits === undefined) return
-    const model = cap.value('gen_ai.request.model', exchange.request?.model, how)
+    const model = exchange.request?.model
     // Numbers of two limits under one name would be those of neither.
-    if (caller !== exchange.caller || model !== exchange.request?.model) return
+    if (caller !== exchange.caller || (model !== undefined && !cap.has('gen_ai.request.model', model))) return
     for (const limit of rateLimits) {
       const kind = cap.value('rate_limit', limit.kind)
       if (kind !== limit.kind) continue
