@@ -148,7 +148,10 @@ describe('the events', () => {
       exchangeOf({ opening: { id: 'y' }, response: {}, usageOutcome: 'missing', usageReason: 'not_requested' }),
     ])
     await expect.poll(() => events.length).toBe(2)
-    expect(events[0]).toEqual({ event: 'hello', data: { version: '1.2.3', traceUrl: 'http://traces/{traceId}', atMs: expect.any(Number) } })
+    expect(events[0]).toEqual({
+      event: 'hello',
+      data: { version: '1.2.3', labels: ['team', 'session'], traceUrl: 'http://traces/{traceId}', atMs: expect.any(Number) },
+    })
     expect(events[1]).toEqual({
       event: 'tick',
       data: {
