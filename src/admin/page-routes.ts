@@ -107,7 +107,7 @@ function entrance(access: Access): readonly AdminRoute[] {
   ]
 }
 
-const shownMetrics = /^tokenweir\.(ledger|spool|recorder|exchanges|log|sink|caller\.unknown|label_overflow|requests\.malformed)/
+const shownMetrics = /^tokenweir\.(budget|ledger|spool|recorder|exchanges|log|sink|caller\.unknown|label_overflow|requests\.malformed)/
 
 /** The sidecar's own metrics by name: the sums of their series, with labels. */
 function ownMetrics(families: readonly Family[]): Readonly<Record<string, unknown>> {

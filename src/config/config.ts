@@ -3,6 +3,8 @@
  * `config/schema.ts` has every setting with its default; `config/values.ts` reads the single values.
  */
 
+import type { Period } from '../lib/period.ts'
+import type { BudgetWhere } from './budgets.ts'
 import { type CallerSource, readKeyFiles } from './caller.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
@@ -120,8 +122,23 @@ export interface Config {
   readonly prices: readonly ModelPrice[]
   /** A table of prices that overrides the built-in one. */
   readonly pricesFile?: string | undefined
+  /** What may be spent; told, never enforced. */
+  readonly budgets: readonly Budget[]
   /** Token counts by a tokenizer where the provider reports none. */
   readonly estimates: { readonly enabled: boolean }
+}
+
+export interface Budget {
+  /** A metric label, unique. */
+  readonly name: string
+  /** Values by dimension (`provider`, `label:team`): requests that have one of each count; without any, all do. */
+  readonly where: BudgetWhere
+  readonly period: Period
+  /** An IANA name. */
+  readonly timeZone: string
+  /** At least one of the two. */
+  readonly usd?: number | undefined
+  readonly tokens?: number | undefined
 }
 
 /** The prices that an entry of `prices` may set: USD per million tokens, or per thousand requests or searches. */
@@ -296,6 +313,7 @@ interface Draft {
   readonly routes?: unknown
   readonly providers?: unknown
   readonly prices?: unknown
+  readonly budgets?: unknown
 }
 
 interface DraftRoute {
@@ -304,6 +322,18 @@ interface DraftRoute {
   readonly name: string | undefined
   readonly upstream: unknown
   readonly http2?: unknown
+}
+
+/** Budgets have names of their own, and something to spend. */
+function budgetFaults({ budgets }: Draft): { path: KeyPath; message: string }[] {
+  const names = new Set<unknown>()
+  return (Array.isArray(budgets) ? budgets : []).flatMap((budget: Partial<Budget> | null, index) => {
+    if (typeof budget !== 'object' || budget === null) return []
+    if (names.has(budget.name)) return [{ path: ['budgets', index, 'name'], message: 'Another budget has this name. Give each its own.' }]
+    names.add(budget.name)
+    if (budget.usd !== undefined || budget.tokens !== undefined) return []
+    return [{ path: ['budgets', index], message: 'Nothing says how much may be spent. Write usd or tokens.' }]
+  })
 }
 
 function draftRoutes(draft: Draft): DraftRoute[] {
@@ -373,7 +403,7 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
       found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
     }
   })
-  found.push(...priceFaults(draft))
+  found.push(...priceFaults(draft), ...budgetFaults(draft))
   const { listen, admin } = draft
   if (isAddress(listen) && isAddress(admin) && listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
     found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
@@ -416,7 +446,7 @@ function nameOf(prefix: string): string {
   return name === '' ? 'default' : name
 }
 
-function assemble({ upstream, routes, disconnect, prices, ...rest }: Settings, caller: Config['caller']): Config {
+function assemble({ upstream, routes, disconnect, prices, budgets, ...rest }: Settings, caller: Config['caller']): Config {
   const { trace } = rest
   const usual = { name: 'default', prefix: '/', stripPrefix: false, provider: undefined, host: 'upstream', disconnect, trace } as const
   const fallback: Route[] = upstream === undefined ? [] : [{ ...usual, upstream }]
@@ -427,7 +457,9 @@ function assemble({ upstream, routes, disconnect, prices, ...rest }: Settings, c
     disconnect: route.disconnect ?? disconnect,
     trace: route.trace ?? trace,
   }))
-  return { ...rest, caller, routes: [...fallback, ...listed], prices }
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone
+  const withZone = budgets.map((budget) => ({ ...budget, timeZone: budget.timeZone ?? here }))
+  return { ...rest, caller, routes: [...fallback, ...listed], prices, budgets: withZone }
 }
 
 /** The flag, variable or place in the file of every setting that has one. */

@@ -34,6 +34,7 @@ export function describeConfig(
     ...sectionLines('limits', config.limits),
     ...sectionLines('retention', config.retention),
     ...priceLines(config.prices),
+    { key: 'budgets', text: `budgets: ${JSON.stringify(config.budgets)}` },
     ...sectionLines('estimates', config.estimates),
     // Never shown, not even in part: as a comment it is no setting that could be read back.
     ...(config.adminToken === undefined ? [] : [{ key: 'adminToken', text: '# adminToken: (not shown)' }]),

@@ -12,10 +12,11 @@ import { loadPriceTable } from '../conclude/pricing/table.ts'
 import type { Config } from '../config/config.ts'
 import { bucketOf } from '../ledger/queries/quantiles.ts'
 import { listedColumns } from '../ledger/queries/queries.ts'
-import { createReader } from '../ledger/queries/reader.ts'
+import { createReader, type Reader } from '../ledger/queries/reader.ts'
 import { openStore, type Store } from '../ledger/store.ts'
 import { readSalt } from '../lib/salt.ts'
 import { Cell } from '../lib/shared-counters.ts'
+import { type BudgetsOptions, createBudgets } from '../sinks/budgets.ts'
 import { createFanOut } from '../sinks/fan-out.ts'
 import { createLedgerSink, ledgerShape } from '../sinks/ledger.ts'
 import { createLiveSink, type LiveSink } from '../sinks/live.ts'
@@ -63,9 +64,10 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
   const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
+  const reader = createReader({ path: config.ledger })
   // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
   const [admin, priceWatch, labelsOf] = await Promise.all([
-    openAdmin(config, { cells, store, meter, live, exports: isExporting(plan) }),
+    openAdmin(config, { cells, store, meter, live, reader, exports: isExporting(plan) }),
     watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
     labelReader(config, meter),
     estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
@@ -77,7 +79,8 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
     ...{ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues },
     metricLabels: config.labels.filter(({ metric }) => metric).map(({ name }) => name),
   })
-  const fanOut = createFanOut([createLedgerSink(store), metrics, exported.sink, log, live], meter, report)
+  const budgets = createBudgets({ budgets: config.budgets, meter, report, now: Date.now, spentBefore: spentBefore(reader, store) })
+  const fanOut = createFanOut([createLedgerSink(store), metrics, budgets, exported.sink, log, live], meter, report)
   const counting = recordReadings(meter, cells, {
     before: data.restarted === true ? String(store.recall('gauges') ?? '') : undefined,
     keep: (cells) => store.remember('gauges', cells),
@@ -120,6 +123,12 @@ function reported(sentence: string): (error: unknown) => void {
   return (error) => report(`${sentence} (${error instanceof Error ? error.message : String(error)}).`)
 }
 
+/** Rows that are there at the start were written by others; those that come are counted as they are recorded. */
+function spentBefore(reader: Reader, store: Store): BudgetsOptions['spentBefore'] {
+  const rowidMax = store.isWritable() ? store.queue.lastRowid() : Number.MAX_SAFE_INTEGER
+  return (range, where) => reader.ask({ kind: 'spent', range, where, rowidMax })
+}
+
 async function labelReader({ labels, ledger }: Config, meter: Meter): Promise<LabelReader | undefined> {
   if (labels.length === 0) return undefined
   return createLabelReader({
@@ -135,16 +144,16 @@ interface AdminParts {
   readonly store: Pick<Store, 'isWritable'>
   readonly meter: Meter
   readonly live: LiveSink
+  readonly reader: Reader
   /** Something is sent to a collector. */
   readonly exports: boolean
 }
 
 async function openAdmin(
   config: Config,
-  { cells, store, meter, live, exports }: AdminParts,
+  { cells, store, meter, live, reader, exports }: AdminParts,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const { admin: address, adminToken: token, ledger: path } = config
-  const reader = createReader({ path })
   const setup: PageSetup = {
     ledger: path,
     capture: config.capture,

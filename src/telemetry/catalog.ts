@@ -92,6 +92,9 @@ export const attributes = {
   end_reason: { type: 'string', description: 'As `tokenweir.end_reason`. A label only.' },
   caller: { type: 'string', description: 'As `tokenweir.caller`. A label only.' },
   signal: { type: 'string', description: '`traces` or `logs`. A label only.' },
+  budget: { type: 'string', description: 'Name of a budget. A label only.' },
+  period: { type: 'string', description: 'day, week or month. A label only.' },
+  budget_unit: { type: 'string', description: '`usd` or `tokens`. A label only.' },
   rate_limit: { type: 'string', description: 'What a limit is of: requests, tokens, input_tokens, tokens_minute, … A label only.' },
   token_type: { type: 'string', description: 'input, output, cache_read, cache_write or reasoning. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
@@ -144,6 +147,7 @@ const operationLabels = [
 ] as const
 const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route'] as const
 
+const budgetLabels = ['budget', 'period', 'budget_unit'] as const
 const limitLabels = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const
 
 type Label = AttributeName
@@ -233,6 +237,13 @@ export const metrics = {
     'Requests whose tokens cost something, by whether it is known what.',
     'gen_ai.provider.name',
     'price_status',
+  ),
+  'tokenweir.budget.limit': gauge('{unit}', 'What may be spent in the period, in USD or tokens.', ...budgetLabels),
+  'tokenweir.budget.spent': gauge('{unit}', 'What is spent in the period of now, as far as it is known.', ...budgetLabels),
+  'tokenweir.budget.forecast': gauge(
+    '{unit}',
+    'What will be spent at the end of the period if it goes on so. Absent in the first twentieth of the period.',
+    ...budgetLabels,
   ),
   'tokenweir.labels.dropped': counter(
     '{value}',

@@ -82,7 +82,11 @@ describe('a recorded request', () => {
   it('leaves no metric of the catalog unseen', async () => {
     const collector = await startCollector()
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }
-    const recorder = startRecorder(configOf({ ledger: temporaryLedger(), labels: labels({ team: 'header:x-team' }) }), env)
+    const budget = { name: 'all', where: {}, period: 'month', timeZone: 'UTC', usd: 5 } as const
+    const recorder = startRecorder(
+      configOf({ ledger: temporaryLedger(), labels: labels({ team: 'header:x-team' }), budgets: [budget] }),
+      env,
+    )
     const { adminPort } = await recorder.next('ready')
     const response = { model: 'gpt-4o', usage: { inputTokens: 3, outputTokens: 4, reasoningTokens: 5 }, finished: true }
     const requestHeaders = { 'x-team': 'sk-planted-secret' }
@@ -97,7 +101,10 @@ describe('a recorded request', () => {
         { opening: openingOf({ id: id(3) }), ending: endingOf({ id: id(3), ...refused }) },
       ],
     })
-    const names = Object.entries<MetricEntry>(metrics).filter(([, { generation }]) => generation !== 'genai')
+    const names = Object.entries<MetricEntry>(metrics).filter(
+      // A forecast is absent in the first twentieth of its period, which may be now.
+      ([name, { generation }]) => generation !== 'genai' && name !== 'tokenweir.budget.forecast',
+    )
     const missing = async () => {
       const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
       return names.map(([name]) => prometheusName(name as MetricName)).filter((name) => !text.includes(`\n# TYPE ${name} `))

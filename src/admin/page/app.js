@@ -1,4 +1,5 @@
 /** Puts the page together: what is asked of the ledger and when, and who gets each tick. */
+import { showBudgets } from './budgets.js'
 import { createDetails } from './details.js'
 import { followEvents } from './events.js'
 import { createNow } from './now.js'
@@ -93,7 +94,11 @@ const askSeries = every(
 
 const askState = every(
   () => stateMs,
-  async () => showState(await read('/api/state')),
+  async () => {
+    const state = await read('/api/state')
+    showState(state)
+    showBudgets(state)
+  },
 )
 
 function choose() {

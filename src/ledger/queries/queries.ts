@@ -189,6 +189,7 @@ export type Question =
       readonly where?: readonly Condition[] | undefined
       readonly groupsMax: number
     }
+  | { readonly kind: 'spent'; readonly range: Range; readonly where: readonly Condition[]; readonly rowidMax: number }
   | { readonly kind: 'latency'; readonly range: Range }
   | { readonly kind: 'series'; readonly range: Range; readonly bucketMs: number; readonly providersMax: number }
   | { readonly kind: 'requests'; readonly filter: RequestFilter }
@@ -197,6 +198,8 @@ export type Question =
 
 export interface Answers {
   readonly summary: Summary
+  /** Of the rows up to `rowidMax`. */
+  readonly spent: { readonly usd: number; readonly tokens: number }
   readonly latency: Latency
   readonly series: Series
   readonly requests: RequestPage

@@ -65,6 +65,20 @@ export function readSummary(database: DatabaseSync, { range, sets, where = [], g
   }
 }
 
+/** What a budget's requests cost, as far as it is known. */
+export function readSpent(
+  database: DatabaseSync,
+  { range, where, rowidMax }: { readonly range: Range; readonly where: readonly Condition[]; readonly rowidMax: number },
+): { readonly usd: number; readonly tokens: number } {
+  const condition = conditionSql(where)
+  const row = database
+    .prepare(
+      `SELECT total(cost) AS usd, total(input_tokens) + total(output_tokens) AS tokens FROM exchanges WHERE ${inRange} AND rowid <= :rowid${condition.sql}`,
+    )
+    .get({ since: range.sinceMs, until: range.untilMs, rowid: rowidMax, ...condition.values }) as { usd: number; tokens: number }
+  return { ...row }
+}
+
 function breakdown(rows: readonly SummaryRow[], by: readonly Dimension[], groupsMax: number): Breakdown {
   const adders = new Map<string, { readonly key: Group['key']; readonly adder: Adder }>()
   for (const row of rows) {
