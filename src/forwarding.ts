@@ -2,12 +2,15 @@
 
 import { createAttributor } from './conclude/providers/attribution.ts'
 import type { Config } from './config/config.ts'
+import { labelNeeds } from './config/labels.ts'
 import { createClock } from './lib/clock.ts'
+import type { Opening } from './lib/exchange.ts'
 import { createIds } from './lib/ids.ts'
 import { createObserve } from './observe/observe.ts'
 import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
 import { createCapabilities } from './proxy/inject/capabilities.ts'
 import { createUsageInjector } from './proxy/inject/editor.ts'
+import { queryInputs } from './proxy/label-inputs.ts'
 import type { Callers } from './proxy/opening.ts'
 import type { Upstreams } from './proxy/upstreams.ts'
 import type { RecorderLink } from './recorder/link.ts'
@@ -37,7 +40,8 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
     messageBytesMax: config.limits.messageBytes,
     estimates: config.estimates.enabled,
   })
-  const observedHeaders = new Set(requestHeaders)
+  const needs = labelNeeds(config.labels)
+  const observedHeaders = new Set([...requestHeaders, ...needs.headers])
   const drain = { msMax: config.timeouts.drainMs, bytesMax: config.limits.drainBytes }
   const editor =
     config.capture === 'inject'
@@ -53,5 +57,13 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
     cells,
     observedHeaders,
     callers,
+    labelInputs:
+      needs.queries.length + needs.claims.length === 0
+        ? undefined
+        : (headers, target) => inputs(queryInputs(target, needs.queries), callers?.claims?.(headers)),
   })
+}
+
+function inputs(query: Opening['labelInputs'], claims: Opening['labelInputs']): Opening['labelInputs'] {
+  return query === undefined ? claims : { ...query, ...claims }
 }

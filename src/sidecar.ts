@@ -1,6 +1,7 @@
 /** The composition root: starts and stops the sidecar, and with `forwarding.ts` is all that knows every room. */
 
 import type { Config } from './config/config.ts'
+import { labelNeeds } from './config/labels.ts'
 import { createForwarding } from './forwarding.ts'
 import { Cell, cellCount } from './lib/shared-counters.ts'
 import { createCallers } from './proxy/caller/callers.ts'
@@ -25,7 +26,9 @@ export async function start(config: Config, report: (message: string) => void): 
   const recorder = new RecorderLink({ start: (again) => startRecorder(config, cells, again), cells, report })
   const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
   try {
-    const callers = await createCallers({ sources: config.caller, ledger: config.ledger, cells }).catch(async (error) => {
+    const callers = await createCallers({
+      ...{ sources: config.caller, ledger: config.ledger, claims: labelNeeds(config.labels).claims, cells },
+    }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better
       throw error
     })

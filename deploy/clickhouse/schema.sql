@@ -111,6 +111,9 @@ CREATE TABLE IF NOT EXISTS tokenweir.exchanges (
     estimated_input_tokens Nullable(Int64) COMMENT 'Estimated, where the provider reported no input tokens and estimates are on; no part of the cost.',
     estimated_output_tokens Nullable(Int64) COMMENT 'Estimated, where the provider reported no output tokens and estimates are on; no part of the cost.',
     details Nullable(String) COMMENT 'JSON object of what the span has and no column: request settings, service tiers, events. NULL when there is nothing of it.',
+    rate_limits LowCardinality(Nullable(String)) COMMENT 'JSON object of the limits on rate that the head told, by what is limited: {"tokens":{"limit":30000,"remaining":29000,"resetMs":2000}}.',
+    retry_after_ms Nullable(Float64) COMMENT 'How long the upstream asked to wait before the next try, in milliseconds.',
+    labels LowCardinality(Nullable(String)) COMMENT 'JSON object of the labels (see labels.md), by name: {"team":"search"}.',
     service LowCardinality(String) COMMENT 'service.name of the sidecar.',
     instance LowCardinality(String) COMMENT 'service.instance.id of the sidecar.'
 ) ENGINE = ReplacingMergeTree
@@ -178,6 +181,9 @@ SELECT
     toInt64OrNull(LogAttributes['estimated_input_tokens']) AS estimated_input_tokens,
     toInt64OrNull(LogAttributes['estimated_output_tokens']) AS estimated_output_tokens,
     nullIf(LogAttributes['details'], '') AS details,
+    nullIf(LogAttributes['rate_limits'], '') AS rate_limits,
+    toFloat64OrNull(LogAttributes['retry_after_ms']) AS retry_after_ms,
+    nullIf(LogAttributes['labels'], '') AS labels,
     ServiceName AS service,
     ResourceAttributes['service.instance.id'] AS instance
 FROM tokenweir.otel_logs

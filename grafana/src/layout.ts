@@ -13,13 +13,15 @@ export interface Page {
   readonly name: string
   readonly title: string
   readonly description: string
+  /** Its own, beside those of every dashboard. */
+  readonly variables?: readonly dashboard.QueryVariableBuilder[]
   readonly rows: readonly Row[]
 }
 
 const columns = 24
 const tag = 'tokenweir'
 
-export function buildPage({ name, title, description, rows }: Page): dashboard.Dashboard {
+export function buildPage({ name, title, description, variables: own = [], rows }: Page): dashboard.Dashboard {
   const builder = new dashboard.DashboardBuilder(`tokenweir: ${title}`)
     .uid(`tokenweir-${name}`)
     .description(description)
@@ -29,7 +31,7 @@ export function buildPage({ name, title, description, rows }: Page): dashboard.D
     .refresh('1m')
     .timezone('browser')
     .tooltip(dashboard.DashboardCursorSync.Crosshair)
-    .variables([...datasourceVariables(), ...variables()])
+    .variables([...datasourceVariables(), ...own, ...variables()])
     .link(
       new dashboard.DashboardLinkBuilder('tokenweir')
         .type(dashboard.DashboardLinkType.Dashboards)

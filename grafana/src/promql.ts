@@ -43,9 +43,10 @@ export const seriesNames = (): ReadonlyMap<string, Metric> =>
 
 /** `sum by (a, b) (expression)`, without labels `sum(expression)`. */
 export const sum = (expression: string, ...labels: readonly Label[]): string => aggregate('sum', expression, labels)
+export const min = (expression: string, ...labels: readonly Label[]): string => aggregate('min', expression, labels)
 export const max = (expression: string, ...labels: readonly Label[]): string => aggregate('max', expression, labels)
 
-function aggregate(operator: 'sum' | 'max', expression: string, labels: readonly Label[]): string {
+function aggregate(operator: 'sum' | 'min' | 'max', expression: string, labels: readonly Label[]): string {
   return labels.length === 0 ? `${operator}(${expression})` : `${operator} by (${list(labels)}) (${expression})`
 }
 

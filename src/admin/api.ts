@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ReadingError } from '../ledger/queries/open.ts'
 import type { Reader } from '../ledger/queries/reader.ts'
-import { bucketMsOf, filterOf, ParameterError, type Query, queryOf, setsOf } from './parameters.ts'
+import { bucketMsOf, filterOf, ParameterError, type Query, queryOf, setsOf, whereOf } from './parameters.ts'
 import { type AdminAnswer, type AdminRoute, jsonAnswer, refusal } from './server.ts'
 
 export interface ApiOptions {
@@ -33,10 +33,12 @@ export function apiRoutes({ reader, now, state }: ApiOptions): readonly AdminRou
       }),
   })
   return [
-    route('/api/summary', ['by'], (query) => reader.ask({ kind: 'summary', range: query.range, sets: setsOf(query), groupsMax })),
+    route('/api/summary', ['by', 'where'], (query) =>
+      reader.ask({ kind: 'summary', range: query.range, sets: setsOf(query), where: whereOf(query), groupsMax }),
+    ),
     route('/api/latency', [], ({ range }) => reader.ask({ kind: 'latency', range })),
     route('/api/series', [], ({ range }) => reader.ask({ kind: 'series', range, bucketMs: bucketMsOf(range), providersMax })),
-    route('/api/requests', ['outcome', 'provider', 'text', 'before', 'limit'], (query) =>
+    route('/api/requests', ['outcome', 'provider', 'where', 'text', 'before', 'limit'], (query) =>
       reader.ask({ kind: 'requests', filter: filterOf(query) }),
     ),
     { path: '/api/request', answer: (request) => answering(() => one(request, reader)) },

@@ -13,6 +13,7 @@ const types = {
 /** In `page/`; a test holds the list to the folder. */
 export const pageFiles = [
   'app.js',
+  'budgets.js',
   'colours.js',
   'details.js',
   'events.js',

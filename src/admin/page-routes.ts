@@ -33,6 +33,8 @@ export interface PageSetup {
   readonly ledger: string
   readonly capture: string
   readonly routes: readonly string[]
+  /** Names of the operator's labels. */
+  readonly labels: readonly string[]
   /** Spans or metrics are sent to a collector. */
   readonly exports: boolean
   /** The URL of a trace; `{traceId}` is replaced by its id. */
@@ -48,7 +50,7 @@ export function createPage(options: PageOptions): Page {
   const { access, reader, live, open, isLedgerWritable, collect, now, uptime, version, pricesDate, setup } = options
   let lookedAt = now()
   const events = createEvents({
-    hello: () => ({ version, traceUrl: setup.traceUrl ?? null, atMs: now() }),
+    hello: () => ({ version, traceUrl: setup.traceUrl ?? null, labels: setup.labels, atMs: now() }),
     tick() {
       const { firstChunks, ...look } = live.look()
       const seconds = (now() - lookedAt) / 1000
@@ -108,7 +110,7 @@ function entrance(access: Access): readonly AdminRoute[] {
   ]
 }
 
-const shownMetrics = /^tokenweir\.(ledger|spool|recorder|exchanges|log|sink|caller\.unknown|label_overflow|requests\.malformed)/
+const shownMetrics = /^tokenweir\.(budget|ledger|spool|recorder|exchanges|log|sink|caller\.unknown|label_overflow|requests\.malformed)/
 
 /** The sidecar's own metrics by name: the sums of their series, with labels. */
 function ownMetrics(families: readonly Family[]): Readonly<Record<string, unknown>> {

@@ -1,6 +1,14 @@
 /** Parses the query string of a request for data into a ledger query. Throws an actionable error. */
 
-import { type Dimension, dimensions, outcomes, type RequestFilter } from '../ledger/queries/queries.ts'
+import {
+  type Condition,
+  conditionsOf,
+  type Dimension,
+  dimensionOf,
+  dimensionsHelp,
+  outcomes,
+  type RequestFilter,
+} from '../ledger/queries/queries.ts'
 import { MomentError, type Range, rangeOf } from '../lib/range.ts'
 
 /** Becomes a 400 response with its message. */
@@ -46,13 +54,20 @@ export function queryOf(url: string, known: readonly string[], nowMs: number): Q
 export function setsOf(query: Query): readonly (readonly Dimension[])[] {
   const sets = query.all('by').map((set) =>
     set.split(',').map((name) => {
-      const found = dimensions.find((dimension) => dimension === name)
-      if (found === undefined) throw new ParameterError(`by=${JSON.stringify(name.slice(0, 40))} is none of ${dimensions.join(', ')}.`)
+      const found = dimensionOf(name)
+      if (found === undefined) throw new ParameterError(`by=${JSON.stringify(name.slice(0, 40))} is none of ${dimensionsHelp}.`)
       return found
     }),
   )
   if (sets.length > setsMax) throw new ParameterError(`by may stand ${setsMax} times at most.`)
   return sets
+}
+
+/** `where=provider=openai&where=label:team=search`. */
+export function whereOf(query: Query): readonly Condition[] {
+  const conditions = conditionsOf(query.all('where'))
+  if (conditions === undefined) throw new ParameterError(`where is no ${dimensionsHelp} with = and a value: where=provider=openai.`)
+  return conditions
 }
 
 export function filterOf(query: Query): RequestFilter {
@@ -69,7 +84,7 @@ export function filterOf(query: Query): RequestFilter {
   const before = get('before')
   if (before !== undefined && !/^\d+(\.\d+)?_[\w-]{1,64}$/.test(before))
     throw new ParameterError('before is not the next of an earlier page.')
-  return { ...range, outcome, provider: get('provider'), text, before, limit }
+  return { ...range, outcome, provider: get('provider'), where: whereOf(query), text, before, limit }
 }
 
 const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800].map((s) => s * 1000)

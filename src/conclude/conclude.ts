@@ -14,6 +14,7 @@ import { isJsonRpc } from '../observe/formats/json-rpc.ts'
 import { present } from '../observe/formats/learn.ts'
 import { reportedCostOfHead } from '../observe/formats/reported-cost.ts'
 import { toldError } from '../observe/formats/vendor-errors.ts'
+import { rateLimitsOf, retryAfterOf } from '../observe/rate-limits.ts'
 import { createSketch } from '../observe/sketch.ts'
 import type { FirstSight } from './counted.ts'
 import { endReasonOf, errorTypeOf } from './ending.ts'
@@ -68,6 +69,7 @@ export function conclude(
   const inference = isInference(opening, ending, format, reading)
   const provider = inference ? providerOf(opening, ending, { format: format?.name, request, response }, attribution) : undefined
   const unfinished = isUnfinished({ ending, format, request, response: answer.facts })
+  const headAt = opening.startedAt + (ending.responseHeadMs ?? ending.endMs)
   const verdict = inference ? verdictOf({ ending, format, request, response, notes, unfinished }) : undefined
   return {
     opening,
@@ -82,6 +84,8 @@ export function conclude(
     response: inference ? response : undefined,
     usageOutcome: verdict?.outcome,
     usageReason: verdict?.reason,
+    rateLimits: rateLimitsOf(ending.responseHeaders, headAt),
+    retryAfterMs: retryAfterOf(ending.responseHeaders, headAt),
     errorType: errorTypeOf(ending, response),
     notes: contradictsItself(response?.usage, request?.operation) ? [...notes, 'usage_contradictory'] : notes,
   }

@@ -3,9 +3,12 @@
  * `config/schema.ts` has every setting with its default; `config/values.ts` reads the single values.
  */
 
+import type { Period } from '../lib/period.ts'
+import type { BudgetWhere } from './budgets.ts'
 import { type CallerSource, readKeyFiles } from './caller.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
+import { type Label, mapFileParser } from './labels.ts'
 import { parsePriceFile } from './price-file.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
 import { nearest } from './values.ts'
@@ -73,6 +76,8 @@ export interface Config {
   readonly trace: TraceMode
   /** In order of precedence; empty when callers are not identified. */
   readonly caller: readonly CallerSource[]
+  /** What requests say of themselves; at most 16. */
+  readonly labels: readonly Label[]
   readonly routes: readonly Route[]
   /** Attribution rules of the operator's own, in order. */
   readonly providers: readonly OwnRule[]
@@ -117,8 +122,23 @@ export interface Config {
   readonly prices: readonly ModelPrice[]
   /** A table of prices that overrides the built-in one. */
   readonly pricesFile?: string | undefined
+  /** What may be spent; told, never enforced. */
+  readonly budgets: readonly Budget[]
   /** Token counts by a tokenizer where the provider reports none. */
   readonly estimates: { readonly enabled: boolean }
+}
+
+export interface Budget {
+  /** A metric label, unique. */
+  readonly name: string
+  /** Values by dimension (`provider`, `label:team`): requests that have one of each count; without any, all do. */
+  readonly where: BudgetWhere
+  readonly period: Period
+  /** An IANA name. */
+  readonly timeZone: string
+  /** At least one of the two. */
+  readonly usd?: number | undefined
+  readonly tokens?: number | undefined
 }
 
 /** The prices that an entry of `prices` may set: USD per million tokens, or per thousand requests or searches. */
@@ -191,6 +211,10 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
   if (keys.errors.length > 0) return { errors: keys.errors }
   const fault = priceFileFault(settled.pricesFile, readFile)
   if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
+  const mapFaults = await mapFileFaults(settled.labels, readFile)
+  if (mapFaults.length > 0) {
+    return { errors: mapFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
+  }
   const config = assemble(settled, keys.sources)
   const found = await withProxies(config.routes, env)
   return 'errors' in found ? found : { config: { ...config, routes: found.routes }, origins: originsOf(given, file) }
@@ -224,6 +248,22 @@ function priceFileFault(path: string | undefined, readFile: (path: string) => st
     const { code, message } = error as NodeJS.ErrnoException
     return `The table of prices ${JSON.stringify(path)} cannot be used: ${code ?? message}. docs/costs.md has its form.`
   }
+}
+
+/** The recorder reads these files itself, and again when they change. */
+async function mapFileFaults(labels: readonly Label[], readFile: (path: string) => string): Promise<{ path: KeyPath; message: string }[]> {
+  const named = labels.filter(({ mapFile }) => mapFile !== undefined)
+  if (named.length === 0) return []
+  const parse = await mapFileParser()
+  return named.flatMap(({ name, mapFile = '' }) => {
+    try {
+      parse(readFile(mapFile))
+      return []
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      return [{ path: ['labels', name, 'mapFile'], message: `The file ${JSON.stringify(mapFile)} cannot be used: ${code ?? message}` }]
+    }
+  })
 }
 
 const noUpstream: ConfigError = {
@@ -273,6 +313,7 @@ interface Draft {
   readonly routes?: unknown
   readonly providers?: unknown
   readonly prices?: unknown
+  readonly budgets?: unknown
 }
 
 interface DraftRoute {
@@ -281,6 +322,18 @@ interface DraftRoute {
   readonly name: string | undefined
   readonly upstream: unknown
   readonly http2?: unknown
+}
+
+/** Budgets have names of their own, and something to spend. */
+function budgetFaults({ budgets }: Draft): { path: KeyPath; message: string }[] {
+  const names = new Set<unknown>()
+  return (Array.isArray(budgets) ? budgets : []).flatMap((budget: Partial<Budget> | null, index) => {
+    if (typeof budget !== 'object' || budget === null) return []
+    if (names.has(budget.name)) return [{ path: ['budgets', index, 'name'], message: 'Another budget has this name. Give each its own.' }]
+    names.add(budget.name)
+    if (budget.usd !== undefined || budget.tokens !== undefined) return []
+    return [{ path: ['budgets', index], message: 'Nothing says how much may be spent. Write usd or tokens.' }]
+  })
 }
 
 function draftRoutes(draft: Draft): DraftRoute[] {
@@ -350,7 +403,7 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
       found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
     }
   })
-  found.push(...priceFaults(draft))
+  found.push(...priceFaults(draft), ...budgetFaults(draft))
   const { listen, admin } = draft
   if (isAddress(listen) && isAddress(admin) && listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
     found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
@@ -393,7 +446,7 @@ function nameOf(prefix: string): string {
   return name === '' ? 'default' : name
 }
 
-function assemble({ upstream, routes, disconnect, prices, ...rest }: Settings, caller: Config['caller']): Config {
+function assemble({ upstream, routes, disconnect, prices, budgets, ...rest }: Settings, caller: Config['caller']): Config {
   const { trace } = rest
   const usual = { name: 'default', prefix: '/', stripPrefix: false, provider: undefined, host: 'upstream', disconnect, trace } as const
   const fallback: Route[] = upstream === undefined ? [] : [{ ...usual, upstream }]
@@ -404,7 +457,9 @@ function assemble({ upstream, routes, disconnect, prices, ...rest }: Settings, c
     disconnect: route.disconnect ?? disconnect,
     trace: route.trace ?? trace,
   }))
-  return { ...rest, caller, routes: [...fallback, ...listed], prices }
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone
+  const withZone = budgets.map((budget) => ({ ...budget, timeZone: budget.timeZone ?? here }))
+  return { ...rest, caller, routes: [...fallback, ...listed], prices, budgets: withZone }
 }
 
 /** The flag, variable or place in the file of every setting that has one. */

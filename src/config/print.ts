@@ -2,6 +2,7 @@
 
 import { writtenSources } from './caller.ts'
 import type { Address, Config, ModelPrice, Route } from './config.ts'
+import { writtenLabels } from './labels.ts'
 
 /** A setting as one line: its dotted key, its indent, its text. */
 interface Line {
@@ -23,6 +24,7 @@ export function describeConfig(
     { key: 'semconv', text: `semconv: ${scalar(config.semconv)}` },
     { key: 'trace', text: `trace: ${config.trace}` },
     { key: 'caller', text: `caller: ${flow(writtenSources(config.caller))}` },
+    { key: 'labels', text: `labels: ${flow(writtenLabels(config.labels))}` },
   ]
   const lines: Line[] = [
     ...simple,
@@ -32,6 +34,7 @@ export function describeConfig(
     ...sectionLines('limits', config.limits),
     ...sectionLines('retention', config.retention),
     ...priceLines(config.prices),
+    { key: 'budgets', text: `budgets: ${JSON.stringify(config.budgets)}` },
     ...sectionLines('estimates', config.estimates),
     // Never shown, not even in part: as a comment it is no setting that could be read back.
     ...(config.adminToken === undefined ? [] : [{ key: 'adminToken', text: '# adminToken: (not shown)' }]),

@@ -1,7 +1,9 @@
 /** Every setting, defined once: key, flag, variable, default, description. Validation, `--help` and the documents are derived from this. */
 import * as v from 'valibot'
+import { budgetWhere } from './budgets.ts'
 import { callerSources } from './caller.ts'
 import { headerName } from './header-names.ts'
+import { labels } from './labels.ts'
 import * as values from './values.ts'
 
 /** One row of the table of settings. */
@@ -134,6 +136,27 @@ const price = section({
   free: v.optional(leaf(values.flag, { type: 'true or false' }, 'Requests of this model cost nothing.'), false),
 })
 
+const budget = section({
+  name: leaf(values.label, { type: 'name' }, 'Metric label of the budget.'),
+  where: v.optional(
+    leaf(
+      budgetWhere,
+      { type: 'mapping' },
+      'Whose requests count: provider, model, caller, route or label:NAME with a value; by default all.',
+    ),
+    {},
+  ),
+  period: v.optional(
+    leaf(values.choice('day', 'week', 'month'), { type: 'day, week or month' }, 'The time it is for; weeks begin on Monday.'),
+    'month',
+  ),
+  timeZone: v.optional(
+    leaf(values.timeZone, { type: 'time zone' }, "Where days begin, such as Europe/Berlin; by default the machine's zone."),
+  ),
+  usd: v.optional(leaf(values.budgetUsd, { type: 'USD' }, 'How much may be spent.')),
+  tokens: v.optional(leaf(values.tokens, { type: 'tokens' }, 'How many tokens, input and output together, may be used.')),
+})
+
 const MiB = 2 ** 20
 
 /** The whole configuration. Its input is what flags, variables and the file give; its output has addresses, URLs, milliseconds and bytes. */
@@ -193,6 +216,14 @@ const schema = section({
     ),
     'api-key',
   ),
+  labels: v.optional(
+    leaf(
+      labels,
+      { type: 'presets, or a mapping of labels', env: 'TOKENWEIR_LABELS' },
+      'Labels to record: session, user, client, tags, or your own.',
+    ),
+    'none',
+  ),
   routes: v.optional(v.array(route), []),
   providers: v.optional(v.array(providerRule), []),
   timeouts: v.optional(
@@ -251,6 +282,7 @@ const schema = section({
   pricesFile: v.optional(
     leaf(values.path, { type: 'file', env: 'TOKENWEIR_PRICES_FILE' }, 'A table of prices that overrides the built-in one.'),
   ),
+  budgets: v.optional(v.array(budget), []),
   estimates: v.optional(
     section({
       enabled: v.optional(

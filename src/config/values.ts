@@ -1,4 +1,5 @@
 /** Parsers of single configuration values. Each takes what a flag, a variable or a file gave, and returns the value or throws an actionable error. */
+import { isTimeZone } from '../lib/period.ts'
 
 /** Thrown by a parser. The message says what is wrong with the value and what to write instead. */
 export class ValueError extends Error {
@@ -253,3 +254,11 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   const best = ranked.sort((a, b) => a.apart - b.apart)[0]
   return best !== undefined && best.apart <= Math.min(2, Math.floor(asked.length / 3)) ? best.candidate : undefined
 }
+
+export const timeZone: Read<string> = (value) =>
+  typeof value === 'string' && isTimeZone(value) ? value : fail(value, 'is no time zone', 'Write a name such as Europe/Berlin or UTC.')
+
+export const budgetUsd: Read<number> = (value) =>
+  typeof value === 'number' && value > 0 && value <= 1e12
+    ? value
+    : fail(value, 'is no amount', 'Write USD as a number above 0, such as 500.')

@@ -1,5 +1,5 @@
 /** The columns of the ledger's table, in order. The table, its statements and its documentation are made from this. */
-import type { Exchange, Opening, SpanLink, Usage } from '../lib/exchange.ts'
+import type { Exchange, Opening, RateLimit, SpanLink, Usage } from '../lib/exchange.ts'
 import { detailsOf } from './details.ts'
 import type { SqlValue } from './row.ts'
 
@@ -69,6 +69,10 @@ export const startColumns: readonly StartColumn[] = [
     ofExchange: (e) => e.caller,
   },
 ]
+
+function rateLimitsText(limits: readonly RateLimit[]): string {
+  return JSON.stringify(Object.fromEntries(limits.map(({ kind, ...rest }) => [kind, rest])))
+}
 
 function linkText({ traceId, spanId, traceFlags }: SpanLink): string {
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
@@ -264,6 +268,25 @@ export const endColumns: readonly EndColumn[] = [
     description:
       'JSON object of what the span has and no column: request settings, service tiers, events. NULL when there is nothing of it.',
     ofExchange: detailsOf,
+  },
+  {
+    name: 'rate_limits',
+    type: 'TEXT',
+    description:
+      'JSON object of the limits on rate that the head told, by what is limited: {"tokens":{"limit":30000,"remaining":29000,"resetMs":2000}}.',
+    ofExchange: (e) => e.rateLimits && rateLimitsText(e.rateLimits),
+  },
+  {
+    name: 'retry_after_ms',
+    type: 'REAL',
+    description: 'How long the upstream asked to wait before the next try, in milliseconds.',
+    ofExchange: (e) => e.retryAfterMs,
+  },
+  {
+    name: 'labels',
+    type: 'TEXT',
+    description: 'JSON object of the labels (see labels.md), by name: {"team":"search"}.',
+    ofExchange: (e) => e.labels && JSON.stringify(e.labels),
   },
 ]
 

@@ -27,6 +27,10 @@ const steps: Readonly<Record<number, string>> = {
     CREATE INDEX exchanges_long ON exchanges (ended_at) WHERE duration_ms > 600000;`,
   // The table `spool` of versions 2 and 3 stays until what is in it has been sent.
   3: 'ALTER TABLE exchanges ADD COLUMN details TEXT;',
+  4: `
+    ALTER TABLE exchanges ADD COLUMN rate_limits TEXT;
+    ALTER TABLE exchanges ADD COLUMN retry_after_ms REAL;
+    ALTER TABLE exchanges ADD COLUMN labels TEXT;`,
 }
 
 /** `user_version` of the file. A change of the tables is the next step. */

@@ -1,5 +1,18 @@
 /** exchange ⇄ row of the table `exchanges`. A row that is read back gives the span and the log record that the exchange gave. */
-import type { Cost, CostSource, Ending, EndReason, Exchange, Framing, Opening, Outcome, SpanLink, Usage } from '../lib/exchange.ts'
+import type {
+  Cost,
+  CostSource,
+  Ending,
+  EndReason,
+  Exchange,
+  Framing,
+  Opening,
+  Outcome,
+  RateLimit,
+  SpanLink,
+  Usage,
+} from '../lib/exchange.ts'
+import { object, parseJson } from '../lib/json.ts'
 import { columns, startColumns } from './columns.ts'
 import { type Details, detailsIn } from './details.ts'
 import type { LedgerRow, SqlValue } from './row.ts'
@@ -89,6 +102,9 @@ export function exchangeOfRow(row: LedgerRow): Exchange {
     cost: costOf(row),
     estimatedInputTokens: number(row['estimated_input_tokens']),
     estimatedOutputTokens: number(row['estimated_output_tokens']),
+    labels: labelsIn(row['labels']),
+    rateLimits: rateLimitsIn(row['rate_limits']),
+    retryAfterMs: number(row['retry_after_ms']),
     errorType,
     notes: list(row['notes']) ?? [],
   }
@@ -163,6 +179,16 @@ function usageOf(row: LedgerRow, prefix: '' | 'iterations_'): Usage | undefined 
     totalTokens: count('total'),
   }
   return Object.values(usage).some((value) => value !== undefined) ? usage : undefined
+}
+
+function labelsIn(value: unknown): Readonly<Record<string, string>> | undefined {
+  const fields = object(parseJson(text(value) ?? ''))
+  return fields && Object.fromEntries(Object.entries(fields).map(([name, label]) => [name, String(label)]))
+}
+
+function rateLimitsIn(value: unknown): readonly RateLimit[] | undefined {
+  const limits = object(parseJson(text(value) ?? ''))
+  return limits && Object.entries(limits).map(([kind, limit]) => ({ ...(object(limit) as Omit<RateLimit, 'kind'>), kind }))
 }
 
 function costOf(row: LedgerRow): Cost | undefined {

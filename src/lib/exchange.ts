@@ -166,6 +166,16 @@ export type Cost =
   | { readonly status: 'priced' | 'free'; readonly usd: number; readonly source: CostSource }
   | { readonly status: 'unpriced' }
 
+/** One limit on rate, as the head of an answer told it. What was not told is absent. */
+export interface RateLimit {
+  /** What is limited, and in which window where its name says so: `requests`, `tokens`, `input_tokens`, `tokens_minute`, … */
+  readonly kind: string
+  readonly limit?: number | undefined
+  readonly remaining?: number | undefined
+  /** Milliseconds from the head until it is whole again. */
+  readonly resetMs?: number | undefined
+}
+
 /** A text's length, and its beginning: enough to estimate its tokens from. */
 export interface TextSample {
   readonly characters: number
@@ -203,7 +213,9 @@ export interface Opening {
   readonly routeProvider?: string | undefined
   /** The caller, where it is known when the request starts: a name made from the key, a header's value, a verified claim. Never a credential. */
   readonly caller?: string | undefined
-  /** Request headers that attribution reads, lower-case names, no secrets. */
+  /** What the query, or a verified token, says for labels: by `query:NAME` or `claim:NAME`. */
+  readonly labelInputs?: Readonly<Record<string, string>> | undefined
+  /** Request headers that attribution and labels read, lower-case names, no secrets. */
   readonly requestHeaders: Readonly<Record<string, string>>
 }
 
@@ -248,6 +260,8 @@ export interface Ending {
   readonly firstByteOverheadMs?: number | undefined
   /** The caller, where finding it took time; it replaces the opening's. */
   readonly caller?: string | undefined
+  /** What the token said for labels, where verifying it took time. */
+  readonly labelInputs?: Readonly<Record<string, string>> | undefined
   /** Name of the format that folded the stream; for a whole body the recorder chooses it. */
   readonly format?: string | undefined
   /** Facts folded from the stream so far; undefined when the body is still to be read (see `Unread`). */
@@ -276,6 +290,8 @@ export interface Exchange {
   readonly provider?: string | undefined
   /** The caller; undefined when no configured source named one. */
   readonly caller?: string | undefined
+  /** The operator's labels, by name. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
   readonly request?: RequestFacts | undefined
   readonly response?: ResponseFacts | undefined
   readonly usageOutcome?: UsageOutcome | undefined
@@ -285,6 +301,10 @@ export interface Exchange {
   /** Counted by a tokenizer where the provider reported none. Never in token metrics, `gen_ai.usage.*` or the cost. */
   readonly estimatedInputTokens?: number | undefined
   readonly estimatedOutputTokens?: number | undefined
+  /** The limits on rate that the answer's head told. */
+  readonly rateLimits?: readonly RateLimit[] | undefined
+  /** How long the upstream asked to wait before the next try, in milliseconds. */
+  readonly retryAfterMs?: number | undefined
   /** `error.type`: an HTTP status as text, an unreachable reason, or the error reported inside a stream. */
   readonly errorType?: string | undefined
   /** Those of the ending, and of the conclusion: `usage_contradictory` when the reported counts cannot all be right. */

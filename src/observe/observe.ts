@@ -9,6 +9,7 @@ import { Cell } from '../lib/shared-counters.ts'
 import { pickHeaders } from '../proxy/headers.ts'
 import type { Observer, ResponseHead } from '../proxy/observer.ts'
 import { Collected } from './collected.ts'
+import { tellsRateLimit } from './rate-limits.ts'
 import { type ReadingOptions, ResponseReader } from './response.ts'
 import { SessionReader } from './session.ts'
 
@@ -58,6 +59,7 @@ class ExchangeObserver implements Observer {
   #goneAt: number | undefined
   #bytesWhenGone = 0
   #caller: string | undefined
+  #claims: Opening['labelInputs']
 
   constructor(opening: Opening, options: ObserveOptions) {
     this.#opening = opening
@@ -88,13 +90,14 @@ class ExchangeObserver implements Observer {
     this.#notes.add(text)
   }
 
-  caller(name: string): void {
+  caller(name: string | undefined, claims?: Opening['labelInputs']): void {
     this.#caller = name
+    this.#claims = claims
   }
 
   responseStart(head: ResponseHead, receivedAt: number): void {
     this.#headAt = receivedAt
-    this.#responseHeaders = pickHeaders(head.rawHeaders, this.#options.observedHeaders)
+    this.#responseHeaders = pickHeaders(head.rawHeaders, this.#options.observedHeaders, tellsRateLimit)
     this.#reader =
       head.status === 101
         ? this.#sessionReader(head)
@@ -183,6 +186,7 @@ class ExchangeObserver implements Observer {
       chunkCount: this.#chunkCount,
       firstByteOverheadMs: this.#firstByteOverheadMs,
       caller: this.#caller,
+      labelInputs: this.#claims,
       format: reader?.format(),
       response: reader?.facts(),
       ...(reader instanceof SessionReader ? { session: reader.session() } : {}),

@@ -87,7 +87,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#options = options
     this.#onSettled = onSettled
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
-    options.callers?.later?.(request.headers, (caller) => this.#observer.tell((observer) => observer.caller(caller)))
+    options.callers?.later?.(request.headers, (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims)))
     response.sendDate = false
     response.on('close', () => this.#onClientClosed())
     response.on('error', () => undefined) // a write after the client left; `close` follows

@@ -172,12 +172,16 @@ export function responseHeaders(rawHeaders: readonly string[], filtered = false)
   return out
 }
 
-/** The first value of each field in `wanted` (lower-case names), keyed by lower-case name. */
-export function pickHeaders(rawHeaders: readonly string[], wanted: ReadonlySet<string>): Record<string, string> {
+/** The first value of each field in `wanted` (lower-case names), or that `also` takes, keyed by lower-case name. */
+export function pickHeaders(
+  rawHeaders: readonly string[],
+  wanted: ReadonlySet<string>,
+  also?: (name: string) => boolean,
+): Record<string, string> {
   const picked: Record<string, string> = {}
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const lower = (rawHeaders[i] as string).toLowerCase()
-    if (wanted.has(lower) && picked[lower] === undefined) picked[lower] = rawHeaders[i + 1] as string
+    if ((wanted.has(lower) || also?.(lower) === true) && picked[lower] === undefined) picked[lower] = rawHeaders[i + 1] as string
   }
   return picked
 }

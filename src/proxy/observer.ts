@@ -1,5 +1,5 @@
 /** What the proxy path tells whoever watches. Every call comes after the corresponding write to the peer. */
-import type { Outcome } from '../lib/exchange.ts'
+import type { Opening, Outcome } from '../lib/exchange.ts'
 
 export interface ResponseHead {
   readonly status: number
@@ -17,7 +17,7 @@ export interface Observer {
   /** A remark for the record: `usage_injected`, `usage_injection_refused`. */
   note(text: string): void
   /** Who called, when that is known later than the opening. */
-  caller(name: string): void
+  caller(name: string | undefined, claims?: Opening['labelInputs']): void
   /** `receivedAt` as given by the clock of the proxy path, in milliseconds (monotonic). */
   responseStart(head: ResponseHead, receivedAt: number): void
   responseData(chunk: Uint8Array, receivedAt: number): void

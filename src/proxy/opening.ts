@@ -12,7 +12,9 @@ export interface Callers {
   /** What can be told at once: a table's entry, or some microseconds of computing. */
   now(headers: IncomingHttpHeaders, target: string): string | undefined
   /** Calls back when something takes longer and then says more than `now` did. Never at once, perhaps never. */
-  later?(headers: IncomingHttpHeaders, found: (caller: string) => void): void
+  later?(headers: IncomingHttpHeaders, found: (caller: string | undefined, claims?: Opening['labelInputs']) => void): void
+  /** What an earlier verification of the request's token says for labels. */
+  claims?(headers: IncomingHttpHeaders): Opening['labelInputs']
 }
 
 export interface OpeningOptions {
@@ -20,6 +22,8 @@ export interface OpeningOptions {
   readonly ids: Ids
   /** Request headers copied into the opening, lower-case. */
   readonly observedHeaders: ReadonlySet<string>
+  /** What else of the request labels need; undefined when they need nothing. */
+  readonly labelInputs?: ((headers: IncomingHttpHeaders, target: string) => Opening['labelInputs']) | undefined
   /** Absent when callers are not to be told apart. */
   readonly callers?: Callers | undefined
 }
@@ -54,6 +58,7 @@ export function openingOf(
     serverPort: destination?.port ?? 0,
     routeProvider: destination?.route.provider,
     caller: options.callers?.now(request.headers, target),
+    labelInputs: options.labelInputs?.(request.headers, target),
     requestHeaders: pickHeaders(request.rawHeaders, options.observedHeaders),
   }
 }

@@ -69,7 +69,7 @@ export class Upgrading implements CallHandler, Member {
     this.#response.on('error', () => undefined)
     this.#response.once('finish', () => this.#endClient())
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
-    options.callers?.later?.(request.headers, (caller) => this.#observer.tell((observer) => observer.caller(caller)))
+    options.callers?.later?.(request.headers, (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims)))
     client.on('error', () => undefined) // `close` follows
     client.on('close', () => this.#onClosed('client'))
     client.on('end', this.#onEarlyEnd)

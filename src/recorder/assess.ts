@@ -2,6 +2,7 @@
 import { conclude, type RequestReading, readRequest } from '../conclude/conclude.ts'
 import { createFirstSight } from '../conclude/counted.ts'
 import type { Estimator } from '../conclude/estimates/estimator.ts'
+import type { LabelReader } from '../conclude/labels.ts'
 import type { Pricer } from '../conclude/pricing/pricer.ts'
 import { createAttributor } from '../conclude/providers/attribution.ts'
 import type { Config } from '../config/config.ts'
@@ -22,11 +23,13 @@ export interface Assessment {
 export interface AssessmentOptions {
   readonly config: Pick<Config, 'limits' | 'providers' | 'routes'>
   readonly pricer: Pricer
+  /** None when there are no labels. */
+  readonly labelsOf?: LabelReader | undefined
   /** None when estimates are off. */
   readonly estimator: Estimator | undefined
 }
 
-export function createAssessment({ config, pricer, estimator }: AssessmentOptions): Assessment {
+export function createAssessment({ config, pricer, estimator, labelsOf }: AssessmentOptions): Assessment {
   const { limits, providers, routes } = config
   const { attribute } = createAttributor({ own: providers })
   const basePaths = new Map(routes.map(({ name, upstream }) => [name, upstream.pathname.replace(/\/+$/, '')]))
@@ -37,7 +40,8 @@ export function createAssessment({ config, pricer, estimator }: AssessmentOption
       const concluded = conclude(opening, ending, reading.request, responseBody, limits, attribution)
       const exchange = estimator?.estimated(concluded, reading.text, responseBody) ?? concluded
       const cost = pricer.costOf(exchange)
-      return cost === undefined ? exchange : { ...exchange, cost }
+      const labels = labelsOf?.(exchange, reading.request.outline)
+      return cost === undefined && labels === undefined ? exchange : { ...exchange, cost, labels }
     },
   }
 }

@@ -6,14 +6,17 @@ import { createPage, type PageSetup } from '../admin/page-routes.ts'
 import { adminRoutes } from '../admin/routes.ts'
 import { isLoopback, startAdmin } from '../admin/server.ts'
 import { createEstimator } from '../conclude/estimates/estimator.ts'
+import { createLabelReader, type LabelReader } from '../conclude/labels.ts'
 import { createPricer } from '../conclude/pricing/pricer.ts'
 import { loadPriceTable } from '../conclude/pricing/table.ts'
 import type { Config } from '../config/config.ts'
 import { bucketOf } from '../ledger/queries/quantiles.ts'
 import { listedColumns } from '../ledger/queries/queries.ts'
-import { createReader } from '../ledger/queries/reader.ts'
+import { createReader, type Reader } from '../ledger/queries/reader.ts'
 import { openStore, type Store } from '../ledger/store.ts'
+import { readSalt } from '../lib/salt.ts'
 import { Cell } from '../lib/shared-counters.ts'
+import { type BudgetsOptions, createBudgets } from '../sinks/budgets.ts'
 import { createFanOut } from '../sinks/fan-out.ts'
 import { createLedgerSink, ledgerShape } from '../sinks/ledger.ts'
 import { createLiveSink, type LiveSink } from '../sinks/live.ts'
@@ -28,6 +31,7 @@ import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
 import { type RecorderData, revivedConfig } from './data.ts'
 import { createExport, isExporting, planExport } from './export.ts'
 import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
+import { createLabelMaps } from './label-maps.ts'
 import { watchPrices } from './prices.ts'
 import { createPriority } from './priority.ts'
 import { recordReadings } from './readings.ts'
@@ -60,17 +64,23 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
   const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
+  const reader = createReader({ path: config.ledger })
   // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
-  const [admin, priceWatch] = await Promise.all([
-    openAdmin(config, { cells, store, meter, live, pricesDate: pricer.date, exports: isExporting(plan) }),
+  const [admin, priceWatch, labelsOf] = await Promise.all([
+    openAdmin(config, { cells, store, meter, live, reader, pricesDate: pricer.date, exports: isExporting(plan) }),
     watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
+    labelReader(config, meter),
     estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
   ]).catch((error) => {
     store.close()
     throw error
   })
-  const metrics = createMetricsSink({ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues })
-  const fanOut = createFanOut([createLedgerSink(store), metrics, exported.sink, log, live], meter, report)
+  const metrics = createMetricsSink({
+    ...{ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues },
+    metricLabels: config.labels.filter(({ metric }) => metric).map(({ name }) => name),
+  })
+  const budgets = createBudgets({ budgets: config.budgets, meter, report, now: Date.now, spentBefore: spentBefore(reader, store) })
+  const fanOut = createFanOut([createLedgerSink(store), metrics, budgets, exported.sink, log, live], meter, report)
   const counting = recordReadings(meter, cells, {
     before: data.restarted === true ? String(store.recall('gauges') ?? '') : undefined,
     keep: (cells) => store.remember('gauges', cells),
@@ -78,7 +88,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   store.onTick(counting.count)
   const keep = createKeeper({ fanOut, store, log })
   store.recover(recoverWith({ ...keep, log, meter, restarted: data.restarted === true }))
-  const unpack = createUnpack(createAssessment({ config, pricer, estimator }), config.limits, meter)
+  const unpack = createUnpack(createAssessment({ config, pricer, estimator, labelsOf }), config.limits, meter)
   return {
     adminPort: admin.port,
     record(packed, resent) {
@@ -113,11 +123,28 @@ function reported(sentence: string): (error: unknown) => void {
   return (error) => report(`${sentence} (${error instanceof Error ? error.message : String(error)}).`)
 }
 
+/** Rows that are there at the start were written by others; those that come are counted as they are recorded. */
+function spentBefore(reader: Reader, store: Store): BudgetsOptions['spentBefore'] {
+  const rowidMax = store.isWritable() ? store.queue.lastRowid() : Number.MAX_SAFE_INTEGER
+  return (range, where) => reader.ask({ kind: 'spent', range, where, rowidMax })
+}
+
+async function labelReader({ labels, ledger }: Config, meter: Meter): Promise<LabelReader | undefined> {
+  if (labels.length === 0) return undefined
+  return createLabelReader({
+    labels,
+    mapOf: await createLabelMaps({ labels, report, now: () => performance.now() }),
+    salt: labels.some(({ hash }) => hash) ? readSalt(`${ledger}.salt`) : undefined,
+    onDropped: (label, reason) => meter.counter('tokenweir.labels.dropped', { label, reason }).add(1),
+  })
+}
+
 interface AdminParts {
   readonly cells: Int32Array
   readonly store: Pick<Store, 'isWritable'>
   readonly meter: Meter
   readonly live: LiveSink
+  readonly reader: Reader
   readonly pricesDate: () => string | undefined
   /** Something is sent to a collector. */
   readonly exports: boolean
@@ -125,14 +152,14 @@ interface AdminParts {
 
 async function openAdmin(
   config: Config,
-  { cells, store, meter, live, pricesDate, exports }: AdminParts,
+  { cells, store, meter, live, reader, pricesDate, exports }: AdminParts,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const { admin: address, adminToken: token, ledger: path } = config
-  const reader = createReader({ path })
   const setup: PageSetup = {
     ledger: path,
     capture: config.capture,
     routes: config.routes.map(({ name }) => name),
+    labels: config.labels.map(({ name }) => name),
     exports,
     traceUrl: config.traceUrl,
   }

@@ -1,5 +1,5 @@
 /** Bounds the values of a metric label: a model name is whatever a client types, and each new value would be a series for ever. */
-import { type AttributeName, labelCharsMax } from '../telemetry/catalog.ts'
+import { type AttributeName, type LabelAttribute, labelCharsMax } from '../telemetry/catalog.ts'
 import type { Counter, Meter } from '../telemetry/meter.ts'
 
 export const otherValue = 'other'
@@ -16,7 +16,9 @@ export interface LabelCap {
    * that was not answered with success need not exist: a name of a `refused` one takes no place, those of `failed` ones share a tenth of the places.
    * Such names are `other` without being counted.
    */
-  value(label: AttributeName, value: string | undefined, how?: Answered): string | undefined
+  value(label: AttributeName | LabelAttribute, value: string | undefined, how?: Answered): string | undefined
+  /** Whether the value has a place of its own already. */
+  has(label: AttributeName | LabelAttribute, value: string): boolean
   /**
    * Request and response model together: each is bounded alone, but their pairs multiply. A pair too many keeps its request model, when
    * that is known, and loses its response model.
@@ -48,14 +50,14 @@ export function createLabelCap(valuesMax: number, meter: Meter): LabelCap {
     return true
   }
 
-  function overflow(label: AttributeName): typeof otherValue {
+  function overflow(label: AttributeName | LabelAttribute): typeof otherValue {
     let counter = overflows.get(label)
     if (counter === undefined) overflows.set(label, (counter = meter.counter('tokenweir.label_overflow', { label })))
     counter.add(1)
     return otherValue
   }
 
-  function value(label: AttributeName, given: string | undefined, how: Answered = 'well'): string | undefined {
+  function value(label: AttributeName | LabelAttribute, given: string | undefined, how: Answered = 'well'): string | undefined {
     if (given === undefined) return undefined
     if (admit(label, given, how)) return given
     return how !== 'well' ? otherValue : overflow(label)
@@ -63,6 +65,10 @@ export function createLabelCap(valuesMax: number, meter: Meter): LabelCap {
 
   return {
     value,
+    has(label, given) {
+      const values = known.get(label)
+      return values?.sure.has(given) === true || values?.unsure.has(given) === true
+    },
     models(request, response, how: Answered = 'well') {
       const requested = value('gen_ai.request.model', request, how)
       if (response === undefined) return { request: requested, response: undefined }

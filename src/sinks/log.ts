@@ -159,6 +159,7 @@ export function logLine(exchange: Exchange, replayed?: boolean): string {
     path: opening.path,
     route: opening.route,
     caller: exchange.caller,
+    labels: exchange.labels,
     status: ending.status,
     end_reason: exchange.endReason,
     error_type: exchange.errorType,

@@ -1,10 +1,11 @@
 /** exchange → what its span says: name, attributes, status. Pure; the names are in `catalog.ts`. */
 import type { EndedResponse, Exchange, RequestFacts, Usage } from '../lib/exchange.ts'
-import type { AttributeName, Generation } from './catalog.ts'
+import { type AttributeName, type Generation, type LabelAttribute, labelAttribute } from './catalog.ts'
 import { generations } from './names.ts'
 
 type AttributeValue = string | number | boolean | string[] | number[]
-export type SpanAttributes = { [Name in AttributeName]?: AttributeValue }
+/** The operator's labels have names of their own. */
+export type SpanAttributes = { [Name in AttributeName | LabelAttribute]?: AttributeValue }
 
 export interface SpanContent {
   /** `{operation} {model}` of an inference request, else `{METHOD} {route}`: never a raw path. */
@@ -42,6 +43,7 @@ export function spanContent(exchange: Exchange, generation: Generation): SpanCon
   put(attributes, 'http.response.status_code', ending.status)
   put(attributes, 'error.type', exchange.errorType)
   put(attributes, 'tokenweir.caller', exchange.caller)
+  for (const [name, value] of Object.entries(exchange.labels ?? {})) attributes[labelAttribute(name)] = value
   if (exchange.inference) addInference(attributes, exchange, generation)
   const isError = exchange.errorType !== undefined
   const { outcome } = ending

@@ -92,14 +92,22 @@ export const attributes = {
   end_reason: { type: 'string', description: 'As `tokenweir.end_reason`. A label only.' },
   caller: { type: 'string', description: 'As `tokenweir.caller`. A label only.' },
   signal: { type: 'string', description: '`traces` or `logs`. A label only.' },
+  budget: { type: 'string', description: 'Name of a budget. A label only.' },
+  period: { type: 'string', description: 'day, week or month. A label only.' },
+  budget_unit: { type: 'string', description: '`usd` or `tokens`. A label only.' },
+  rate_limit: { type: 'string', description: 'What a limit is of: requests, tokens, input_tokens, tokens_minute, … A label only.' },
   token_type: { type: 'string', description: 'input, output, cache_read, cache_write or reasoning. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
-  label: { type: 'string', description: 'Name of the label whose value became `other`. A label only.' },
+  label: { type: 'string', description: 'Name of the label whose value became `other`, or was not recorded. A label only.' },
   'thread.name': { type: 'string', description: 'recorder. A label only.' },
   'cpu.mode': { type: 'string', description: 'user or system. A label only.' },
 } as const satisfies Record<string, AttributeEntry>
 
 export type AttributeName = keyof typeof attributes
+
+/** The attribute, and the metric label, of one of the operator's labels. */
+export type LabelAttribute = `tokenweir.label.${string}`
+export const labelAttribute = (name: string): LabelAttribute => `tokenweir.label.${name}`
 
 export interface MetricEntry {
   /** `updown` is a sum that can fall; `gauge` a reading that cannot be summed. */
@@ -138,6 +146,9 @@ const operationLabels = [
   'server.port',
 ] as const
 const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route'] as const
+
+const budgetLabels = ['budget', 'period', 'budget_unit'] as const
+const limitLabels = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const
 
 type Label = AttributeName
 const counter = (unit: string, description: string, ...labels: Label[]) => ({ kind: 'counter', unit, description, labels }) as const
@@ -195,10 +206,11 @@ export const metrics = {
   ),
   'tokenweir.tokens': counter(
     '{token}',
-    'Tokens as reported, in either generation of the conventions; cache_read and cache_write are part of input, reasoning of output.',
+    'Tokens as reported, in either generation of the conventions; cache_read and cache_write are part of input, reasoning of output. Labels that are marked `metric` are labels here.',
     'gen_ai.provider.name',
     'gen_ai.request.model',
     'http.route',
+    'caller',
     'token_type',
   ),
   'tokenweir.usage.contradictions': counter(
@@ -214,12 +226,45 @@ export const metrics = {
     'Requests whose token told no caller: it did not verify, or too many were being verified.',
     'reason',
   ),
-  'tokenweir.cost': counter('{USD}', 'Cost in USD of the requests whose cost is known.', ...operationLabels),
+  'tokenweir.cost': counter(
+    '{USD}',
+    'Cost in USD of the requests whose cost is known; as `tokenweir.tokens` with the labels that are marked `metric`.',
+    ...operationLabels,
+    'caller',
+  ),
   'tokenweir.cost.requests': counter(
     '{request}',
     'Requests whose tokens cost something, by whether it is known what.',
     'gen_ai.provider.name',
     'price_status',
+  ),
+  'tokenweir.budget.limit': gauge('{unit}', 'What may be spent in the period, in USD or tokens.', ...budgetLabels),
+  'tokenweir.budget.spent': gauge('{unit}', 'What is spent in the period of now, as far as it is known.', ...budgetLabels),
+  'tokenweir.budget.forecast': gauge(
+    '{unit}',
+    'What will be spent at the end of the period if it goes on so. Absent in the first twentieth of the period.',
+    ...budgetLabels,
+  ),
+  'tokenweir.labels.dropped': counter(
+    '{value}',
+    'Values of labels that were not recorded: `too_long`, `not_text` or `credential`.',
+    'label',
+    'reason',
+  ),
+  'tokenweir.ratelimit.limit': gauge('{unit}', 'A limit on rate, as the last answer told it; 100 where it told a share.', ...limitLabels),
+  'tokenweir.ratelimit.remaining': gauge(
+    '{unit}',
+    'What is left of it, as the last answer told it. Gone a minute after it is whole again.',
+    ...limitLabels,
+  ),
+  'tokenweir.ratelimit.reset': gauge('s', 'Until it is whole again, by what the last answer told.', ...limitLabels),
+  'tokenweir.ratelimit.refusals': counter('{request}', 'Requests answered 429.', 'gen_ai.provider.name', 'caller'),
+  'tokenweir.ratelimit.retry_after': histogram(
+    's',
+    durationBuckets,
+    'How long upstreams asked to wait before the next try (`Retry-After`).',
+    'gen_ai.provider.name',
+    'caller',
   ),
   'tokenweir.prices.age': gauge('s', 'How long ago the newest table of prices was made.'),
   'tokenweir.streams.completed': counter(

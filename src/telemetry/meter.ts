@@ -16,6 +16,8 @@ export interface Counter {
 /** The last value set. */
 interface Reading {
   set(value: number): void
+  /** Ends the series: what it said is not known any more. A later `set` begins it anew. */
+  forget(): void
 }
 
 export interface Histogram {
@@ -174,12 +176,10 @@ export function createMeter(now: () => number): Meter {
       }
     },
     reading(name, labels) {
-      const { cell } = sum(name, labels)
-      return {
-        set(value) {
-          cell.value = value
-        },
-      }
+      return readingOf(
+        () => sum(name, labels).cell,
+        () => sums.get(name)?.delete(JSON.stringify(present(labels))),
+      )
     },
     histogram(name, labels) {
       const tracked = findHistogram(name, labels)
@@ -238,6 +238,20 @@ function attempt(read: () => void): void {
     read()
   } catch {
     // A reading that cannot be had is left as it was.
+  }
+}
+
+function readingOf(make: () => SumCell, end: () => void): Reading {
+  let cell: SumCell | undefined = make()
+  return {
+    set(value) {
+      cell ??= make()
+      cell.value = value
+    },
+    forget() {
+      cell = undefined
+      end()
+    },
   }
 }
 

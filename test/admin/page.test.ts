@@ -123,8 +123,8 @@ describe('the data', () => {
       '"yesterday" is no time. Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z).',
     ],
     ['/api/summary?since=500d', 'The range is longer than 400 days. Ask for less at a time.'],
-    ['/api/summary?by=planet', 'by="planet" is none of provider, model, caller, route, day.'],
-    ['/api/summary?form=csv', 'There is no parameter "form". The parameters are since, until, by.'],
+    ['/api/summary?by=planet', 'by="planet" is none of provider, model, caller, route, day or label:NAME.'],
+    ['/api/summary?form=csv', 'There is no parameter "form". The parameters are since, until, by, where.'],
     ['/api/series?since=1h&until=2h', 'The range is empty: since is not before until. Swap the two, or take one away.'],
     ['/api/requests?limit=501', 'limit is no whole number from 1 to 500.'],
     ['/api/requests?limit=x', 'limit is no whole number from 1 to 500.'],
@@ -154,7 +154,10 @@ describe('the events', () => {
       exchangeOf({ opening: { id: 'y' }, response: {}, usageOutcome: 'missing', usageReason: 'not_requested' }),
     ])
     await expect.poll(() => events.length).toBe(2)
-    expect(events[0]).toEqual({ event: 'hello', data: { version: '1.2.3', traceUrl: 'http://traces/{traceId}', atMs: expect.any(Number) } })
+    expect(events[0]).toEqual({
+      event: 'hello',
+      data: { version: '1.2.3', labels: ['team', 'session'], traceUrl: 'http://traces/{traceId}', atMs: expect.any(Number) },
+    })
     expect(events[1]).toEqual({
       event: 'tick',
       data: {

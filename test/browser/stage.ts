@@ -63,7 +63,7 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     uptime: process.uptime,
     version: '1.2.3',
     pricesDate: () => '2026-11-28',
-    setup: { ledger: path, capture: 'inject', routes: ['default'], exports: false, traceUrl },
+    setup: { ledger: path, capture: 'inject', routes: ['default'], labels: ['team', 'session'], exports: false, traceUrl },
   })
   const state = { cells, isLedgerWritable: ledger.isWritable, scrape: () => '', uptime: () => 0, pricesDate: () => '2026-11-28' }
   const server = await startAdmin({ address: { host, port }, routes: [...adminRoutes(state), ...page.routes], report })

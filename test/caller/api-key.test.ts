@@ -2,10 +2,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { readSalt } from '../../src/lib/salt.ts'
 import { createKeyNames } from '../../src/proxy/caller/api-key.ts'
 import { callerName, headerReader } from '../../src/proxy/caller/header.ts'
 import { createMemory } from '../../src/proxy/caller/memory.ts'
-import { readSalt } from '../../src/proxy/caller/salt.ts'
 
 const salt = Buffer.alloc(32, 7)
 /** HMAC-SHA256 of `sk-one` with that salt, its first ten digits: worked out with openssl. */

@@ -43,14 +43,16 @@ const unsigned = (claims: object) => {
 
 describe('a token', () => {
   it('that verifies gives its claim', async () => {
-    expect(await createTokenReader(source, jose, Date.now).verify(await token())).toBe('alice')
+    expect(await createTokenReader(source, jose, Date.now).verify(await token())).toMatchObject({ caller: 'alice' })
   })
 
   it('is verified by a single key without an id, whatever id it gives', async () => {
     const pem = await exportSPKI(ours.publicKey)
     expect(pem).toContain('BEGIN PUBLIC KEY')
     const { kid: _, ...key } = source.jwks.keys[0] as { kid: string; kty: string }
-    expect(await createTokenReader({ ...source, jwks: { keys: [key] } }, jose, Date.now).verify(await token())).toBe('alice')
+    expect(await createTokenReader({ ...source, jwks: { keys: [key] } }, jose, Date.now).verify(await token())).toMatchObject({
+      caller: 'alice',
+    })
   })
 
   it.each([
@@ -83,7 +85,7 @@ describe('a token', () => {
     ],
     ['that is none', async () => 'a.b.c'],
   ])('%s gives nothing', async (_title, make) => {
-    expect(await createTokenReader(source, jose, Date.now).verify(await make())).toBeUndefined()
+    expect(await createTokenReader(source, jose, Date.now).verify(await make())).toMatchObject({ caller: undefined })
   })
 
   it('is known after the first time, until it ends', async () => {
@@ -126,8 +128,8 @@ describe('the sources together', () => {
     const callers = await createCallers({ sources, ledger: 'not used', cells })
     if (callers === undefined) throw new Error('not expected')
     const later = (authorization: string, more: object = {}) =>
-      new Promise<string>((resolve) => {
-        callers.later?.({ authorization, ...more }, resolve)
+      new Promise<string | undefined>((resolve) => {
+        callers.later?.({ authorization, ...more }, (caller) => resolve(caller))
       })
     return { callers, later, cells }
   }
@@ -144,7 +146,7 @@ describe('the sources together', () => {
     const { callers, later } = await start([{ kind: 'header', name: 'x-user-id' }, source])
     const [authorization, other] = [`Bearer ${await token()}`, `Bearer ${await token({ claims: { sub: 'bob' } })}`]
     const headers = { authorization, 'x-user-id': 'header' }
-    const found: string[] = []
+    const found: (string | undefined)[] = []
     callers.later?.(headers, (caller) => found.push(caller))
     const asked = await later(other)
     // What came after it is known; of this one neither this request nor a later one has heard.
@@ -155,7 +157,7 @@ describe('the sources together', () => {
     const { callers, cells } = await start([source, { kind: 'header', name: 'x-user-id' }])
     const authorization = `Bearer ${await token({ by: theirs.privateKey })}`
     const headers = { authorization, 'x-user-id': 'header' }
-    const found: string[] = []
+    const found: (string | undefined)[] = []
     callers.later?.({ authorization }, (caller) => found.push(caller))
     await expect.poll(() => cells[Cell.callersUnverified]).toBe(1)
     expect([callers.now(headers, ''), found]).toEqual(['header', []])

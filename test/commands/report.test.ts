@@ -171,7 +171,7 @@ describe('for programs', () => {
 
 describe('what is refused, and what is empty', () => {
   it.each([
-    [['--by', 'planet'], 'tokenweir: --by "planet" is none of provider, model, caller, route, day. See tokenweir --help.\n'],
+    [['--by', 'planet'], 'tokenweir: --by "planet" is none of provider, model, caller, route, day or label:NAME. See tokenweir --help.\n'],
     [['--json', '--csv'], 'tokenweir: --json and --csv contradict each other. Take one away. See tokenweir --help.\n'],
     [
       ['--since', 'yesterday'],

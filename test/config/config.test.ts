@@ -43,6 +43,7 @@ describe('with nothing but an upstream', () => {
       semconv: '1.41',
       trace: 'child',
       caller: [{ kind: 'api-key' }],
+      labels: [],
       routes: [
         {
           name: 'default',
@@ -60,6 +61,7 @@ describe('with nothing but an upstream', () => {
       limits: { bodyBytes: 16_777_216, messageBytes: 4_194_304, drainBytes: 8_388_608, headerBytes: 65_536, labelValues: 1000 },
       retention: { days: 90, bytes: 10_737_418_240, spoolBytes: 268_435_456, spoolDays: 7 },
       prices: [],
+      budgets: [],
       estimates: { enabled: false },
     })
   })
@@ -233,7 +235,7 @@ colour: red
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, routes, providers, timeouts, limits, retention, prices, pricesFile, estimates, adminToken, traceUrl.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, labels, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminToken, traceUrl.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",
@@ -427,6 +429,7 @@ capture: inject          # default
 semconv: "1.41"          # default
 trace: child             # default
 caller: api-key          # default
+labels: none             # default
 routes:
   - name: default
     prefix: /
@@ -454,6 +457,7 @@ retention:
   spoolBytes: 268435456  # default
   spoolDays: 7           # default
 prices: []               # default
+budgets: []              # default
 estimates:
   enabled: false         # default
 `)
@@ -474,6 +478,7 @@ describe('the table of settings', () => {
       ['semconv', undefined, 'TOKENWEIR_SEMCONV', '1.41'],
       ['trace', undefined, 'TOKENWEIR_TRACE', 'child'],
       ['caller', undefined, 'TOKENWEIR_CALLER', 'api-key'],
+      ['labels', undefined, 'TOKENWEIR_LABELS', 'none'],
       ['pricesFile', undefined, 'TOKENWEIR_PRICES_FILE', undefined],
       ['adminToken', undefined, 'TOKENWEIR_ADMIN_TOKEN', undefined],
       ['traceUrl', undefined, 'TOKENWEIR_TRACE_URL', undefined],
@@ -492,5 +497,42 @@ describe('the table of settings', () => {
       .map((setting) => `${setting.key}: ${setting.default}`)
     const file = [...top, 'timeouts:', ...sections('timeouts.'), 'limits:', ...sections('limits.')].join('\n')
     expect(await config({ file, flags: upstream })).toEqual(await config({ flags: upstream }))
+  })
+})
+
+describe('budgets', () => {
+  const budgetsOf = async (text: string) => {
+    const loaded = await load({ flags: upstream, file: text })
+    return 'errors' in loaded ? loaded.errors.map(describeError) : loaded.config.budgets
+  }
+
+  it('have a name, whose they are, a period, a time zone and an amount', async () => {
+    expect(
+      await budgetsOf(
+        'budgets: [{name: search, where: {label:team: search, provider: [openai, x]}, period: day, timeZone: Asia/Tokyo, usd: 0.5, tokens: 9}]',
+      ),
+    ).toEqual([
+      {
+        ...{ name: 'search', where: { 'label:team': ['search'], provider: ['openai', 'x'] }, period: 'day' },
+        ...{ timeZone: 'Asia/Tokyo', usd: 0.5, tokens: 9 },
+      },
+    ])
+    expect(await budgetsOf('budgets: [{name: all, usd: 5}]')).toMatchObject([
+      { where: {}, period: 'month', timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone },
+    ])
+  })
+
+  it.each([
+    ['{name: a}', /Nothing says how much may be spent/],
+    ['{name: a, usd: 0}', /is no amount/],
+    ['{name: a, usd: 5}, {name: a, usd: 6}', /Another budget has this name/],
+    ['{name: a, usd: 5, where: {colour: red}}', /There is no such key/],
+    ['{name: a, usd: 5, where: {day: monday}}', /There is no such key/],
+    ['{name: a, usd: 5, where: {caller: {}}}', /This is no value/],
+    ['{name: a, usd: 5, where: all}', /is no mapping/],
+    ['{name: a, usd: 5, timeZone: Mars/Olympus}', /is no time zone/],
+    ['{name: a, usd: 5, period: year}', /day or week or month/],
+  ])('%s is refused', async (text, message) => {
+    expect(await budgetsOf(`budgets: [${text}]`)).toEqual([expect.stringMatching(message)])
   })
 })

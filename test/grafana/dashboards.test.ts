@@ -61,16 +61,18 @@ describe.each(pages)('the dashboard $name', (page) => {
 
   it('has the variables and the links that all of them have', () => {
     const built = buildPage(page)
+    const own = page.variables?.map((variable) => variable.build().name) ?? []
     expect(built.templating?.list?.map(({ name }) => name)).toEqual([
       'datasource',
       'tempo',
+      ...own,
       'provider',
       'model',
       'route',
       'caller',
       'instance',
     ])
-    const selections = built.templating?.list?.filter(({ type }) => type === 'query') ?? []
+    const selections = built.templating?.list?.filter(({ type, name = '' }) => type === 'query' && !own.includes(name)) ?? []
     expect(selections.every(({ multi, includeAll, allValue }) => multi === true && includeAll === true && allValue === '.*')).toBe(true)
     expect(built.links).toMatchObject([{ type: 'dashboards', tags: ['tokenweir'], keepTime: true, includeVars: true }])
     expect(built.uid).toBe(`tokenweir-${page.name}`)

@@ -38,7 +38,7 @@ export function labelsIn(expr: string): string[] {
     [...inside.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)].map(([, name]) => name as string),
   )
   const grouped = [...expr.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].flatMap(([, inside = '']) => inside.split(',').map((name) => name.trim()))
-  return [...matchers, ...grouped].filter((name) => name !== '')
+  return [...matchers, ...grouped].filter((name) => name !== '' && name !== '$by')
 }
 
 /** Series and labels that the catalog does not have, and labels in a selector whose metric does not carry them. */

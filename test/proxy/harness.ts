@@ -45,7 +45,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       requestAgain: () => void (mine.requestBytes = ''),
       clientGone: () => void mine.notes.push('client gone'),
       note: (text) => void mine.notes.push(text),
-      caller: (name) => void mine.callers.push(name),
+      caller: (name) => void mine.callers.push(String(name)),
       responseStart: (head) => void (mine.head = head),
       responseData: (chunk) => void (mine.responseBytes += Buffer.from(chunk).toString('latin1')),
       end: (outcome, status) => void mine.ends.push({ outcome, status }),

@@ -40,6 +40,8 @@ export function configOf(overrides: Partial<Config> = {}): Config {
     semconv: '1.41',
     trace: 'child',
     caller: [],
+    labels: [],
+    budgets: [],
     routes: [{ ...route, host: 'upstream', disconnect: 'cancel', trace: 'child' }],
     providers: [],
     timeouts: { connectMs: 1000, headMs: 1000, idleMs: 1000, drainMs: 1000, graceMs: 1000, flushMs: 1000 },

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { createMetricsSink } from '../../src/sinks/metrics/metrics.ts'
 import { createMeter } from '../../src/telemetry/meter.ts'
+import { prometheusText } from '../../src/telemetry/prometheus.ts'
 import { exchangeOf } from './exchange-of.ts'
 import { samples } from './scrape.ts'
 
@@ -81,4 +82,46 @@ it('a stream let pass to see what the upstream does is a completed one, and none
   sink.record({ opened: [], ended: [exchangeOf({ ...without, notes: ['usage_probe'] }), exchangeOf({ ...without, notes: [] })] })
   const total = (metric: string) => Object.values(samples(meter, metric)).reduce((sum, one) => sum + one, 0)
   expect([total('tokenweir_streams_completed_total'), total('tokenweir_streams_zero_usage_total')]).toEqual([2, 1])
+})
+
+it('a hundred thousand values of labels leave the scrape below 2 MB, other series whole, and every token counted', () => {
+  const meter = createMeter(Date.now)
+  const sink = createMetricsSink({ meter, generation: '1.41', labelValuesMax: 1000, metricLabels: ['team', 'session'] })
+  const sizes: number[] = []
+  const lines: number[] = []
+  const usage = { inputTokens: 3, outputTokens: 2 }
+  for (let from = 0; from < exchanges; from += 10_000) {
+    const ended = Array.from({ length: 10_000 }, (_, index) => {
+      const name = (from + index).toString(36)
+      return exchangeOf({ caller: `c-${name}`, labels: { team: `t-${name}`, session: `s-${name}` }, response: { usage } })
+    })
+    sink.record({ opened: [], ended: [...ended, exchangeOf({ provider: 'quiet', response: { usage } })] })
+    const text = prometheusText(meter.collect())
+    sizes.push(text.length)
+    lines.push(text.split('\n').length)
+  }
+  expect(new Set(lines.slice(-5)).size).toBe(1)
+  expect(sizes.at(-1)).toBeLessThan(2 * 2 ** 20)
+  const all = Object.entries(samples(meter, 'tokenweir_tokens'))
+  const sum = (part: string) => all.reduce((total, [name, value]) => (name.includes(part) ? total + value : total), 0)
+  expect([sum('gen_ai_provider_name="openai"'), sum('gen_ai_provider_name="quiet"')]).toEqual([5 * exchanges, 50])
+  expect(samples(meter, 'tokenweir_label_overflow')).toMatchObject({
+    'tokenweir_label_overflow_total{label="tokenweir.label.team"}': exchanges - 1000,
+  })
+})
+
+it('payers over all operations are bounded too: those beyond are one, and lose no token', () => {
+  const meter = createMeter(Date.now)
+  const sink = createMetricsSink({ meter, generation: '1.41', labelValuesMax: 10, metricLabels: ['team'] })
+  const usage = { inputTokens: 1 }
+  const ended = Array.from({ length: 1000 }, (_, index) =>
+    exchangeOf({ caller: `c-${index % 10}`, labels: { team: `t-${Math.floor(index / 10) % 10}` }, response: { usage } }),
+  )
+  sink.record({ opened: [], ended })
+  const all = samples(meter, 'tokenweir_tokens')
+  expect(Object.keys(all)).toHaveLength(41)
+  expect(Object.values(all).reduce((total, value) => total + value)).toBe(1000)
+  expect(Object.keys(all).filter((name) => name.includes('caller="other"') && name.includes('tokenweir_label_team="other"'))).toHaveLength(
+    1,
+  )
 })

@@ -266,3 +266,67 @@ describe('the labels', () => {
     expect(strangers).toEqual([])
   })
 })
+
+describe('limits on rate', () => {
+  const startedAt = exchangeOf().opening.startedAt
+  const labels = (kind: string) => `gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",rate_limit="${kind}",caller="search"`
+  const limited = (rateLimits: Exchange['rateLimits']) => exchangeOf({ caller: 'search', rateLimits })
+  function scene(seriesMax = 100) {
+    const clock = { now: startedAt }
+    const meter = createMeter(() => clock.now)
+    const sink = createMetricsSink({ meter, generation: '1.41', labelValuesMax: seriesMax, now: () => clock.now })
+    const told = () => Object.fromEntries(Object.entries(samples(meter, 'tokenweir_ratelimit')))
+    return { clock, meter, told, record: (...ended: readonly Exchange[]) => sink.record({ opened: [], ended }) }
+  }
+
+  it('are the last ones told, their time runs down, and they are forgotten once they are whole again', () => {
+    const { clock, told, record } = scene()
+    record(limited([{ kind: 'tokens', limit: 30000, remaining: 20000, resetMs: 120_000 }]))
+    record(
+      limited([
+        { kind: 'tokens', remaining: 10000 },
+        { kind: 'requests', remaining: 7, resetMs: 4 },
+      ]),
+    )
+    clock.now = startedAt + 40 + 30_000
+    expect(told()).toEqual({
+      [`tokenweir_ratelimit_limit{${labels('tokens')}}`]: 30000,
+      [`tokenweir_ratelimit_remaining{${labels('tokens')}}`]: 10000,
+      [`tokenweir_ratelimit_reset_seconds{${labels('tokens')}}`]: 90,
+      [`tokenweir_ratelimit_remaining{${labels('requests')}}`]: 7,
+      [`tokenweir_ratelimit_reset_seconds{${labels('requests')}}`]: 0,
+    })
+    clock.now = startedAt + 40 + 60_000
+    expect(told()).toEqual({})
+    record(exchangeOf({ caller: 'search', ending: { responseHeadMs: 60_000 }, rateLimits: [{ kind: 'requests', remaining: 8 }] }))
+    expect(told()).toEqual({ [`tokenweir_ratelimit_remaining{${labels('requests')}}`]: 8 })
+  })
+
+  it('are bounded, and those beyond are counted', () => {
+    const { meter, told, record } = scene(2)
+    const kinds = ['a', 'b', 'c', 'd']
+    record(limited(kinds.map((kind) => ({ kind, remaining: 1 }))))
+    expect(Object.keys(told())).toHaveLength(2)
+    expect(samples(meter, 'tokenweir_label_overflow')).toHaveProperty(['tokenweir_label_overflow_total{label="rate_limit"}'], 2)
+    for (const model of ['m1', 'm2']) {
+      for (const caller of ['x', 'y']) {
+        record(
+          exchangeOf({ caller, request: { operation: 'chat', usageExpected: true, model }, rateLimits: [{ kind: 'a', remaining: 1 }] }),
+        )
+      }
+    }
+    expect(Object.keys(told()).length).toBeLessThanOrEqual(8)
+  })
+
+  it('Who is answered 429, and asked to wait, is counted.', () => {
+    const { told, record } = scene()
+    const refused = { caller: 'search', ending: { status: 429 }, errorType: '429' }
+    record(exchangeOf({ caller: 'search' }), exchangeOf({ ...refused, retryAfterMs: 2500 }), exchangeOf(refused))
+    const who = 'gen_ai_provider_name="openai",caller="search"'
+    expect(withoutBuckets(told())).toEqual({
+      [`tokenweir_ratelimit_refusals_total{${who}}`]: 2,
+      [`tokenweir_ratelimit_retry_after_seconds_count{${who}}`]: 1,
+      [`tokenweir_ratelimit_retry_after_seconds_sum{${who}}`]: 2.5,
+    })
+  })
+})

@@ -49,7 +49,10 @@ const filled = {
 /** Longer names first, or `$__range_s` would become `600s_s`. Every other variable is "All". */
 export function fill(expr: string): string {
   const known = Object.entries(filled).reduce((text, [name, value]) => text.replaceAll(name, value), expr)
-  return known.replaceAll(/\$\{?(provider|model|route|caller|instance)(:\w+)?\}?/g, '.*')
+  return known
+    .replaceAll('{{$by}}', '')
+    .replaceAll('$by', 'caller')
+    .replaceAll(/\$\{?(provider|model|route|caller|instance)(:\w+)?\}?/g, '.*')
 }
 
 export function panelQueries({ file, panels }: Dashboard): readonly PanelQuery[] {
@@ -66,7 +69,7 @@ export function variableQueries({
   templating,
 }: Dashboard): readonly { readonly name: string; readonly selector: string; readonly label: string }[] {
   return templating.list
-    .filter(({ type }) => type === 'query')
+    .filter(({ type, name }) => type === 'query' && name !== 'by')
     .map(({ name, query }) => {
       const text = fill(typeof query === 'string' ? query : query.query)
       const [, selector = '', label = ''] = /^label_values\((.*), *(\w+)\)$/s.exec(text) ?? []

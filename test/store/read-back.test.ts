@@ -59,6 +59,17 @@ const special: readonly (readonly [string, Exchange])[] = [
       response: { responses: { ended: 12, underWay: 1, last } },
     }),
   ],
+  [
+    'labels, limits on rate, and a wait',
+    exchangeOf({
+      labels: { team: 'search', session: '"s"' },
+      rateLimits: [
+        { kind: 'tokens', limit: 5, remaining: 0, resetMs: 1.5 },
+        { kind: 'requests', remaining: 3 },
+      ],
+      retryAfterMs: 20,
+    }),
+  ],
   ['a caller that reports usage itself, linked', exchangeOf({ opening: { usageByCaller: true, link } })],
   ["a caller's parent", exchangeOf({ opening: { parentSpanId: 'c'.repeat(16), traceState: 'a=b', traceFlags: 0 } })],
   [

@@ -219,6 +219,60 @@ const slow: readonly Scenario[] = [
   },
 ]
 
+const budgetOf = (name: 'limit' | 'spent' | 'forecast', instance = 'a') =>
+  series(`tokenweir.budget.${name}`, { ...of, instance: `="${instance}"`, budget: '="search"', period: '="month"', budget_unit: '="usd"' })
+const budgets: readonly Scenario[] = [
+  {
+    name: 'budget: near at 80 %, exceeded at 100 %, gone with the next period',
+    series: { ...old, [budgetOf('limit')]: '100x100', [budgetOf('spent')]: '79x10 80x20 100x20 0x50' },
+    firing: { ...none('9m'), '15m': ['BudgetNear'], '29m': ['BudgetNear'], '40m': ['BudgetExceeded'], ...none('60m') },
+  },
+  {
+    name: 'budget: two sidecars spend it together',
+    series: {
+      ...old,
+      ...Object.fromEntries(
+        ['a', 'b'].flatMap((one) => [
+          [budgetOf('limit', one), '100x20'],
+          [budgetOf('spent', one), '45x20'],
+        ]),
+      ),
+    },
+    firing: { '10m': ['BudgetNear'] },
+  },
+  {
+    name: 'budget: a forecast beyond it must last an hour',
+    series: { ...old, [budgetOf('limit')]: '100x200', [budgetOf('spent')]: '10x200', [budgetOf('forecast')]: '120x30 90x10 120x160' },
+    firing: { ...none('30m', '65m', '95m'), '110m': ['BudgetForecast'] },
+  },
+]
+
+const limited = (name: 'limit' | 'remaining', kind: string) =>
+  series(`tokenweir.ratelimit.${name}`, { ...of, 'gen_ai.provider.name': '="openai"', rate_limit: `="${kind}"`, caller: '="search"' })
+const limits: readonly Scenario[] = [
+  {
+    name: 'rate limit: fires when less than a tenth is left for five minutes, of each kind, and resolves',
+    series: {
+      ...old,
+      [limited('limit', 'tokens')]: '30000x100',
+      [limited('remaining', 'tokens')]: '30000x10 2000x20 29000x70',
+      [limited('limit', 'requests')]: '1000x100',
+      [limited('remaining', 'requests')]: '1000x10 100x20 1000x70',
+    },
+    firing: { ...none('10m', '15m'), '20m': ['RateLimitNear'], '34m': ['RateLimitNear'], ...none('40m') },
+  },
+  {
+    name: 'rate limit: a limit of a few requests, and what is left of a limit that nobody told, are nothing',
+    series: {
+      ...old,
+      [limited('limit', 'requests')]: '1x60',
+      [limited('remaining', 'requests')]: '0x60',
+      [limited('remaining', 'tokens')]: '0x60',
+    },
+    firing: none('30m', '60m'),
+  },
+]
+
 const spool = (name: 'depth' | 'oldest_age' | 'failures' | 'delivered') => series(`tokenweir.spool.${name}`, { ...of, signal: '="traces"' })
 const telemetry: readonly Scenario[] = [
   {
@@ -293,7 +347,7 @@ const telemetry: readonly Scenario[] = [
   },
 ]
 
-export const scenarios: readonly Scenario[] = [...usage, ...prices, ...errors, ...cuts, ...slow, ...telemetry]
+export const scenarios: readonly Scenario[] = [...usage, ...prices, ...errors, ...cuts, ...slow, ...limits, ...budgets, ...telemetry]
 
 /** A file for `promtool test rules`, of the long scenarios or the others. `ruleFile` is its path from there. */
 export function ruleTests(ruleFile: string, long = false) {

@@ -1,5 +1,5 @@
 /** How requests fare: errors, streams that are cut, answers that begin late. A client that leaves is in none of them. */
-import { either, type Label, list, ratio, series } from '../promql.ts'
+import { either, type Label, list, max, min, ratio, series } from '../promql.ts'
 import type { Alert, Making } from './alert.ts'
 
 const route = 'http.route'
@@ -50,6 +50,7 @@ export function trafficAlerts(making: Making): Alert[] {
     burn({ name: 'ErrorBurnSlow', severity: 'ticket', factor: 6, longSeconds: 21_600, shortSeconds: 1800 }, making),
     cutStreams(making),
     slowFirstChunk(making),
+    rateLimitNear(making),
   ]
 }
 
@@ -92,5 +93,26 @@ function slowFirstChunk({ counts, seconds, firstChunkSeconds }: Making): Alert {
       'Open the dashboard: one model or all? Is it the provider, or the sidecar (then its overhead shows on the page of the sidecar itself)?',
     dashboard: 'latency',
     traceQl: `{ span.gen_ai.provider.name = "{{ $labels.gen_ai_provider_name }}" && span.gen_ai.response.time_to_first_chunk > ${firstChunkSeconds} }`,
+  }
+}
+
+/** Limits below ten are of requests at once, or of a test key: they are used up by one. */
+const limitMin = 10
+
+function rateLimitNear({ seconds }: Making): Alert {
+  const by = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const satisfies readonly Label[]
+  const limit = `(${max(series('tokenweir.ratelimit.limit'), ...by)} >= ${limitMin})`
+  return {
+    name: 'RateLimitNear',
+    severity: 'ticket',
+    expr: `(${min(series('tokenweir.ratelimit.remaining'), ...by)} / ${limit}) < 0.1`,
+    forSeconds: seconds(300),
+    keepSeconds: seconds(300),
+    summary:
+      '{{ $value | humanizePercentage }} of the limit on {{ $labels.rate_limit }} of {{ $labels.gen_ai_provider_name }} is left for {{ $labels.caller }}',
+    impact: 'Soon requests are answered 429.',
+    firstSteps:
+      'Open the dashboard: which model and caller? Spread the load, ask the provider for more, or move some of it to another model.',
+    dashboard: 'reliability',
   }
 }

@@ -1,5 +1,5 @@
 /** Usage that should have been told, and prices that should be known. */
-import { type Label, list, ratio, series, sum } from '../promql.ts'
+import { type Label, list, max, ratio, series, sum } from '../promql.ts'
 import type { Alert, Making } from './alert.ts'
 
 const where = ['gen_ai.provider.name', 'http.route'] as const satisfies readonly Label[]
@@ -63,5 +63,36 @@ export function priceAlerts({ counts, seconds }: Making): Alert[] {
       firstSteps: 'See in the ledger which models have no cost, and give them a price (docs/costs.md).',
       dashboard: 'tokens',
     },
+    ...budgetAlerts(seconds),
+  ]
+}
+
+/** Each sidecar knows its own ledger: together they are what a budget has spent. */
+function budgetAlerts(seconds: Making['seconds']): Alert[] {
+  const by = ['budget', 'period', 'budget_unit'] as const satisfies readonly Label[]
+  const share = (what: 'spent' | 'forecast') =>
+    ratio(sum(series(`tokenweir.budget.${what}`), ...by), max(series('tokenweir.budget.limit'), ...by))
+  const budget = (name: string, severity: Alert['severity'], expr: string, forSeconds: number, summary: string): Alert => ({
+    name,
+    severity,
+    expr,
+    forSeconds: seconds(forSeconds),
+    keepSeconds: 0,
+    summary,
+    impact: 'tokenweir blocks nothing: requests go on, and cost goes on.',
+    firstSteps: 'See on the dashboard which model, caller and label spends it. Talk to them, or raise the budget.',
+    dashboard: 'who',
+  })
+  const of = 'of the budget {{ $labels.budget }} (a {{ $labels.period }}, in {{ $labels.budget_unit }})'
+  return [
+    budget('BudgetNear', 'ticket', `(${share('spent')}) >= 0.8 < 1`, 60, `{{ $value | humanizePercentage }} ${of} is spent`),
+    budget('BudgetExceeded', 'page', `(${share('spent')}) >= 1`, 60, `{{ $value | humanizePercentage }} ${of} is spent`),
+    budget(
+      'BudgetForecast',
+      'ticket',
+      `(${share('forecast')}) > 1`,
+      3600,
+      `At this pace {{ $value | humanizePercentage }} ${of} will be spent`,
+    ),
   ]
 }

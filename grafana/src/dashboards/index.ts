@@ -3,7 +3,8 @@ import { latencyPage } from './latency.ts'
 import { reliabilityPage } from './reliability.ts'
 import { sidecarPage } from './sidecar.ts'
 import { tokensPage } from './tokens.ts'
+import { whoPage } from './who.ts'
 import { zeroUsagePage } from './zero-usage.ts'
 
 /** In the order of the documents. */
-export const pages: readonly Page[] = [tokensPage, latencyPage, zeroUsagePage, reliabilityPage, sidecarPage]
+export const pages: readonly Page[] = [tokensPage, whoPage, latencyPage, zeroUsagePage, reliabilityPage, sidecarPage]

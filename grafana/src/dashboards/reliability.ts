@@ -1,6 +1,6 @@
 import type { Page } from '../layout.ts'
 import { calm, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
-import { dashboardWindow, either, type Label, largest, max, orZero, rate, ratio, stepWindow, sum, topk, total } from '../promql.ts'
+import { dashboardWindow, either, type Label, largest, max, min, orZero, rate, ratio, stepWindow, sum, topk, total } from '../promql.ts'
 import { selected } from '../variables.ts'
 
 const inRange = (selector: string, ...labels: readonly Label[]) => total(selector, dashboardWindow, ...labels)
@@ -22,6 +22,8 @@ const share = (title: string, description: string, selector: string, steps: read
     queries: [{ expr: ratio(orZero(inRange(selector)), inRange(requests)), legend: title }],
     noData: 'No request in the selected time.',
   })
+
+const limited = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const satisfies readonly Label[]
 
 export const reliabilityPage: Page = {
   name: 'reliability',
@@ -113,6 +115,37 @@ export const reliabilityPage: Page = {
             },
           ],
           noData: 'None in the selected time.',
+        }),
+      ],
+    },
+    {
+      title: 'Limits on rate',
+      panels: [
+        timeSeriesPanel({
+          title: 'What is left of the limits',
+          description: 'As the last answers told it, the 15 nearest to their end. The route does not select here.',
+          unit: 'percentunit',
+          width: 12,
+          queries: [
+            {
+              expr: `bottomk(15, ${min(selected('tokenweir.ratelimit.remaining'), ...limited)} / (${max(selected('tokenweir.ratelimit.limit'), ...limited)} > 0))`,
+              legend: '{{gen_ai_provider_name}} {{gen_ai_request_model}} {{rate_limit}} {{caller}}',
+            },
+          ],
+          noData: 'No answer of the last minute told a limit.',
+        }),
+        timeSeriesPanel({
+          title: 'Answered 429, by provider and caller',
+          description: 'Per second, the 15 with the most.',
+          unit: 'reqps',
+          width: 12,
+          queries: [
+            {
+              expr: topk(15, sum(rate(selected('tokenweir.ratelimit.refusals')), 'gen_ai.provider.name', 'caller')),
+              legend: '{{gen_ai_provider_name}} {{caller}}',
+            },
+          ],
+          noData: 'None: no request was answered 429.',
         }),
       ],
     },

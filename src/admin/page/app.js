@@ -1,4 +1,5 @@
 /** Puts the page together: what is asked of the ledger and when, and who gets each tick. */
+import { showBudgets } from './budgets.js'
 import { createDetails } from './details.js'
 import { followEvents } from './events.js'
 import { createNow } from './now.js'
@@ -32,7 +33,7 @@ async function read(path) {
 
 const now = createNow(document.querySelector('#tiles'))
 const plots = createPlots()
-const totals = createTotals()
+const totals = createTotals(() => askTotals())
 const details = createDetails({ read, traceUrl: () => traceUrl })
 const requests = createRequests({ read, range: () => ({ since: range() }), onOpen: details.open })
 
@@ -69,10 +70,16 @@ const askTotals = every(
   async (isWanted) => {
     const since = range()
     const by = ['provider', 'model', 'caller', 'route'].map((each) => `&by=${each}`).join('')
-    const [summary, latency] = await Promise.all([read(`/api/summary?since=${since}${by}`), read(`/api/latency?since=${since}`)])
+    const label = totals.label()
+    const [summary, latency, byLabel] = await Promise.all([
+      read(`/api/summary?since=${since}${by}`),
+      read(`/api/latency?since=${since}`),
+      // By itself: together with the others, each combination would be a group.
+      label === undefined ? undefined : read(`/api/summary?since=${since}&by=${label}`),
+    ])
     if (!isWanted()) return
     now.total(summary)
-    totals.show(summary, latency)
+    totals.show(summary, latency, byLabel)
     requests.providers(summary.breakdowns[0].groups.map(({ key }) => key.provider))
   },
 )
@@ -87,7 +94,11 @@ const askSeries = every(
 
 const askState = every(
   () => stateMs,
-  async () => showState(await read('/api/state')),
+  async () => {
+    const state = await read('/api/state')
+    showState(state)
+    showBudgets(state)
+  },
 )
 
 function choose() {
@@ -123,6 +134,7 @@ askState()
 followEvents({
   onHello(hello) {
     traceUrl = hello.traceUrl
+    totals.labels(hello.labels)
   },
   onTick(tick) {
     now.tick(tick)

@@ -56,6 +56,8 @@ function contents(request, traceUrl) {
       ['Operation', name(request.operation)],
       ['Route', name(request.route)],
       ['Caller', name(request.caller)],
+      ['Labels', pairsOf(request.labels, (value) => value)],
+      ['Limits on rate', pairsOf(request.rate_limits, limitText)],
       ['Upstream', name(`${request.server_address}:${request.server_port}`)],
       ['Status', request.status === null ? unknown('none was sent') : String(request.status)],
       ['Ended', request.end_reason ?? 'still open'],
@@ -73,6 +75,17 @@ function contents(request, traceUrl) {
       ['Answer', request.response_id === null ? unknown() : code(request.response_id)],
     ]),
   ]
+}
+
+/** A JSON object as `team search, feature rag`. */
+function pairsOf(text, show) {
+  const pairs = Object.entries(text == null ? {} : JSON.parse(text))
+  return pairs.length === 0 ? unknown('none') : name(pairs.map(([key, value]) => `${key} ${show(value)}`).join(', '))
+}
+
+function limitText({ limit, remaining }) {
+  if (remaining === undefined) return `of ${number(limit)}`
+  return limit === undefined ? `${number(remaining)} left` : `${number(remaining)} of ${number(limit)} left`
 }
 
 function list(pairs) {

@@ -7,26 +7,33 @@ const titles = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 
 /** Where the name is not known, what that means. */
 const nameless = { provider: 'no inference', model: 'no model named', caller: 'nobody could tell', route: 'no route' }
 
-export function createTotals() {
+/** @param {() => void} onLabel Called when a label is chosen whose totals are not here yet. */
+export function createTotals(onLabel) {
   const table = document.querySelector('#totals')
   const note = document.querySelector('#totals-note')
-  const inputs = [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('#dimensions input'))]
+  const choice = document.querySelector('#dimensions')
+  const inputs = [.../** @type {NodeListOf<HTMLInputElement>} */ (choice.querySelectorAll('input'))]
   let summary
   let latency = new Map()
   let showsAll = false
 
   const dimension = () => inputs.find(({ checked }) => checked)?.value ?? 'provider'
-  for (const input of inputs) {
+  const breakdown = () => summary?.breakdowns.find((each) => each.by[0] === dimension())
+
+  function follow(input) {
     input.addEventListener('change', () => {
       showsAll = false
-      draw()
+      if (breakdown() === undefined) onLabel()
+      else draw()
     })
   }
+  for (const input of inputs) follow(input)
 
   function draw() {
-    if (summary === undefined) return
     const by = dimension()
-    const { groups, leftOut } = summary.breakdowns.find((each) => each.by[0] === by)
+    const chosen = breakdown()
+    if (chosen === undefined) return
+    const { groups, leftOut } = chosen
     const shown = showsAll ? groups : groups.slice(0, rowsMax)
     const withLatency = by === 'provider'
     const heads = [
@@ -44,7 +51,12 @@ export function createTotals() {
     const head = el(
       'thead',
       {},
-      el('tr', {}, el('th', { scope: 'col' }, titles[by]), ...heads.map((title) => el('th', { scope: 'col', class: 'number' }, title))),
+      el(
+        'tr',
+        {},
+        el('th', { scope: 'col' }, titles[by] ?? labelOf(by)),
+        ...heads.map((title) => el('th', { scope: 'col', class: 'number' }, title)),
+      ),
     )
     const body = el(
       'tbody',
@@ -83,8 +95,20 @@ export function createTotals() {
   }
 
   return {
-    show(given, times) {
-      summary = given
+    /** The dimension, when it is a label. */
+    label: () => (dimension().startsWith('label:') ? dimension() : undefined),
+    /** @param {string[]} names Those that the configuration has. */
+    labels(names) {
+      for (const label of names) {
+        if (inputs.some(({ value }) => value === `label:${label}`)) continue
+        const input = /** @type {HTMLInputElement} */ (el('input', { type: 'radio', name: 'dimension', value: `label:${label}` }))
+        choice.append(el('label', {}, input, el('span', {}, labelOf(label))))
+        inputs.push(input)
+        follow(input)
+      }
+    },
+    show(given, times, byLabel) {
+      summary = byLabel === undefined ? given : { ...given, breakdowns: [...given.breakdowns, ...byLabel.breakdowns] }
       latency = new Map([
         ['total', times.total.firstChunkMs],
         ...times.providers.map(({ provider, firstChunkMs }) => [provider, firstChunkMs]),
@@ -95,9 +119,15 @@ export function createTotals() {
   }
 }
 
+/** `label:team` → `Team`. */
+function labelOf(by) {
+  const label = by.replace(/^label:/, '')
+  return label.charAt(0).toUpperCase() + label.slice(1)
+}
+
 function titleOf(group, by) {
   const value = group.key[by]
-  if (value === null) return el('span', { class: 'soft' }, nameless[by])
+  if (value === null) return el('span', { class: 'soft' }, nameless[by] ?? 'no such label')
   return by === 'provider' ? marked(value) : name(value)
 }
 

@@ -60,7 +60,11 @@ function usdText(amount: number): string {
   return amount > 0 && amount < 0.000_05 ? '<0.0001' : usd.format(amount)
 }
 
-const titles: Readonly<Record<Dimension, string>> = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route', day: 'Day' }
+/** `label:team` → `Team`. */
+function titleOf(dimension: Dimension): string {
+  const name = dimension.replace(/^label:/, '')
+  return name.charAt(0).toUpperCase() + name.slice(1)
+}
 
 /** `width` in columns; undefined is a pipe. */
 export function tableOf(
@@ -78,7 +82,7 @@ export function tableOf(
   const cells = (line: readonly string[] | undefined) =>
     measures.map((_, at) => `${line?.[at]}${marked[at] && !line?.[at]?.endsWith(mark) ? ' ' : ''}`)
   const columns: Column[] = [
-    ...by.map((dimension): Column => ({ title: titles[dimension], align: 'left', spare: 0 })),
+    ...by.map((dimension): Column => ({ title: titleOf(dimension), align: 'left', spare: 0 })),
     ...measures.map(({ title, spare }, at): Column => ({ title: marked[at] ? `${title} ` : title, align: 'right', spare })),
   ]
   const table = tableText(
@@ -97,9 +101,12 @@ function when(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
-function notes({ total, zeroUsage }: Summary, width: number | undefined, paint: Painter): string {
+function notes({ total, zeroUsage, breakdowns }: Summary, width: number | undefined, paint: Painter): string {
   const lines: string[] = []
   const say = (text: string, colour = (line: string) => line) => lines.push(...wrapped(text, width).map(colour))
+  const [breakdown] = breakdowns
+  if (breakdown !== undefined && breakdown.leftOut > 0)
+    say(`${number.format(breakdown.leftOut)} more groups are in the total and not shown.`)
   if (total.open > 0) say(`${number.format(total.open)} of them still open.`)
   if (total.zeroUsage > 0) {
     const reasons = zeroUsage.map(({ reason, streams }) => `${safe(reason)} ${number.format(streams)}`).join(', ')

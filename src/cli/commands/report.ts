@@ -1,11 +1,14 @@
 /** `tokenweir report`: totals of a time range, by provider, model, caller, route or day. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Dimension, Summary } from '../../ledger/queries/queries.ts'
+import type { SummaryQuestion } from '../../ledger/queries/summary.ts'
 import { momentHelp, type Range, rangeOf } from '../../lib/range.ts'
 import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter, refuse } from './context.ts'
 
 interface ReportOptions {
   readonly by?: readonly string[]
+  readonly where?: readonly string[]
+  readonly top?: string
   readonly since?: string
   readonly until?: string
   readonly json?: true
@@ -19,7 +22,9 @@ export function reportCommand({ program, env, io, flags, end, refuseUse }: Comma
   program
     .command('report')
     .description('show tokens, cost, requests and streams without usage, from the ledger')
-    .option('--by <what>', 'provider, model, caller, route or day; several with commas (default provider)', several)
+    .option('--by <what>', 'provider, model, caller, route, day or label:NAME; several with commas (default provider)', several)
+    .option('--where <what=value>', 'only these requests, for example provider=openai; may stand several times', each)
+    .option('--top <count>', 'only the groups with most tokens')
     .option('--since <when>', `${momentHelp} (default ${usualSince})`)
     .option('--until <when>', 'before this time, in the form of --since (default now)')
     .option('--json', 'print JSON')
@@ -34,22 +39,28 @@ least: some requests did not report it, or have no price that is known.
 Examples:
   tokenweir report
   tokenweir report --by provider,model --since 7d
+  tokenweir report --by label:team,model --top 20 --where provider=openai
   tokenweir report --by day --since 30d --csv > days.csv`,
     )
     .action(async (options: ReportOptions, { args }: { args: readonly string[] }) => {
       if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)
       if (options.json && options.csv) return refuseUse('--json and --csv contradict each other. Take one away.')
-      const { dimensions } = await import('../../ledger/queries/queries.ts')
-      const by = (options.by ?? ['provider']) as readonly Dimension[]
-      const stranger = by.find((one) => !dimensions.includes(one))
-      if (stranger !== undefined) return refuseUse(`--by ${JSON.stringify(stranger)} is none of ${dimensions.join(', ')}.`)
+      const { conditionsOf, dimensionOf, dimensionsHelp } = await import('../../ledger/queries/queries.ts')
+      const given = options.by ?? ['provider']
+      const unknown = given.find((one) => dimensionOf(one) === undefined)
+      if (unknown !== undefined) return refuseUse(`--by ${JSON.stringify(unknown)} is none of ${dimensionsHelp}.`)
+      const by = given as readonly Dimension[]
+      const where = conditionsOf(options.where ?? [])
+      if (where === undefined) return refuseUse(`--where wants ${dimensionsHelp} with = and a value: --where provider=openai.`)
+      const top = options.top === undefined ? Number.POSITIVE_INFINITY : Number(options.top)
+      if (!(top >= 1)) return refuseUse(`--top ${JSON.stringify(options.top)} is no number of groups. Write for example --top 20.`)
       let range: Range
       try {
         range = rangeOf(options, Date.now(), usualSince)
       } catch (error) {
         return refuseUse(explain(error))
       }
-      end(await report(by, range, options, flags(), env, io))
+      end(await report({ range, sets: [by], where, groupsMax: Math.floor(top) }, options, flags(), env, io))
     })
 }
 
@@ -57,14 +68,11 @@ function several(value: string, before: readonly string[] = []): string[] {
   return [...new Set([...before, ...value.split(',').map((one) => one.trim())])]
 }
 
-async function report(
-  by: readonly Dimension[],
-  range: Range,
-  options: ReportOptions,
-  flags: Flags,
-  env: Environment,
-  io: Io,
-): Promise<number> {
+function each(value: string, before: readonly string[] = []): string[] {
+  return [...before, value]
+}
+
+async function report(question: SummaryQuestion, options: ReportOptions, flags: Flags, env: Environment, io: Io): Promise<number> {
   const { loadConfig } = await import('../../config/config.ts')
   const loaded = await loadConfig({ flags, env, readFile: io.readFile, upstreamNeeded: false })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
@@ -77,7 +85,7 @@ async function report(
   const { date: pricesDate } = await loadPriceTable(loaded.config.pricesFile).catch(() => loadPriceTable())
   const database = openForReading(path)
   try {
-    const summary = readSummary(database, { range, sets: [by], groupsMax: Number.POSITIVE_INFINITY })
+    const summary = readSummary(database, question)
     if (options.json) io.stdout.write(jsonOf(summary, path, pricesDate))
     else if (options.csv) io.stdout.write(csvOf(summary))
     else if (summary.total.requests > 0) io.stdout.write(tableOf(summary, { path, pricesDate }, widthOf(io), painter(io.stdout, env)))

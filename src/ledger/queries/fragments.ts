@@ -1,14 +1,37 @@
 /** Pieces of SQL that several questions share, so that all of them mean the same by the same word. */
-import type { Dimension, TokenKind } from './queries.ts'
+import type { Condition, Dimension, LabelDimension, TokenKind } from './queries.ts'
 
 export const inRange = 'started_at >= :since AND started_at < :until'
 
-export const dimensionSql: Readonly<Record<Dimension, string>> = {
+const dimensionSql: Readonly<Record<Exclude<Dimension, LabelDimension>, string>> = {
   provider: 'provider',
   model: 'coalesce(request_model, response_model)',
   caller: 'caller',
   route: 'route',
   day: "date(started_at / 1000, 'unixepoch', 'localtime')",
+}
+
+/** A label's name is one of `dimensionOf`, which is safe to write here. */
+export function sqlOf(dimension: Dimension): string {
+  const name = /^label:(\w+)$/.exec(dimension)?.[1]
+  return name === undefined ? dimensionSql[dimension as keyof typeof dimensionSql] : `json_extract(labels, '$.${name}')`
+}
+
+/** Behind a WHERE, with its values. */
+export function conditionSql(conditions: readonly Condition[]): {
+  readonly sql: string
+  readonly values: Readonly<Record<string, string>>
+} {
+  const values: Record<string, string> = {}
+  const sql = conditions.map(({ dimension, values: wanted }, at) => {
+    const each = wanted.map((value, index) => {
+      if (value === null) return `${sqlOf(dimension)} IS NULL`
+      values[`where${at}_${index}`] = value
+      return `${sqlOf(dimension)} = :where${at}_${index}`
+    })
+    return ` AND (${each.join(' OR ')})`
+  })
+  return { sql: sql.join(''), values }
 }
 
 export const tokenColumn: Readonly<Record<TokenKind, string>> = {

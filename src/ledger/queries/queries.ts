@@ -2,9 +2,37 @@
 import type { Range } from '../../lib/range.ts'
 
 /** `model` is the one that was asked for, or else the one that answered; `day` is the day of the start, in this machine's zone. */
-export type Dimension = 'provider' | 'model' | 'caller' | 'route' | 'day'
+export type Dimension = 'provider' | 'model' | 'caller' | 'route' | 'day' | LabelDimension
+
+/** One of the operator's labels: `label:team`. */
+export type LabelDimension = `label:${string}`
 
 export const dimensions: readonly Dimension[] = ['provider', 'model', 'caller', 'route', 'day']
+/** For people: what a dimension may be. */
+export const dimensionsHelp = `${dimensions.join(', ')} or label:NAME`
+
+/** Undefined for what is none. */
+export function dimensionOf(text: string): Dimension | undefined {
+  return dimensions.find((one) => one === text) ?? (/^label:[a-z][a-z0-9_]{0,39}$/.test(text) ? (text as LabelDimension) : undefined)
+}
+
+/** Only the requests whose dimension has one of these values; null is a value that is not known. */
+export interface Condition {
+  readonly dimension: Dimension
+  readonly values: readonly (string | null)[]
+}
+
+/** `provider=openai`, `label:team=search`; nothing behind the `=` is what is not known. Several of one dimension are alternatives. Undefined for what is none. */
+export function conditionsOf(texts: readonly string[]): readonly Condition[] | undefined {
+  const values = new Map<Dimension, (string | null)[]>()
+  for (const text of texts) {
+    const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+    const dimension = dimensionOf(name)
+    if (dimension === undefined) return undefined
+    values.set(dimension, [...(values.get(dimension) ?? []), value === '' ? null : value])
+  }
+  return [...values].map(([dimension, all]) => ({ dimension, values: all }))
+}
 
 /** A sum of counts, and how much it does not know. `sum` is null when nothing was reported: unknown is not zero. */
 export interface Count {
@@ -97,6 +125,7 @@ export const outcomes = ['errors', 'streams', 'zero', 'unpriced', 'open'] as con
 export interface RequestFilter extends Range {
   readonly outcome?: (typeof outcomes)[number] | undefined
   readonly provider?: string | undefined
+  readonly where?: readonly Condition[] | undefined
   /** Part of an id, a model, a provider, a caller, a route, a path, an error or a reason. */
   readonly text?: string | undefined
   /** As `next` of the page before. */
@@ -153,7 +182,14 @@ export interface LedgerState {
 }
 
 export type Question =
-  | { readonly kind: 'summary'; readonly range: Range; readonly sets: readonly (readonly Dimension[])[]; readonly groupsMax: number }
+  | {
+      readonly kind: 'summary'
+      readonly range: Range
+      readonly sets: readonly (readonly Dimension[])[]
+      readonly where?: readonly Condition[] | undefined
+      readonly groupsMax: number
+    }
+  | { readonly kind: 'spent'; readonly range: Range; readonly where: readonly Condition[]; readonly rowidMax: number }
   | { readonly kind: 'latency'; readonly range: Range }
   | { readonly kind: 'series'; readonly range: Range; readonly bucketMs: number; readonly providersMax: number }
   | { readonly kind: 'requests'; readonly filter: RequestFilter }
@@ -162,6 +198,8 @@ export type Question =
 
 export interface Answers {
   readonly summary: Summary
+  /** Of the rows up to `rowidMax`. */
+  readonly spent: { readonly usd: number; readonly tokens: number }
   readonly latency: Latency
   readonly series: Series
   readonly requests: RequestPage

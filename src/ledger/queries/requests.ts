@@ -1,7 +1,7 @@
 /** Single requests: the newest of a range, those that a search finds, one of them whole. */
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
-import { inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
+import { conditionSql, inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
 import { type LedgerState, type ListedRequest, listedColumns, type RequestFilter, type RequestPage, type WholeRequest } from './queries.ts'
 
 const outcomeSql: Readonly<Record<NonNullable<RequestFilter['outcome']>, string>> = {
@@ -20,6 +20,7 @@ const searched = [
   'request_model',
   'response_model',
   'caller',
+  'labels',
   'route',
   'path',
   'error_type',
@@ -30,10 +31,11 @@ const searched = [
 
 /** A `before` that is none is taken as absent. */
 export function readRequests(database: DatabaseSync, filter: RequestFilter): RequestPage {
-  const { sinceMs, untilMs, outcome, provider, text, limit } = filter
+  const { sinceMs, untilMs, outcome, provider, where = [], text, limit } = filter
+  const condition = conditionSql(where)
   const cursor = cursorOf(filter.before)
   const conditions = [inRange]
-  const values: Record<string, string | number> = { since: sinceMs, until: untilMs, limit: limit + 1 }
+  const values: Record<string, string | number> = { since: sinceMs, until: untilMs, limit: limit + 1, ...condition.values }
   if (outcome !== undefined) conditions.push(outcomeSql[outcome])
   if (provider !== undefined) {
     conditions.push('provider = :provider')
@@ -50,7 +52,7 @@ export function readRequests(database: DatabaseSync, filter: RequestFilter): Req
   }
   const rows = database
     .prepare(
-      `SELECT ${listedColumns.join(', ')} FROM exchanges WHERE ${conditions.join(' AND ')} ORDER BY started_at DESC, id DESC LIMIT :limit`,
+      `SELECT ${listedColumns.join(', ')} FROM exchanges WHERE ${conditions.join(' AND ')}${condition.sql} ORDER BY started_at DESC, id DESC LIMIT :limit`,
     )
     .all(values) as unknown as ListedRequest[]
   const requests = rows.slice(0, limit).map((row) => ({ ...row }))

@@ -3,12 +3,14 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Answers, Question } from './queries.ts'
 import { readRequest, readRequests, readState } from './requests.ts'
 import { readLatency, readSeries } from './series.ts'
-import { readSummary } from './summary.ts'
+import { readSpent, readSummary } from './summary.ts'
 
 export function answer(database: DatabaseSync, path: string, question: Question): Answers[Question['kind']] {
   switch (question.kind) {
     case 'summary':
       return readSummary(database, question)
+    case 'spent':
+      return readSpent(database, question)
     case 'latency':
       return readLatency(database, question.range)
     case 'series':

@@ -1,8 +1,18 @@
 /** Totals of a range, and their breakdowns: one pass over the rows in SQLite, added up by each set of dimensions here. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
-import { dimensionSql, inRange, isCompletedStream, isZeroUsage, owesUsage, tokenColumn, zeroUsageReason } from './fragments.ts'
-import { type Breakdown, type Count, type Dimension, type Group, type Summary, type TokenKind, type Totals, tokenKinds } from './queries.ts'
+import { conditionSql, inRange, isCompletedStream, isZeroUsage, owesUsage, sqlOf, tokenColumn, zeroUsageReason } from './fragments.ts'
+import {
+  type Breakdown,
+  type Condition,
+  type Count,
+  type Dimension,
+  type Group,
+  type Summary,
+  type TokenKind,
+  type Totals,
+  tokenKinds,
+} from './queries.ts'
 
 type SummaryRow = Readonly<Record<string, string | number | null>>
 
@@ -26,21 +36,23 @@ export interface SummaryQuestion {
   readonly range: Range
   /** One breakdown for each. */
   readonly sets: readonly (readonly Dimension[])[]
+  /** Only these requests. */
+  readonly where?: readonly Condition[] | undefined
   /** Groups of one breakdown; the rest is counted. */
   readonly groupsMax: number
 }
 
-export function readSummary(database: DatabaseSync, { range, sets, groupsMax }: SummaryQuestion): Summary {
+export function readSummary(database: DatabaseSync, { range, sets, where = [], groupsMax }: SummaryQuestion): Summary {
   const used = [...new Set(sets.flat())]
-  const keys = used.map((dimension) => `${dimensionSql[dimension]} AS key_${dimension}`)
-  const groupBy = used.length === 0 ? '' : ` GROUP BY ${used.map((dimension) => `key_${dimension}`).join(', ')}`
-  const bounds = { since: range.sinceMs, until: range.untilMs }
-  const rows = database
-    .prepare(`SELECT ${[...keys, sums].join(', ')} FROM exchanges WHERE ${inRange}${groupBy}`)
-    .all(bounds) as SummaryRow[]
+  const keys = used.map((dimension) => `${sqlOf(dimension)} AS "key_${dimension}"`)
+  const groupBy = used.length === 0 ? '' : ` GROUP BY ${used.map((dimension) => `"key_${dimension}"`).join(', ')}`
+  const condition = conditionSql(where)
+  const bounds = { since: range.sinceMs, until: range.untilMs, ...condition.values }
+  const chosen = `${inRange}${condition.sql}`
+  const rows = database.prepare(`SELECT ${[...keys, sums].join(', ')} FROM exchanges WHERE ${chosen}${groupBy}`).all(bounds) as SummaryRow[]
   const reasons = database
     .prepare(
-      `SELECT ${zeroUsageReason} AS reason, count(*) AS streams FROM exchanges WHERE ${inRange} AND ${isZeroUsage} GROUP BY 1 ORDER BY 2 DESC, 1`,
+      `SELECT ${zeroUsageReason} AS reason, count(*) AS streams FROM exchanges WHERE ${chosen} AND ${isZeroUsage} GROUP BY 1 ORDER BY 2 DESC, 1`,
     )
     .all(bounds) as { reason: string; streams: number }[]
   const total = createAdder()
@@ -51,6 +63,20 @@ export function readSummary(database: DatabaseSync, { range, sets, groupsMax }: 
     breakdowns: sets.map((by) => breakdown(rows, by, groupsMax)),
     zeroUsage: reasons.map(({ reason, streams }) => ({ reason, streams })),
   }
+}
+
+/** What a budget's requests cost, as far as it is known. */
+export function readSpent(
+  database: DatabaseSync,
+  { range, where, rowidMax }: { readonly range: Range; readonly where: readonly Condition[]; readonly rowidMax: number },
+): { readonly usd: number; readonly tokens: number } {
+  const condition = conditionSql(where)
+  const row = database
+    .prepare(
+      `SELECT total(cost) AS usd, total(input_tokens) + total(output_tokens) AS tokens FROM exchanges WHERE ${inRange} AND rowid <= :rowid${condition.sql}`,
+    )
+    .get({ since: range.sinceMs, until: range.untilMs, rowid: rowidMax, ...condition.values }) as { usd: number; tokens: number }
+  return { ...row }
 }
 
 function breakdown(rows: readonly SummaryRow[], by: readonly Dimension[], groupsMax: number): Breakdown {

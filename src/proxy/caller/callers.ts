@@ -4,17 +4,19 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Config } from '../../config/config.ts'
+import { readSalt } from '../../lib/salt.ts'
 import { Cell } from '../../lib/shared-counters.ts'
 import type { Callers } from '../opening.ts'
 import { createKeyNames } from './api-key.ts'
 import { headerReader } from './header.ts'
-import { bearerToken, createTokenReader, type TokenReader } from './jwt.ts'
-import { readSalt } from './salt.ts'
+import { bearerToken, createTokenReader, type TokenReader, type Told } from './jwt.ts'
 
 export interface CallerOptions {
   readonly sources: Config['caller']
   /** The salt of the keys' names is kept beside it. */
   readonly ledger: string
+  /** Claims of verified tokens that labels ask for. */
+  readonly claims?: readonly string[]
   /** Shared counters, see `Cell`. */
   readonly cells: Int32Array
 }
@@ -27,22 +29,32 @@ type Source =
 const verifyingMax = 256
 
 /** Undefined when callers are not told apart. Rejects with the sentence that mends it when the salt cannot be kept. */
-export async function createCallers({ sources, ledger, cells }: CallerOptions): Promise<Callers | undefined> {
+export async function createCallers({ sources, ledger, claims, cells }: CallerOptions): Promise<Callers | undefined> {
   if (sources.length === 0) return undefined
   const chain: Source[] = []
   for (const source of sources) {
     if (source.kind === 'api-key') chain.push({ kind: 'known', now: createKeyNames(readSalt(`${ledger}.salt`)) })
     else if (source.kind === 'header') chain.push({ kind: 'known', now: headerReader(source.name) })
-    else chain.push({ kind: 'token', reader: createTokenReader(source, await import('jose'), Date.now) })
+    else chain.push({ kind: 'token', reader: createTokenReader(source, await import('jose'), Date.now, claims) })
   }
   const now = (headers: IncomingHttpHeaders, target: string) => knownCaller(chain, headers, target)
-  return chain.some(({ kind }) => kind === 'token') ? { now, later: createLater(chain, cells) } : { now }
+  if (chain.every(({ kind }) => kind !== 'token')) return { now }
+  return { now, claims: (headers) => knownClaims(chain, headers), later: createLater(chain, cells) }
 }
 
 function knownCaller(chain: readonly Source[], headers: IncomingHttpHeaders, target: string): string | undefined {
   for (const source of chain) {
     const found = source.kind === 'known' ? source.now(headers, target) : source.reader.known(bearerToken(headers))?.caller
     if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function knownClaims(chain: readonly Source[], headers: IncomingHttpHeaders): Told['claims'] {
+  const token = bearerToken(headers)
+  for (const source of chain) {
+    const claims = source.kind === 'token' ? source.reader.known(token)?.claims : undefined
+    if (claims !== undefined) return claims
   }
   return undefined
 }
@@ -67,12 +79,14 @@ function createLater(chain: readonly Source[], cells: Int32Array): NonNullable<C
     return { readers, refused }
   }
 
-  async function firstVerified(readers: readonly TokenReader[], token: string): Promise<string | undefined> {
+  async function firstVerified(readers: readonly TokenReader[], token: string): Promise<Told> {
+    let claims: Told['claims']
     for (const reader of readers) {
-      const caller = await reader.verify(token)
-      if (caller !== undefined) return caller
+      const told = await reader.verify(token)
+      if (told.caller !== undefined) return told
+      claims ??= told.claims
     }
-    return undefined
+    return { caller: undefined, claims }
   }
 
   return (headers, found) => {
@@ -89,10 +103,10 @@ function createLater(chain: readonly Source[], cells: Int32Array): NonNullable<C
     }
     verifying++
     setImmediate(async () => {
-      const caller = await firstVerified(readers, token)
+      const told = await firstVerified(readers, token)
       verifying--
-      if (caller === undefined) Atomics.add(cells, Cell.callersUnverified, 1)
-      else found(caller)
+      if (told.caller === undefined) Atomics.add(cells, Cell.callersUnverified, 1)
+      if (told.caller !== undefined || told.claims !== undefined) found(told.caller, told.claims)
     })
   }
 }

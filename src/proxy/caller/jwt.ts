@@ -7,12 +7,18 @@ import { createMemory } from './memory.ts'
 export interface TokenReader {
   /** What an earlier verification of this token found; undefined when there was none, or it is too old. */
   known(token: string | undefined): Verified | undefined
-  /** The caller; undefined when the token does not verify or has no such claim. Never rejects. */
-  verify(token: string): Promise<string | undefined>
+  /** Without a caller when the token does not verify or has no such claim. Never rejects. */
+  verify(token: string): Promise<Told>
 }
 
-interface Verified {
+/** What a verified token says. */
+export interface Told {
   readonly caller: string | undefined
+  /** The claims that labels ask for, as texts, by `claim:NAME`. */
+  readonly claims?: Readonly<Record<string, string>> | undefined
+}
+
+interface Verified extends Told {
   /** Milliseconds since the epoch. */
   readonly until: number
 }
@@ -28,6 +34,8 @@ const clockToleranceSeconds = 30
 const believedMs = 300_000
 const doubtedMs = 30_000
 const tokenCharsMax = 8192
+/** More than any label may have: a longer one is dropped there, and counted. */
+const claimCharsMax = 1000
 
 /** The bearer token of a request, when it has the shape of a JWT. */
 export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
@@ -37,9 +45,14 @@ export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
 }
 
 /** `now` gives milliseconds since the epoch. */
-export function createTokenReader({ claim, jwks, issuer, audience }: JwtSource, jose: Jose, now: () => number): TokenReader {
+export function createTokenReader(
+  { claim, jwks, issuer, audience }: JwtSource,
+  jose: Jose,
+  now: () => number,
+  claimNames: readonly string[] = [],
+): TokenReader {
   const verified = createMemory<Verified>()
-  const underWay = new Map<string, Promise<string | undefined>>()
+  const underWay = new Map<string, Promise<Told>>()
   const { keys } = jwks
   // A single key without an id is for every token, whatever id the token gives; PEM has none.
   const [only] = keys
@@ -53,17 +66,18 @@ export function createTokenReader({ claim, jwks, issuer, audience }: JwtSource, 
     ...(audience === undefined ? {} : { audience }),
   }
 
-  async function read(token: string): Promise<string | undefined> {
+  async function read(token: string): Promise<Told> {
     try {
       const { payload } = await jose.jwtVerify(token, keyOf, options)
       const caller = callerName(Object.hasOwn(payload, claim) ? payload[claim] : undefined)
       const ends = (payload.exp ?? Number.POSITIVE_INFINITY) * 1000
-      verified.set(token, { caller, until: Math.min(ends, now() + (caller === undefined ? doubtedMs : believedMs)) })
-      return caller
+      const told = { caller, claims: claimsOf(payload, claimNames) }
+      verified.set(token, { ...told, until: Math.min(ends, now() + (caller === undefined ? doubtedMs : believedMs)) })
+      return told
     } catch {
       // The reason is not told on: the library's errors carry the token's claims.
       verified.set(token, { caller: undefined, until: now() + doubtedMs })
-      return undefined
+      return { caller: undefined }
     } finally {
       underWay.delete(token)
     }
@@ -80,4 +94,17 @@ export function createTokenReader({ claim, jwks, issuer, audience }: JwtSource, 
       return reading
     },
   }
+}
+
+/** Texts, numbers, and lists of them with commas; the labels judge what may be recorded. */
+function claimsOf(payload: Readonly<Record<string, unknown>>, names: readonly string[]): Told['claims'] {
+  let claims: Record<string, string> | undefined
+  for (const name of names) {
+    const value = Object.hasOwn(payload, name) ? payload[name] : undefined
+    const texts = (Array.isArray(value) ? value : [value]).filter((one) => typeof one === 'string' || typeof one === 'number')
+    if (texts.length === 0) continue
+    claims ??= {}
+    claims[`claim:${name}`] = texts.join(',').slice(0, claimCharsMax)
+  }
+  return claims
 }

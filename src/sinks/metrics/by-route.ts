@@ -1,23 +1,12 @@
-/** What an operation's requests are counted by with the route: tokens, and the streams that should have told them. */
-import type { Exchange, Usage } from '../../lib/exchange.ts'
+/** What an operation's requests are counted by with the route: streams, and those that should have told their tokens. */
+import type { Exchange } from '../../lib/exchange.ts'
 import type { Counter, Labels, Meter } from '../../telemetry/meter.ts'
 import type { Answered } from '../label-cap.ts'
 
 export interface RouteCells {
   readonly labels: Labels
   streams: Streams | undefined
-  /** In the order of `tokenTypes`. */
-  readonly tokens: (Counter | undefined)[]
 }
-
-/** Of `tokenweir.tokens`, which is the same in both generations. */
-const tokenTypes = [
-  ['inputTokens', 'input'],
-  ['outputTokens', 'output'],
-  ['cacheReadTokens', 'cache_read'],
-  ['cacheWriteTokens', 'cache_write'],
-  ['reasoningTokens', 'reasoning'],
-] as const satisfies readonly (readonly [keyof Usage, string])[]
 
 interface Streams {
   readonly completed: Counter
@@ -29,18 +18,9 @@ export function routeCells(byRoute: Map<string, RouteCells>, all: Labels, route:
   let cells = byRoute.get(route)
   if (cells === undefined) {
     const { 'server.address': _address, 'server.port': _port, 'gen_ai.response.model': _model, ...labels } = all
-    byRoute.set(route, (cells = { labels: { ...labels, 'http.route': route }, streams: undefined, tokens: [] }))
+    byRoute.set(route, (cells = { labels: { ...labels, 'http.route': route }, streams: undefined }))
   }
   return cells
-}
-
-export function countTokens(meter: Meter, { labels, tokens }: RouteCells, usage: Usage): void {
-  tokenTypes.forEach(([count, type], index) => {
-    const reported = usage[count]
-    if (reported === undefined) return
-    tokens[index] ??= meter.counter('tokenweir.tokens', { ...labels, 'gen_ai.operation.name': undefined, token_type: type })
-    tokens[index].add(reported)
-  })
 }
 
 export function countStream(meter: Meter, cells: RouteCells, exchange: Exchange): void {

@@ -1,8 +1,7 @@
 /** Who calls how much. */
 import type { Exchange } from '../../lib/exchange.ts'
 import type { Counter, Meter } from '../../telemetry/meter.ts'
-import type { LabelCap } from '../label-cap.ts'
-import { answeredOf } from './by-route.ts'
+import { cellOf } from './cells.ts'
 
 /** The cells of one caller. */
 interface CallerCells {
@@ -11,11 +10,9 @@ interface CallerCells {
 }
 
 /** Also of requests that are no inference, and of usage that the caller reports itself: these counters are ours alone. */
-export function createCallers(meter: Meter, cap: LabelCap): (exchange: Exchange) => void {
+export function createCallers(meter: Meter): (exchange: Exchange, caller: string | undefined) => void {
   const known = new Map<string, CallerCells>()
-  return (exchange) => {
-    const { endReason, response } = exchange
-    const caller = cap.value('caller', exchange.caller, answeredOf(exchange))
+  return ({ endReason, response }, caller) => {
     if (caller === undefined) return
     let cells = known.get(caller)
     if (cells === undefined) known.set(caller, (cells = { requests: new Map(), tokens: new Map() }))
@@ -25,10 +22,4 @@ export function createCallers(meter: Meter, cap: LabelCap): (exchange: Exchange)
       cellOf(cells.tokens, type, () => meter.counter('tokenweir.caller.tokens', { caller, token_type: type })).add(tokens)
     }
   }
-}
-
-function cellOf(cells: Map<string, Counter>, key: string, make: () => Counter): Counter {
-  let cell = cells.get(key)
-  if (cell === undefined) cells.set(key, (cell = make()))
-  return cell
 }

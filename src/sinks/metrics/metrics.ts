@@ -5,14 +5,20 @@ import type { Counter, Histogram, Labels, Meter } from '../../telemetry/meter.ts
 import { type GenerationNames, generations } from '../../telemetry/names.ts'
 import { createLabelCap, type LabelCap, otherValue } from '../label-cap.ts'
 import type { Sink } from '../sink.ts'
-import { answeredOf, countStream, countTokens, type RouteCells, routeCells } from './by-route.ts'
+import { answeredOf, countStream, type RouteCells, routeCells } from './by-route.ts'
 import { createCallers } from './callers.ts'
+import { type Charge, type ChargesByPayer, createCharges } from './charges.ts'
+import { createRateLimits } from './rate-limits.ts'
 
 export interface MetricsOptions {
   readonly meter: Meter
   readonly generation: Generation
   /** Distinct values of a label; see `config.limits.labelValues`. */
   readonly labelValuesMax: number
+  /** Names of the operator's labels that are metric labels. */
+  readonly metricLabels?: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
 }
 
 /**
@@ -20,27 +26,36 @@ export interface MetricsOptions {
  * to. One set is up to 115 lines of a scrape, 25 KB.
  */
 const operationsPerValue = 2
+/** Payers by operation and route, for each value that a single label may have. One is up to six lines of a scrape, 1.5 KB. */
+const payersPerValue = 4
+/** Limits on rate, for each value that a single label may have: by provider, model, caller and what is limited. Three lines each. */
+const limitsPerValue = 4
 
-export function createMetricsSink({ meter, generation, labelValuesMax }: MetricsOptions): Sink {
+export function createMetricsSink({ meter, generation, labelValuesMax, metricLabels = [], now = Date.now }: MetricsOptions): Sink {
   const cap = createLabelCap(labelValuesMax, meter)
-  const operations = createOperations(meter, cap, generations[generation], labelValuesMax * operationsPerValue)
+  const charge = createCharges({ meter, cap, marked: metricLabels, payersMax: labelValuesMax * payersPerValue })
+  const operations = createOperations(meter, cap, generations[generation], labelValuesMax * operationsPerValue, charge)
   const requests = createRequests(meter)
   const capability = createCapability(meter)
-  const callers = createCallers(meter, cap)
+  const callers = createCallers(meter)
   const priced = createPriced(meter)
+  const rateLimits = createRateLimits(meter, cap, { seriesMax: labelValuesMax * limitsPerValue, now })
   const firstByte = meter.histogram('tokenweir.overhead.first_byte', {})
   return {
     name: 'metrics',
     record({ ended }) {
       for (const exchange of ended) {
         // Most providers are rows of ours, so that refusals may name some: a wrong key shows whose it is.
-        const provider = cap.value('gen_ai.provider.name', exchange.provider, answeredOf(exchange) === 'well' ? 'well' : 'failed')
+        const how = answeredOf(exchange)
+        const provider = cap.value('gen_ai.provider.name', exchange.provider, how === 'well' ? 'well' : 'failed')
+        const caller = cap.value('caller', exchange.caller, how)
         requests(exchange, provider)
         capability(exchange)
         if (exchange.ending.drained !== undefined) recordDrained(meter, exchange.opening.route, exchange.ending.drained)
-        callers(exchange)
+        callers(exchange, caller)
         if (exchange.cost !== undefined) priced(provider, exchange.cost)
-        if (exchange.inference) operations(exchange, provider)
+        if (exchange.inference) operations(exchange, provider, caller)
+        rateLimits(exchange, provider, caller)
         if (exchange.notes.includes('usage_contradictory')) {
           meter.counter('tokenweir.usage.contradictions', { 'gen_ai.provider.name': provider, 'http.route': exchange.opening.route }).add(1)
         }
@@ -52,9 +67,10 @@ export function createMetricsSink({ meter, generation, labelValuesMax }: Metrics
   }
 }
 
-type Recorder = (exchange: Exchange, cappedProvider: string | undefined) => void
+/** Provider and caller are capped. */
+type Recorder = (exchange: Exchange, provider: string | undefined, caller: string | undefined) => void
 
-function createRequests(meter: Meter): Recorder {
+function createRequests(meter: Meter): (exchange: Exchange, provider: string | undefined) => void {
   const counters = new Map<string, Counter>()
   const durations = new Map<string, Histogram>()
   return ({ opening, ending, endReason, usageOutcome, usageReason }, provider) => {
@@ -130,13 +146,13 @@ interface Operation {
   timePerOutputChunk: Histogram | undefined
   /** What is counted by route besides; routes are the configured ones. */
   readonly byRoute: Map<string, RouteCells>
-  cost: Counter | undefined
+  readonly charges: ChargesByPayer
   /** By the order of the generation's `tokenHistograms` and `tokenCounters`. */
   readonly tokenHistograms: (Histogram | undefined)[]
   readonly tokenCounters: (Counter | undefined)[]
 }
 
-function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, operationsMax: number): Recorder {
+function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, operationsMax: number, charge: Charge): Recorder {
   const known = new Map<string, Operation>()
   const overflow = meter.counter('tokenweir.label_overflow', { label: 'gen_ai.operation.name' })
 
@@ -165,20 +181,13 @@ function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, o
     return found
   }
 
-  return (exchange, provider) => {
+  return (exchange, provider, caller) => {
     const cells = find(exchange, provider)
     cells.duration.record(exchange.ending.endMs / 1000)
     const usage = exchange.response?.usage
-    if (usage !== undefined) {
-      countTokens(meter, routeCells(cells.byRoute, cells.labels, exchange.opening.route), usage)
-      // Ours alone counts what the caller reports itself: backends would add up the two spans' usage.
-      if (exchange.opening.usageByCaller !== true) recordTokens(meter, names, cells, usage)
-    }
-    const { cost } = exchange
-    if (cost !== undefined && cost.status !== 'unpriced') {
-      cells.cost ??= meter.counter('tokenweir.cost', cells.labels)
-      cells.cost.add(cost.usd)
-    }
+    // Ours alone counts what the caller reports itself: backends would add up the two spans' usage.
+    if (usage !== undefined && exchange.opening.usageByCaller !== true) recordTokens(meter, names, cells, usage)
+    charge(exchange, caller, cells.labels, cells.charges)
     if (exchange.ending.streamed) recordStream(meter, names, cells, exchange)
   }
 }
@@ -199,7 +208,7 @@ function newOperation(labels: Labels, duration: Histogram): Operation {
     timeToFirstChunk: none,
     timePerOutputChunk: none,
     byRoute: new Map(),
-    cost: none,
+    charges: new Map(),
     tokenHistograms: [],
     tokenCounters: [],
   }

@@ -1,0 +1,150 @@
+/** What a request says of itself: the operator's labels, each from the first of its sources that has a value which may be recorded. */
+import { createHmac } from 'node:crypto'
+import { inputKey, type Label, type LabelSource, labelValueCharsMax } from '../config/labels.ts'
+import type { Exchange } from '../lib/exchange.ts'
+import { type Json, object, parseJson } from '../lib/json.ts'
+import { clientOf } from './clients.ts'
+
+/** Why a value was not recorded. */
+export type LabelFault = 'too_long' | 'not_text' | 'credential'
+
+export interface LabelsOptions {
+  readonly labels: readonly Label[]
+  /** More words for values, as a label's `mapFile` has them now. */
+  readonly mapOf: (label: Label) => Readonly<Record<string, string>> | undefined
+  /** Of the ledger; undefined when no label is hashed. */
+  readonly salt: Uint8Array | undefined
+  readonly onDropped: (label: string, fault: LabelFault) => void
+}
+
+/** The labels of an exchange, by name; undefined when it has none. `outline` is what was read of the request's body. */
+export type LabelReader = (exchange: Exchange, outline: Json | undefined) => Readonly<Record<string, string>> | undefined
+
+export function createLabelReader({ labels, mapOf, salt, onDropped }: LabelsOptions): LabelReader {
+  function find(label: Label, exchange: Exchange, outline: Json | undefined): string | undefined {
+    for (const source of label.from) {
+      const value = textOf(read(source, exchange, outline))
+      if (value === undefined) continue
+      const fault = faultOf(value)
+      if (fault === undefined) return named(label, value)
+      onDropped(label.name, fault)
+    }
+    return undefined
+  }
+
+  function named(label: Label, value: string): string {
+    const map = mapOf(label)
+    if (map !== undefined && Object.hasOwn(map, value)) return map[value] as string
+    if (Object.hasOwn(label.map, value)) return label.map[value] as string
+    return label.hash && salt !== undefined ? `hash:${createHmac('sha256', salt).update(value).digest('hex').slice(0, 10)}` : value
+  }
+
+  return (exchange, outline) => {
+    let found: Record<string, string> | undefined
+    for (const label of labels) {
+      const value = find(label, exchange, outline)
+      if (value === undefined) continue
+      found ??= {}
+      found[label.name] = value
+    }
+    return found
+  }
+}
+
+function read(source: LabelSource, { opening, ending, request, caller }: Exchange, outline: Json | undefined): Json | undefined {
+  switch (source.kind) {
+    case 'header':
+      return headerText(opening.requestHeaders[source.name])
+    case 'pair':
+      return pairOf(opening.requestHeaders[source.name], source.key, source.name === 'baggage')
+    case 'body':
+      return member(outline, source.path)
+    case 'path':
+      return decoded(opening.path.split('/')[source.segment])
+    case 'query':
+      return opening.labelInputs?.[inputKey({ kind: 'query', name: source.name })]
+    case 'claim':
+      return (ending.labelInputs ?? opening.labelInputs)?.[inputKey({ kind: 'claim', name: source.name })]
+    case 'claude-code':
+      return ofClaudeCode(member(outline, ['metadata', 'user_id']), source.part)
+    case 'client':
+      return clientOf(opening.requestHeaders['user-agent'])
+    case 'caller':
+      return caller
+    case 'conversation':
+      return request?.conversationId
+    case 'constant':
+      return source.name
+  }
+}
+
+function member(json: Json | undefined, path: readonly string[]): Json | undefined {
+  let at = json
+  for (const key of path) {
+    const fields = object(at)
+    at = fields !== undefined && Object.hasOwn(fields, key) ? fields[key] : undefined
+  }
+  return at
+}
+
+/** A list of pairs may be JSON (`x-portkey-metadata`); what begins with `_` there is the gateway's own. */
+function headerText(value: string | undefined): Json | undefined {
+  if (value === undefined || !value.startsWith('{')) return value
+  const fields = object(parseJson(value))
+  if (fields === undefined) return value
+  const pairs = Object.entries(fields).filter(([key, text]) => !key.startsWith('_') && textOf(text) !== undefined)
+  return pairs.map(([key, text]) => `${key}=${textOf(text)}`).join(',')
+}
+
+/** `team=a,feature=rag`, also with `:` or `;` as LiteLLM's tags are written, or a member of a JSON object. */
+function pairOf(value: string | undefined, key: string, isBaggage: boolean): Json | undefined {
+  if (value === undefined) return undefined
+  if (value.startsWith('{')) return member(parseJson(value), [key])
+  for (const pair of value.split(isBaggage ? ',' : /[,;]/)) {
+    // Properties of a baggage's member stand behind a `;` (W3C Baggage §3.2.1).
+    const [name = '', ...rest] = (isBaggage ? (pair.split(';')[0] as string) : pair).split(/[=:]/)
+    if (name.trim() === key && rest.length > 0) {
+      const text = pair.slice(pair.indexOf(name) + name.length + 1)
+      return isBaggage ? decoded((text.split(';')[0] as string).trim()) : text.trim()
+    }
+  }
+  return undefined
+}
+
+function decoded(text: string | undefined): string | undefined {
+  try {
+    return text === undefined ? undefined : decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** JSON in the versions of today, `user_HASH_account_UUID_session_UUID` before. */
+function ofClaudeCode(value: Json | undefined, part: 'session' | 'user'): Json | undefined {
+  if (typeof value !== 'string') return undefined
+  const fields = value.startsWith('{') ? object(parseJson(value)) : undefined
+  if (fields !== undefined) return part === 'session' ? fields['session_id'] : fields['account_uuid'] || fields['device_id']
+  const [, user, account, session] = /^user_([0-9a-f]+)_account_([\w-]*?)_session_([\w-]+)$/.exec(value) ?? []
+  return part === 'session' ? session : account || user
+}
+
+/** Texts, numbers and lists of them; nothing else is a value, nor is an empty text. */
+function textOf(value: Json | undefined): string | undefined {
+  if (typeof value === 'string') return value.trim() || undefined
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (!Array.isArray(value)) return undefined
+  const parts = value.filter((one) => typeof one === 'string' || typeof one === 'number').map(String)
+  return parts.join(',') || undefined
+}
+
+/** Control characters, and those that change the direction of what follows. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+const noText = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffd]/
+const credential =
+  /^(?:bearer|basic)\s|^(?:sk|pk|rk|gsk|xai|hf|ghp|gho|ghs|glpat|pplx|nvapi|tvly|r8)[-_][\w-]{8,}|^(?:AKIA|ASIA)[0-9A-Z]{12}|^AIza[\w-]{20}|^xox[abprs]-|^ey[\w-]+\.ey[\w-]+\.|-----BEGIN/i
+
+function faultOf(value: string): LabelFault | undefined {
+  if (noText.test(value)) return 'not_text'
+  if (credential.test(value)) return 'credential'
+  return value.length > labelValueCharsMax ? 'too_long' : undefined
+}

@@ -1,0 +1,131 @@
+/**
+ * What of each budget is spent: the ledger's own sum of the period at the start, and what is recorded from then on. Nothing is ever blocked by it.
+ * Requests count where they began, as in `report`.
+ */
+import type { Budget } from '../config/config.ts'
+import { type Condition, conditionsOf, type Dimension } from '../ledger/queries/queries.ts'
+import type { Exchange } from '../lib/exchange.ts'
+import { periodAt } from '../lib/period.ts'
+import type { Range } from '../lib/range.ts'
+import type { Meter } from '../telemetry/meter.ts'
+import type { Sink } from './sink.ts'
+
+/** USD and tokens (input and output), as far as they are known. */
+export interface Spent {
+  readonly usd: number
+  readonly tokens: number
+}
+
+export interface BudgetsOptions {
+  readonly budgets: readonly Budget[]
+  readonly meter: Meter
+  /** What the rows of an earlier process spent in a range; those of this one are recorded here. */
+  readonly spentBefore: (range: Range, where: readonly Condition[]) => Promise<Spent>
+  /** A sentence for the operator. */
+  readonly report: (sentence: string) => void
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** A forecast from less of the period than this says nothing. */
+const forecastShareMin = 0.05
+
+interface Account {
+  readonly budget: Budget
+  readonly where: readonly Condition[]
+  period: Range
+  usd: number
+  tokens: number
+  /** Until the ledger has told what was spent before, it is not known what is spent. */
+  isKnown: boolean
+}
+
+export function createBudgets({ budgets, meter, spentBefore, report, now }: BudgetsOptions): Sink {
+  const accounts = budgets.map((budget): Account => {
+    const where = conditionsOf(Object.entries(budget.where).flatMap(([of, values]) => values.map((value) => `${of}=${value}`))) ?? []
+    return { budget, where, period: periodAt(now(), budget.period, budget.timeZone), usd: 0, tokens: 0, isKnown: false }
+  })
+  // One after the other: each is a pass over the rows of its period.
+  void accounts.reduce((before, account) => before.then(() => load(account)), Promise.resolve())
+  meter.beforeCollect(() => {
+    for (const account of accounts) show(account)
+  })
+
+  async function load(account: Account): Promise<void> {
+    const { period } = account
+    try {
+      const before = await spentBefore(period, account.where)
+      if (account.period !== period) return
+      account.usd += before.usd
+      account.tokens += before.tokens
+      account.isKnown = true
+    } catch (error) {
+      report(`What was spent of the budget ${account.budget.name} is not known: ${(error as Error).message}`)
+    }
+  }
+
+  /** Goes on to the period of now. */
+  function turn(account: Account): void {
+    const { budget, period } = account
+    if (now() < period.untilMs && now() >= period.sinceMs) return
+    const next = periodAt(now(), budget.period, budget.timeZone)
+    Object.assign(account, { period: next, usd: 0, tokens: 0, isKnown: next.sinceMs >= period.untilMs })
+    // A clock that went back: that period may hold rows.
+    if (!account.isKnown) void load(account)
+  }
+
+  function show(account: Account): void {
+    turn(account)
+    const { budget, period, isKnown } = account
+    const share = (now() - period.sinceMs) / (period.untilMs - period.sinceMs)
+    for (const unit of ['usd', 'tokens'] as const) {
+      const limit = budget[unit]
+      if (limit === undefined) continue
+      const labels = { budget: budget.name, period: budget.period, budget_unit: unit }
+      meter.reading('tokenweir.budget.limit', labels).set(limit)
+      const [spent, forecast] = [meter.reading('tokenweir.budget.spent', labels), meter.reading('tokenweir.budget.forecast', labels)]
+      if (isKnown) spent.set(account[unit])
+      else spent.forget()
+      if (isKnown && share >= forecastShareMin) forecast.set(account[unit] / share)
+      else forecast.forget()
+    }
+  }
+
+  return {
+    name: 'budgets',
+    record({ ended }) {
+      for (const account of accounts) turn(account)
+      for (const exchange of ended) {
+        const { startedAt } = exchange.opening
+        for (const account of accounts) {
+          const { sinceMs, untilMs } = account.period
+          if (startedAt < sinceMs || startedAt >= untilMs || !account.where.every((one) => holds(one, exchange))) continue
+          const { cost, response } = exchange
+          if (cost !== undefined && cost.status !== 'unpriced') account.usd += cost.usd
+          account.tokens += (response?.usage?.inputTokens ?? 0) + (response?.usage?.outputTokens ?? 0)
+        }
+      }
+    },
+    async close() {},
+  }
+}
+
+function holds({ dimension, values }: Condition, exchange: Exchange): boolean {
+  return values.includes(told(dimension, exchange) ?? null)
+}
+
+/** As the ledger's queries read it from the row. */
+function told(dimension: Dimension, { provider, caller, opening, request, response, labels }: Exchange): string | undefined {
+  switch (dimension) {
+    case 'provider':
+      return provider
+    case 'model':
+      return request?.model ?? response?.model
+    case 'caller':
+      return caller
+    case 'route':
+      return opening.route
+    default:
+      return labels?.[dimension.replace('label:', '')]
+  }
+}

@@ -1,0 +1,100 @@
+/** Whom tokens and cost are charged to: the caller, and the labels that are marked for metrics. */
+import type { Exchange, Usage } from '../../lib/exchange.ts'
+import { labelAttribute } from '../../telemetry/catalog.ts'
+import type { Counter, Labels, Meter } from '../../telemetry/meter.ts'
+import { type LabelCap, otherValue } from '../label-cap.ts'
+import { answeredOf } from './by-route.ts'
+
+/** The counters of one operation, route and payer. */
+interface Charges {
+  readonly labels: Labels
+  readonly payer: Labels
+  readonly route: string
+  cost: Counter | undefined
+  /** In the order of `tokenTypes`. */
+  readonly tokens: (Counter | undefined)[]
+}
+
+/** Of one operation, by route and payer. */
+export type ChargesByPayer = Map<string, Charges>
+
+/** Of `tokenweir.tokens`, which is the same in both generations. */
+const tokenTypes = [
+  ['inputTokens', 'input'],
+  ['outputTokens', 'output'],
+  ['cacheReadTokens', 'cache_read'],
+  ['cacheWriteTokens', 'cache_write'],
+  ['reasoningTokens', 'reasoning'],
+] as const satisfies readonly (readonly [keyof Usage, string])[]
+
+const none: Labels = {}
+
+export interface ChargesOptions {
+  readonly meter: Meter
+  readonly cap: LabelCap
+  /** Names of the labels that are marked for metrics. */
+  readonly marked: readonly string[]
+  /** Payers over all operations; those beyond are `other`, together. */
+  readonly payersMax: number
+}
+
+export type Charge = (exchange: Exchange, caller: string | undefined, operation: Labels, charges: ChargesByPayer) => void
+
+export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions): Charge {
+  let payers = 0
+
+  function labelsOf(exchange: Exchange): Labels {
+    const labels: Record<string, string | undefined> = {}
+    for (const name of marked) {
+      const attribute = labelAttribute(name)
+      labels[attribute] = cap.value(attribute, exchange.labels?.[name], answeredOf(exchange))
+    }
+    return labels
+  }
+
+  function find(exchange: Exchange, caller: string | undefined, operation: Labels, charges: ChargesByPayer): Charges {
+    const { route } = exchange.opening
+    const labels = marked.length === 0 ? none : labelsOf(exchange)
+    const key = `${route}\n${caller}\n${Object.values(labels).join('\n')}`
+    const found = charges.get(key)
+    if (found !== undefined) return found
+    const isOverflow = payers >= payersMax
+    const other = (value: string | number | undefined) => (isOverflow && value !== undefined ? otherValue : value)
+    const overflowKey = `${route}\n\n`
+    const made: Charges = charges.get(isOverflow ? overflowKey : key) ?? {
+      labels: operation,
+      payer: Object.fromEntries(Object.entries({ caller, ...labels }).map(([name, value]) => [name, other(value)])),
+      route,
+      cost: undefined,
+      tokens: [],
+    }
+    if (isOverflow) meter.counter('tokenweir.label_overflow', { label: 'caller' }).add(1)
+    else payers++
+    charges.set(isOverflow ? overflowKey : key, made)
+    return made
+  }
+
+  return (exchange, caller, operation, byPayer) => {
+    const { cost, response } = exchange
+    const usd = cost === undefined || cost.status === 'unpriced' ? undefined : cost.usd
+    const usage = response?.usage
+    if (usd === undefined && usage === undefined) return
+    const charges = find(exchange, caller, operation, byPayer)
+    const { caller: payer, ...labels } = charges.payer
+    if (usd !== undefined) (charges.cost ??= meter.counter('tokenweir.cost', { ...operation, caller: payer, ...labels })).add(usd)
+    if (usage === undefined) return
+    tokenTypes.forEach(([count, type], index) => {
+      const reported = usage[count]
+      if (reported === undefined) return
+      charges.tokens[index] ??= meter.counter('tokenweir.tokens', {
+        'gen_ai.provider.name': operation['gen_ai.provider.name'],
+        'gen_ai.request.model': operation['gen_ai.request.model'],
+        'http.route': charges.route,
+        caller: payer,
+        token_type: type,
+        ...labels,
+      })
+      charges.tokens[index].add(reported)
+    })
+  }
+}

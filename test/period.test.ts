@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest'
+import { isTimeZone, periodAt, periods } from '../src/lib/period.ts'
+
+const at = (text: string) => Date.parse(text)
+const range = (since: string, until: string) => ({ sinceMs: at(since), untilMs: at(until) })
+
+describe('a period', () => {
+  it.each([
+    ['2026-11-28T12:00:00Z', 'day', 'UTC', '2026-11-28T00:00Z', '2026-11-29T00:00Z'],
+    ['2026-11-28T12:00:00Z', 'week', 'UTC', '2026-11-23T00:00Z', '2026-11-30T00:00Z'],
+    ['2026-11-30T00:00:00Z', 'week', 'UTC', '2026-11-30T00:00Z', '2026-12-07T00:00Z'],
+    ['2026-11-28T12:00:00Z', 'month', 'UTC', '2026-11-01T00:00Z', '2026-12-01T00:00Z'],
+    ['2026-12-31T23:59:59.999Z', 'month', 'UTC', '2026-12-01T00:00Z', '2027-01-01T00:00Z'],
+    ['2028-02-29T12:00:00Z', 'month', 'UTC', '2028-02-01T00:00Z', '2028-03-01T00:00Z'],
+    // It is the first of the month there already, or still the last.
+    ['2026-11-30T23:30:00Z', 'month', 'Europe/Berlin', '2026-11-30T23:00Z', '2026-12-31T23:00Z'],
+    ['2026-12-01T03:00:00Z', 'day', 'America/New_York', '2026-11-30T05:00Z', '2026-12-01T05:00Z'],
+    // The clock goes forward, and back: 23 and 25 hours.
+    ['2026-03-29T12:00:00Z', 'day', 'Europe/Berlin', '2026-03-28T23:00Z', '2026-03-29T22:00Z'],
+    ['2026-10-25T12:00:00Z', 'day', 'Europe/Berlin', '2026-10-24T22:00Z', '2026-10-25T23:00Z'],
+    // Half an hour beside the others, and a midnight that does not exist.
+    ['2026-06-01T00:00:00Z', 'day', 'Asia/Kolkata', '2026-05-31T18:30Z', '2026-06-01T18:30Z'],
+    ['2026-09-06T12:00:00Z', 'day', 'America/Santiago', '2026-09-06T04:00Z', '2026-09-07T03:00Z'],
+  ] as const)('of %s, a %s in %s', (moment, period, zone, since, until) => {
+    expect(periodAt(at(moment), period, zone)).toEqual(range(since, until))
+  })
+
+  it('holds its moment and joins the next without a gap, wherever and whenever', () => {
+    for (const zone of [
+      'UTC',
+      'Europe/Berlin',
+      'America/Santiago',
+      'Asia/Kolkata',
+      'Pacific/Apia',
+      'Australia/Lord_Howe',
+      'Africa/Cairo',
+    ]) {
+      for (const period of periods) {
+        let moment = at('2025-12-30T00:00:00Z') + 12_345
+        for (let turn = 0; turn < 400; turn++) {
+          const { sinceMs, untilMs } = periodAt(moment, period, zone)
+          expect([sinceMs <= moment, moment < untilMs]).toEqual([true, true])
+          expect(periodAt(untilMs - 1, period, zone)).toEqual({ sinceMs, untilMs })
+          expect(periodAt(untilMs, period, zone).sinceMs).toBe(untilMs)
+          moment = untilMs + ((turn * 7919) % 3_600_000)
+        }
+      }
+    }
+  })
+})
+
+it('Names of time zones are known, others are not.', () => {
+  expect(['UTC', 'Europe/Berlin', 'Mars/Olympus', ''].map(isTimeZone)).toEqual([true, true, false, false])
+})
