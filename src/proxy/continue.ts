@@ -39,8 +39,8 @@ function withoutContinue(socket: Socket): void {
       if (chunk === null || !expecting.has(socket)) return chunk
       const bytes = held === undefined ? chunk : Buffer.concat([held, chunk])
       held = undefined
-      const at = bytes.indexOf(end)
       const isContinue = bytes.length >= begin.length && begin.compare(bytes, 0, begin.length) === 0
+      const at = isContinue ? bytes.indexOf(end) : -1
       if (!isContinue || (at < 0 && bytes.length > continueBytesMax)) {
         expecting.delete(socket)
         return bytes
