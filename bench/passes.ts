@@ -148,7 +148,7 @@ export async function gatewayPass(whole: Pass, skipped: Readonly<Record<string, 
   const loaded = targets.length === 0 ? undefined : await startAtFullLoad(stage)
   if (loaded !== undefined) targets.push(loaded)
   for (const target of targets) {
-    await checkTold(stage, target)
+    if (target !== loaded) await checkTold(stage, target)
     await warmUp(stage, target)
     say(`${target.name}: its clients are told what the upstream says, warm, ready after ${Math.round(target.readyMs ?? 0)} ms`)
   }
