@@ -89,6 +89,15 @@ export const gatewayVersions: Readonly<Record<string, () => string>> = {
 /** The target that has tokenweir in front of this gateway. */
 export const inFrontOf = (gateway: string) => `tokenweir → ${gateway}`
 
+/** tokenweir with the mock upstream behind it and as much load as it can bear, in turns with the gateways. */
+export const atFullLoad = 'tokenweir at full load'
+
+export async function startAtFullLoad(stage: Stage): Promise<Target | undefined> {
+  const target = await stage.kinds['tokenweir']?.start(atFullLoad, stage.around)
+  if (target !== undefined) await checkBodies(stage, target)
+  return target
+}
+
 /**
  * tokenweir in front of a port where the mock upstream stands in for the gateway, until tokenweir's code is compiled: a gateway brings so
  * few requests that a whole run would measure the compilers.

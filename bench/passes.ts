@@ -1,5 +1,5 @@
 /** The passes of a run: each starts what it measures, lets the targets take turns, and stops them with their records verified. */
-import { checkTold, gatewayNames, inFrontOf, startGatewayTargets } from './gateways.ts'
+import { atFullLoad, checkTold, gatewayNames, inFrontOf, startAtFullLoad, startGatewayTargets } from './gateways.ts'
 import {
   checkBodies,
   type MemorySample,
@@ -145,8 +145,10 @@ export async function gatewayPass(whole: Pass, skipped: Readonly<Record<string, 
     say(`${name}: starting`)
     targets.push(...(await startGatewayTargets(stage, name)))
   }
+  const loaded = targets.length === 0 ? undefined : await startAtFullLoad(stage)
+  if (loaded !== undefined) targets.push(loaded)
   for (const target of targets) {
-    await checkTold(stage, target)
+    if (target !== loaded) await checkTold(stage, target)
     await warmUp(stage, target)
     say(`${target.name}: its clients are told what the upstream says, warm, ready after ${Math.round(target.readyMs ?? 0)} ms`)
   }
@@ -157,6 +159,6 @@ export async function gatewayPass(whole: Pass, skipped: Readonly<Record<string, 
 }
 
 export const gatewayRowNames = (samples: readonly Sample[]): readonly string[] => {
-  const known = gatewayNames.flatMap((name) => [name, inFrontOf(name)])
+  const known = [...gatewayNames.flatMap((name) => [name, inFrontOf(name)]), atFullLoad]
   return known.filter((name) => samples.some((sample) => sample.target === name))
 }

@@ -1,7 +1,8 @@
 /** Figures → Markdown. */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { atFullLoad } from './gateways.ts'
 import { gatewayRowNames } from './passes.ts'
-import { type Ratio, ratiosOf, shareOf } from './ratios.ts'
+import { fullLoadShareOf, type Ratio, ratiosOf, shareOf } from './ratios.ts'
 import { added, type Figure, figure, figureOf, memoryFigure, type Pick, picks, type Samples, startFigure } from './summary.ts'
 import type { Verdict } from './verify.ts'
 
@@ -110,20 +111,27 @@ function gatewayTable({ samples }: Report): string {
   const columns = (name: string, scenario: 'json' | 'sse-paced') => {
     const behind = figure(gateways, name, scenario, picks.behindUs)
     const total = figure(gateways, name, scenario, picks.totalUs)
+    if (name === atFullLoad) return ['–', cell(total)]
     return behind === undefined ? [cell(total), '–'] : [cell(behind), cell(total)]
   }
   const rows = gatewayRowNames(gateways).map((name) => [name, ...columns(name, 'json'), ...columns(name, 'sse-paced')])
   const head = ['CPU of all processes', 'gateway, µs/request', 'tokenweir, µs/request', 'gateway, µs/event', 'tokenweir, µs/event']
   const shares = [shareOf(samples, 'LiteLLM', 'json'), shareOf(samples, 'LiteLLM', 'sse-paced')] as const
-  const sentence = `In front of LiteLLM tokenweir takes ${cell(shares[0])} % of its CPU per request and ${cell(shares[1])} % per event.`
+  const full = [fullLoadShareOf(samples, 'LiteLLM', 'json'), fullLoadShareOf(samples, 'LiteLLM', 'sse-paced')] as const
+  const sentence =
+    `In front of LiteLLM tokenweir takes ${cell(shares[0])} % of its CPU per request and ${cell(shares[1])} % per event; ` +
+    `with both at full load, each by itself, ${cell(full[0])} % and ${cell(full[1])} %.`
   return shares[0] === undefined ? table(head, rows) : `${table(head, rows)}\n\n${sentence}`
 }
 
 /** Ends a sentence of the README's comparison; undefined where LiteLLM was not measured. */
 export function shareWords({ samples }: Report): string | undefined {
   const [request, event] = [shareOf(samples, 'LiteLLM', 'json'), shareOf(samples, 'LiteLLM', 'sse-paced')]
-  if (request === undefined || event === undefined) return undefined
-  return `, ${digits(request.median)} % of LiteLLM's CPU per request and ${digits(event.median)} % per streamed event`
+  const full = [fullLoadShareOf(samples, 'LiteLLM', 'json'), fullLoadShareOf(samples, 'LiteLLM', 'sse-paced')] as const
+  if (request === undefined || event === undefined || full[0] === undefined || full[1] === undefined) return undefined
+  const each = (one: Figure, other: Figure) =>
+    `${digits(one.median)} % of LiteLLM's CPU per request and ${digits(other.median)} % per streamed event`
+  return `, ${each(request, event)} in front of it (${digits(full[0].median)} % and ${digits(full[1].median)} % with both at full load)`
 }
 
 function ratioTable(ratios: readonly Ratio[]): string {

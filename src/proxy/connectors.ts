@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { ForwardProxy } from '../config/forward-proxy.ts'
-import { type Connect, readsOverContinue } from './continue.ts'
+import { type Connect, handsOver, onread } from './arrivals.ts'
 import { faultOf, UpstreamFault } from './fault.ts'
 
 export interface ConnectSettings {
@@ -17,19 +17,22 @@ export interface ConnectSettings {
 /** TLS sessions that are kept: with the client's own `Host`, there can be any number of names. */
 const sessionsMax = 100
 
-function baseConnector({ connectMs, allowHalfOpen = false, http2 = false }: ConnectSettings): Connect {
+/** `isUndicis`: nobody but undici reads from these connections. */
+function baseConnector({ connectMs, allowHalfOpen = false, http2 = false }: ConnectSettings, isUndicis = false): Connect {
   // undici's types leave out what it hands on to node:net, and that the connector gives the socket.
   const options = { allowH2: http2, preferH2: http2, maxCachedSessions: sessionsMax, timeout: connectMs, allowHalfOpen }
+  if (isUndicis) Object.assign(options, { onread })
   return buildConnector(options as buildConnector.BuildOptions) as unknown as Connect
 }
 
 export function directConnector(settings: ConnectSettings): Connect {
-  return readsOverContinue(baseConnector(settings))
+  // What was upgraded is the caller's, and half-open for it; HTTP/2 is Node's.
+  return handsOver(baseConnector(settings, settings.allowHalfOpen !== true && settings.http2 !== true))
 }
 
 /** To the proxy itself, which is asked for the whole URL. `host` is the upstream's, for people. */
 export function forwardingConnector(proxy: ForwardProxy, host: string, settings: ConnectSettings): Connect {
-  const connect = readsOverContinue(baseConnector(settings))
+  const connect = handsOver(baseConnector(settings, true))
   return (target, callback) =>
     connect(target, (...result) => {
       if (result[0] === null) callback(...result)
@@ -41,7 +44,7 @@ export function forwardingConnector(proxy: ForwardProxy, host: string, settings:
 export function tunnellingConnector(proxy: ForwardProxy, host: string, settings: ConnectSettings): Connect {
   const toProxy = baseConnector({ connectMs: settings.connectMs })
   const toUpstream = baseConnector({ ...settings, connectMs: 0 })
-  return readsOverContinue((target, callback) => new Tunnel(proxy, host, target, callback).open(toProxy, toUpstream, settings.connectMs))
+  return handsOver((target, callback) => new Tunnel(proxy, host, target, callback).open(toProxy, toUpstream, settings.connectMs))
 }
 
 class Tunnel {

@@ -10,9 +10,9 @@
 import { isIP } from 'node:net'
 import { Client } from 'undici'
 import type { ForwardProxy } from '../config/forward-proxy.ts'
+import type { Connect } from './arrivals.ts'
 import { Call, type CallOwner, straight, type Upstream, type Way } from './call.ts'
 import { directConnector, forwardingConnector, refused, tunnellingConnector } from './connectors.ts'
-import type { Connect } from './continue.ts'
 import { UpstreamFault } from './fault.ts'
 import { createMultiplexed } from './multiplexed.ts'
 
