@@ -52,6 +52,8 @@ export interface Store {
   recover(recover: (leftover: Leftover) => void): void
   /** The last commit worked. */
   isWritable(): boolean
+  /** Rows that wait to be written. */
+  waiting(): number
   /** What is wrong with it, as sentences without paths. */
   problems(): readonly string[]
   /** Writes what waits. How many rows are lost, which it has said: they cannot be written, or their file was lost. */
@@ -102,6 +104,7 @@ export function openStore(given: StoreOptions): Store {
       if (inside.file !== undefined) runRecovery(inside, inside.file.tables)
     },
     isWritable: () => inside.state !== 'failing',
+    waiting: rows.size,
     problems: () => problemsOf(inside),
     close() {
       clearInterval(ticking)

@@ -53,7 +53,7 @@ export async function start(
       createLedgerSink(store).record(batch)
       exported.sink.record(batch)
       store.commit()
-      return exported.shutdown()
+      return exported.shutdown().then(({ lines }) => lines)
     },
   }
 }
