@@ -5,7 +5,7 @@
  * than WITHOUT ROWID and upsert. Larger pages, rarer checkpoints and several rows to a statement save about a microsecond: binding the columns
  * is what a row costs.
  */
-import { dirname, sep } from 'node:path'
+import { dirname, isAbsolute, sep } from 'node:path'
 import type { Meter } from '../telemetry/meter.ts'
 import { createLeftoverSpool } from './leftover-spool.ts'
 import { createMetadata } from './metadata.ts'
@@ -152,10 +152,12 @@ function createInside(options: Required<StoreOptions>): Inside {
 
 const lostBy = (meter: Meter, reason: LostReason) => meter.counter('tokenweir.ledger.lost', { reason })
 
-/** A path is for this machine's operator, and not for everybody who may ask. */
+/** A folder is for this machine's operator, and not for everybody who may ask. */
 function problemsOf({ state, failure, rows, losses, options }: Inside): readonly string[] {
   const failing = state === 'failing' ? [`${failure} ${rows.size()} rows wait in memory.`] : []
-  return [...failing, ...losses].map((sentence) => sentence.replaceAll(dirname(options.path) + sep, ''))
+  const folder = dirname(options.path)
+  const hide = (sentence: string) => sentence.replaceAll(folder + sep, '').replaceAll(folder, 'its folder')
+  return [...failing, ...losses].map(isAbsolute(folder) && folder !== sep ? hide : (sentence) => sentence)
 }
 
 function observe(inside: Inside): void {

@@ -31,7 +31,7 @@ export interface Tables {
   size(): { readonly bytes: number; readonly usedBytes: number }
   /** Gives free pages back to the disk. */
   vacuum(pages: number): void
-  /** Writes what the log holds into the file itself. */
+  /** Writes what the log holds into the file itself; false when a reader keeps it from that. */
   checkpoint(): boolean
 }
 
@@ -136,6 +136,9 @@ function fileTable(database: DatabaseSync, on: Statements) {
       return { bytes: pages * pageBytes, usedBytes: (pages - free) * pageBytes }
     },
     vacuum: (pages: number) => void database.exec(`PRAGMA incremental_vacuum(${pages})`),
-    checkpoint: () => database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.['busy'] === 0,
+    checkpoint() {
+      const { busy, log, checkpointed } = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {}
+      return busy === 0 || (log === checkpointed && log !== -1) // a reader keeps the log from being cut, not from being written out
+    },
   }
 }

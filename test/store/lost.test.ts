@@ -178,6 +178,7 @@ describe('a ledger that is lost while it is in use', () => {
     writeFileSync(folder, 'in the way')
     ledger.record({ opened: [], ended: [whole(5)] })
     expect(store.commit()).toBe(false)
+    expect(store.problems().join(' ')).not.toContain(folder)
     rmSync(folder)
     mkdirSync(folder)
     await expect.poll(store.isWritable).toBe(true)

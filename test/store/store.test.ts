@@ -236,7 +236,7 @@ describe('a file that cannot be used', () => {
     ['no SQLite file', (path) => writeFileSync(path, 'these are notes, of more than a hundred bytes. '.repeat(30))],
     ['no SQLite file', (path) => writeFileSync(path, 'short')],
     ['a directory', (path) => mkdirSync(path)],
-    ['a pipe', (path) => void spawnSync('mkfifo', [path])],
+    ['a pipe', (path) => void spawnSync('sh', ['-c', `mkfifo '${path}'`])],
     ['an SQLite file of another program', (path) => makeOther(path, 'CREATE TABLE things (a); INSERT INTO things VALUES (4)')],
     ['an SQLite file of another program', (path) => makeOther(path, 'PRAGMA application_id = 42')],
     ['an SQLite file of another program', (path) => makeOther(path, 'PRAGMA user_version = 3')],
