@@ -44,12 +44,12 @@ function runOn(node) {
     stdio: 'inherit',
     env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
   })
-  // Ctrl-C at a terminal reaches the child by itself; passing it on would be a second signal, which means "at once".
+  // What a terminal sends (Ctrl-C, its own end) reaches the child by itself; a second SIGINT would mean "at once".
   const atTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2']) {
     if (constants.signals[signal] === undefined) continue
     process.on(signal, () => {
-      if (!(atTerminal && signal === 'SIGINT')) child.kill(signal)
+      if (!(atTerminal && (signal === 'SIGINT' || signal === 'SIGHUP'))) child.kill(signal)
     })
   }
   child.on('error', (error) => {

@@ -17,6 +17,7 @@ const code = await runCli(process.argv.slice(2), process.env, {
     process.on('SIGTERM', listener)
     process.on('SIGINT', listener)
   },
+  onHangup: (listener) => void process.on('SIGHUP', listener),
   onUncaught: (listener) => {
     process.on('uncaughtException', listener) // rejections that nobody handles come here too
   },

@@ -48,7 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   admin: ['lib', 'config', 'telemetry', 'ledger', 'sinks'],
   recorder: ['lib', 'config', 'observe', 'conclude', 'telemetry', 'ledger', 'sinks', 'admin'],
   forwarding: ['lib', 'config', 'proxy', 'observe', 'conclude', 'telemetry', 'recorder'],
-  sidecar: ['lib', 'config', 'proxy', 'recorder', 'forwarding'],
+  sidecar: ['lib', 'config', 'proxy', 'admin', 'recorder', 'forwarding'],
   cli: ['lib', 'config', 'observe', 'conclude', 'telemetry', 'ledger', 'recorder', 'sidecar'],
   tokenweir: ['cli', 'sidecar'],
 }

@@ -13,7 +13,7 @@ async function helpOf(args: readonly string[]): Promise<string> {
   await runCli(
     [...args, '--help'],
     { NO_COLOR: '1' },
-    { stdout, stderr: stdout, readFile: unused, start: unused, onStopSignal: unused, onUncaught: unused },
+    { stdout, stderr: stdout, readFile: unused, start: unused, onStopSignal: unused, onHangup: unused, onUncaught: unused },
   )
   return text.trimEnd()
 }

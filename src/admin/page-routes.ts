@@ -17,6 +17,8 @@ export interface PageOptions {
   /** Requests open now. */
   readonly open: () => number
   readonly isLedgerWritable: () => boolean
+  /** What is wrong with the records, as sentences. */
+  readonly problems: () => readonly string[]
   readonly collect: () => readonly Family[]
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -47,7 +49,7 @@ export interface Page {
 }
 
 export function createPage(options: PageOptions): Page {
-  const { access, reader, live, open, isLedgerWritable, collect, now, uptime, version, pricesDate, setup } = options
+  const { access, reader, live, open, isLedgerWritable, problems, collect, now, uptime, version, pricesDate, setup } = options
   let lookedAt = now()
   const events = createEvents({
     hello: () => ({ version, traceUrl: setup.traceUrl ?? null, labels: setup.labels, atMs: now() }),
@@ -73,6 +75,7 @@ export function createPage(options: PageOptions): Page {
     traceUrl: traceUrl ?? null,
     open: open(),
     ledgerWritable: isLedgerWritable(),
+    problems: problems(),
     pricesDate: pricesDate() ?? null,
     metrics: ownMetrics(collect()),
   })

@@ -2,7 +2,7 @@
  * The admin port: health, metrics, the page. It is read-only, so it accepts GET and HEAD. Its headers keep pages of other sites from using a response.
  * On a loopback address it accepts only loopback names as `Host` (DNS rebinding).
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/config.ts'
 
@@ -25,6 +25,8 @@ export interface AdminRoute {
 export interface AdminOptions {
   readonly address: Address
   readonly routes: readonly AdminRoute[]
+  /** What is given every path that is no route's; 404 when there is none. */
+  readonly otherwise?: (request: IncomingMessage, response: ServerResponse) => void
   /** A line for stderr. */
   readonly report: (line: string) => void
 }
@@ -50,37 +52,42 @@ class AdminError extends Error {
   override readonly name = 'AdminError'
 }
 
-/** Rejects with `AdminError`, whose message is actionable. */
-export async function startAdmin({ address, routes, report }: AdminOptions): Promise<AdminServer> {
+/** Listens nowhere: it takes the connections that it is given. */
+export function createAdminServer({ address, routes, otherwise, report }: AdminOptions): Server {
   const byPath = new Map(routes.map((route) => [route.path, route]))
   const isAllowedHost = hostGuard(address.host)
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 }, (request, response) => {
+  return createServer({ requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 }, (request, response) => {
     const answer = async () => {
-      const given = isAllowedHost(request.headers.host)
-        ? await dispatch(byPath, request, response)
-        : refusal(421, 'This address answers only to its own name.')
-      if (given !== undefined) send(response, given, request.method)
+      if (!isAllowedHost(request.headers.host)) return refuse(response, 421, 'This address answers only to its own name.')
+      if (otherwise !== undefined && !byPath.has(pathOf(request))) return otherwise(request, response)
+      const given = await dispatch(byPath, request, response)
+      if (given !== undefined) send(response, given)
     }
     answer().catch((error) => {
       report(`The admin port failed on ${request.method} ${pathOf(request)}: ${error instanceof Error ? error.message : String(error)}`)
       if (response.headersSent) response.destroy()
-      else send(response, refusal(500, 'This failed; see the log.'), request.method)
+      else refuse(response, 500, 'This failed; see the log.')
     })
   })
+}
+
+/** Rejects with `AdminError`, whose message is actionable. */
+export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const { address, report } = options
+  const server = createAdminServer(options)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new AdminError(mend(address, error))))
     server.listen(address.port, address.host, resolve)
   })
   server.on('error', (error) => report(`The admin port failed: ${error.message}`))
-  return {
-    port: (server.address() as AddressInfo).port,
-    close() {
-      return new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      })
-    },
-  }
+  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) }
+}
+
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve()) // also where it never listened
+    server.closeAllConnections()
+  })
 }
 
 function dispatch(routes: ReadonlyMap<string, AdminRoute>, request: IncomingMessage, response: ServerResponse) {
@@ -96,9 +103,13 @@ function pathOf(request: IncomingMessage): string {
   return (request.url ?? '/').split('?', 1)[0] as string
 }
 
-function send(response: ServerResponse, { status, contentType, body, headers: own }: AdminAnswer, method: string | undefined): void {
+function send(response: ServerResponse, { status, contentType, body, headers: own }: AdminAnswer): void {
   response.writeHead(status, { ...headers, ...own, 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
-  response.end(method === 'HEAD' ? undefined : body)
+  response.end(response.req.method === 'HEAD' ? undefined : body)
+}
+
+export function refuse(response: ServerResponse, status: number, error: string): void {
+  send(response, refusal(status, error))
 }
 
 export function jsonAnswer(status: number, value: unknown): AdminAnswer {

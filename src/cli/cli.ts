@@ -60,8 +60,8 @@ async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
     complain(io, env, message)
   }
   try {
-    await runUntilStopped(loaded.config, env, io, report)
-    return exit.done
+    const { lostRecords } = await runUntilStopped(loaded.config, env, io, report)
+    return lostRecords === 0 ? exit.done : exit.failed
   } catch (error) {
     if (!(error instanceof UncaughtError || said.has(explain(error)))) report(explain(error))
     return exit.failed
@@ -74,10 +74,10 @@ class UncaughtError extends Error {
 }
 
 /** The first signal stops gracefully, the second at once. A signal during startup takes effect when startup is complete. */
-async function runUntilStopped(config: Config, env: Environment, io: Io, report: (message: string) => void): Promise<void> {
+async function runUntilStopped(config: Config, env: Environment, io: Io, report: (message: string) => void): ReturnType<Running['stop']> {
   let signals = 0
   let running: Running | undefined
-  const stopped = new Promise<void>((resolve, reject) => {
+  const stopped = new Promise<Awaited<ReturnType<Running['stop']>>>((resolve, reject) => {
     io.onUncaught((error) => {
       // The state is unknown now: record what is open, and exit. The next start recovers from the ledger.
       report(`This is a mistake of tokenweir's own, which ends it: ${explain(error)}`)
@@ -86,6 +86,7 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
       if (running === undefined) reject(failed)
       else running.stop().then(() => reject(failed), reject)
     })
+    io.onHangup(() => report('SIGHUP is ignored: settings are read at the start only. Stop it and start it again to change them.'))
     io.onStopSignal(() => {
       signals++
       if (running !== undefined) running.stop().then(resolve, reject)
@@ -96,7 +97,7 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
   running = await Promise.race([starting, stopped.then(() => starting)])
   if (signals > 0) return await running.stop()
   io.stderr.write(await welcome(config, running, painter(io.stderr, env)))
-  await stopped
+  return await stopped
 }
 
 /** The startup message. It goes to stderr: stdout holds only the request log. */
@@ -204,7 +205,7 @@ Examples:
   Has every request its row, span, log line and place in the metrics?
     tokenweir reconcile --spans spans.jsonl --log sidecar.log
 
-Exit codes: 0 done, 1 failed, 2 bad arguments or configuration.`
+Exit codes: 0 done, 1 failed or records lost, 2 bad arguments or configuration.`
 }
 
 async function version(): Promise<string> {

@@ -1,10 +1,12 @@
 /** Opens the ledger's file; moves one aside that cannot be used; says in one sentence why it cannot be opened and what mends it. */
-import { existsSync, mkdirSync, renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { makeFolder } from '../lib/folder.ts'
+import { foreignKind } from './header.ts'
 import { MigrationError, migrate, schemaVersion } from './migrations.ts'
 import type { RowShape } from './row.ts'
-import { applicationId, createTables } from './schema.ts'
+import { createTables } from './schema.ts'
 
 /** At start another process may be finishing; later, waiting would hold up every other sink. */
 const startLockMs = 2000
@@ -24,6 +26,8 @@ export interface FileOptions {
   readonly shape: RowShape
   /** Milliseconds since the epoch; names what is moved aside. */
   readonly now: () => number
+  /** Takes the lock, once it is known that nobody else's file is there. */
+  readonly lock: () => void
 }
 
 /** Makes the folder and the file when they are missing. Throws `StoreError`. */
@@ -38,21 +42,35 @@ export function openStoreFile(options: FileOptions): OpenedFile {
 }
 
 function openOrReplace(options: FileOptions): { database: DatabaseSync; aside: string | undefined } {
+  checkPlace(options.path)
+  options.lock()
   try {
-    return { database: openFile(options), aside: undefined }
+    return { database: openDatabase(options), aside: undefined }
   } catch (error) {
     const why = unusable(error)
     if (why === undefined) throw error
     const aside = moveAside(options.path, why, options.now())
-    return { database: openFile(options), aside }
+    return { database: openDatabase(options), aside }
   }
 }
 
-/** Another program's file. */
-class ForeignFile extends Error {}
+/** Before anything is made, moved or written. Throws `StoreError` where the path names what is no ledger, or nothing can be made there. */
+function checkPlace(path: string): void {
+  try {
+    const kind = foreignKind(path)
+    if (kind !== undefined) throw new StoreError(foreign(path, kind))
+    makeFolder(dirname(path))
+  } catch (error) {
+    throw error instanceof StoreError || isDiskTrouble(error) ? error : new StoreError(mend(path, error))
+  }
+}
 
-function openFile({ path, shape }: FileOptions): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true })
+function foreign(path: string, kind: string): string {
+  return `${path} is ${kind}, no ledger of tokenweir, and was left as it is. Choose another file with --ledger FILE, or move this one away.`
+}
+
+/** Of a ledger, or of nothing. */
+export function openDatabase({ path, shape }: Pick<FileOptions, 'path' | 'shape'>): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: startLockMs })
   try {
     prepare(database, path, shape)
@@ -65,10 +83,8 @@ function openFile({ path, shape }: FileOptions): DatabaseSync {
 }
 
 function prepare(database: DatabaseSync, path: string, shape: RowShape): void {
-  const version = pragma(database, 'user_version')
-  const owner = pragma(database, 'application_id')
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
   const isEmpty = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined
-  if (owner !== applicationId && !(isEmpty && owner === 0 && version === 0)) throw new ForeignFile()
   if (version > schemaVersion) {
     throw new StoreError(
       `The ledger ${path} was written by a newer tokenweir (schema version ${version}; this one knows ${schemaVersion}). ` +
@@ -79,15 +95,13 @@ function prepare(database: DatabaseSync, path: string, shape: RowShape): void {
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864')
   if (isEmpty) createTables(database, shape)
   else migrate(database, version)
+  // So that the file itself, and not its log alone, tells whose it is.
+  database.exec('PRAGMA wal_checkpoint(PASSIVE)')
   // Looks at what the start is going to read, so that damage there shows while the file can still be moved aside.
   database.prepare('SELECT count(*) FROM exchanges WHERE end_reason IS NULL').get()
   database.prepare('SELECT * FROM exchanges ORDER BY rowid DESC LIMIT 1').get()
   database.prepare('SELECT * FROM meta').all()
   database.prepare('SELECT count(*), sum(length(labels)) FROM series').get()
-}
-
-function pragma(database: DatabaseSync, name: 'user_version' | 'application_id'): number {
-  return Number(database.prepare(`PRAGMA ${name}`).get()?.[name])
 }
 
 /** Result codes: https://sqlite.org/rescode.html; the low byte is the primary one. */
@@ -97,10 +111,12 @@ function resultCode(error: unknown): number {
 
 /** Why the file itself can never be used again; undefined when something else is wrong. */
 export function unusable(error: unknown): string | undefined {
-  if (error instanceof ForeignFile) return 'is an SQLite file of another program'
-  if (resultCode(error) === 11) return `is damaged (${(error as Error).message})`
-  return resultCode(error) === 26 ? 'is not an SQLite file' : undefined
+  const isDamaged = [11, 26].includes(resultCode(error)) || (error as { errcode?: number }).errcode === shortRead
+  return isDamaged ? `is damaged (${(error as Error).message})` : undefined
 }
+
+/** SQLITE_IOERR_SHORT_READ: pages that should be there are not. */
+const shortRead = 522
 
 /** Full, or failing below SQLite. */
 function isDiskTrouble(error: unknown): boolean {
@@ -134,10 +150,10 @@ function mend(path: string, error: unknown): string {
   return `The ledger ${path} cannot be opened (${message}). Choose another file with --ledger FILE.`
 }
 
-/** PERM, READONLY, CANTOPEN, AUTH; or the system's own word when the folder is made. */
+/** PERM, READONLY, CANTOPEN, AUTH; or the system's own word when the folder is made (ENOENT: below /proc). */
 function isAccess(error: unknown): boolean {
   return (
     [3, 8, 14, 23].includes(resultCode(error)) ||
-    /^E(ACCES|PERM|ROFS|ISDIR|NOTDIR|EXIST)$/.test((error as NodeJS.ErrnoException).code ?? '')
+    /^E(ACCES|PERM|ROFS|ISDIR|NOTDIR|EXIST|NOENT)$/.test((error as NodeJS.ErrnoException).code ?? '')
   )
 }

@@ -2,8 +2,6 @@
  * One process to a ledger: two that wrote one file would end each other's open rows and send each other's spans. The lock is SQLite's own, on
  * a file of its own that stays empty, so that readers of the ledger are not locked out; the system lets go of it however the process ends.
  */
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { StoreError } from './file.ts'
 
@@ -14,7 +12,6 @@ const waitMs = 2000
 export function lockStore(path: string): (() => void) | undefined {
   let database: DatabaseSync | undefined
   try {
-    mkdirSync(dirname(path), { recursive: true })
     const held = (database = new DatabaseSync(`${path}-lock`, { timeout: waitMs }))
     held.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return () => held.close()

@@ -46,7 +46,7 @@ export interface Queue {
   readonly leftover: LeftoverSpool
   /** Told when a file has been opened, at once where it is. */
   onOpen(listener: () => void): void
-  /** Told when the file had to be replaced by a new one. */
+  /** Told when the file is gone, before another is begun. */
   onLost(listener: () => void): void
   /** Writes what is to be remembered. */
   commit(): void
@@ -67,6 +67,8 @@ export interface QueueOptions {
 /** The store's own side of it. */
 export interface StoreQueue extends Queue {
   opened(tables: Tables): void
+  /** The same file, opened again. */
+  reopened(tables: Tables): void
   closed(): void
   lost(): void
   /** Rows above it wait, or will, and may not be removed; undefined when no signal was ever exported. */
@@ -127,6 +129,9 @@ export function createQueue({ limits, now, metadata, leftover, commit, isWritten
       leftoverUpTo = opened.lastRowid()
       for (const signal of begun) begin(signal)
       for (const listener of openListeners) listener()
+    },
+    reopened(opened) {
+      tables = opened
     },
     closed() {
       tables = undefined

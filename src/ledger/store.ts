@@ -5,14 +5,16 @@
  * than WITHOUT ROWID and upsert. Larger pages, rarer checkpoints and several rows to a statement save about a microsecond: binding the columns
  * is what a row costs.
  */
+import { dirname, isAbsolute, sep } from 'node:path'
+import type { Meter } from '../telemetry/meter.ts'
 import { createLeftoverSpool } from './leftover-spool.ts'
-import { lockStore } from './lock.ts'
 import { createMetadata } from './metadata.ts'
 import { createPendingRows } from './pending-rows.ts'
 import { createQueue, type Queue, type QueueLimits } from './queue.ts'
 import { createRetention, type RetentionLimits } from './retention.ts'
 import type { RowValues, SqlValue } from './row.ts'
 import { createSeriesKeeper } from './series.ts'
+import type { LostReason } from './watch.ts'
 import {
   type Committed,
   close,
@@ -50,14 +52,19 @@ export interface Store {
   recover(recover: (leftover: Leftover) => void): void
   /** The last commit worked. */
   isWritable(): boolean
-  /** Writes what waits; rows that cannot be written are lost, and it says so. */
-  close(): void
+  /** Rows that wait to be written. */
+  waiting(): number
+  /** What is wrong with it, as sentences without paths. */
+  problems(): readonly string[]
+  /** Writes what waits. How many rows are lost, which it has said: they cannot be written, or their file was lost. */
+  close(): number
 }
 
 /** About 1 KiB each. */
 const rowsWaitingUsualMax = 50_000
 const retryUsualMs = 1000
 const tickMs = 2000
+const lookUsualMs = 1000
 const day = 86_400_000
 const usualRetention: RetentionLimits = { ageMsMax: 90 * day, bytesMax: 10 * 2 ** 30 }
 const usualSpool: QueueLimits = { bytesMax: 2 ** 28, ageMsMax: 7 * day }
@@ -69,6 +76,7 @@ export function openStore(given: StoreOptions): Store {
     now: Date.now,
     rowsWaitingMax: rowsWaitingUsualMax,
     retryMs: retryUsualMs,
+    lookMs: lookUsualMs,
     ...given,
     spool: { ...usualSpool, ...given.spool },
   })
@@ -96,23 +104,30 @@ export function openStore(given: StoreOptions): Store {
       if (inside.file !== undefined) runRecovery(inside, inside.file.tables)
     },
     isWritable: () => inside.state !== 'failing',
+    waiting: rows.size,
+    problems: () => problemsOf(inside),
     close() {
       clearInterval(ticking)
-      close(inside)
+      return close(inside)
     },
   }
 }
 
 function createInside(options: Required<StoreOptions>): Inside {
-  const { path, shape, meter, now } = options
+  const { shape, meter, now } = options
   const metadata = createMetadata()
   const limits = options.spool as QueueLimits
   const isWritten = () => inside.rows.size() === 0
   const inside: Inside = {
     options,
     state: 'writing',
-    unlock: lockStore(path),
+    unlock: undefined,
     file: undefined,
+    isTakenOver: false,
+    lookedAt: 0,
+    lostRows: 0,
+    losses: [],
+    failure: undefined,
     retry: undefined,
     recover: undefined,
     rows: createPendingRows({ shape, meter, rowsMax: options.rowsWaitingMax, stateOf: (id) => stateInFile(inside, id) }),
@@ -122,10 +137,27 @@ function createInside(options: Required<StoreOptions>): Inside {
     retention: createRetention({ limits: options.retention, meter, now }),
     written: meter.counter('tokenweir.ledger.written', {}),
     failures: meter.counter('tokenweir.ledger.failures', {}),
+    lost: {
+      removed: lostBy(meter, 'removed'),
+      moved: lostBy(meter, 'moved'),
+      replaced: lostBy(meter, 'replaced'),
+      overwritten: lostBy(meter, 'overwritten'),
+      damaged: lostBy(meter, 'damaged'),
+    },
     ticks: [],
     commits: [],
   }
   return inside
+}
+
+const lostBy = (meter: Meter, reason: LostReason) => meter.counter('tokenweir.ledger.lost', { reason })
+
+/** A folder is for this machine's operator, and not for everybody who may ask. */
+function problemsOf({ state, failure, rows, losses, options }: Inside): readonly string[] {
+  const failing = state === 'failing' ? [`${failure} ${rows.size()} rows wait in memory.`] : []
+  const folder = dirname(options.path)
+  const hide = (sentence: string) => sentence.replaceAll(folder + sep, '').replaceAll(folder, 'its folder')
+  return [...failing, ...losses].map(isAbsolute(folder) && folder !== sep ? hide : (sentence) => sentence)
 }
 
 function observe(inside: Inside): void {

@@ -24,12 +24,15 @@ export interface Tables {
   addSeries(id: number, series: NamedSeries): void
   updateSeries(id: number, series: NamedSeries): void
   removeSeries(id: number): void
+  clearSeries(): void
   meta(): Map<string, SqlValue>
   putMeta(key: string, value: SqlValue): void
   /** Of the file, in bytes; `used` without pages that are free. */
   size(): { readonly bytes: number; readonly usedBytes: number }
   /** Gives free pages back to the disk. */
   vacuum(pages: number): void
+  /** Writes what the log holds into the file itself; false when a reader keeps it from that. */
+  checkpoint(): boolean
 }
 
 type Statements = ReturnType<typeof prepare>
@@ -63,6 +66,7 @@ function prepare(database: DatabaseSync, { start, end }: RowShape) {
     ),
     updateSeries: database.prepare('UPDATE series SET value = ?, counts = ?, sum = ? WHERE id = ?'),
     removeSeries: database.prepare('DELETE FROM series WHERE id = ?'),
+    clearSeries: database.prepare('DELETE FROM series'),
     meta: database.prepare('SELECT key, value FROM meta'),
     putMeta: database.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
     pageCount: database.prepare('PRAGMA page_count'),
@@ -99,6 +103,7 @@ function seriesTable(on: Statements) {
     },
     updateSeries: (id: number, { cell }: NamedSeries) => void on.updateSeries.run(...valuesOf(cell), id),
     removeSeries: (id: number) => void on.removeSeries.run(id),
+    clearSeries: () => void on.clearSeries.run(),
   }
 }
 
@@ -131,5 +136,9 @@ function fileTable(database: DatabaseSync, on: Statements) {
       return { bytes: pages * pageBytes, usedBytes: (pages - free) * pageBytes }
     },
     vacuum: (pages: number) => void database.exec(`PRAGMA incremental_vacuum(${pages})`),
+    checkpoint() {
+      const { busy, log, checkpointed } = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {}
+      return busy === 0 || (log === checkpointed && log !== -1) // a reader keeps the log from being cut, not from being written out
+    },
   }
 }

@@ -3,7 +3,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Counter, Meter } from '../telemetry/meter.ts'
-import { moveAside, openStoreFile, unusable } from './file.ts'
+import { moveAside, openDatabase, openStoreFile, StoreError, unusable } from './file.ts'
 import { lockStore } from './lock.ts'
 import type { Metadata } from './metadata.ts'
 import { inTransaction } from './migrations.ts'
@@ -13,6 +13,7 @@ import type { Retention, RetentionLimits } from './retention.ts'
 import type { LedgerRow, RowShape } from './row.ts'
 import type { SeriesKeeper } from './series.ts'
 import { createTablesOf, type Tables } from './tables.ts'
+import { type Change, type FileWatch, type LostReason, watchFile } from './watch.ts'
 
 export interface StoreOptions {
   readonly path: string
@@ -28,6 +29,8 @@ export interface StoreOptions {
   readonly rowsWaitingMax?: number
   /** How long after a failure the rows are tried again. */
   readonly retryMs?: number
+  /** How often it is looked whether the file is still there, at most. */
+  readonly lookMs?: number
 }
 
 /** What an earlier process left. */
@@ -56,13 +59,31 @@ const logRowsMax = 500
  */
 type State = 'writing' | 'recovering' | 'failing' | 'closed'
 
+interface OpenFile {
+  readonly database: DatabaseSync
+  readonly tables: Tables
+  readonly watch: FileWatch | undefined
+  /** Closed rows that this process has written to it. */
+  rows: number
+}
+
 /** A store from inside. */
 export interface Inside {
   readonly options: Required<StoreOptions>
   state: State
   unlock: (() => void) | undefined
   /** None while it cannot be opened. */
-  file: { readonly database: DatabaseSync; readonly tables: Tables } | undefined
+  file: OpenFile | undefined
+  /** What was in the first file has been taken over. */
+  isTakenOver: boolean
+  /** When the file was last looked for at its path, by the monotonic clock. */
+  lookedAt: number
+  /** Closed rows that were written, and are gone with their file. */
+  lostRows: number
+  /** What happened to files, as sentences. */
+  readonly losses: string[]
+  /** Why the last commit failed. */
+  failure: string | undefined
   retry: NodeJS.Timeout | undefined
   /** Until the file is open. */
   recover: ((leftover: Leftover) => void) | undefined
@@ -73,6 +94,7 @@ export interface Inside {
   readonly retention: Retention
   readonly written: Counter
   readonly failures: Counter
+  readonly lost: Readonly<Record<LostReason, Counter>>
   readonly ticks: (() => void)[]
   readonly commits: ((committed: Committed) => void)[]
 }
@@ -80,8 +102,10 @@ export interface Inside {
 /** Opens the file and takes over what is in it. False when the disk is full or fails. */
 export function openFile(inside: Inside): boolean {
   const { path, shape, now, report } = inside.options
-  inside.unlock ??= lockStore(path)
-  const opened = openStoreFile({ path, shape, now })
+  const lock = () => {
+    inside.unlock ??= lockStore(path)
+  }
+  const opened = openStoreFile({ path, shape, now, lock })
   if (opened.kind === 'unwritable') {
     fail(inside, opened.error)
     return false
@@ -89,15 +113,40 @@ export function openFile(inside: Inside): boolean {
   if (opened.aside !== undefined) report(opened.aside)
   const { database } = opened
   const tables = createTablesOf(database, shape)
-  inside.file = { database, tables }
+  if (inside.isTakenOver && !isOwn(inside, tables)) {
+    database.close()
+    report(moveAside(path, 'was replaced by the ledger of another tokenweir', now()))
+    return openFile(inside)
+  }
+  inside.file = { database, tables, watch: watchFile(path), rows: 0 }
+  inside.lookedAt = performance.now()
+  if (inside.isTakenOver) resume(inside, inside.file)
+  else takeOver(inside, inside.file)
+  return true
+}
+
+function takeOver(inside: Inside, { database, tables }: OpenFile): void {
   const { metadata, series, queue } = inside
+  inside.isTakenOver = true
   metadata.opened(tables)
   metadata.remember('process', Number(metadata.recall('process') ?? 0) + 1)
   series.opened(tables)
   queue.leftover.opened(database)
   queue.opened(tables)
   if (inside.recover !== undefined) runRecovery(inside, tables)
-  return true
+}
+
+/** After a file that was lost: a new one, or an earlier state of it. Its marks are right for its rows; the counts of this process stand above its own. */
+function resume({ metadata, queue }: Inside, { database, tables }: OpenFile): void {
+  tables.clearSeries()
+  metadata.opened(tables)
+  queue.leftover.opened(database)
+  queue.opened(tables)
+}
+
+function isOwn({ metadata }: Inside, tables: Tables): boolean {
+  const instance = tables.meta().get('instance_id')
+  return instance === undefined || instance === metadata.recall('instance_id')
 }
 
 export function runRecovery(inside: Inside, tables: Tables): void {
@@ -129,6 +178,7 @@ function write(inside: Inside): boolean {
   const { path, report } = inside.options
   const wasFailing = inside.state === 'failing'
   try {
+    lookForFile(inside)
     if (inside.file === undefined && !openFile(inside)) {
       tryLater(inside)
       return false
@@ -136,11 +186,12 @@ function write(inside: Inside): boolean {
     // Opening the file may have recovered, and so committed, all of it.
     if (hasWork(inside)) writeAll(inside)
     if (wasFailing) report(`The ledger ${path} can be written again.`)
+    inside.failure = undefined
     inside.state = 'writing'
     return true
   } catch (error) {
     const why = unusable(error)
-    if (why !== undefined && inside.file !== undefined && replaceFile(inside, why)) return write(inside)
+    if (why !== undefined && inside.file !== undefined && setAside(inside, why)) return write(inside)
     fail(inside, error as Error)
     tryLater(inside)
     return false
@@ -175,6 +226,7 @@ function writeAll({ file, rows, metadata, series, queue, written, options, commi
   metadata.committed()
   queue.leftover.committed()
   series.committed()
+  file.rows += rowids.size
   let last = 0
   for (const rowid of rowids.values()) last = rowid
   if (count > 0) for (const listener of commits) listener({ rowids, last })
@@ -183,7 +235,10 @@ function writeAll({ file, rows, metadata, series, queue, written, options, commi
 export function fail(inside: Inside, error: Error): void {
   const { path, report } = inside.options
   inside.failures.add(1)
-  if (inside.state !== 'failing') report(`The ledger ${path} cannot be written: ${error.message}. Rows wait, and are tried again.`)
+  const { message } = error
+  const why = error instanceof StoreError ? message : `The ledger ${path} cannot be written: ${message}.`
+  if (inside.failure !== why) report(`${why} Rows wait, and are tried again.`)
+  inside.failure = why
   inside.state = 'failing'
 }
 
@@ -194,26 +249,105 @@ export function tryLater(inside: Inside): void {
   }, inside.options.retryMs).unref()
 }
 
-/** Damage that shows while writing. What waits goes to a new file; what was in the old one stays there. */
-function replaceFile(inside: Inside, why: string): boolean {
-  const { path, shape, now, report } = inside.options
+const changes: Readonly<Record<Exclude<Change, 'log'>, string>> = {
+  removed: 'was removed while it was in use',
+  moved: 'is no longer there: it was renamed or moved, or its disk is gone',
+  replaced: 'was replaced by another file while it was in use',
+  overwritten: 'was overwritten or cut short by another program',
+}
+const mendLost = 'Stop tokenweir before you touch the file.'
+
+/** Writing to a file that is gone would succeed and lose everything. */
+function lookForFile(inside: Inside): void {
+  const { file, options } = inside
+  if (file?.watch === undefined || performance.now() - inside.lookedAt < options.lookMs) return
+  inside.lookedAt = performance.now()
+  const change = file.watch.look()
+  if (change === 'log') reopen(inside, file)
+  else if (change === 'overwritten') setAside(inside, changes.overwritten, change)
+  else if (change !== undefined) beginAnew(inside, file, file.watch, change)
+}
+
+function beginAnew(inside: Inside, file: OpenFile, watch: FileWatch, change: Exclude<Change, 'log'>): void {
+  // What the log holds of a file that is somewhere else belongs there.
+  const isWhole = watch.isKept() && attempt(file.tables.checkpoint)
+  closeFile(inside)
+  watch.removeLog()
+  lose(inside, file, change, isWhole)
+  const rows = isWhole ? 'its rows are in it, wherever it is now' : `the ${file.rows} rows of this run in it are lost`
+  say(inside, `The ledger ${inside.options.path} ${changes[change]}; ${rows}. A new one is begun. ${mendLost}`)
+}
+
+/** Its `-wal` or `-shm` was removed. What they hold goes into the file, and they are made anew. */
+function reopen(inside: Inside, { database, tables, watch, rows }: OpenFile): void {
+  const { path, shape, report } = inside.options
+  if (!tables.checkpoint()) return // somebody reads: the next look tries it again
+  database.close()
+  inside.file = undefined
+  const opened = openDatabase({ path, shape })
+  const again = { database: opened, tables: createTablesOf(opened, shape), watch, rows }
+  inside.file = again
+  watch?.renew()
+  inside.queue.reopened(again.tables)
+  inside.queue.leftover.opened(opened)
+  report(`The -wal or -shm of the ledger ${path} was removed while it was in use; nothing is lost. ${mendLost}`)
+}
+
+/** What waits goes to a new file; what was in the old one stays there. */
+function setAside(inside: Inside, why: string, reason: LostReason = 'damaged'): boolean {
+  const { file, options } = inside
+  if (file === undefined) return false
   try {
+    const sentence = moveOpenFile(inside, why)
     closeFile(inside)
-    report(moveAside(path, why, now()))
+    lose(inside, file, reason, false)
+    say(inside, sentence)
+    return true
   } catch (error) {
-    report(`The ledger ${path} ${why}, and could not be moved aside: ${(error as Error).message}`)
+    options.report(`The ledger ${options.path} ${why}, and could not be moved aside: ${(error as Error).message}`)
     return false
   }
+}
+
+/** While it is open, so that closing it does not write its log into it. */
+function moveOpenFile(inside: Inside, why: string): string {
+  const { path, now } = inside.options
+  try {
+    return moveAside(path, why, now())
+  } catch {
+    closeFile(inside) // Windows renames no open file
+    return moveAside(path, why, now())
+  }
+}
+
+/** All that the file held and this process still knows is to be written again. */
+function lose(inside: Inside, file: OpenFile, reason: LostReason, isWhole: boolean): void {
+  inside.lost[reason].add(1)
+  if (!isWhole) inside.lostRows += file.rows
+  file.watch?.close()
+  inside.unlock?.() // the lock may be gone with the file
+  inside.unlock = undefined
   inside.series.lost()
   inside.metadata.lost()
+  inside.metadata.remember('log_mark', 0)
   inside.queue.lost()
-  const opened = openStoreFile({ path, shape, now })
-  if (opened.kind === 'unwritable') return false
-  const { database } = opened
-  const tables = createTablesOf(database, shape)
-  inside.file = { database, tables }
-  inside.queue.opened(tables)
-  return true
+}
+
+/** On stderr, and for as long as the process lives where its state is shown. */
+function say(inside: Inside, sentence: string): void {
+  inside.options.report(sentence)
+  inside.losses.push(sentence)
+  if (inside.losses.length > lossesMax) inside.losses.shift()
+}
+
+const lossesMax = 5
+
+function attempt(work: () => boolean): boolean {
+  try {
+    return work()
+  } catch {
+    return false
+  }
 }
 
 function closeFile(inside: Inside): void {
@@ -231,15 +365,23 @@ export function stateInFile({ file }: Inside, id: string): 'open' | 'closed' | u
   }
 }
 
-export function close(inside: Inside): void {
+/** How many closed rows are in no file. */
+export function close(inside: Inside): number {
   const { options, retention, ticks, rows } = inside
   retention.stop()
   for (const read of ticks) read()
   clearTimeout(inside.retry)
+  inside.lookedAt = Number.NEGATIVE_INFINITY
   write(inside)
   clearTimeout(inside.retry)
-  if (rows.size() > 0) options.report(`The ledger ${options.path} could not be written: ${rows.size()} rows are lost.`)
+  const unwritten = rows.size()
+  const { lostRows, file } = inside
+  if (unwritten > 0) options.report(`The ledger ${options.path} could not be written: ${unwritten} rows are lost.`)
+  if (lostRows > 0)
+    options.report(`${lostRows} rows of this run are in no ledger any more: its file was lost while it was in use (see above).`)
   inside.state = 'closed'
   closeFile(inside)
+  file?.watch?.close()
   inside.unlock?.()
+  return unwritten + lostRows
 }

@@ -1,7 +1,8 @@
 /** The salt of the keys' names: random, made at the first start, readable by this user alone. Without it a name cannot be traced to a key. */
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolder } from './folder.ts'
 
 const saltBytes = 32
 
@@ -30,7 +31,7 @@ function existingSalt(path: string): Uint8Array | undefined {
 }
 
 function makeSalt(path: string): Uint8Array {
-  mkdirSync(dirname(path), { recursive: true })
+  makeFolder(dirname(path))
   const draft = `${path}.${process.pid}`
   writeFileSync(draft, `${randomBytes(saltBytes).toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
   try {

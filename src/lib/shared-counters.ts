@@ -10,10 +10,8 @@ export const Cell = {
   observerFailed: 2,
   /** Exchanges dropped because the recorder was too far behind. */
   dropped: 3,
-  /** Set to 1 while the proxy port listens. */
-  listening: 4,
-  /** Seconds since process start of the proxying thread's last sign of life. */
-  heartbeat: 5,
+  /** Rows that the recorder has taken and not yet written. */
+  rowsWaiting: 4,
   /** Recorder threads started because another had died. */
   recorderRestarts: 6,
   /** Exchanges given up because recorders died on them. */

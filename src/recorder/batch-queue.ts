@@ -14,6 +14,8 @@ interface Queued {
   readonly recorder: number
   wasPosted: boolean
   deaths: number
+  /** `performance.now()` when it was added. */
+  readonly addedAt: number
 }
 
 export interface Posting {
@@ -42,8 +44,14 @@ export class BatchQueue {
     return this.#queued.reduce((sum, { batch }) => sum + batch.ended.length, 0)
   }
 
+  /** How long the oldest has waited; 0 when none waits. */
+  get waitedMs(): number {
+    const [oldest] = this.#queued
+    return oldest === undefined ? 0 : performance.now() - oldest.addedAt
+  }
+
   add(batch: PendingBatch): void {
-    this.#queued.push({ batch, recorder: this.#recorder, wasPosted: false, deaths: 0 })
+    this.#queued.push({ batch, recorder: this.#recorder, wasPosted: false, deaths: 0, addedAt: performance.now() })
   }
 
   /** What the recorder of now is to be sent next; undefined while it has enough before it. */

@@ -2,6 +2,8 @@
  * What travels from the proxying thread to the recorder thread: one message every few milliseconds, however many requests there were.
  * Bodies travel as one transferred block of bytes, so that no socket buffer is cloned; a `Slice` says which part is whose.
  */
+import type { MessagePort } from 'node:worker_threads'
+import type { Peer, RecordsState } from '../admin/front.ts'
 import type { Ending, Opening } from '../lib/exchange.ts'
 
 /** Offset and length in `Packed.bytes`. */
@@ -27,13 +29,18 @@ export interface Packed {
 export type ToRecorder =
   /** `resent`: posted before to a recorder that died, and perhaps recorded by it. */
   | { readonly kind: 'batch'; readonly batch: Packed; readonly resent?: boolean }
+  /** A connection to its admin server, and who has made it. */
+  | { readonly kind: 'admin'; readonly port: MessagePort; readonly peer: Peer }
   /** Write and export everything within `deadlineMs`, then answer `closed`. */
   | { readonly kind: 'close'; readonly deadlineMs: number }
 
 export type FromRecorder =
-  | { readonly kind: 'ready'; readonly adminPort: number }
+  | { readonly kind: 'ready' }
+  /** What has changed of the state of its records. */
+  | { readonly kind: 'state'; readonly state: RecordsState }
   /** Could not start, or lost something for good: the sentence says what to mend. `fatal` means the recorder gives up. */
   | { readonly kind: 'problem'; readonly message: string; readonly fatal: boolean }
   /** A batch has been recorded, and is no longer kept for another recorder. One answer for each batch, in their order. */
   | { readonly kind: 'recorded'; readonly ended: number }
-  | { readonly kind: 'closed' }
+  /** `lost`: records, which it has said. */
+  | { readonly kind: 'closed'; readonly lost: number }

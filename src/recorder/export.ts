@@ -36,8 +36,15 @@ export interface Export {
   readonly sink: Sink
   /** Loads the SDK, where something is to be exported, and begins. Resolves always. */
   load(): Promise<void>
-  /** Exports what waits. Resolves always, with a sentence for each thing that was not exported. */
-  shutdown(): Promise<readonly string[]>
+  /** Exports what waits. Resolves always. */
+  shutdown(): Promise<Unexported>
+}
+
+export interface Unexported {
+  /** A sentence for each thing that was not exported. */
+  readonly lines: readonly string[]
+  /** Spans and log records that are in no file either. */
+  readonly lost: number
 }
 
 /** A signal that is exported. */
@@ -251,16 +258,20 @@ function trim({ options, exported, telemetry }: Inside): void {
 /** Where the collector of spans does not answer, that of metrics, nearly always the same, has this long. */
 const metricsGraceMs = 500
 
-async function shutdown(inside: Inside): Promise<readonly string[]> {
+async function shutdown(inside: Inside): Promise<Unexported> {
   await loadOnce(inside)
   const left = await Promise.all(
-    [...inside.exported].map(async ([signal, { sender }]) => [recordsOf[signal], await sender.finish()] as const),
+    [...inside.exported].map(async ([signal, { sender, outbox }]) => ({ what: recordsOf[signal], count: await sender.finish(), outbox })),
   )
-  const lines = left
-    .filter(([, count]) => count > 0)
-    .map(([what, count]) => `${count} ${what} stay in the spool and are sent at the next start.`)
+  inside.options.store.queue.commit() // the last time that what they are made of can be written
+  const waiting = left.map(({ what, count, outbox }) => ({ what, lost: Math.min(count, outbox.unwritten()), count }))
+  const lines = waiting.flatMap(({ what, count, lost }) => [
+    ...(count > lost ? [`${count - lost} ${what} stay in the spool and are sent at the next start.`] : []),
+    ...(lost > 0 ? [`${lost} ${what} are lost: the collector did not take them, and their rows are in no ledger.`] : []),
+  ])
+  const lost = waiting.reduce((sum, one) => sum + one.lost, 0)
   const metrics = inside.telemetry?.shutdown() ?? Promise.resolve([])
-  if (lines.length === 0) return metrics
+  if (lines.length === 0) return { lines: await metrics, lost }
   const late = new Promise<string[]>((resolve) => setTimeout(resolve, metricsGraceMs, ['The last metrics could not be exported.']).unref())
-  return [...lines, ...(await Promise.race([metrics, late]))]
+  return { lines: [...lines, ...(await Promise.race([metrics, late]))], lost }
 }

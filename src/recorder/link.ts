@@ -2,7 +2,8 @@
  * The proxying thread's end of the recorder: gathers what observers report, and posts one message every few milliseconds. A request that
  * opens and ends between two messages costs one row and no second trip.
  */
-import type { Worker } from 'node:worker_threads'
+import type { MessagePort, Worker } from 'node:worker_threads'
+import type { Peer, RecordsState } from '../admin/front.ts'
 import type { Ending, Opening } from '../lib/exchange.ts'
 import { createIndexedSet, type Member } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
@@ -11,8 +12,8 @@ import { type BufferedBody, bodyOf, bytesOf, type PendingBatch, type PendingEnd 
 import { Supervisor } from './supervisor.ts'
 
 export interface RecorderLinkOptions {
-  /** Starts a recorder; `again` when another has died, with the port that its admin server had. */
-  readonly start: (again: { readonly adminPort: number } | undefined) => Worker
+  /** Starts a recorder, again when another has died. */
+  readonly start: (restarted: boolean) => Worker
   readonly cells: Int32Array
   /** A sentence for the operator, on stderr. */
   readonly report: (message: string) => void
@@ -53,8 +54,8 @@ interface Open extends Member {
 }
 
 export class RecorderLink implements ExchangeLog {
-  /** Resolves when the recorder has its ledger and its admin port; rejects with what to do about it. */
-  readonly ready: Promise<{ readonly adminPort: number }>
+  /** Resolves when the recorder has its ledger; rejects with what to do about it. */
+  readonly ready: Promise<void>
   readonly #cells: Int32Array
   readonly #limits: typeof usualLimits
   readonly #supervisor: Supervisor
@@ -100,8 +101,24 @@ export class RecorderLink implements ExchangeLog {
     }
   }
 
-  /** Writes and exports everything, within `deadlineMs`. */
-  async close(deadlineMs: number): Promise<void> {
+  /** Whether what is served is also recorded. */
+  state(): RecordsState {
+    const { instance, problems } = this.#supervisor.state()
+    const dropped = Atomics.load(this.#cells, Cell.dropped) + Atomics.load(this.#cells, Cell.lostWithRecorder)
+    return {
+      instance,
+      problems:
+        dropped === 0 ? problems : [...problems, `${dropped} requests are not recorded: the recorder was too far behind or died on them.`],
+    }
+  }
+
+  /** A connection to the recorder's admin server; undefined while there is none. */
+  connect(peer: Peer): MessagePort | undefined {
+    return this.#supervisor.connect(peer)
+  }
+
+  /** Writes and exports everything, within `deadlineMs`. How many records are lost, which it has said. */
+  async close(deadlineMs: number): Promise<number> {
     const from = performance.now()
     const isWaiting = () => performance.now() - from < (this.#isHurried ? Math.min(hurriedEndingsMsMax, deadlineMs) : deadlineMs)
     // Decoders finish in their own time: an answer that ended a moment ago may still be on its way here.
@@ -109,7 +126,7 @@ export class RecorderLink implements ExchangeLog {
     do this.#flush()
     while (this.#fresh.length > 0)
     clearTimeout(this.#timer)
-    await this.#supervisor.close(Math.max(0, deadlineMs - (performance.now() - from)))
+    return await this.#supervisor.close(Math.max(0, deadlineMs - (performance.now() - from)))
   }
 
   /** What is recorded and not yet exported is no longer waited for. */

@@ -1,10 +1,12 @@
-/** The recorder's thread: owns every sink and the admin port, so that no fsync, export or serialisation can delay a chunk. */
+/** The recorder's thread: owns every sink and the page, so that no fsync, export or serialisation can delay a chunk. */
 import { readFileSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { createAccess } from '../admin/access.ts'
+import { connectionOver } from '../admin/connection.ts'
+import type { Peer, RecordsState } from '../admin/front.ts'
 import { createPage, type PageSetup } from '../admin/page-routes.ts'
-import { adminRoutes } from '../admin/routes.ts'
-import { isLoopback, startAdmin } from '../admin/server.ts'
+import { metricsRoute } from '../admin/routes.ts'
+import { closeServer, createAdminServer, isLoopback } from '../admin/server.ts'
 import { createEstimator } from '../conclude/estimates/estimator.ts'
 import { createLabelReader, type LabelReader } from '../conclude/labels.ts'
 import { createPricer } from '../conclude/pricing/pricer.ts'
@@ -22,7 +24,6 @@ import { createLedgerSink, ledgerShape } from '../sinks/ledger.ts'
 import { createLiveSink, type LiveSink } from '../sinks/live.ts'
 import { createLogSink } from '../sinks/log.ts'
 import { createMetricsSink } from '../sinks/metrics/metrics.ts'
-import type { Batch } from '../sinks/sink.ts'
 import { createLineLimit } from '../telemetry/line-limit.ts'
 import { createMeter, type Meter } from '../telemetry/meter.ts'
 import { prometheusText } from '../telemetry/prometheus.ts'
@@ -35,22 +36,26 @@ import { createLabelMaps } from './label-maps.ts'
 import { watchPrices } from './prices.ts'
 import { createPriority } from './priority.ts'
 import { recordReadings } from './readings.ts'
-import { createUnpacker } from './unpack.ts'
+import { createUnpacker, type Unpacker } from './unpack.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-const report = createLineLimit({ write: (line) => process.stderr.write(`tokenweir: ${line}\n`), now: () => performance.now() })
+/** By message, in order with all others: what a thread writes to stderr right before its end may not arrive. */
+const write = (message: string) => parentPort?.postMessage({ kind: 'problem', message, fatal: false } satisfies FromRecorder)
+const report = createLineLimit({ write, now: () => performance.now() })
 
 interface Recorder {
-  readonly adminPort: number
+  /** Takes a connection to the admin port. */
+  admin(port: MessagePort, peer: Peer): void
+  state(): RecordsState
   /** `resent`: some of it may be recorded already. */
   record(batch: Packed, resent: boolean): void
   /** Loads what the start did not wait for. */
   load(): void
-  /** Writes everything, and exports what can be exported within the deadline; the rest stays in the spool. */
-  close(deadlineMs: number): Promise<void>
+  /** Writes everything, and exports what can be exported within the deadline; the rest stays in the spool. How many records are lost. */
+  close(deadlineMs: number): Promise<number>
 }
 
-/** Rejects with the sentence that mends it: a ledger that cannot be written, an admin port in use. */
+/** Rejects with the sentence that mends it: a ledger that cannot be written. */
 async function startRecorder(data: RecorderData): Promise<Recorder> {
   const config = revivedConfig(data.config)
   const cells = new Int32Array(data.cells)
@@ -64,10 +69,8 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
   const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
-  const reader = createReader({ path: config.ledger })
   // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
-  const [admin, priceWatch, labelsOf] = await Promise.all([
-    openAdmin(config, { cells, store, meter, live, reader, pricesDate: pricer.date, exports: isExporting(plan) }),
+  const [priceWatch, labelsOf] = await Promise.all([
     watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
     labelReader(config, meter),
     estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
@@ -79,33 +82,43 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
     ...{ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues },
     metricLabels: config.labels.filter(({ metric }) => metric).map(({ name }) => name),
   })
+  const reader = createReader({ path: config.ledger })
+  const admin = createAdmin(config, { cells, store, meter, live, reader, pricesDate: pricer.date, exports: isExporting(plan) })
   const budgets = createBudgets({ budgets: config.budgets, meter, report, now: Date.now, spentBefore: spentBefore(reader, store) })
-  const fanOut = createFanOut([createLedgerSink(store), metrics, budgets, exported.sink, log, live], meter, report)
+  const ledger = createLedgerSink(store)
+  const fanOut = createFanOut([ledger, metrics, budgets, exported.sink, log, live], meter, report)
   const counting = recordReadings(meter, cells, {
     before: data.restarted === true ? String(store.recall('gauges') ?? '') : undefined,
     keep: (cells) => store.remember('gauges', cells),
   })
   store.onTick(counting.count)
+  const showWaiting = () => void Atomics.store(cells, Cell.rowsWaiting, store.waiting())
+  store.onCommit(showWaiting)
   const keep = createKeeper({ fanOut, store, log })
   store.recover(recoverWith({ ...keep, log, meter, restarted: data.restarted === true }))
-  const unpack = createUnpack(createAssessment({ config, pricer, estimator, labelsOf }), config.limits, meter)
+  const { unpack, openings } = createUnpack(createAssessment({ config, pricer, estimator, labelsOf }), config.limits, meter)
+  // What is open stood in the file that is gone.
+  store.queue.onLost(() => ledger.record({ opened: openings(), ended: [] }))
   return {
-    adminPort: admin.port,
+    admin: admin.connect,
+    state: () => ({ instance: store.instanceId(), problems: store.problems(), pricesDate: pricer.date() }),
     record(packed, resent) {
       keep.gather(unpack(resent ? withoutClosed(packed, store.isClosed) : packed))
       keep.commit()
+      showWaiting()
     },
     load: () => void exported.load(),
     async close(deadlineMs) {
       keep.commit()
       // Side by side: a log whose reader has stopped reading must not keep spans from their collector.
-      const lines = await within(deadlineMs, Promise.all([exported.shutdown(), fanOut.close()]))
-      for (const line of lines?.[0] ?? [`The recorder gave up after ${deadlineMs} ms: what was not exported stays in the spool.`])
+      const left = (await within(deadlineMs, Promise.all([exported.shutdown(), fanOut.close()])))?.[0]
+      for (const line of left?.lines ?? [`The recorder gave up after ${deadlineMs} ms: what was not exported stays in the spool.`])
         report(line)
       counting.stop()
       priceWatch.stop()
-      store.close()
+      const lostRows = store.close()
       await admin.close()
+      return lostRows + (left?.lost ?? 0)
     },
   }
 }
@@ -141,7 +154,7 @@ async function labelReader({ labels, ledger }: Config, meter: Meter): Promise<La
 
 interface AdminParts {
   readonly cells: Int32Array
-  readonly store: Pick<Store, 'isWritable'>
+  readonly store: Pick<Store, 'isWritable' | 'problems'>
   readonly meter: Meter
   readonly live: LiveSink
   readonly reader: Reader
@@ -150,10 +163,12 @@ interface AdminParts {
   readonly exports: boolean
 }
 
-async function openAdmin(
-  config: Config,
-  { cells, store, meter, live, reader, pricesDate, exports }: AdminParts,
-): Promise<{ port: number; close(): Promise<void> }> {
+interface Admin {
+  connect(port: MessagePort, peer: Peer): void
+  close(): Promise<void>
+}
+
+function createAdmin(config: Config, { cells, store, meter, live, reader, pricesDate, exports }: AdminParts): Admin {
   const { admin: address, adminToken: token, ledger: path } = config
   const setup: PageSetup = {
     ledger: path,
@@ -169,6 +184,7 @@ async function openAdmin(
     live,
     open: () => Atomics.load(cells, Cell.open),
     isLedgerWritable: store.isWritable,
+    problems: store.problems,
     collect: meter.collect,
     now: Date.now,
     uptime: process.uptime,
@@ -176,24 +192,17 @@ async function openAdmin(
     pricesDate,
     setup,
   })
-  const state = {
-    cells,
-    isLedgerWritable: store.isWritable,
-    scrape: () => prometheusText(meter.collect()),
-    uptime: process.uptime,
-    pricesDate,
-  }
-  const server = await startAdmin({ address, routes: [...adminRoutes(state), ...page.routes], report })
+  const server = createAdminServer({ address, routes: [metricsRoute(() => prometheusText(meter.collect())), ...page.routes], report })
   return {
-    port: server.port,
+    connect: (port, peer) => void server.emit('connection', Object.assign(connectionOver(port), peer)),
     async close() {
       page.close()
-      await Promise.all([server.close(), reader.close()])
+      await Promise.all([closeServer(server), reader.close()])
     },
   }
 }
 
-function createUnpack(assessment: Assessment, limits: Config['limits'], meter: Meter): (packed: Packed) => Batch {
+function createUnpack(assessment: Assessment, limits: Config['limits'], meter: Meter): Unpacker {
   const unknown = meter.counter('tokenweir.exchanges.dropped', { reason: 'unknown' })
   const failures = meter.counter('tokenweir.observer.failures', {})
   return createUnpacker({
@@ -207,6 +216,9 @@ function createUnpack(assessment: Assessment, limits: Config['limits'], meter: M
   })
 }
 
+/** A commit that is tried again changes the state without a batch. */
+const stateMs = 1000
+
 /** After the start, which the SDK would delay by half a second. */
 const loadAfterMs = 250
 
@@ -216,10 +228,19 @@ function serve(port: MessagePort, data: RecorderData): void {
   const cells = new Int32Array(data.cells)
   const started = startRecorder(data)
   const priority = createPriority()
+  let told = ''
+  const tellState = (recorder: Recorder) => {
+    const state = recorder.state()
+    const text = JSON.stringify(state)
+    if (text !== told) tell({ kind: 'state', state })
+    told = text
+  }
   /** What the next message waits for. They are handled in the order in which they came. */
   const prepared: Promise<Recorder | undefined> = started.then(
     (recorder) => {
-      tell({ kind: 'ready', adminPort: recorder.adminPort })
+      tellState(recorder)
+      setInterval(tellState, stateMs, recorder).unref()
+      tell({ kind: 'ready' })
       // Whoever asks whether it is ready is answered first.
       setTimeout(recorder.load, loadAfterMs).unref()
       return recorder
@@ -229,21 +250,29 @@ function serve(port: MessagePort, data: RecorderData): void {
       return undefined
     },
   )
-  port.on('message', async (message: ToRecorder) => {
-    const recorder = await prepared
-    if (message.kind === 'batch') {
-      const { batch } = message
-      priority.adapt(Atomics.load(cells, Cell.unrecorded))
-      recorder?.record(batch, message.resent === true)
-      tell({ kind: 'recorded', ended: batch.ended.length })
-      return
+  const handle = async (message: ToRecorder, recorder: Recorder | undefined) => {
+    switch (message.kind) {
+      case 'admin':
+        if (recorder === undefined) message.port.close()
+        else recorder.admin(message.port, message.peer)
+        return
+      case 'batch':
+        priority.adapt(Atomics.load(cells, Cell.unrecorded))
+        recorder?.record(message.batch, message.resent === true)
+        if (recorder !== undefined) tellState(recorder)
+        tell({ kind: 'recorded', ended: message.batch.ended.length })
+        return
+      case 'close': {
+        const lost = await recorder?.close(message.deadlineMs).catch((error) => {
+          report(`The recorder failed to close: ${error instanceof Error ? error.message : String(error)}`)
+          return 0
+        })
+        tell({ kind: 'closed', lost: lost ?? 0 })
+        port.close()
+      }
     }
-    await recorder?.close(message.deadlineMs).catch((error) => {
-      report(`The recorder failed to close: ${error instanceof Error ? error.message : String(error)}`)
-    })
-    tell({ kind: 'closed' })
-    port.close()
-  })
+  }
+  port.on('message', async (message: ToRecorder) => handle(message, await prepared))
 }
 
 /** Undefined when it took longer. */

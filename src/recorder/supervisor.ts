@@ -2,15 +2,16 @@
  * Keeps one recorder thread running. A thread that dies is followed by another, without end; that one is told again what its predecessor had not
  * acknowledged. A batch on which recorders die each time is given up and counted.
  */
-import type { Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
+import type { Peer, RecordsState } from '../admin/front.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import type { FromRecorder, ToRecorder } from './batch.ts'
 import { BatchQueue, deathsMax } from './batch-queue.ts'
 import type { PendingBatch } from './pending-batch.ts'
 
 export interface SupervisorOptions {
-  /** Starts a recorder's thread; `again` when another has died, with the port that its admin server had. */
-  readonly start: (again: { readonly adminPort: number } | undefined) => Worker
+  /** Starts a recorder's thread, again when another has died. */
+  readonly start: (restarted: boolean) => Worker
   readonly cells: Int32Array
   /** A sentence for the operator, on stderr. */
   readonly report: (message: string) => void
@@ -27,6 +28,8 @@ const pauseMsMax = 10_000
 /** How long a hurried end waits for what is not yet recorded. */
 const hurryMsMax = 3000
 const hurriedCloseMs = 250
+/** A batch that has waited longer is told of. */
+const silenceMsMax = 5000
 /** Beyond the recorder's own deadline, for its answer to arrive. */
 const answerMsMax = 1000
 
@@ -38,15 +41,17 @@ type State =
   | { readonly kind: 'ended' }
 
 export class Supervisor {
-  /** Resolves when the first recorder has its ledger and its admin port; rejects with what to do about it. */
-  readonly ready: Promise<{ readonly adminPort: number }>
+  /** Resolves when the first recorder has its ledger; rejects with what to do about it. */
+  readonly ready: Promise<void>
   readonly #options: SupervisorOptions
   readonly #queue = new BatchQueue()
-  readonly #first = Promise.withResolvers<{ adminPort: number }>()
-  readonly #closed = Promise.withResolvers<void>()
+  readonly #first = Promise.withResolvers<void>()
+  /** With how many records the recorder says are lost; undefined when it said nothing any more. */
+  readonly #closed = Promise.withResolvers<number | undefined>()
   #state: State = { kind: 'ended' }
-  /** Of the first recorder that was ready. */
-  #adminPort: number | undefined
+  /** A recorder has been ready. */
+  #wasReady = false
+  #told: RecordsState = { instance: undefined, problems: [] }
   #pauseMs: number
   /** `performance.now()` by which it is to be closed. */
   #closeUntil: number | undefined
@@ -66,21 +71,44 @@ export class Supervisor {
     this.#pump()
   }
 
-  /** Writes and exports everything within `deadlineMs`; resolves always, with the thread ended. */
-  async close(deadlineMs: number): Promise<void> {
+  /** What the recorder said last, and what it may not be able to say. */
+  state(): RecordsState {
+    const { instance, problems } = this.#told
+    if (!this.#wasReady) return this.#told
+    const { waitedMs, endings } = this.#queue
+    if (this.#state.kind !== 'running')
+      return { instance, problems: [`The recorder died and is started again; ${endings} records wait.`, ...problems] }
+    if (waitedMs < silenceMsMax) return this.#told
+    const silent = `The recorder has taken nothing for ${Math.round(waitedMs / 1000)} s: it is blocked or too slow; ${endings} records wait.`
+    return { instance, problems: [silent, ...problems] }
+  }
+
+  connect(peer: Peer): MessagePort | undefined {
+    if (this.#state.kind !== 'running') return undefined
+    const { port1, port2 } = new MessageChannel()
+    this.#state.worker.postMessage({ kind: 'admin', port: port2, peer } satisfies ToRecorder, [port2])
+    return port1
+  }
+
+  /** Writes and exports everything within `deadlineMs`; resolves always, with the thread ended, and with how many records are lost. */
+  async close(deadlineMs: number): Promise<number> {
     this.#closeUntil = performance.now() + deadlineMs
-    const giveUp = setTimeout(this.#closed.resolve, Math.max(hurriedCloseMs, deadlineMs) + answerMsMax)
+    const giveUp = setTimeout(this.#closed.resolve, Math.max(hurriedCloseMs, deadlineMs) + answerMsMax, undefined)
     // One that never became ready answers all the same.
-    if (this.#adminPort === undefined && this.#state.kind === 'starting') this.#tellClose(this.#state.worker, this.#closeUntil)
+    if (!this.#wasReady && this.#state.kind === 'starting') this.#tellClose(this.#state.worker, this.#closeUntil)
     if (this.#isHurried) this.#endSoon()
     this.#pump()
-    await this.#closed.promise
+    const lost = await this.#closed.promise
     clearTimeout(giveUp)
-    if (!this.#queue.isEmpty) this.#options.report(`The recorder gave up: ${this.#queue.endings} records are lost.`)
+    const { endings } = this.#queue
+    // Of a recorder that said nothing any more: what it had taken and could not write.
+    const unwritten = lost === undefined ? Atomics.load(this.#options.cells, Cell.rowsWaiting) : 0
+    if (endings + unwritten > 0) this.#options.report(`The recorder gave up: ${endings + unwritten} records are lost.`)
     const state = this.#state
     this.#state = { kind: 'ended' }
     if (state.kind === 'pausing') clearTimeout(state.restart)
     else if (state.kind !== 'ended') await state.worker.terminate()
+    return endings + unwritten + (lost ?? 0)
   }
 
   /** What is not yet exported is no longer waited for, only what is not yet recorded, for a moment. */
@@ -90,8 +118,8 @@ export class Supervisor {
   }
 
   #begin(): void {
-    const again = this.#adminPort === undefined ? undefined : { adminPort: this.#adminPort }
-    const worker = this.#options.start(again)
+    const isFirst = !this.#wasReady
+    const worker = this.#options.start(!isFirst)
     this.#state = { kind: 'starting', worker }
     const isOurs = () => (this.#state.kind === 'starting' || this.#state.kind === 'running') && this.#state.worker === worker
     let problem = 'The recorder stopped.'
@@ -100,7 +128,7 @@ export class Supervisor {
       if (message.kind === 'problem' && message.fatal) {
         problem = message.message
         // At the first start it waits to be closed; a later one is tried again.
-        if (again !== undefined) return void worker.terminate()
+        if (!isFirst) return void worker.terminate()
         this.#first.reject(new Error(message.message))
       }
       this.#onMessage(message, worker)
@@ -117,9 +145,12 @@ export class Supervisor {
     switch (message.kind) {
       case 'ready':
         this.#state = { kind: 'running', worker }
-        this.#adminPort = message.adminPort
-        this.#first.resolve({ adminPort: message.adminPort })
+        this.#wasReady = true
+        this.#first.resolve()
         this.#pump()
+        return
+      case 'state':
+        this.#told = message.state
         return
       case 'problem':
         this.#options.report(message.message)
@@ -129,7 +160,7 @@ export class Supervisor {
         this.#onRecorded()
         return
       case 'closed':
-        this.#closed.resolve()
+        this.#closed.resolve(message.lost)
     }
   }
 
@@ -162,16 +193,16 @@ export class Supervisor {
     const wasRunning = this.#state.kind === 'running'
     this.#state = { kind: 'ended' }
     this.#isCloseTold = false
-    if (this.#adminPort === undefined) {
+    if (!this.#wasReady) {
       this.#first.reject(new Error(problem))
-      this.#closed.resolve()
+      this.#closed.resolve(undefined)
       return
     }
     const lost = this.#queue.recorderDied()
     if (wasRunning && lost !== undefined) this.#giveUp(lost)
     this.#options.onDeath()
     // All is recorded; what it was exporting stays for the next start.
-    if (this.#closeUntil !== undefined && this.#queue.isEmpty) this.#closed.resolve()
+    if (this.#closeUntil !== undefined && this.#queue.isEmpty) this.#closed.resolve(undefined)
     else this.#restartLater(problem)
   }
 
@@ -201,9 +232,9 @@ export class Supervisor {
     const isRecorded = setInterval(() => {
       if (!this.#queue.isEmpty) return
       clearInterval(isRecorded)
-      setTimeout(this.#closed.resolve, hurriedCloseMs)
+      setTimeout(this.#closed.resolve, hurriedCloseMs, undefined)
     }, 5)
-    const giveUp = setTimeout(this.#closed.resolve, hurryMsMax)
+    const giveUp = setTimeout(this.#closed.resolve, hurryMsMax, undefined)
     this.#closed.promise.finally(() => {
       clearInterval(isRecorded)
       clearTimeout(giveUp)

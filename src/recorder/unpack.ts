@@ -31,8 +31,14 @@ interface Open<Reading> {
   reading: Reading | undefined
 }
 
+export interface Unpacker {
+  unpack(packed: Packed): Batch
+  /** Of the requests that are open. */
+  openings(): readonly Opening[]
+}
+
 /** Every request that ended is one exchange in the batch, also when reading it throws. */
-export function createUnpacker<Reading>(options: UnpackOptions<Reading>): (packed: Packed) => Batch {
+export function createUnpacker<Reading>(options: UnpackOptions<Reading>): Unpacker {
   const { readRequest, conclude, limits, onUnknown, onFailure } = options
   const open = new Map<string, Open<Reading>>()
 
@@ -56,7 +62,7 @@ export function createUnpacker<Reading>(options: UnpackOptions<Reading>): (packe
     }
   }
 
-  return ({ opened, requests, ended, bytes }) => {
+  function unpack({ opened, requests, ended, bytes }: Packed): Batch {
     const slice = (part: Slice | undefined) => (part === undefined ? undefined : bytes.subarray(part[0], part[0] + part[1]))
     for (const opening of opened) open.set(opening.id, { opening, reading: undefined })
     for (const { id, body } of requests) {
@@ -72,6 +78,8 @@ export function createUnpacker<Reading>(options: UnpackOptions<Reading>): (packe
     }
     return { opened, ended: exchanges }
   }
+
+  return { unpack, openings: () => [...open.values()].map(({ opening }) => opening) }
 }
 
 /** What is known without looking into any body. */

@@ -308,6 +308,11 @@ export const metrics = {
   'tokenweir.log.dropped': counter('{line}', 'Log lines dropped: standard output was closed or too slow.'),
   'tokenweir.ledger.written': counter('{row}', 'Ledger rows opened or closed.'),
   'tokenweir.ledger.failures': counter('{batch}', 'Writes to the ledger that failed and are tried again.'),
+  'tokenweir.ledger.lost': counter(
+    '{file}',
+    "Times that the ledger's file was lost while it was in use, and another begun: removed, moved, replaced, overwritten, damaged.",
+    'reason',
+  ),
   'tokenweir.ledger.expired': counter('{row}', 'Rows removed because they were too old, or the ledger too large.'),
   'tokenweir.ledger.bytes': updown('By', "Size of the ledger's file."),
   'tokenweir.ledger.writable': updown('{ledger}', '1 while the ledger can be written, else 0.'),

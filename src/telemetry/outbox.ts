@@ -57,6 +57,8 @@ export interface Outbox extends Source {
   add(exchanges: readonly Exchange[]): void
   /** A commit worked: the rowids of its closed rows, and the last of them. */
   committed(rowids: ReadonlyMap<string, number>, last: number): void
+  /** What waits and is in no file. */
+  unwritten(): number
   /** A file was opened: what waits in it. */
   opened(): void
   /** The file is gone, and what waited in it. */
@@ -114,6 +116,7 @@ export function createOutbox<Content>(options: OutboxOptions<Content>): Outbox {
   return {
     add: (exchanges) => add(inside, exchanges),
     committed: (rowids, last) => committed(inside, rowids, last),
+    unwritten: () => inside.recent.filter(({ rowid }) => rowid === undefined).length,
     opened: () => opened(inside),
     lost: () => lost(inside),
     trim: () => trim(inside),

@@ -1,32 +1,37 @@
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import net from 'node:net'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type AdminState, adminRoutes } from '../../src/admin/routes.ts'
-import { type AdminRoute, startAdmin } from '../../src/admin/server.ts'
-import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
+import { connectionOver } from '../../src/admin/connection.ts'
+import { type FrontOptions, startFront } from '../../src/admin/front.ts'
+import { metricsRoute } from '../../src/admin/routes.ts'
+import { type AdminRoute, createAdminServer, startAdmin } from '../../src/admin/server.ts'
 
-interface Overrides extends Partial<AdminState> {
+interface Overrides extends Partial<FrontOptions> {
   readonly host?: string
   readonly routes?: readonly AdminRoute[]
+  readonly scrape?: () => string
 }
 
-async function start({ host = '127.0.0.1', routes, ...overrides }: Overrides = {}) {
-  const cells = new Int32Array(cellCount)
-  cells[Cell.listening] = 1
+/** The front, and the recorder's server behind it. */
+async function start({ host = '127.0.0.1', scrape = () => 'tokenweir_requests_total 3\n', routes, ...overrides }: Overrides = {}) {
   const lines: string[] = []
-  const state: AdminState = {
-    cells,
-    isLedgerWritable: () => true,
-    scrape: () => 'tokenweir_requests_total 3\n',
-    uptime: () => 10,
-    pricesDate: () => '2026-11-28',
-    ...overrides,
+  const report = (line: string) => void lines.push(line)
+  const address = { host, port: 0 }
+  const behind = createAdminServer({ address, routes: routes ?? [metricsRoute(scrape)], report })
+  const open = new Set<MessagePort>()
+  const connect: FrontOptions['connect'] = (peer) => {
+    const { port1, port2 } = new MessageChannel()
+    open.add(port2.on('close', () => open.delete(port2)))
+    behind.emit('connection', Object.assign(connectionOver(port2), peer))
+    return port1
   }
-  const admin = await startAdmin({ address: { host, port: 0 }, routes: routes ?? adminRoutes(state), report: (line) => lines.push(line) })
+  const records = () => ({ instance: 'one', problems: [] })
+  const admin = await startFront({ address, unready: () => undefined, records, connect, report, ...overrides })
   onTestFinished(() => admin.close())
   const get = (path: string, options: http.RequestOptions = {}) => request(admin.port, path, options)
-  return { cells, get, lines, port: admin.port }
+  return { get, lines, port: admin.port, open }
 }
 
 interface Answer {
@@ -41,6 +46,7 @@ function request(port: number, path: string, options: http.RequestOptions): Prom
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (chunk) => (body += chunk))
+      response.on('error', reject)
       response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body }))
     })
     sent.on('error', reject)
@@ -50,33 +56,100 @@ function request(port: number, path: string, options: http.RequestOptions): Prom
 
 const told = ({ status, body }: Answer) => [status, JSON.parse(body)]
 
-describe('/livez', () => {
-  it('is 200 while the proxying thread shows itself', async () => {
-    const { cells, get } = await start({ uptime: () => 100 })
-    cells[Cell.heartbeat] = 85
-    expect(told(await get('/livez'))).toEqual([200, { live: true }])
-  })
+/** A recorder that takes connections and answers nothing. */
+function blocked(): MessagePort {
+  const { port1, port2 } = new MessageChannel()
+  onTestFinished(() => port2.close())
+  return port1
+}
 
-  it('is 503 when it has been silent for more than 15 s', async () => {
-    const { cells, get } = await start({ uptime: () => 100 })
-    cells[Cell.heartbeat] = 84
-    expect(told(await get('/livez'))).toEqual([503, { live: false, reasons: ['The proxying thread has given no sign of life for 16 s.'] }])
+describe('/livez', () => {
+  it('is 200 for as long as it is answered', async () => {
+    const { get } = await start({ unready: () => 'It is stopping.', connect: blocked })
+    expect(told(await get('/livez'))).toEqual([200, { live: true }])
   })
 })
 
 describe('/readyz', () => {
-  it('is 200 when the proxy port listens and the ledger can be written, and tells the day of the prices', async () => {
+  it('is 200 while requests are served, with the ledger that they are recorded in', async () => {
     const { get } = await start()
-    expect(told(await get('/readyz'))).toEqual([200, { ready: true, pricesDate: '2026-11-28' }])
-    const early = await start({ pricesDate: () => undefined })
-    expect(told(await early.get('/readyz'))).toEqual([200, { ready: true }])
+    expect(told(await get('/readyz'))).toEqual([200, { ready: true, instance: 'one', records: { ok: true, problems: [] } }])
   })
 
-  it('is 503 with every reason when they do not', async () => {
-    const { cells, get } = await start({ isLedgerWritable: () => false })
-    cells[Cell.listening] = 0
-    const reasons = ['The proxy port does not listen.', 'The ledger cannot be written.']
-    expect(told(await get('/readyz'))).toEqual([503, { ready: false, reasons }])
+  it('tells the day of the prices, once they are loaded', async () => {
+    const { get } = await start({ records: () => ({ instance: 'one', problems: [], pricesDate: '2026-11-28' }) })
+    expect(told(await get('/readyz'))).toEqual([
+      200,
+      { ready: true, instance: 'one', records: { ok: true, problems: [] }, pricesDate: '2026-11-28' },
+    ])
+  })
+
+  it('is 200 with what is wrong with the records, also when the recorder is blocked', async () => {
+    const problems = ['The ledger cannot be written.']
+    const { get } = await start({ records: () => ({ instance: undefined, problems }), connect: blocked })
+    expect(told(await get('/readyz'))).toEqual([200, { ready: true, records: { ok: false, problems } }])
+  })
+
+  it('is 503 with the reason while they are not served', async () => {
+    const { get } = await start({ unready: () => 'It is stopping.' })
+    const reasons = ['It is stopping.']
+    expect(told(await get('/readyz'))).toEqual([503, { ready: false, reasons, instance: 'one', records: { ok: true, problems: [] } }])
+  })
+})
+
+describe('what the recorder answers', () => {
+  it('is 503 when it does not answer, or there is none', async () => {
+    const silent = await start({ connect: blocked, answerMsMax: 10 })
+    const error = 'The recorder does not answer: it is busy, blocked or has died. Requests are served; /readyz says what is wrong.'
+    expect(told(await silent.get('/metrics'))).toEqual([503, { error }])
+    const none = await start({ connect: () => undefined })
+    expect(told(await none.get('/metrics'))).toEqual([
+      503,
+      { error: 'The recorder is being started. Ask again in a moment; /readyz answers.' },
+    ])
+  })
+
+  it('is 503 when it dies meanwhile, and cut when it has begun', async () => {
+    const hanging = await start({ routes: [{ path: '/', answer: () => new Promise(() => undefined) }] })
+    const unanswered = hanging.get('/')
+    await expect.poll(() => hanging.open.size).toBe(1)
+    for (const port of hanging.open) port.close()
+    expect((await unanswered).status).toBe(503)
+    const streaming: AdminRoute = { path: '/', answer: (_request, response) => void response.writeHead(200).write('begun') }
+    const begun = await start({ routes: [streaming] })
+    const cut = begun.get('/')
+    await expect.poll(() => begun.open.size).toBe(1)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    for (const port of begun.open) port.close()
+    await expect(cut).rejects.toThrow('aborted')
+  })
+
+  it('arrives whole when it is long, and ends when the client leaves', async () => {
+    const body = '0123456789abcdef'.repeat(200_000)
+    const { get, open, port } = await start({ scrape: () => body })
+    expect((await get('/metrics')).body === body).toBe(true)
+    await expect.poll(() => open.size).toBe(0)
+    const leaving = http.get({ host: '127.0.0.1', port, path: '/metrics', agent: false }).on('error', () => undefined)
+    await new Promise((resolve) => leaving.on('response', resolve))
+    expect(open.size).toBe(1)
+    leaving.destroy()
+    await expect.poll(() => open.size).toBe(0)
+  })
+
+  it('knows who asks, and what came with the request', async () => {
+    const route: AdminRoute = {
+      path: '/who',
+      method: 'POST',
+      answer: ({ socket, headers }) => ({
+        status: 200,
+        contentType: 'text/plain',
+        body: [socket.remoteAddress, socket.localPort, headers.authorization].join(' '),
+        headers: { 'set-cookie': 'a=b' },
+      }),
+    }
+    const { get, port } = await start({ routes: [route] })
+    const { body, headers } = await get('/who', { method: 'POST', headers: { authorization: 'Bearer x', 'content-length': 0 } })
+    expect([body, headers['set-cookie']]).toEqual([`127.0.0.1 ${port} Bearer x`, ['a=b']])
   })
 })
 

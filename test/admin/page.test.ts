@@ -205,8 +205,6 @@ describe('the guard', () => {
       const { status, body } = await ask(stage, path)
       expect([path, status, body]).toEqual([path, 403, expect.stringContaining('Set TOKENWEIR_ADMIN_TOKEN (16 characters or more)')])
     }
-    expect((await ask(stage, '/livez')).status).toBe(200)
-    expect((await ask(stage, '/readyz')).status).toBe(200)
     expect((await ask(stage, '/metrics')).status).toBe(200)
   })
 

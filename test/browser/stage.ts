@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAccess } from '../../src/admin/access.ts'
 import { createPage } from '../../src/admin/page-routes.ts'
-import { adminRoutes } from '../../src/admin/routes.ts'
+import { metricsRoute } from '../../src/admin/routes.ts'
 import { startAdmin } from '../../src/admin/server.ts'
 import { bucketOf } from '../../src/ledger/queries/quantiles.ts'
 import { listedColumns } from '../../src/ledger/queries/queries.ts'
@@ -45,7 +45,6 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
   const lines: string[] = []
   const report = (line: string) => void lines.push(line)
   const cells = new Int32Array(cellCount)
-  cells[Cell.listening] = 1
   const meter = createMeter(Date.now)
   const ledger = openStore({ path, shape: ledgerShape, meter, report })
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
@@ -58,6 +57,7 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     live,
     open: () => cells[Cell.open] ?? 0,
     isLedgerWritable: ledger.isWritable,
+    problems: ledger.problems,
     collect: meter.collect,
     now: Date.now,
     uptime: process.uptime,
@@ -65,8 +65,7 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     pricesDate: () => '2026-11-28',
     setup: { ledger: path, capture: 'inject', routes: ['default'], labels: ['team', 'session'], exports: false, traceUrl },
   })
-  const state = { cells, isLedgerWritable: ledger.isWritable, scrape: () => '', uptime: () => 0, pricesDate: () => '2026-11-28' }
-  const server = await startAdmin({ address: { host, port }, routes: [...adminRoutes(state), ...page.routes], report })
+  const server = await startAdmin({ address: { host, port }, routes: [metricsRoute(() => ''), ...page.routes], report })
   return {
     url: `http://127.0.0.1:${server.port}`,
     port: server.port,

@@ -112,6 +112,7 @@ function fakeIo(start: Io['start'] = async () => Promise.reject(new Error('not e
     readFile: () => 'upstream: http://gateway\n',
     start,
     onStopSignal: (listener) => signals.push(listener),
+    onHangup: () => undefined,
     onUncaught: (listener) => uncaught.push(listener),
   }
   return {
@@ -123,7 +124,7 @@ function fakeIo(start: Io['start'] = async () => Promise.reject(new Error('not e
 }
 
 /** A sidecar of tests that runs until it is stopped. */
-function fakeRunning() {
+function fakeRunning(lostRecords = 0) {
   const seen = { config: undefined as Config | undefined, stops: 0 }
   const start = async (config: Config): Promise<Running> => {
     seen.config = config
@@ -132,6 +133,7 @@ function fakeRunning() {
       adminPort: 4142,
       stop: async () => {
         seen.stops++
+        return { lostRecords }
       },
     }
   }
@@ -160,6 +162,15 @@ describe('starting', () => {
     expect(seen.stops).toBe(1)
   })
 
+  it('ends with 1 when records were lost', async () => {
+    const { start } = fakeRunning(3)
+    const { io, written, signal } = fakeIo(start)
+    const code = runCli(['--upstream', 'http://gateway'], {}, io)
+    await expect.poll(() => written.stderr).toContain('ledger')
+    signal()
+    expect(await code).toBe(1)
+  })
+
   it('needs no argument when the environment says everything', async () => {
     const { start, seen } = fakeRunning()
     const { io, written, signal } = fakeIo(start)
@@ -170,18 +181,15 @@ describe('starting', () => {
   })
 
   it('passes a second signal on: stop, at once', async () => {
-    let finish: () => void = () => undefined
     const stops: number[] = []
-    const finished = new Promise<void>((resolve) => {
-      finish = resolve
-    })
+    const finished = Promise.withResolvers<{ readonly lostRecords: number }>()
     const { io, written, signal } = fakeIo(async () => ({
       port: 1,
       adminPort: 2,
       stop: () => {
         stops.push(stops.length)
-        if (stops.length === 2) finish()
-        return finished
+        if (stops.length === 2) finished.resolve({ lostRecords: 0 })
+        return finished.promise
       },
     }))
     const code = runCli(['--upstream', 'http://gateway'], {}, io)

@@ -31,6 +31,7 @@ export async function runOn({ columns, colour }: Terminal, args: readonly string
     },
     start: () => Promise.reject(new Error('nothing is started here')),
     onStopSignal: () => undefined,
+    onHangup: () => undefined,
     onUncaught: () => undefined,
   }
   const code = await runCli(args, { ...(colour ? {} : { NO_COLOR: '1' }), ...env }, io)

@@ -83,6 +83,7 @@ async function run(args: readonly string[], columns?: number, env: Readonly<Reco
     readFile: () => '',
     start: () => Promise.reject(new Error('not expected')),
     onStopSignal: () => undefined,
+    onHangup: () => undefined,
     onUncaught: () => undefined,
   }
   const code = await runCli(['report', '--ledger', ledger, ...args], env, io)

@@ -1,16 +1,20 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { at, parseJson } from '../../src/lib/json.ts'
 import { freePort } from '../ports.ts'
 import { cleanEnvironment, type Product, type ProductOptions, startProduct } from './product.ts'
 
-const program = resolve(import.meta.dirname, '../../src/tokenweir.ts')
+const root = resolve(import.meta.dirname, '../..')
+const program = join(root, 'src/tokenweir.ts')
+/** Code that makes this Node call itself 18.0.0, before the launcher looks. */
+const pretendOld = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'18.0.0'}})`
 
 let folder: string
 let product: Product | undefined
@@ -83,6 +87,55 @@ describe('the running product', () => {
     expect(await running.stop()).toBe(0) // `stop` does not wait as long as the grace is
   })
 
+  it.each([
+    ['as it is', undefined],
+    ['started by the launcher on an older Node', ['--import', pretendOld, join(root, 'bin/tokenweir.js')]],
+  ])('ignores SIGHUP with one line, and cuts no stream: %s', async (_how, program) => {
+    const running = await start(20, program === undefined ? {} : { program })
+    const response = await fetch(`${running.url}/v1/messages`, streamedRequest)
+    process.kill(running.pid, 'SIGHUP')
+    expect(await response.text()).toContain('event: message_stop')
+    await expect.poll(() => running.stderr()).toContain('SIGHUP')
+    expect(await running.stop()).toBe(0)
+    expect(running.stderr().match(/SIGHUP.*/g)).toEqual([
+      'SIGHUP is ignored: settings are read at the start only. Stop it and start it again to change them.',
+    ])
+    expect(logLines(running).map((line) => at(line, 'end_reason'))).toEqual(['completed'])
+  })
+
+  it('is ready while its ledger cannot be written, says so, and ends with 1 when rows are lost', async () => {
+    const running = await start(0)
+    const lock = new DatabaseSync(running.ledger)
+    lock.exec('BEGIN IMMEDIATE')
+    await (await fetch(`${running.url}/v1/messages`, streamedRequest)).text()
+    const ready = async () => {
+      const response = await fetch(`${running.adminUrl}/readyz`)
+      const body = parseJson(await response.text())
+      return [response.status, at(body, 'ready'), at(at(body, 'records'), 'problems')]
+    }
+    await expect.poll(ready).toEqual([200, true, ['The ledger ledger.db cannot be written: database is locked. 1 rows wait in memory.']])
+    expect(await running.stop()).toBe(1)
+    lock.close()
+    expect(running.stderr()).toContain('could not be written: 1 rows are lost.\n')
+  })
+
+  it('goes on in a new ledger when its own is removed, and ends with 1 because rows are lost', async () => {
+    const ledger = join(folder, 'ledger.db')
+    const running = await start(0, { ledger })
+    const ask = async () => (await fetch(`${running.url}/v1/messages`, streamedRequest)).text()
+    await ask()
+    await running.closedRows(1)
+    rmSync(ledger)
+    await expect.poll(() => running.stderr()).toContain('A new one is begun.')
+    await ask()
+    await expect.poll(() => existsSync(ledger) && running.ledgerRows().length).toBe(1)
+    expect(await running.stop()).toBe(1)
+    expect(running.stderr()).toMatch(/ was removed while it was in use; the 1 rows of this run in it are lost\. A new one is begun\./)
+    const kept = new DatabaseSync(ledger, { readOnly: true })
+    expect(kept.prepare('SELECT count(*) AS count FROM exchanges').get()).toEqual({ count: 1 })
+    kept.close()
+  })
+
   it('takes its routes from a file', async () => {
     gateway = await startSampleGateway()
     const file = join(folder, 'tokenweir.yaml')
@@ -137,20 +190,31 @@ describe('the running product', () => {
     })
   })
 
-  it('refuses a ledger that cannot be written with one sentence and exit code 1', () => {
-    writeFileSync(join(folder, 'plain'), 'a file, no folder')
-    const args = [program, '--upstream', 'http://127.0.0.1:9', '--listen', '0', '--admin', '0', '--ledger', 'plain/ledger.db']
+  it.each<readonly [string, (name: string) => void, RegExp]>([
+    ['plain/ledger.db', () => writeFileSync(join(folder, 'plain'), 'a file, no folder'), /The ledger plain\/ledger\.db cannot be written/],
+    [
+      'notes.txt',
+      (name) => writeFileSync(join(folder, name), 'notes'),
+      /notes\.txt is no SQLite file, no ledger of tokenweir, and was left/,
+    ],
+    ['place', (name) => mkdirSync(join(folder, name)), /place is a directory, no ledger of tokenweir/],
+    ['/proc/x/ledger.db', () => undefined, /The ledger \/proc\/x\/ledger\.db cannot be written/],
+  ])('refuses the ledger %s with one sentence and exit code 1, and makes nothing', (name, make, sentence) => {
+    make(name)
+    const before = readdirSync(folder)
+    const args = [program, '--upstream', 'http://127.0.0.1:9', '--listen', '0', '--admin', '0', '--ledger', name]
     const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       cwd: folder,
       env: cleanEnvironment(),
       encoding: 'utf8',
       timeout: 60_000,
     })
-    expect({ status, stdout, stderr, left: readdirSync(folder) }).toEqual({
+    expect({ status, stdout, stderr, left: readdirSync(folder).filter((file) => !file.endsWith('.salt')) }).toEqual({
       status: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^tokenweir: [^\n]*plain\/ledger\.db[^\n]*\n$/),
-      left: ['plain'],
+      stderr: expect.stringMatching(sentence),
+      left: before,
     })
+    expect(stderr.split('\n').length).toBe(2)
   })
 })

@@ -50,6 +50,29 @@ it('goes on when its recorder dies, and records every request once', async () =>
   expect((await sidecar.stop()).code).toBe(0)
 })
 
+it('is ready and alive while its recorder is blocked, says so, and loses nothing', async () => {
+  const scene = await startScene({ env: inspectorEnv })
+  const { sidecar, clients, collector } = scene
+  const load = clients.run(perSecond, ['sse', 'json'], createRandom('blocked'))
+  await pause(500)
+  // The answer of the inspector comes when it is over.
+  const blocked = inRecorder(sidecar, 'const until = Date.now() + 20000; while (Date.now() < until) {}')
+  const problems = await until('it says so', sidecar.problems, (now) => now.length > 0)
+  expect(problems).toEqual([
+    expect.stringMatching(/^The recorder has taken nothing for \d+ s: it is blocked or too slow; \d+ records wait\.$/),
+  ])
+  const status = (path: string) => fetch(`${sidecar.adminUrl}${path}`).then((response) => response.status)
+  expect([await sidecar.ready(), await status('/livez'), await status('/metrics')]).toEqual([200, 200, 503])
+  await blocked
+  await until('it goes on', sidecar.problems, (now) => now.length === 0)
+  await load.stop()
+  await drained(scene, collector)
+  const { rows } = checkLedger(sidecar, clients.sent)
+  expect([rows, clients.sent.filter(({ wholeAt }) => wholeAt === undefined)]).toEqual([clients.sent.length, []])
+  checkReconciled(sidecar, collector.files())
+  expect((await sidecar.stop()).code).toBe(0)
+})
+
 it('answers again after it had no file descriptor left, and has recorded what it refused', async ({ skip }) => {
   if (spawnSync('prlimit', ['--version']).status !== 0)
     return skipLoudly(skip, 'file descriptors cannot be limited, there is no prlimit here.')

@@ -39,6 +39,8 @@ export interface Sidecar {
   metrics(): Promise<Counters>
   /** Status of `/readyz`. */
   ready(): Promise<number>
+  /** What `/readyz` says is wrong with the records. */
+  problems(): Promise<readonly string[]>
   /** Resident memory, in MiB. */
   memory(): number
   rows(query: string): Record<string, unknown>[]
@@ -141,6 +143,10 @@ export function createSidecar({ upstream, env, through = [], ledgerFolder }: Sid
         ({ status }) => status,
         () => 0,
       ),
+    problems: async () => {
+      const { records } = (await (await fetch(`${adminUrl}/readyz`)).json()) as { records: { problems: string[] } }
+      return records.problems
+    },
     memory: () => Number(/^VmRSS:\s+(\d+)/m.exec(text(`/proc/${child?.pid}/status`))?.[1]) / 1024,
     rows(query) {
       const database = new DatabaseSync(ledger, { readOnly: true, timeout: 60_000 })

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { expect, it } from 'vitest'
-import { cleanEnvironment } from '../e2e/product.ts'
+import { expect, it, onTestFinished } from 'vitest'
+import { cleanEnvironment, startProduct } from '../e2e/product.ts'
 import { idAt, lineOf, temporaryFolder, writeLedger, writeSpans } from './ledger.ts'
 
 const program = resolve(import.meta.dirname, '../../src/tokenweir.ts')
@@ -115,4 +115,34 @@ it('says that a ledger is none', () => {
     1,
     'tokenweir: The ledger ledger.db cannot be read: file is not a database. Choose another file with --ledger FILE.\n',
   ])
+})
+
+it('does not compare a ledger with the metrics of a sidecar that writes another', async () => {
+  const [one, other] = await Promise.all([
+    startProduct({ upstream: 'http://127.0.0.1:9' }),
+    startProduct({ upstream: 'http://127.0.0.1:9' }),
+  ])
+  onTestFinished(async () => void (await Promise.all([one.stop(), other.stop()])))
+  await fetch(`${one.url}/v1/messages`)
+  await fetch(`${other.url}/v1/messages`)
+  await Promise.all([one.closedRows(1), other.closedRows(1)])
+  const admin = other.adminUrl.replace('http://', '')
+  const wrong = run(one.folder, ['--admin', admin])
+  expect([wrong.status, wrong.stdout]).toEqual([
+    0,
+    expect.stringMatching(
+      new RegExp(
+        `Metrics of a running sidecar: The sidecar at ${other.adminUrl} writes another ledger \\(instance .*\\) than ledger.db \\(instance .*\\)\\. Name its own with --admin`,
+      ),
+    ),
+  ])
+  expect(run(one.folder, ['--metrics', `${other.adminUrl}/metrics`])).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^tokenweir: The sidecar at .* writes another ledger .*Name the metrics of its own sidecar with --metrics URL/,
+    ),
+  })
+  const right = run(one.folder, ['--admin', one.adminUrl.replace('http://', '')])
+  expect([right.status, right.stdout]).toEqual([0, expect.not.stringContaining('another ledger')])
 })

@@ -26,15 +26,16 @@ const orders = workerData as Orders
 const port = parentPort as NonNullable<typeof parentPort>
 const tell = (message: FromRecorder | { readonly kind: 'told'; readonly told: Told }) => port.postMessage(message, [] as Transferable[])
 
-if (orders.refuses === undefined) tell({ kind: 'ready', adminPort: 4242 })
+if (orders.refuses === undefined) tell({ kind: 'ready' })
 else tell({ kind: 'problem', message: orders.refuses, fatal: true })
 
 port.on('message', (message: ToRecorder) => {
   if (message.kind === 'close') {
-    tell({ kind: 'closed' })
+    tell({ kind: 'closed', lost: 0 })
     port.close()
     return
   }
+  if (message.kind === 'admin') return
   const { opened, requests, ended, bytes } = message.batch
   const text = (slice: readonly [number, number] | undefined) =>
     slice === undefined ? undefined : Buffer.from(bytes.subarray(slice[0], slice[0] + slice[1])).toString()

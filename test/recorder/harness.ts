@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Config } from '../../src/config/config.ts'
-import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
-import type { FromRecorder, Packed, ToRecorder } from '../../src/recorder/batch.ts'
+import { cellCount } from '../../src/lib/shared-counters.ts'
+import type { Packed, ToRecorder } from '../../src/recorder/batch.ts'
 import { cloneableConfig } from '../../src/recorder/data.ts'
-import type { ToHost } from './host.ts'
+import type { FromHost, ToHost } from './host.ts'
 
 /** Each test starts a process of its own; without this each would strip and compile everything again. */
 const compileCache = join(tmpdir(), 'tokenweir-compile-cache')
@@ -16,7 +16,7 @@ const compileCache = join(tmpdir(), 'tokenweir-compile-cache')
 export interface Recorder {
   readonly child: ChildProcess
   /** The next message of that kind, also one that came before. */
-  next<Kind extends FromRecorder['kind']>(kind: Kind): Promise<Extract<FromRecorder, { kind: Kind }>>
+  next<Kind extends FromHost['kind']>(kind: Kind): Promise<Extract<FromHost, { kind: Kind }>>
   post(message: ToRecorder): void
   record(batch: Partial<Packed>): Promise<void>
   /** Standard output so far, as lines. */
@@ -64,14 +64,13 @@ export function startRecorder(config: Config, env: Record<string, string> = {}, 
   let stderr = ''
   if (options.readStdout !== false) child.stdout?.setEncoding('utf8').on('data', (text) => (stdout += text))
   child.stderr?.setEncoding('utf8').on('data', (text) => (stderr += text))
-  const came: FromRecorder[] = []
+  const came: FromHost[] = []
   const waiting: (() => void)[] = []
   child.on('message', (message) => {
-    came.push(message as FromRecorder)
+    came.push(message as FromHost)
     for (const look of waiting) look()
   })
   const cells = new Array(cellCount).fill(0)
-  cells[Cell.listening] = 1
   const tell = (message: ToHost) => void child.send(message)
   tell({ kind: 'start', data: { config: cloneableConfig(config), env }, cells })
 

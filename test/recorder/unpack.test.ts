@@ -12,7 +12,7 @@ function unpackerOf(overrides: Partial<UnpackOptions<string>> = {}) {
   const calls: unknown[] = []
   const failures: unknown[] = []
   let unknown = 0
-  const unpack = createUnpacker<string>({
+  const { unpack, openings } = createUnpacker<string>({
     readRequest: (opening, body) => `${opening.id}: ${text(body)}`,
     conclude(opening, ending, reading, responseBody) {
       calls.push({ id: opening.id, reading, responseBody: text(responseBody) })
@@ -23,7 +23,7 @@ function unpackerOf(overrides: Partial<UnpackOptions<string>> = {}) {
     onFailure: (error) => failures.push((error as Error).message),
     ...overrides,
   })
-  return { unpack, calls, failures, unknown: () => unknown }
+  return { unpack, openings, calls, failures, unknown: () => unknown }
 }
 
 const nothing: Packed = { opened: [], requests: [], ended: [], bytes: new Uint8Array(0) }
@@ -40,11 +40,12 @@ describe('a request', () => {
   })
 
   it('that opens, is read and ends in three batches is the same', () => {
-    const { unpack, calls } = unpackerOf()
+    const { unpack, openings, calls } = unpackerOf()
     expect(unpack({ ...nothing, opened: [a] })).toEqual({ opened: [a], ended: [] })
+    expect(openings()).toEqual([a])
     expect(unpack({ ...nothing, requests: [{ id: 'a', body: [1, 3] }], bytes: Buffer.from('-ask-') })).toEqual({ opened: [], ended: [] })
     const batch = unpack({ ...nothing, ended: [{ ending: endingOf({ id: 'a' }), responseBody: [0, 4] }], bytes: Buffer.from('give') })
-    expect(idsOf(batch.ended)).toEqual(['a'])
+    expect([idsOf(batch.ended), openings()]).toEqual([['a'], []])
     expect(calls).toEqual([{ id: 'a', reading: 'a: ask', responseBody: 'give' }])
   })
 

@@ -173,6 +173,9 @@ describe('a row', () => {
     expect(samples(meter, 'tokenweir_ledger')).toEqual({
       tokenweir_ledger_written_total: 2,
       tokenweir_ledger_failures_total: 0,
+      ...Object.fromEntries(
+        ['removed', 'moved', 'replaced', 'overwritten', 'damaged'].map((reason) => [`tokenweir_ledger_lost_total{reason="${reason}"}`, 0]),
+      ),
       tokenweir_ledger_dropped_total: 0,
       tokenweir_ledger_expired_total: 0,
       tokenweir_ledger_depth: 0,

@@ -29,12 +29,9 @@ export function open(path = join(folder(), 'ledger.db'), options: Partial<StoreO
   const meter = options.meter ?? createMeter(Date.now)
   const lines: string[] = []
   const store = openStore({ path, shape: ledgerShape, report: (line) => lines.push(line), ...options, meter })
-  let isClosed = false
-  const close = () => {
-    if (!isClosed) store.close()
-    isClosed = true
-  }
-  onTestFinished(close)
+  let lost: number | undefined
+  const close = () => (lost ??= store.close())
+  onTestFinished(() => void close())
   const counts = () => {
     const lasting = meter.collect().filter(({ name }) => !/writable|depth|bytes|oldest_age/.test(name))
     return prometheusText(lasting).split('\n').sort()

@@ -1,4 +1,17 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
@@ -199,30 +212,17 @@ describe('retention', () => {
 describe('a file that cannot be used', () => {
   const aside = (path: string) => readdirSync(dirname(path)).filter((name) => name.includes('.aside-') && !/-(wal|shm)$/.test(name))
 
-  it.each([
-    ['is not an SQLite file', (path: string) => writeFileSync(path, 'these are notes, of more than a hundred bytes. '.repeat(30))],
-    [
-      'is an SQLite file of another program',
-      (path: string) => {
-        const other = new DatabaseSync(path)
-        other.exec('CREATE TABLE things (a); INSERT INTO things VALUES (4)')
-        other.close()
-      },
-    ],
-    ['is damaged (database disk image is malformed)', damage],
-  ] as const)('is moved aside unchanged, twice without overwriting: %s', (why, make) => {
+  it('is moved aside unchanged, twice without overwriting, when it is a damaged ledger', () => {
     const path = join(folder(), 'ledger.db')
     const now = () => Date.UTC(2026, 10, 23, 17, 12, 5)
     const contents = [1, 2].map(() => {
       rmSync(path, { force: true })
-      make(path)
+      damage(path)
       const content = readFileSync(path)
       const { store, lines } = open(path, { now })
       expect(lines).toEqual([
         expect.stringMatching(
-          new RegExp(
-            `^The ledger ${path} ${why.replace(/[()]/g, '\\$&')}. It was moved to .*aside-20261123T171205Z.*, unchanged, and a new one begun.$`,
-          ),
+          /^The ledger .* is damaged \(database disk image is malformed\). It was moved to .*aside-20261123T171205Z.*, unchanged, and a new one begun.$/,
         ),
       ])
       store.close()
@@ -230,6 +230,54 @@ describe('a file that cannot be used', () => {
     })
     expect(aside(path)).toEqual(['ledger.db.aside-20261123T171205Z', 'ledger.db.aside-20261123T171205Z-2'])
     expect(aside(path).map((name) => readFileSync(join(dirname(path), name)).equals(contents[0] as Buffer))).toEqual([true, true])
+  })
+
+  it.each<readonly [string, (path: string) => void]>([
+    ['no SQLite file', (path) => writeFileSync(path, 'these are notes, of more than a hundred bytes. '.repeat(30))],
+    ['no SQLite file', (path) => writeFileSync(path, 'short')],
+    ['a directory', (path) => mkdirSync(path)],
+    ['a pipe', (path) => void spawnSync('sh', ['-c', `mkfifo '${path}'`])],
+    ['an SQLite file of another program', (path) => makeOther(path, 'CREATE TABLE things (a); INSERT INTO things VALUES (4)')],
+    ['an SQLite file of another program', (path) => makeOther(path, 'PRAGMA application_id = 42')],
+    ['an SQLite file of another program', (path) => makeOther(path, 'PRAGMA user_version = 3')],
+    [
+      'an SQLite file of another program',
+      (path) => {
+        // All of it in its log, as a program leaves it that was killed.
+        const other = makeOther(`${path}-made`, 'PRAGMA journal_mode = WAL; CREATE TABLE things (a)', 'open')
+        for (const suffix of ['', '-wal']) copyFileSync(`${path}-made${suffix}`, path + suffix)
+        other.close()
+        for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}-made${suffix}`, { force: true })
+      },
+    ],
+  ])('is refused and left as it is when it is %s', (kind, make) => {
+    const path = join(folder(), 'ledger.db')
+    make(path)
+    const seen = () =>
+      readdirSync(dirname(path))
+        .filter((name) => !name.endsWith('-shm')) // of SQLite's readers
+        .map((name) => [name, statSync(join(dirname(path), name)).isFile() && readFileSync(join(dirname(path), name), 'latin1')])
+    const before = seen()
+    expect(() => open(path)).toThrow(
+      `${path} is ${kind}, no ledger of tokenweir, and was left as it is. Choose another file with --ledger FILE, or move this one away.`,
+    )
+    expect(seen()).toEqual(before)
+  })
+
+  it('is a ledger also when it is empty, or was killed while it was made', () => {
+    const path = join(folder(), 'ledger.db')
+    writeFileSync(path, '')
+    const first = open(path)
+    const killed = copied(path)
+    first.store.close()
+    expect(open(killed).lines).toEqual([])
+    const empty = join(folder(), 'ledger.db')
+    makeOther(empty, 'VACUUM')
+    expect(open(empty).lines).toEqual([])
+  })
+
+  it.each(['/proc/nothing/of/this/l.db', '/proc/1/l.db'])('is refused where nothing can be made: %s', (path) => {
+    expect(() => open(path)).toThrow(new RegExp(`^The ledger ${path} cannot be written \\(.*\\)\\. Give this user write access to `))
   })
 
   it('is refused, not moved, when a newer version wrote it', () => {
@@ -265,6 +313,13 @@ describe('a file that cannot be used', () => {
     expect(rows(path, "SELECT value FROM series WHERE name = 'tokenweir.ledger.written'")).toEqual([{ value: 202 }])
     expect(rows(path, "SELECT value FROM meta WHERE key = 'instance_id'")).toEqual([{ value: store.instanceId() }])
   })
+
+  function makeOther(path: string, statements: string, until: 'open' | 'closed' = 'closed'): DatabaseSync {
+    const other = new DatabaseSync(path)
+    other.exec(statements)
+    if (until === 'closed') other.close()
+    return other
+  }
 
   function scribble(path: string): void {
     const size = readFileSync(path).length

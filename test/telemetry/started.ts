@@ -33,11 +33,8 @@ export async function start(
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-sdk-'))
   const ledger = path ?? join(folder, 'ledger.db')
   const store = openStore({ path: ledger, shape: ledgerShape, meter, report, spool: { ageMsMax: 0 } })
-  let isClosed = false
-  const close = () => {
-    if (!isClosed) store.close()
-    isClosed = true
-  }
+  let lost: number | undefined
+  const close = () => (lost ??= store.close())
   onTestFinished(() => {
     close()
     rmSync(folder, { recursive: true, force: true })
@@ -56,7 +53,7 @@ export async function start(
       createLedgerSink(store).record(batch)
       exported.sink.record(batch)
       store.commit()
-      return exported.shutdown()
+      return exported.shutdown().then(({ lines }) => lines)
     },
   }
 }

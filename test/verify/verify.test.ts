@@ -120,13 +120,22 @@ describe('verify', () => {
     const { product } = await startBoth()
     const other = new DatabaseSync(product.ledger)
     other.exec('BEGIN IMMEDIATE')
-    const { code, checks, sentences } = await verify(product, [])
+    const { code, checks, sentences } = await verify(product, ['--wait', '5'])
     other.close()
     expect({ code, checks }).toEqual({
       code: 1,
       checks: { ...allWell, 'stream: ledger row': 'failed', 'plain: ledger row': 'failed', sidecar: 'failed' },
     })
-    expect(sentences).toContain('No row: The ledger cannot be written. Give its user write access to the ledger file and its folder')
+    expect(sentences).toMatch(
+      /No row: The ledger ledger\.db cannot be written: database is locked\. \d rows wait in memory\. Give its user write access to the ledger file and its folder/,
+    )
+  })
+
+  it('says that the ledger is of another sidecar, and asks the one that it was given', async () => {
+    const { product } = await startBoth()
+    const { code, checks, sentences } = await verify({ ...usual.product, ledger: product.ledger }, [])
+    expect({ code, checks }).toEqual({ code: 0, checks: { ...allWell, 'ledger file': 'skipped' } })
+    expect(sentences).toContain(`The sidecar at ${usual.product.adminUrl} writes another ledger (instance `)
   })
 
   it.each([

@@ -336,6 +336,15 @@ const telemetry: readonly Scenario[] = [
     firing: { ...none('10m', '12m', '13m'), '27m': ['LedgerUnwritable'], ...none('50m') },
   },
   {
+    name: 'ledger: a file that was lost while it was in use fires',
+    series: {
+      ...old,
+      [series('tokenweir.ledger.lost', { ...of, reason: '="removed"' })]: '0x20 1x100',
+      [series('tokenweir.ledger.lost', { ...of, reason: '="damaged"' })]: '0x100',
+    },
+    firing: { ...none('19m'), ...same(['LedgerLost'], '22m', '60m'), ...none('80m') },
+  },
+  {
     name: 'sidecar: absent fires after ten minutes, not at the start of Prometheus, and resolves with the first report',
     series: { [series('tokenweir.counters.start_time', of)]: '_x3 100x20 _x30 100x60' },
     firing: { ...none('0m', '3m', '10m', '25m'), '40m': ['SidecarAbsent'], ...none('55m', '100m') },

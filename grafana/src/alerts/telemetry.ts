@@ -89,6 +89,18 @@ export function telemetryAlerts({ counts, seconds }: Making): Alert[] {
       dashboard: 'sidecar',
     },
     {
+      name: 'LedgerLost',
+      severity: 'page',
+      expr: `${counts.of('ledger_lost', series('tokenweir.ledger.lost'), window, 'instance', 'reason')} > 0`,
+      forSeconds: 0,
+      keepSeconds: seconds(1800),
+      summary: `The ledger's file ${where} was lost while it was in use ({{ $labels.reason }}), and a new one begun`,
+      impact: 'Rows of the lost file are no longer in the ledger, and what of them waited for the collector may be gone.',
+      firstSteps:
+        'GET /readyz and stderr of the sidecar say which file and how many rows. Who removes, moves or writes it (a backup, a log rotation, a volume that goes away)? Stop the sidecar before touching the file.',
+      dashboard: 'sidecar',
+    },
+    {
       name: 'SidecarAbsent',
       severity: 'page',
       expr: `absent_over_time(${series('tokenweir.counters.start_time')}[${duration(seconds(300))}])`,

@@ -52,6 +52,7 @@ const faults: readonly (readonly [Metric, string])[] = [
   ['tokenweir.sink.failures', 'batches a sink threw on'],
   ['tokenweir.recorder.restarts', 'restarts of the recorder'],
   ['tokenweir.ledger.failures', 'failed ledger writes'],
+  ['tokenweir.ledger.lost', "ledger's files lost"],
   ['tokenweir.spool.failures', 'failed exports'],
 ]
 const counted = (list: typeof lost) => list.map(([name, legend]) => ({ expr: orZero(total(selected(name), stepWindow)), legend }))

@@ -19,6 +19,8 @@ export function showState(state) {
       ['Waiting', number(sum('ledger.depth'))],
       ['Dropped', lost(sum('ledger.dropped'))],
       ['Failed writes', lost(sum('ledger.failures'))],
+      ['Files lost', lost(sum('ledger.lost'))],
+      ...state.problems.map((problem) => ['Problem', el('span', { class: 'bad' }, problem)]),
     ]),
     collector(state, sum, worst),
     part(

@@ -22,6 +22,8 @@ export interface Io {
   readonly start: (config: Config, report: (message: string) => void) => Promise<Running>
   /** Calls back at each stop signal (SIGTERM, SIGINT). */
   readonly onStopSignal: (listener: () => void) => void
+  /** Calls back at each SIGHUP, which then does not end the process. */
+  readonly onHangup: (listener: () => void) => void
   /** Calls back with an uncaught error; the process does not exit. */
   readonly onUncaught: (listener: (error: unknown) => void) => void
 }

@@ -59,7 +59,7 @@ async function run(options: Options, range: OpenRange, config: Config, { io, env
     import('../reconcile/reconcile.ts'),
     import('../reconcile/print.ts'),
   ])
-  const { metrics, isRunning } = await metricsOf(options.metrics, config)
+  const { metrics, isRunning, other } = await metricsOf(options.metrics, config)
   const open = (name: string) => (name === '-' ? process.stdin : createReadStream(name, { highWaterMark: 1 << 20 }))
   const result = await reconcile({
     ledger: config.ledger,
@@ -68,6 +68,7 @@ async function run(options: Options, range: OpenRange, config: Config, { io, env
     logs: (options.log ?? []).map(open),
     metrics,
     isRunning,
+    other,
     examplesMax: options.json ? examplesMax.json : examplesMax.text,
     now: Date.now,
   })
@@ -75,9 +76,10 @@ async function run(options: Options, range: OpenRange, config: Config, { io, env
   return result.equal
 }
 
-/** A source given with --metrics must respond. The default admin port need not: no sidecar may be running. */
-async function metricsOf(source: string | undefined, { admin }: Config) {
+/** A source given with --metrics must respond, and be of this ledger. The default admin port need not: no sidecar may be running, or another one. */
+async function metricsOf(source: string | undefined, { admin, ledger }: Config) {
   const { readFile } = await import('node:fs/promises')
+  const { otherSidecar } = await import('../instance.ts')
   if (source !== undefined && !/^https?:/.test(source)) return { metrics: () => readFile(source, 'utf8'), isRunning: false }
   const host = admin.host === '0.0.0.0' || admin.host === '::' ? '127.0.0.1' : admin.host
   const url = source ?? `http://${host.includes(':') ? `[${host}]` : host}:${admin.port}/metrics`
@@ -86,7 +88,11 @@ async function metricsOf(source: string | undefined, { admin }: Config) {
     if (!response.ok) throw new Error(`${url} answered ${response.status}.`)
     return response.text()
   }
+  const other = await otherSidecar(url, ledger)
+  if (source !== undefined && other !== undefined)
+    throw new Error(`${other} Name the metrics of its own sidecar with --metrics URL, or the other ledger with --ledger FILE.`)
   if (source !== undefined) return { metrics, isRunning: true }
+  if (other !== undefined) return { metrics: undefined, isRunning: false, other }
   const isRunning = await metrics().then(
     (text) => text.includes('tokenweir_'),
     () => false,

@@ -21,6 +21,8 @@ export interface ReconcileOptions {
   readonly metrics: (() => Promise<string>) | undefined
   /** The sidecar is running: records of requests that have just ended may still arrive. */
   readonly isRunning: boolean
+  /** The sidecar that was found is not the one of this ledger: a sentence. */
+  readonly other?: string | undefined
   readonly examplesMax: number
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -80,6 +82,11 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciliati
       metrics: metrics.total,
       differences,
       notCompared: [
+        ...(options.other === undefined
+          ? []
+          : [
+              `Metrics of a running sidecar: ${options.other} Name its own with --admin HOST:PORT; the counters in the file were compared.`,
+            ]),
         ...(options.spans.length === 0 ? ['Spans: give the files that the collector writes, with --spans FILE…'] : []),
         ...(options.logs.length === 0 ? ["Log lines: give the sidecar's standard output, with --log FILE…"] : []),
         ...metrics.notCompared,

@@ -19,6 +19,8 @@ export interface Readiness {
   readonly ready: boolean
   /** The reasons for not being ready, as sentences. */
   readonly reasons: readonly string[]
+  /** What it says is wrong with its records, as sentences. */
+  readonly problems: readonly string[]
 }
 
 const patienceMs = 5000
@@ -31,7 +33,8 @@ export async function readiness(admin: URL): Promise<Readiness | undefined> {
   const body = parseJson(await response.text())
   const ready = at(body, 'ready')
   if (typeof ready !== 'boolean') return undefined
-  return { ready, reasons: (array(at(body, 'reasons')) ?? []).map(String) }
+  const sentences = (value: Json | undefined) => (array(value) ?? []).map(String)
+  return { ready, reasons: sentences(at(body, 'reasons')), problems: sentences(at(at(body, 'records'), 'problems')) }
 }
 
 /** Rejects when nothing answers. */

@@ -35,9 +35,23 @@ export function judgeSidecar(admin: URL, seen: Readiness | undefined | { readonl
       'Start the sidecar (tokenweir --upstream URL), or name its admin address with --admin URL.',
     )
   }
-  if (seen.ready) return ok(name, `ready at ${admin.origin}`)
+  const { problems } = seen
+  if (seen.ready)
+    return ok(name, [`ready at ${admin.origin}`, ...(problems.length === 0 ? [] : ['of its records it says:']), ...problems].join(' '))
   const reasons = seen.reasons.join(' ')
   return failed(name, `It says that it is not ready: ${reasons}`, readinessMend(reasons))
+}
+
+/** Where a row did not come. */
+export function judgeRecording({ problems }: Readiness): Check {
+  return failed('sidecar', `It says that its records are in trouble: ${problems.join(' ')}`, readinessMend(problems.join(' ')))
+}
+
+/** Beside the checks of what was sent; undefined when it is the ledger of that sidecar, as far as can be told. */
+export function judgeLedgerFile(other: string | undefined): Check | undefined {
+  return other === undefined
+    ? undefined
+    : skipped('ledger file', `${other} The rows are asked of the sidecar; name its own ledger with --ledger FILE.`)
 }
 
 function readinessMend(reasons: string): string {
@@ -143,7 +157,8 @@ export function judgeRow(name: string, api: Api, streamed: boolean, { path, look
   }
   const { row } = lookup
   if (row !== undefined) return judgeUsage(name, api, streamed, row)
-  if (readiness?.ready === false) return failed(name, `No row: ${readiness.reasons.join(' ')}`, readinessMend(readiness.reasons.join(' ')))
+  const trouble = [...(readiness?.reasons ?? []), ...(readiness?.problems ?? [])].join(' ')
+  if (trouble !== '') return failed(name, `No row: ${trouble}`, readinessMend(trouble))
   return counted
     ? failed(name, `No row in ${path}.`, 'Is that the ledger of this sidecar? Name it with --ledger FILE.')
     : failed(

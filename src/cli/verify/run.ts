@@ -3,9 +3,21 @@ import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import type { Ids } from '../../lib/ids.ts'
 import { at, parseJson } from '../../lib/json.ts'
+import { otherSidecar } from '../instance.ts'
 import { type Counters, type Readiness, readCounters, readiness, rowOfTrace } from './admin.ts'
 import { type Api, ask, type Reply } from './ask.ts'
-import { type Check, judgeAnswer, judgeLog, judgeRow, judgeSidecar, judgeSpans, type Status, spansSettled } from './judge.ts'
+import {
+  type Check,
+  judgeAnswer,
+  judgeLedgerFile,
+  judgeLog,
+  judgeRecording,
+  judgeRow,
+  judgeSidecar,
+  judgeSpans,
+  type Status,
+  spansSettled,
+} from './judge.ts'
 import { findRow, type Lookup, type VerifiedRow } from './ledger-row.ts'
 
 export interface VerifyOptions {
@@ -48,20 +60,32 @@ export async function verify(options: VerifyOptions): Promise<readonly Check[]> 
   const ready = await readiness(options.admin).catch(failure)
   const sidecar = judgeSidecar(options.admin, ready)
   if (ready === undefined || 'failure' in ready) return [sidecar]
+  const other = await otherSidecar(options.admin, options.ledger)
+  return [
+    ...(sidecar.status === 'ok' ? [sidecar] : []),
+    ...[judgeLedgerFile(other) ?? []].flat(),
+    ...(await verifySent({ ...options, other }, sidecar)),
+  ]
+}
+
+/** Whether the ledger's file is for certain that of another sidecar: a sentence. */
+type Asked = VerifyOptions & { readonly other: string | undefined }
+
+async function verifySent(options: Asked, sidecar: Check): Promise<readonly Check[]> {
   options.onStep('Sending a streamed request')
   const { before, stream } = await sendStream(options)
-  if ('failure' in stream.reply) return [sidecar, stream.check]
+  if ('failure' in stream.reply) return [...(sidecar.status === 'ok' ? [] : [sidecar]), stream.check]
   options.onStep('Sending a plain request')
   const sent = [stream, await send(options, false)]
   options.onStep('Waiting for the records')
-  return [...(sidecar.status === 'ok' ? [sidecar] : []), ...(await recorded(options, sent, before))]
+  return recorded(options, sent, before)
 }
 
 /** Of an upstream's first streams, those that may pass unchanged: see `proxy/inject/capabilities`. */
 const unchangedMax = 2
 
 /** The first stream that the sidecar does not let pass unchanged in order to learn what the upstream does; `before` is what was counted before it. */
-async function sendStream(options: VerifyOptions): Promise<{ readonly before: Counters; readonly stream: Sent }> {
+async function sendStream(options: Asked): Promise<{ readonly before: Counters; readonly stream: Sent }> {
   for (let unchanged = 0; ; unchanged++) {
     const before = await readCounters(options.admin).catch(() => nothingCounted)
     const stream = await send(options, true)
@@ -70,7 +94,7 @@ async function sendStream(options: VerifyOptions): Promise<{ readonly before: Co
   }
 }
 
-async function wasUnchanged(options: VerifyOptions, sent: Sent): Promise<boolean> {
+async function wasUnchanged(options: Asked, sent: Sent): Promise<boolean> {
   const begun = performance.now()
   let lookup = await lookUp(options, sent)
   while ('row' in lookup && lookup.row === undefined && performance.now() - begun < Math.min(options.waitMs, unchangedWaitMs)) {
@@ -112,14 +136,17 @@ interface Seen {
 }
 
 /** Looks in the ledger file. Where that is unreadable or belongs to another sidecar, asks the sidecar. */
-async function lookUp({ ledger, admin, adminToken }: VerifyOptions, { traceId, sinceMs, reply }: Sent): Promise<Lookup> {
-  const inFile = findRow(ledger, { traceId, sinceMs, responseId: 'failure' in reply ? undefined : reply.facts?.id })
+async function lookUp({ ledger, admin, adminToken, other }: Asked, { traceId, sinceMs, reply }: Sent): Promise<Lookup> {
+  const inFile: Lookup =
+    other !== undefined
+      ? { unreadable: 'it is the ledger of another sidecar' }
+      : findRow(ledger, { traceId, sinceMs, responseId: 'failure' in reply ? undefined : reply.facts?.id })
   if ('row' in inFile && inFile.row !== undefined) return inFile
   const told = await rowOfTrace(admin, adminToken, traceId, sinceMs)
   return told === 'refused' ? inFile : { row: told as unknown as VerifiedRow | undefined }
 }
 
-async function recorded(options: VerifyOptions, sent: readonly Sent[], before: Counters): Promise<readonly Check[]> {
+async function recorded(options: Asked, sent: readonly Sent[], before: Counters): Promise<readonly Check[]> {
   const begun = performance.now()
   const look = async (): Promise<Seen> => ({
     lookups: await Promise.all(sent.map((one) => lookUp(options, one))),
@@ -147,11 +174,7 @@ interface Judged extends Seen {
   readonly waitedMs: number
 }
 
-function judged(
-  options: VerifyOptions,
-  sent: readonly Sent[],
-  { lookups, logFound, before, after, ready, waitedMs }: Judged,
-): readonly Check[] {
+function judged(options: Asked, sent: readonly Sent[], { lookups, logFound, before, after, ready, waitedMs }: Judged): readonly Check[] {
   const count = sent.length
   const counted = (after.requests ?? 0) - (before.requests ?? 0) >= count
   const answers = sent.flatMap(({ streamed, check }, index) => {
@@ -177,7 +200,9 @@ function judged(
   const span: Check = counted
     ? judgeSpans({ before, after, sent: count, waitedMs })
     : { name: 'span', status: 'skipped', what: 'the sidecar at the admin address counted no such requests' }
-  const sidecar = ready?.ready === false ? [judgeSidecar(options.admin, ready)] : []
+  const isMissing = lookups.some((lookup) => !('row' in lookup && lookup.row !== undefined))
+  const sidecar =
+    ready?.ready === false ? [judgeSidecar(options.admin, ready)] : isMissing && ready?.problems.length ? [judgeRecording(ready)] : []
   return [...answers, log, span, ...sidecar]
 }
 
