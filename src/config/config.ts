@@ -4,7 +4,7 @@
  */
 
 import { type CallerSource, readKeyFiles } from './caller.ts'
-import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
+import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile, reservedKeys } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
 import { parsePriceFile } from './price-file.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
@@ -256,6 +256,9 @@ function misspeltVariables(env: Sources['env']): ConfigError[] {
   const known = settings.flatMap((setting) => setting.env ?? [])
   return Object.keys(env).flatMap((name) => {
     if (!name.startsWith('TOKENWEIR_') || known.includes(name)) return []
+    if (reservedKeys.has(name.slice('TOKENWEIR_'.length).toLowerCase())) {
+      return [{ key: name, where: name, message: 'There is no such variable. Take it away.' }]
+    }
     const meant = nearest(name, known)
     return meant === undefined ? [] : [{ key: name, where: name, message: `There is no such variable. Did you mean ${meant}?` }]
   })

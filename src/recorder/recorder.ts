@@ -13,6 +13,7 @@ import { bucketOf } from '../ledger/queries/quantiles.ts'
 import { listedColumns } from '../ledger/queries/queries.ts'
 import { createReader } from '../ledger/queries/reader.ts'
 import { openStore, type Store } from '../ledger/store.ts'
+import { printableLines } from '../lib/printable.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import { createFanOut } from '../sinks/fan-out.ts'
 import { createLedgerSink, ledgerShape } from '../sinks/ledger.ts'
@@ -34,7 +35,10 @@ import { recordReadings } from './readings.ts'
 import { createUnpacker } from './unpack.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-const report = createLineLimit({ write: (line) => process.stderr.write(`tokenweir: ${line}\n`), now: () => performance.now() })
+const report = createLineLimit({
+  write: (line) => process.stderr.write(`tokenweir: ${printableLines(line)}\n`),
+  now: () => performance.now(),
+})
 
 interface Recorder {
   readonly adminPort: number
