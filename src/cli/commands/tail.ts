@@ -1,8 +1,8 @@
 /** `tokenweir tail`: one line for each request as it ends, out of the ledger. */
 import type { Command } from 'commander'
 import type { UsageOutcome } from '../../lib/exchange.ts'
-import type { ListedRow } from '../tail/follow.ts'
 import { printableLine } from '../../lib/printable.ts'
+import type { ListedRow } from '../tail/follow.ts'
 import { type CommandContext, exit, type Io, type Painter, painter, refuse } from './context.ts'
 import { widthOf } from './table.ts'
 import { cell, cut, widthOfOutput } from './text.ts'
