@@ -21,7 +21,7 @@ export const filesWithImages = [
 
 /** The text with every image of others at the digest that `digestOf` gives for its name and tag. */
 export function pinned(text: string, digestOf: (image: string) => string): string {
-  return text.replace(/^(\s*(?:FROM|image:)\s+)(?!tokenweir)([^\s@]+:[^\s@]+)(?:@\S+)?/gm, (_, before: string, image: string) => {
+  return text.replace(/^(# syntax=|\s*(?:FROM|image:)\s+)(?!tokenweir)([^\s@]+:[^\s@]+)(?:@\S+)?/gm, (_, before: string, image: string) => {
     return `${before}${image}@${digestOf(image)}`
   })
 }

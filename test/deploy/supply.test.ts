@@ -104,7 +104,7 @@ describe('images:pin', () => {
   const texts = filesWithImages.map(read)
   const digest = (letter: string) => `sha256:${letter.repeat(64)}`
   const imagesIn = (all: readonly string[]) =>
-    all.flatMap((text) => [...text.matchAll(/^\s*(?:FROM|image:) (\S+)/gm)].map(([, image]) => image))
+    all.flatMap((text) => [...text.matchAll(/^(?:# syntax=|\s*FROM |\s*image: )(\S+)/gm)].map(([, image]) => image))
 
   it('pins the images of others in every file, keeps those built here, and replaces an older digest', () => {
     const asked = new Set<string>()
