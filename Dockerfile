@@ -3,7 +3,7 @@
 FROM node:24.21.0-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Without install scripts: the only one fetches a Node, and the image is one.
+# No package needs its install script.
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json tsconfig.demo.json ./
 COPY src src
@@ -19,7 +19,7 @@ CMD ["examples/sample-gateway/main.ts", "--host", "0.0.0.0"]
 FROM node:24.21.0-trixie-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# "optional": the compiler, which valibot's types could use.
+# "optional": the Node for machines that have an older one, and the compiler, which valibot's types could use.
 RUN npm ci --ignore-scripts --omit=dev --omit=optional
 
 FROM node:24.21.0-trixie-slim AS tokenweir

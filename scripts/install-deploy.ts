@@ -4,7 +4,6 @@
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import {
   clickhouseRequirements,
   type DeployTool,
@@ -15,6 +14,7 @@ import {
   missingDeployTools,
   validateSource,
 } from './deploy-tools.ts'
+import { pipInstall } from './pip-install.ts'
 
 const run = (command: string, args: readonly string[], cwd?: string) =>
   execFileSync('nice', ['-n', '10', command, ...args], {
@@ -37,7 +37,7 @@ const install: Record<DeployTool, () => void> = {
   },
   clickhouse: () => {
     run('python3', ['-m', 'venv', deployFolders.clickhouse])
-    run(join(deployFolders.clickhouse, 'bin/pip'), ['install', '--quiet', '--no-deps', '--requirement', clickhouseRequirements])
+    pipInstall(deployFolders.clickhouse, clickhouseRequirements, run)
   },
   validate: () => {
     run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', deployPrograms.validate, '.'], validateSource)

@@ -4,9 +4,10 @@
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fastapi, isInstalled, litellm, type PythonPlace, portkeyFolder } from '../test/gateways/places.ts'
+import { pipInstall } from './pip-install.ts'
 
 const run = (command: string, args: readonly string[], cwd?: string) => execFileSync(command, args, { stdio: 'inherit', cwd })
 
@@ -14,8 +15,7 @@ function installPython({ folder, requirements, mark }: PythonPlace): void {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(dirname(folder), { recursive: true })
   run('python3', ['-m', 'venv', folder])
-  // Every version is pinned in the file, so nothing is left to be resolved.
-  run(join(folder, 'bin/pip'), ['install', '--quiet', '--no-deps', '--requirement', requirements])
+  pipInstall(folder, requirements, run)
   writeFileSync(mark, '')
 }
 

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Setting } from '../config/schema.ts'
+import { printable } from '../lib/printable.ts'
 import type { Running } from '../sidecar.ts'
 import { checkCommand } from './commands/check.ts'
 import {
@@ -13,6 +14,7 @@ import {
   explain,
   type Flags,
   type Io,
+  type Output,
   type Painter,
   painter,
   refuse,
@@ -40,13 +42,30 @@ const commands: readonly ((context: CommandContext) => void)[] = [
 ]
 
 /** Runs one command to its end and gives the exit code; never throws, never ends the process. `argv` is without node and script. */
-export async function runCli(argv: readonly string[], env: Environment, io: Io): Promise<number> {
+export async function runCli(argv: readonly string[], env: Environment, given: Io): Promise<number> {
+  const io = { ...given, stdout: printing(given.stdout), stderr: printing(given.stderr) }
   try {
     if (argv.length === 0) return await start({}, env, io) // the way containers start: 20 ms sooner without the parser
     return await parse(argv, env, io)
   } catch (error) {
     complain(io, env, explain(error))
     return exit.failed
+  }
+}
+
+/** All that is printed goes through here. */
+function printing(output: Output): Output {
+  return {
+    write: (text) => output.write(printable(text)),
+    get isTTY() {
+      return output.isTTY
+    },
+    get columns() {
+      return output.columns
+    },
+    get destroyed() {
+      return output.destroyed
+    },
   }
 }
 

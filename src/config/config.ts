@@ -6,7 +6,7 @@
 import type { Period } from '../lib/period.ts'
 import type { BudgetWhere } from './budgets.ts'
 import { type CallerSource, readKeyFiles } from './caller.ts'
-import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile } from './file.ts'
+import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile, reservedKeys } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
 import { type Label, mapFileParser } from './labels.ts'
 import { parsePriceFile } from './price-file.ts'
@@ -296,6 +296,9 @@ function misspeltVariables(env: Sources['env']): ConfigError[] {
   const known = settings.flatMap((setting) => setting.env ?? [])
   return Object.keys(env).flatMap((name) => {
     if (!name.startsWith('TOKENWEIR_') || known.includes(name)) return []
+    if (reservedKeys.has(name.slice('TOKENWEIR_'.length).toLowerCase())) {
+      return [{ key: name, where: name, message: 'There is no such variable. Take it away.' }]
+    }
     const meant = nearest(name, known)
     return meant === undefined ? [] : [{ key: name, where: name, message: `There is no such variable. Did you mean ${meant}?` }]
   })

@@ -20,6 +20,11 @@ export interface ConfigFile {
 
 /** An alias may be used this often: a file of a kilobyte cannot unfold into gigabytes. */
 const aliasMax = 100
+const charactersMax = 1024 * 1024
+/** What is wrong is said this often: a damaged file can be wrong in every line. */
+const faultsMax = 10
+/** JavaScript treats these specially: a library that validates may skip them, one that copies may change what every object inherits. */
+export const reservedKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
 const systemErrors: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
@@ -41,15 +46,21 @@ export async function readConfigFile(
     const { code, message } = error as NodeJS.ErrnoException
     return [refuse(where, `The file ${JSON.stringify(name)} ${systemErrors[code ?? ''] ?? `could not be read: ${message}`}.`)]
   }
-  const { isMap, isScalar, LineCounter, parseDocument } = await import('yaml') // 35 ms, so only when there is a file
+  if (text.length > charactersMax) {
+    return [refuse(where, `The file ${JSON.stringify(name)} is larger than 1 MiB. Name the file with the settings.`)]
+  }
+  const { isMap, isScalar, LineCounter, parseDocument, visit } = await import('yaml') // 35 ms, so only when there is a file
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  // Duplicate keys are found by keyFaults: the library compares each key with all others, 17 s for 20,000.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
   const at = (offset: number) => `${name}:${position(lines, offset)}`
-  const faults = [...document.errors, ...document.warnings]
+  const faults = [...document.errors, ...document.warnings].slice(0, faultsMax)
   if (faults.length > 0) return faults.map((fault) => refuse(at(fault.pos[0]), `This is no valid YAML or JSON: ${fault.message}.`))
 
   let data: unknown
   try {
+    const wrong = keyFaults(document, { visit, isScalar }).slice(0, faultsMax)
+    if (wrong.length > 0) return wrong.map(({ key, offset, message }) => ({ key, where: at(offset), message }))
     data = document.toJS({ maxAliasCount: aliasMax }) ?? {}
   } catch (error) {
     return [refuse(name, `The file could not be unfolded: ${(error as Error).message}.`)]
@@ -72,6 +83,36 @@ export async function readConfigFile(
       return name
     },
   }
+}
+
+interface KeyFault {
+  readonly key: string
+  readonly offset: number
+  readonly message: string
+}
+
+/** Reserved keys, keys that stand twice in one mapping, and aliases that lead back to themselves, wherever they are. */
+function keyFaults(document: Document.Parsed, { visit, isScalar }: Pick<typeof import('yaml'), 'visit' | 'isScalar'>): KeyFault[] {
+  const faults: KeyFault[] = []
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<string>()
+      for (const { key } of items) {
+        if (!isScalar(key)) continue
+        const name = String(key.value)
+        const offset = key.range?.[0] ?? 0
+        if (reservedKeys.has(name)) faults.push({ key: name, offset, message: 'There is no such key. Take it away.' })
+        else if (seen.has(name)) faults.push({ key: name, offset, message: 'This key is here twice. Take one away.' })
+        seen.add(name)
+      }
+    },
+    Alias(_, alias, ancestors) {
+      const target = alias.resolve(document)
+      if (target === undefined || !(ancestors as readonly unknown[]).includes(target)) return
+      faults.push({ key: '', offset: alias.range?.[0] ?? 0, message: `*${alias.source} contains itself. Write the value out.` })
+    },
+  })
+  return faults
 }
 
 function valueOffset(document: Document.Parsed, path: KeyPath): number | undefined {

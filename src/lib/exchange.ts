@@ -47,7 +47,6 @@ export interface RequestFacts {
   readonly frequencyPenalty?: number | undefined
   readonly presencePenalty?: number | undefined
   readonly seed?: number | undefined
-  readonly stopSequences?: readonly string[] | undefined
   readonly choiceCount?: number | undefined
   /** `gen_ai.output.type`: text, json, image, speech. */
   readonly outputType?: string | undefined

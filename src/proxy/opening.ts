@@ -45,14 +45,17 @@ export function openingOf(
 ): Opening {
   const { clock, ids } = options
   const startedAt = clock.epochAt(clock.now())
-  const query = target.indexOf('?')
+  // A fragment has no place in a request target (RFC 9112 §3.2); one that comes all the same is forwarded, and is in no record.
+  const hash = target.indexOf('#')
+  const written = hash < 0 ? target : target.slice(0, hash)
+  const query = written.indexOf('?')
   return {
     id: ids.exchangeId(startedAt),
     ...traceOf(request.headers, destination?.route.trace ?? 'child', ids),
     startedAt,
     method: request.method ?? 'GET',
-    path: query < 0 ? target : target.slice(0, query),
-    ...(request.headers.upgrade === undefined || query < 0 ? {} : { queryModel: modelOf(target.slice(query + 1)) }),
+    path: query < 0 ? written : written.slice(0, query),
+    ...(request.headers.upgrade === undefined || query < 0 ? {} : { queryModel: modelOf(written.slice(query + 1)) }),
     route: destination?.route.name ?? 'none',
     serverAddress: destination?.address ?? '',
     serverPort: destination?.port ?? 0,

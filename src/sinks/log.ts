@@ -4,6 +4,7 @@
  */
 import { write as writeFile } from 'node:fs'
 import type { Exchange } from '../lib/exchange.ts'
+import { printable } from '../lib/printable.ts'
 import type { Meter } from '../telemetry/meter.ts'
 import type { Sink } from './sink.ts'
 
@@ -147,7 +148,7 @@ export function logMessage({ ending }: Exchange): string {
 export function logLine(exchange: Exchange, replayed?: boolean): string {
   const { opening, ending, request, response } = exchange
   const usage = response?.usage
-  return JSON.stringify({
+  const line = JSON.stringify({
     time: new Date(opening.startedAt + ending.endMs).toISOString(),
     level: levelOf(exchange),
     msg: logMessage(exchange),
@@ -187,6 +188,7 @@ export function logLine(exchange: Exchange, replayed?: boolean): string {
     response_bytes: ending.responseBytes,
     notes: exchange.notes.length === 0 ? undefined : exchange.notes,
   })
+  return printable(line)
 }
 
 /** USD; absent when it is not known. */

@@ -122,7 +122,6 @@ function addRequest(attributes: SpanAttributes, request: RequestFacts): void {
   put(attributes, 'gen_ai.request.frequency_penalty', request.frequencyPenalty)
   put(attributes, 'gen_ai.request.presence_penalty', request.presencePenalty)
   put(attributes, 'gen_ai.request.seed', request.seed)
-  put(attributes, 'gen_ai.request.stop_sequences', request.stopSequences && [...request.stopSequences])
   if (request.choiceCount !== 1) put(attributes, 'gen_ai.request.choice.count', request.choiceCount)
   put(attributes, 'gen_ai.output.type', request.outputType)
   put(attributes, 'gen_ai.conversation.id', request.conversationId)

@@ -38,7 +38,6 @@ export const attributes = {
   'gen_ai.request.frequency_penalty': { type: 'double', description: 'Frequency penalty asked for.' },
   'gen_ai.request.presence_penalty': { type: 'double', description: 'Presence penalty asked for.' },
   'gen_ai.request.seed': { type: 'int', description: 'Seed asked for.' },
-  'gen_ai.request.stop_sequences': { type: 'string[]', description: 'Stop sequences asked for.' },
   'gen_ai.request.choice.count': { type: 'int', description: 'Candidates asked for, when not one.' },
   'gen_ai.output.type': { type: 'string', description: 'text, json, image or speech, when the request says so.' },
   'gen_ai.conversation.id': { type: 'string', description: 'Conversation named by the request; never invented.' },

@@ -59,7 +59,8 @@ describe('the launcher', () => {
       stdout: '',
       stderr:
         'tokenweir: This is Node 18.0.0; tokenweir needs 22.18 or later, and the Node that comes with it as a package is not installed ' +
-        '(were install scripts switched off?). Install Node 24, or install tokenweir again with scripts allowed.\n',
+        `(were optional packages left out, or is there none for ${process.platform}-${process.arch}?). Install Node 24, or install tokenweir ` +
+        'again with its optional packages.\n',
     })
   })
 })

@@ -120,6 +120,18 @@ describe('tail', () => {
     expect([result.code, result.stderr]).toEqual([code, expect.stringContaining(sentence)])
   })
 
+  it('steers no terminal, as JSON neither, and in no complaint', async () => {
+    const pipe = { columns: undefined, colour: false }
+    const model = 'a\u009b2Jb\u061cc\u202ed'
+    insert({ ...well, response_model: model, provider: 'control' }, 30)
+    const { stdout } = await runOn(pipe, tail(['--provider', 'control', '--json']))
+    expect([stdout.includes('a\\u009b2Jb\\u061cc\\u202ed'), JSON.parse(stdout).response_model]).toEqual([true, model])
+    expect((await runOn(pipe, tail(['--provider', 'control']))).stdout).toContain('a\\u009b2Jb\\u061cc\\u202ed')
+    expect((await runOn(pipe, ['tail', '-n', '\u009b2J'])).stderr).toContain('"\\u009b2J" is not a whole number')
+    expect((await runOn(pipe, ['tail', '--ledger', 'a\u001b[2J\u202e'])).stderr).toContain('a\\u001b[2J\\u202e yet')
+    database.exec("DELETE FROM exchanges WHERE provider = 'control'")
+  })
+
   it('gives each request once, whichever way its row is closed', () => {
     insert({ ...well, end_reason: null, ended_at: null }, 20)
     const follower = followLedger(ledger)

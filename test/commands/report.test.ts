@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Io, runCli } from '../../src/cli/cli.ts'
-import { safe, widthOf } from '../../src/cli/commands/table.ts'
+import { widthOf } from '../../src/cli/commands/table.ts'
 import { builtInPrices } from '../../src/conclude/pricing/table.ts'
 import type { Exchange } from '../../src/lib/exchange.ts'
+import { printable, printableLine, printableLines } from '../../src/lib/printable.ts'
 import { cleanEnvironment } from '../e2e/product.ts'
 import { writeLedger } from '../reading/ledger-of.ts'
 import { exchangeOf, failedExchangeOf, openingOf } from '../sinks/exchange-of.ts'
@@ -168,6 +169,22 @@ describe('for programs', () => {
     const { stdout } = await run([...range, '--by', 'provider,model,caller', '--csv'])
     await expect(stdout).toMatchFileSnapshot(golden('report-csv'))
   })
+
+  it('prints CSV in which no name is a formula, however it begins', async () => {
+    const signs = ['=', '+', '-', '@', '＝', '＋', '－', '＠']
+    const before = ['', ' ', '\u00a0', '\u3000', '\t', '\r', '\n', '\u0000', '\u200b', '\ufeff', '\u202e', ' \t ']
+    const names = before.flatMap((blank) => signs.map((sign) => `${blank}${sign}1`))
+    const path = join(folder, 'formulas.db')
+    writeLedger(path, { opened: [], ended: names.map((caller) => exchangeOf({ ...next(0), caller })) })
+    const { stdout } = await run([...range, '--ledger', path, '--by', 'caller', '--csv'])
+    const cells = stdout
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(',')[0] ?? '')
+    expect([cells.length, cells.filter((cell) => !cell.startsWith("'"))]).toEqual([names.length, []])
+    expect(['\t', '\r', '\u0000'].filter((control) => stdout.includes(control))).toEqual([])
+  })
 })
 
 describe('what is refused, and what is empty', () => {
@@ -255,6 +272,11 @@ describe('text of the terminal', () => {
   })
 
   it('steers no terminal', () => {
-    expect(safe('a\u001b[31mb\nc\u202ed\u0085')).toBe('a�[31mb�c�d�')
+    const text = 'a\u001b[31mb\nc\u202ed\u0085\u061c\u009b2Je\t\u007f模'
+    expect([printableLine(text), printableLines(text), printable(text)]).toEqual([
+      'a\\u001b[31mb\\nc\\u202ed\\u0085\\u061c\\u009b2Je\\u0009\\u007f模',
+      'a\\u001b[31mb\nc\\u202ed\\u0085\\u061c\\u009b2Je\\u0009\\u007f模',
+      'a\u001b[31mb\nc\\u202ed\\u0085\\u061c\\u009b2Je\t\\u007f模',
+    ])
   })
 })

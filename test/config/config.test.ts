@@ -186,7 +186,18 @@ limits: { bodyBytes: 1MiB }
 
   it.each([
     ['upstream: [', 'tokenweir.yaml:1:12: This is no valid YAML or JSON: Flow sequence in block collection'],
-    ['a: 1\na: 2', 'tokenweir.yaml:2:1: This is no valid YAML or JSON: Map keys must be unique'],
+    ['upstream: http://a\nupstream: http://a', 'tokenweir.yaml:2:1: upstream: This key is here twice. Take one away.'],
+    ['{"timeouts": {"idleMs": 1,\n "idleMs": 1}}', 'tokenweir.yaml:2:2: idleMs: This key is here twice. Take one away.'],
+    ['upstream: http://a\n__proto__: {ledger: x}', 'tokenweir.yaml:2:1: __proto__: There is no such key. Take it away.'],
+    ['{"upstream": "http://a",\n "constructor": 1}', 'tokenweir.yaml:2:2: constructor: There is no such key. Take it away.'],
+    ['upstream: http://a\ntimeouts:\n  prototype: 1', 'tokenweir.yaml:3:3: prototype: There is no such key. Take it away.'],
+    ['routes: [{prefix: /, upstream: http://a, __proto__: 1}]', 'tokenweir.yaml:1:42: __proto__: There is no such key. Take it away.'],
+    ['{"caller": {"from": [{"jwt": {"__proto__": 1}}]}}', 'tokenweir.yaml:1:31: __proto__: There is no such key. Take it away.'],
+    [
+      '%YAML 1.1\n---\nupstream: http://a\ntimeouts: &a {__proto__: 1}\n<<: *a',
+      'tokenweir.yaml:4:15: __proto__: There is no such key. Take it away.',
+    ],
+    ['upstream: http://a\nproviders: &a [*a]', 'tokenweir.yaml:2:16: *a contains itself. Write the value out.'],
     ['a: 1\n---\nb: 1', 'tokenweir.yaml:2:1: This is no valid YAML or JSON: Source contains multiple documents'],
     ['upstream: !secret x', 'tokenweir.yaml:1:11: This is no valid YAML or JSON: Unresolved tag: !secret'],
     ['- upstream', 'tokenweir.yaml:1:1: The file holds no mapping of settings. Write lines such as'],
@@ -195,6 +206,27 @@ limits: { bodyBytes: 1MiB }
     const found = await errors({ file })
     expect([found.length, found[0]?.slice(0, line.length)]).toEqual([1, line])
   })
+
+  it('that is huge is refused at once', async () => {
+    expect(await errors({ file: `upstream: http://a #${'x'.repeat(1024 * 1024)}` })).toEqual([
+      '--config: The file "tokenweir.yaml" is larger than 1 MiB. Name the file with the settings.',
+    ])
+  })
+
+  it.each([
+    ['lists', '['.repeat(50_000)],
+    ['mappings', '{"a":'.repeat(50_000)],
+  ])('of ever deeper %s is refused', async (_what, file) => {
+    const found = await errors({ file })
+    expect(found.length).toBeLessThanOrEqual(10)
+    expect(found[0]).toMatch(/^tokenweir\.yaml:1:\d+: This is no valid YAML or JSON: /)
+  })
+
+  it('of 60,000 keys is refused without comparing each with all others', async () => {
+    const keys = Array.from({ length: 60_000 }, (_, index) => `k${index}: 1`)
+    const found = await errors({ file: [...keys, 'k0: 2'].join('\n') })
+    expect(found).toEqual(['tokenweir.yaml:60001:1: k0: This key is here twice. Take one away.'])
+  }, 60_000)
 
   it('that would unfold without end is refused', async () => {
     const steps = Array.from({ length: 8 }, (_, index) => `a${index + 1}: &a${index + 1} [${Array(9).fill(`*a${index}`).join(',')}]`)
@@ -223,8 +255,11 @@ routes:
 admin: :4141
 colour: red
 `
-    expect(await errors({ file, env: { TOKENWEIR_CAPTURE: 'always', TOKENWEIR_LEDGR: 'x' }, flags: { ledger: '' } })).toEqual([
+    expect(
+      await errors({ file, env: { TOKENWEIR_CAPTURE: 'always', TOKENWEIR_LEDGR: 'x', TOKENWEIR___PROTO__: 'x' }, flags: { ledger: '' } }),
+    ).toEqual([
       'TOKENWEIR_LEDGR: There is no such variable. Did you mean TOKENWEIR_LEDGER?',
+      'TOKENWEIR___PROTO__: There is no such variable. Take it away.',
       'tokenweir.yaml:2:11: upstream: "http://***@gateway" holds credentials. Take them out: clients send their own, in a header, and the sidecar passes them on.',
       '--ledger: an empty value is not a path. Write the path of a file, such as ./tokenweir.db',
       'TOKENWEIR_CAPTURE: "always" is not one of the choices. Write inject or observe.',

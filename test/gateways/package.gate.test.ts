@@ -1,4 +1,4 @@
-/** The packed package: installed globally, and for npx, every command works as it does in the repository. Slow: npm installs it twice. */
+/** The packed package: installed globally, and for npx, every command works as it does in the repository. Slow: npm installs it twice, without install scripts. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,9 +15,9 @@ beforeAll(() => {
   const options = { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] as ('ignore' | 'pipe')[] } as const
   const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], options)
   const tarball = join(folder, packed.trim().split('\n').at(-1) as string)
-  execFileSync('npm', ['install', '--global', '--silent', '--prefix', join(folder, 'global'), tarball], options)
+  execFileSync('npm', ['install', '--global', '--silent', '--ignore-scripts', '--prefix', join(folder, 'global'), tarball], options)
   writeFileSync(join(folder, 'package.json'), '{}')
-  execFileSync('npm', ['install', '--silent', tarball], { ...options, cwd: folder })
+  execFileSync('npm', ['install', '--silent', '--ignore-scripts', tarball], { ...options, cwd: folder })
 }, 600_000)
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -30,14 +30,18 @@ const exchange = {
   },
 }
 
+/** Makes the launcher's Node call itself 18.0.0. The program runs on the Node that came along. */
+const pretendOld = `data:text/javascript,if(process.argv[1]?.includes('tokenweir'))Object.defineProperty(process,'versions',{value:{...process.versions,node:'18.0.0'}})`
+
 describe.each([
-  ['installed globally', join(folder, 'global/bin/tokenweir'), []],
-  ['by npx', 'npx', ['--no-install', 'tokenweir']],
-] as const)('%s', (_how, program, before) => {
+  ['installed globally', join(folder, 'global/bin/tokenweir'), [], {}],
+  ['by npx', 'npx', ['--no-install', 'tokenweir'], {}],
+  ['on a Node that is too old', join(folder, 'global/bin/tokenweir'), [], { NODE_OPTIONS: `--import=${pretendOld}` }],
+] as const)('%s', (_how, program, before, more) => {
   const run = (args: readonly string[], input = '') => {
     const { status, stdout, stderr } = spawnSync(program, [...before, ...args], {
       cwd: folder,
-      env,
+      env: { ...env, ...more },
       input,
       encoding: 'utf8',
       timeout: 100_000,

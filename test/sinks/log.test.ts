@@ -32,6 +32,12 @@ describe('the line of a streamed answer', () => {
     })
   })
 
+  it('steers no terminal, and is the same JSON', () => {
+    const path = '/a\u009b2J\u202e\u061c\u2028\u007f'
+    const line = logLine(exchangeOf({ opening: { path } }))
+    expect([line.includes('"/a\\u009b2J\\u202e\\u061c\\u2028\\u007f"'), JSON.parse(line).path]).toEqual([true, path])
+  })
+
   it('has what it cost, and what was estimated', () => {
     const cost = { status: 'priced', usd: 0.0125, source: 'table' } as const
     const lines = [exchangeOf({ cost }), exchangeOf({ cost: { status: 'unpriced' }, estimatedInputTokens: 21, estimatedOutputTokens: 8 })]

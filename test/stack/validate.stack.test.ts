@@ -15,8 +15,8 @@ function environment(more: Readonly<Record<string, string>> = {}): Record<string
 
 const validate = (args: readonly string[], more?: Readonly<Record<string, string>>) =>
   execFileSync(deployPrograms.validate, args, { cwd: root, encoding: 'utf8', env: environment(more), stdio: 'pipe' })
-const refusal = (args: readonly string[], cwd = root) =>
-  spawnSync(deployPrograms.validate, args, { cwd, encoding: 'utf8', env: environment() })
+const refusal = (args: readonly string[], more?: Readonly<Record<string, string>>, cwd = root) =>
+  spawnSync(deployPrograms.validate, args, { cwd, encoding: 'utf8', env: environment(more) })
 
 if (missing.length > 0) {
   process.stderr.write('\n*** THE VALIDATORS ARE NOT INSTALLED: deploy/ is not validated. Run: npm run deploy:install ***\n\n')
@@ -26,13 +26,18 @@ describe.skipIf(missing.length > 0)('docker-compose.yml', () => {
   const servicesOf = (text: string) => Object.keys((JSON.parse(text) as { services: object }).services).sort()
   const usual = ['alertmanager', 'grafana', 'loki', 'otel-collector', 'prometheus', 'tempo', 'tokenweir']
 
-  it('asks for the upstream, and says how to give it', () => {
-    const { status, stderr } = refusal(['compose', 'docker-compose.yml'])
-    expect({ status, asks: stderr.includes('TOKENWEIR_UPSTREAM=http://host.docker.internal:8000') }).toEqual({ status: 1, asks: true })
+  const needed = { TOKENWEIR_UPSTREAM: 'http://host.docker.internal:8000', GRAFANA_ADMIN_PASSWORD: 'x' }
+
+  it.each([
+    ['the upstream', { GRAFANA_ADMIN_PASSWORD: 'x' }, 'TOKENWEIR_UPSTREAM=http://host.docker.internal:8000'],
+    ["Grafana's password", { TOKENWEIR_UPSTREAM: 'http://x' }, 'as GRAFANA_ADMIN_PASSWORD'],
+  ])('asks for %s, and says how to give it', (_what, given: Readonly<Record<string, string>>, how) => {
+    const { status, stderr } = refusal(['compose', 'docker-compose.yml'], given)
+    expect({ status, asks: stderr.includes(how) }).toEqual({ status: 1, asks: true })
   })
 
   it('is taken by Compose in front of a gateway', () => {
-    const text = validate(['compose', 'docker-compose.yml'], { TOKENWEIR_UPSTREAM: 'http://host.docker.internal:8000' })
+    const text = validate(['compose', 'docker-compose.yml'], needed)
     expect(servicesOf(text)).toEqual(usual)
   })
 
@@ -47,8 +52,8 @@ describe.skipIf(missing.length > 0)('docker-compose.yml', () => {
       const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8')
         .replace('    restart: ', '    restarts: ')
         .replace('  restart: ', '  restarts: ')
-      writeFileSync(join(folder, 'docker-compose.yml'), text.replace(/\$\{TOKENWEIR_UPSTREAM:\?[^}]*\}/, 'http://x'))
-      const { status, stderr } = refusal(['compose', 'docker-compose.yml'], folder)
+      writeFileSync(join(folder, 'docker-compose.yml'), text)
+      const { status, stderr } = refusal(['compose', 'docker-compose.yml'], needed, folder)
       expect({ status, names: stderr.includes('restarts') }).toEqual({ status: 1, names: true })
     } finally {
       rmSync(folder, { recursive: true, force: true })
@@ -63,7 +68,7 @@ describe.skipIf(missing.length > 0)('the manifests', () => {
     const text = readFileSync(join(folder, file), 'utf8')
     expect(text).toContain(from)
     writeFileSync(join(folder, file), text.replace(from, to))
-    const { status, stderr } = refusal(['kubernetes', 'deploy/kubernetes/sidecar'], folder)
+    const { status, stderr } = refusal(['kubernetes', 'deploy/kubernetes/sidecar'], {}, folder)
     return { status, stderr }
   }
 

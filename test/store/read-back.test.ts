@@ -35,7 +35,6 @@ const settings = {
   frequencyPenalty: -1.5,
   presencePenalty: 2,
   seed: -7,
-  stopSequences: ['END', '"'],
   choiceCount: 2,
   outputType: 'json',
   conversationId: 'conv_1',

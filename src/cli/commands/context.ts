@@ -2,6 +2,7 @@
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import type { Config, ConfigError } from '../../config/config.ts'
+import { printableLines } from '../../lib/printable.ts'
 import type { Running } from '../../sidecar.ts'
 
 /** A stream to write to: `process.stdout` or what a test gives. */
@@ -62,7 +63,7 @@ export function explain(error: unknown): string {
 }
 
 export function complain(io: Io, env: Environment, text: string): void {
-  io.stderr.write(`${painter(io.stderr, env).red('tokenweir:')} ${text}\n`)
+  io.stderr.write(`${painter(io.stderr, env).red('tokenweir:')} ${printableLines(text)}\n`)
 }
 
 export function coloured(stream: Output, env: Environment): boolean {

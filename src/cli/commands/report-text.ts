@@ -8,8 +8,9 @@ import {
   type Totals,
   tokenKinds,
 } from '../../ledger/queries/queries.ts'
+import { printableLine } from '../../lib/printable.ts'
 import type { Painter } from './context.ts'
-import { type Column, safe, tableText, wrapped } from './table.ts'
+import { type Column, tableText, wrapped } from './table.ts'
 
 const notKnown = '–'
 /** Marks a lower bound: not every request reported its tokens. */
@@ -94,7 +95,7 @@ export function tableOf(
     width,
     paint,
   )
-  return `${paint.dim(`${when(summary.sinceMs)} to ${when(summary.untilMs)}, ${safe(path)}, prices of ${pricesDate}`)}\n\n${table}${notes(summary, width, paint)}`
+  return `${paint.dim(`${when(summary.sinceMs)} to ${when(summary.untilMs)}, ${printableLine(path)}, prices of ${pricesDate}`)}\n\n${table}${notes(summary, width, paint)}`
 }
 
 function when(ms: number): string {
@@ -109,7 +110,7 @@ function notes({ total, zeroUsage, breakdowns }: Summary, width: number | undefi
     say(`${number.format(breakdown.leftOut)} more groups are in the total and not shown.`)
   if (total.open > 0) say(`${number.format(total.open)} of them still open.`)
   if (total.zeroUsage > 0) {
-    const reasons = zeroUsage.map(({ reason, streams }) => `${safe(reason)} ${number.format(streams)}`).join(', ')
+    const reasons = zeroUsage.map(({ reason, streams }) => `${printableLine(reason)} ${number.format(streams)}`).join(', ')
     say(`${number.format(total.zeroUsage)} of ${number.format(total.streams)} streams came without usage: ${reasons}.`, paint.yellow)
   }
   const unreported = Math.max(total.tokens.input.unreported, total.tokens.output.unreported)
@@ -166,8 +167,11 @@ export function csvOf({ breakdowns }: Summary): string {
   return [header, ...groups.map(line)].map((cells) => `${cells.join(',')}\n`).join('')
 }
 
+/** What begins a formula, also full-width, behind blanks, controls and characters without width. */
+const formula = /^[\s\p{C}]*[=+\-@\uff1d\uff0b\uff0d\uff20]/u
+
 /** Names come from requests: one that a spreadsheet would run as a formula is quoted as text. */
 function csvText(text: string): string {
-  const plain = safe(/^[=+\-@]/.test(text) ? `'${text}` : text)
+  const plain = printableLine(formula.test(text) ? `'${text}` : text)
   return /[",]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain
 }

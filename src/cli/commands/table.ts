@@ -1,4 +1,5 @@
 /** Tables of text that fit a terminal: columns as wide as they need, names cut with …, the least important columns left out first. */
+import { printableLine } from '../../lib/printable.ts'
 import type { Painter } from './context.ts'
 
 export interface Column {
@@ -22,7 +23,7 @@ const narrowest = 8
 
 /** `width` in columns of the terminal; undefined is a pipe, where nothing is cut or left out. */
 export function tableText({ columns, rows, totals }: TableText, width: number | undefined, paint: Pick<Painter, 'bold' | 'dim'>): string {
-  const all = [columns.map(({ title }) => title), ...rows, ...(totals === undefined ? [] : [totals])].map((row) => row.map(safe))
+  const all = [columns.map(({ title }) => title), ...rows, ...(totals === undefined ? [] : [totals])].map((row) => row.map(printableLine))
   const needed = columns.map((_, index) => Math.max(...all.map((row) => widthOf(row[index] ?? ''))))
   const { kept, widths } = layout(columns, needed, width ?? Number.POSITIVE_INFINITY)
   const line = (row: readonly string[] | undefined) =>
@@ -64,12 +65,6 @@ function layout(columns: readonly Column[], needed: readonly number[], width: nu
     widths[widest] = (widths[widest] ?? 0) - 1
   }
   return { kept, widths }
-}
-
-/** Names come from requests: control characters and changes of text direction are removed. */
-export function safe(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '�')
 }
 
 const segmenter = new Intl.Segmenter()

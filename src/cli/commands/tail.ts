@@ -1,6 +1,7 @@
 /** `tokenweir tail`: one line for each request as it ends, out of the ledger. */
 import type { Command } from 'commander'
 import type { UsageOutcome } from '../../lib/exchange.ts'
+import { printableLine } from '../../lib/printable.ts'
 import type { ListedRow } from '../tail/follow.ts'
 import { type CommandContext, exit, type Io, type Painter, painter, refuse } from './context.ts'
 import { widthOf } from './table.ts'
@@ -134,7 +135,7 @@ function line(texts: Texts, width = Number.POSITIVE_INFINITY): string {
   const shown = layout.filter((column) => !('from' in column) || width >= column.from)
   const cells = shown.map((column) => {
     const wide = 'wide' in column && width >= wideFrom ? column.wide : column.width
-    const text = texts[column.name]
+    const text = printableLine(texts[column.name])
     return cell(text, width === Number.POSITIVE_INFINITY ? Math.max(wide, widthOf(text)) : wide, 'side' in column ? column.side : 'left')
   })
   return cut([...cells, texts.remark].join(' '), width).trimEnd()

@@ -1,11 +1,12 @@
 /** Text for a terminal, cut or wrapped to a width, without control sequences. */
-import { safe, widthOf } from './table.ts'
+import { printableLine } from '../../lib/printable.ts'
+import { widthOf } from './table.ts'
 
 const segmenter = new Intl.Segmenter()
 
 /** Sanitized and at most this wide; longer text ends in `…`. */
 export function cut(text: string, widthMax: number): string {
-  const whole = safe(text)
+  const whole = printableLine(text)
   if (widthOf(whole) <= widthMax) return whole
   let kept = ''
   let width = 0
@@ -28,7 +29,7 @@ export function cell(text: string, width: number, side: 'left' | 'right' = 'left
 export function folded(text: string, widthMax: number): readonly string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of safe(text).split(' ')) {
+  for (const word of printableLine(text).split(' ')) {
     if (line !== '' && widthOf(line) + 1 + widthOf(word) > widthMax) {
       lines.push(line)
       line = ''

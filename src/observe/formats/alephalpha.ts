@@ -1,5 +1,5 @@
 /** Aleph Alpha completions. Adjustment: none. Source: https://docs.aleph-alpha.com/api/complete/ */
-import { array, at, boolean, count, number, object, string, strings, text } from '../../lib/json.ts'
+import { array, at, boolean, count, number, object, string, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, learn, usageOf, withFinish } from './learn.ts'
 import { endsWithAny } from './paths.ts'
@@ -25,7 +25,6 @@ export const alephalpha: Format = {
       topK: number(body['top_k']),
       frequencyPenalty: number(body['frequency_penalty']),
       presencePenalty: number(body['presence_penalty']),
-      stopSequences: strings(body['stop_sequences']),
       choiceCount: choices === 1 ? undefined : choices,
     })
   },

@@ -4,7 +4,7 @@
  * Source: https://docs.claude.com/en/api/messages-streaming
  */
 import type { RequestFacts, ResponseFacts } from '../../lib/exchange.ts'
-import { at, boolean, count, type Json, type JsonObject, number, object, strings, text } from '../../lib/json.ts'
+import { at, boolean, count, type Json, type JsonObject, number, object, text } from '../../lib/json.ts'
 import { anthropicTier, anthropicUsage, overlaid, startUsage, usageOfIterations } from './anthropic-usage.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, present, usageLesson } from './learn.ts'
@@ -49,7 +49,6 @@ export function readMessagesRequest(json: Json | undefined, pathModel: string | 
     temperature: number(body['temperature']),
     topP: number(body['top_p']),
     topK: number(body['top_k']),
-    stopSequences: strings(body['stop_sequences']),
     outputType: outputTypeOf(body['output_format']) ?? outputTypeOf(at(body, 'output_config', 'format')),
   })
 }

@@ -4,7 +4,7 @@
  * Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
  */
 import type { RequestFacts, ResponseFacts, Usage } from '../../lib/exchange.ts'
-import { at, count, type Json, type JsonObject, number, object, strings, text } from '../../lib/json.ts'
+import { at, count, type Json, type JsonObject, number, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { learn, namedError, present, sumOfKnown, usageLesson, usageOf } from './learn.ts'
 import { bedrockMethod } from './paths.ts'
@@ -43,7 +43,6 @@ function readConverse(json: Json | undefined, model: string | undefined, stream:
     temperature: number(config['temperature']),
     topP: number(config['topP']) ?? number(config['top_p']),
     topK: number(config['topK']) ?? number(config['top_k']),
-    stopSequences: strings(config['stopSequences']),
   })
 }
 

@@ -3,7 +3,7 @@
  * Source: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
  */
 import type { RequestFacts } from '../../lib/exchange.ts'
-import { at, count, type Json, type JsonObject, number, object, strings } from '../../lib/json.ts'
+import { at, count, type Json, type JsonObject, number, object } from '../../lib/json.ts'
 import { noBody, pickerOf, requestFacts } from './request.ts'
 
 /** Where vendors keep their settings: at the top, or in one of these objects. */
@@ -22,7 +22,6 @@ export function readInvoke(json: Json | undefined, model: string | undefined, st
     temperature: pick(number, 'temperature'),
     topP: pick(number, 'top_p', 'topP', 'p'),
     topK: pick(number, 'top_k', 'topK', 'k'),
-    stopSequences: pick(strings, 'stop_sequences', 'stopSequences', 'stop'),
     choiceCount: pick((value) => (count(value) === 1 ? undefined : count(value)), 'num_generations', 'numResults'),
     outputType: operation === 'image_generation' ? 'image' : undefined,
   })

@@ -3,7 +3,7 @@
  * Adjustment: none; see `cohere-usage.ts`. Sources: https://docs.cohere.com/v1/reference/chat, https://docs.cohere.com/v2/reference/chat-stream
  */
 import type { RequestFacts, ResponseFacts } from '../../lib/exchange.ts'
-import { at, boolean, count, type Json, type JsonObject, number, object, strings, text } from '../../lib/json.ts'
+import { at, boolean, count, type Json, type JsonObject, number, object, text } from '../../lib/json.ts'
 import { cohereUsage } from './cohere-usage.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, namedError, usageLesson } from './learn.ts'
@@ -80,7 +80,6 @@ function readChat(json: Json | undefined): RequestFacts {
     frequencyPenalty: number(body['frequency_penalty']),
     presencePenalty: number(body['presence_penalty']),
     seed: number(body['seed']),
-    stopSequences: strings(body['stop_sequences']),
     outputType: outputTypeOf(body['response_format']),
     conversationId: text(body['conversation_id']),
   })

@@ -3,7 +3,7 @@
  * Sources: https://docs.cohere.com/v2/reference/embed, https://docs.cohere.com/v1/reference/generate
  */
 import type { ResponseFacts } from '../../lib/exchange.ts'
-import { array, at, boolean, count, type Json, number, object, strings, text } from '../../lib/json.ts'
+import { array, at, boolean, count, type Json, number, object, text } from '../../lib/json.ts'
 import { cohereUsage } from './cohere-usage.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, withFinish } from './learn.ts'
@@ -44,7 +44,6 @@ export const cohereGenerate: Format = {
       temperature: number(body['temperature']),
       topP: number(body['p']),
       topK: number(body['k']),
-      stopSequences: strings(body['stop_sequences']) ?? strings(body['end_sequences']),
       choiceCount: choices === 1 ? undefined : choices,
     })
   },

@@ -3,7 +3,7 @@
  * Source: https://ai.google.dev/api/interactions-api
  */
 import type { ResponseFacts, Usage } from '../../lib/exchange.ts'
-import { at, boolean, count, type Json, type JsonObject, number, object, strings, text } from '../../lib/json.ts'
+import { at, boolean, count, type Json, type JsonObject, number, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, sumOfKnown, usageLesson, usageOf } from './learn.ts'
 import { endsWith } from './paths.ts'
@@ -33,7 +33,6 @@ export const geminiInteractions: Format = {
       topP: number(config['top_p']),
       topK: number(config['top_k']),
       seed: number(config['seed']),
-      stopSequences: strings(config['stop_sequences']),
       outputType: outputTypeOf(body['response_format']) ?? outputTypeOfModalities(body['response_modalities']),
     })
   },

@@ -6,7 +6,7 @@
  * https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse
  */
 import type { RequestFacts, ResponseFacts, Usage } from '../../lib/exchange.ts'
-import { array, at, count, type Json, type JsonObject, number, object, strings, text } from '../../lib/json.ts'
+import { array, at, count, type Json, type JsonObject, number, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, learn, sumOfKnown, usageLesson, usageOf, withFinish } from './learn.ts'
 import { googleMethod } from './paths.ts'
@@ -123,7 +123,6 @@ function readGenerate(json: Json | undefined, path: string): RequestFacts {
     frequencyPenalty: number(either('frequencyPenalty', 'frequency_penalty')),
     presencePenalty: number(either('presencePenalty', 'presence_penalty')),
     seed: number(config['seed']),
-    stopSequences: strings(either('stopSequences', 'stop_sequences')),
     choiceCount: choices === 1 ? undefined : choices,
     outputType: mime === 'application/json' ? 'json' : outputTypeOfModalities(either('responseModalities', 'response_modalities')),
   })

@@ -4,7 +4,7 @@
  * total does. Sources: https://docs.mistral.ai/agents/agents_basics, https://docs.mistral.ai/capabilities/document_ai/basic_ocr
  */
 import type { Usage } from '../../lib/exchange.ts'
-import { at, boolean, count, type Json, number, object, strings, text } from '../../lib/json.ts'
+import { at, boolean, count, type Json, number, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, namedError, usageLesson } from './learn.ts'
 import { openaiUsage } from './openai-usage.ts'
@@ -33,7 +33,6 @@ export const mistralConversations: Format = {
       temperature: number(settings['temperature']),
       topP: number(settings['top_p']),
       seed: number(settings['random_seed']),
-      stopSequences: strings(settings['stop']),
       outputType: outputTypeOf(settings['response_format']),
       conversationId: conversationPath.exec(path)?.[1]?.slice(1),
     })

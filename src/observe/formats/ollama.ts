@@ -3,7 +3,7 @@
  * prompt from its cache, which is not zero. Adjustment: none. Source: https://github.com/ollama/ollama/blob/main/docs/api.md
  */
 import type { RequestFacts } from '../../lib/exchange.ts'
-import { array, at, boolean, count, type Json, number, object, string, strings, text } from '../../lib/json.ts'
+import { array, at, boolean, count, type Json, number, object, string, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, learn, usageOf } from './learn.ts'
 import { endsWith, endsWithAny } from './paths.ts'
@@ -58,7 +58,6 @@ function readRequest(json: Json | undefined, path: string): RequestFacts {
     frequencyPenalty: number(options['frequency_penalty']),
     presencePenalty: number(options['presence_penalty']),
     seed: number(options['seed']),
-    stopSequences: strings(options['stop']),
     outputType: outputTypeOf(body['format']),
   })
 }

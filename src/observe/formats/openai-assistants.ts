@@ -3,7 +3,7 @@
  * Adjustment: none. Source: https://platform.openai.com/docs/api-reference/assistants-streaming/events
  */
 import type { ResponseFacts } from '../../lib/exchange.ts'
-import { at, count, type JsonObject, object, strings, text } from '../../lib/json.ts'
+import { at, count, type JsonObject, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, namedError, usageLesson } from './learn.ts'
 import { openaiUsage } from './openai-usage.ts'
@@ -28,7 +28,6 @@ export const openaiAssistants: Format = {
       usageExpected: settings.stream === true,
       ...settings,
       maxTokens: count(body['max_completion_tokens']),
-      stopSequences: strings(body['stop']),
       outputType: outputTypeOf(body['response_format']),
       conversationId: runPath.exec(path)?.[1],
     })

@@ -1,6 +1,6 @@
 /** Reading requests: the sampling settings that telemetry names, in OpenAI's spelling, which most providers share. */
 import type { RequestFacts } from '../../lib/exchange.ts'
-import { array, at, boolean, count, type Json, type JsonObject, number, object, string, strings, text } from '../../lib/json.ts'
+import { array, at, boolean, count, type Json, type JsonObject, number, object, string, text } from '../../lib/json.ts'
 import { present } from './learn.ts'
 
 export const noBody: JsonObject = {}
@@ -41,7 +41,6 @@ export function openaiSettings(body: JsonObject): Settings {
     frequencyPenalty: number(body['frequency_penalty']),
     presencePenalty: number(body['presence_penalty']),
     seed: number(body['seed']) ?? number(body['random_seed']),
-    stopSequences: strings(body['stop']),
     choiceCount: choices === 1 ? undefined : choices,
     serviceTier: text(body['service_tier']),
     searchContext: sizes.find((size) => size === at(body, 'web_search_options', 'search_context_size')),

@@ -5,7 +5,7 @@
  * Source: https://huggingface.github.io/text-generation-inference/ (StreamDetails, Details)
  */
 import type { RequestFacts, ResponseFacts, Usage } from '../../lib/exchange.ts'
-import { array, boolean, count, type Json, type JsonObject, number, object, string, strings, text } from '../../lib/json.ts'
+import { array, boolean, count, type Json, type JsonObject, number, object, string, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { addedUsage, errorOf, learn, namedError, usageOf } from './learn.ts'
 import { decoded, endsWithAny } from './paths.ts'
@@ -101,6 +101,5 @@ function readRequest(json: Json | undefined, path: string): RequestFacts {
     topP: number(parameters['top_p']),
     topK: number(parameters['top_k']),
     seed: number(parameters['seed']),
-    stopSequences: strings(parameters['stop']),
   })
 }

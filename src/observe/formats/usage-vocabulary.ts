@@ -3,7 +3,7 @@
  * path, so that nobody else's answer is taken for its own.
  */
 import type { RequestFacts } from '../../lib/exchange.ts'
-import { at, boolean, count, type Json, type JsonObject, number, object, strings, text } from '../../lib/json.ts'
+import { at, boolean, count, type Json, type JsonObject, number, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, usageLesson } from './learn.ts'
 import { noBody, pickerOf, requestFacts } from './request.ts'
@@ -65,7 +65,6 @@ export function readAnyRequest(json: Json | undefined, known: Partial<RequestFac
     topP: pick(number, 'top_p', 'topP', 'TopP'),
     topK: pick(number, 'top_k', 'topK'),
     seed: pick(number, 'seed'),
-    stopSequences: pick(strings, 'stop', 'stop_sequences', 'stopSequences'),
     ...known,
   })
 }

@@ -4,7 +4,7 @@
  * Source: https://cloud.ibm.com/apidocs/watsonx-ai#text-generation-stream
  */
 import type { ResponseFacts, Usage } from '../../lib/exchange.ts'
-import { array, at, count, type Json, number, object, strings, text } from '../../lib/json.ts'
+import { array, at, count, type Json, number, object, text } from '../../lib/json.ts'
 import type { Format } from './format.ts'
 import { errorOf, idText, learn, namedError, sumOfKnown, usageLesson, usageOf, withFinish } from './learn.ts'
 import { readCompletion } from './openai-chat.ts'
@@ -34,7 +34,6 @@ export const watsonx: Format = {
       topP: number(parameters['top_p']),
       topK: number(parameters['top_k']),
       seed: number(parameters['random_seed']),
-      stopSequences: strings(parameters['stop_sequences']),
     })
   },
   readResponse: readGeneration,
