@@ -5,6 +5,7 @@ import type { Config } from './config/config.ts'
 import { createClock } from './lib/clock.ts'
 import { createIds } from './lib/ids.ts'
 import { createObserve } from './observe/observe.ts'
+import { BodyBudget } from './proxy/body.ts'
 import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
 import { createCapabilities } from './proxy/inject/capabilities.ts'
 import { createUsageInjector } from './proxy/inject/editor.ts'
@@ -48,6 +49,8 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
     observe,
     editor,
     drain,
+    bodies: new BodyBudget(config.limits.heldBytes),
+    silence: { bodyMs: config.timeouts.clientBodyMs, readMs: config.timeouts.clientReadMs },
     clock,
     ids: createIds(),
     cells,

@@ -12,6 +12,7 @@ import type { Exchange, Opening } from '../../src/lib/exchange.ts'
 import { createIds } from '../../src/lib/ids.ts'
 import { cellCount } from '../../src/lib/shared-counters.ts'
 import { createObserve } from '../../src/observe/observe.ts'
+import { BodyBudget } from '../../src/proxy/body.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
 import { createCapabilities } from '../../src/proxy/inject/capabilities.ts'
 import { createUsageInjector } from '../../src/proxy/inject/editor.ts'
@@ -103,6 +104,8 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
         return made
       },
       observe,
+      bodies: new BodyBudget(64 << 20),
+      silence: { bodyMs: 0, readMs: 0 },
       drain: { msMax: 5000, bytesMax: 1024 * 1024 },
       clock,
       ids: createIds(),

@@ -9,22 +9,23 @@ const bodyBytes = 40_000
 it.each(['as it came', 'edited'])('a request that was sent %s is let go when its answer begins', async (how) => {
   const bodies: WeakRef<object>[] = []
   const editor: Editor = {
-    wants: () => true,
-    edit(_, body) {
-      bodies.push(new WeakRef(body))
-      const edited = Buffer.concat([body, Buffer.from(' ')])
-      bodies.push(new WeakRef(edited))
-      return {
-        body: edited,
-        judge: () => 'go on',
-        holds: () => false,
-        first: () => 'fine',
-        accepted: () => undefined,
-        broken: () => undefined,
-        judgedAgain: () => undefined,
-        filter: () => undefined,
-      }
-    },
+    reads: () => ({
+      push: () => true,
+      edit(body) {
+        const edited = [...body, Buffer.alloc(bodyBytes, ' ')]
+        for (const piece of edited) bodies.push(new WeakRef(piece))
+        return {
+          body: edited,
+          judge: () => 'go on',
+          holds: () => false,
+          first: () => 'fine',
+          accepted: () => undefined,
+          broken: () => undefined,
+          judgedAgain: () => undefined,
+          filter: () => undefined,
+        }
+      },
+    }),
   }
   const upstream = await rawUpstream(() => undefined)
   const proxy = await startProxy(upstream.url, {
