@@ -224,7 +224,11 @@ const schema = section({
         16 * MiB,
       ),
       heldBytes: v.optional(
-        size(64 * 1024, 64 * 1024 * MiB, 'Request bodies held in memory at once until they may be changed or sent; beyond it, the largest goes on unchanged.'),
+        size(
+          64 * 1024,
+          64 * 1024 * MiB,
+          'Request bodies held in memory at once until they may be changed or sent; beyond it, the largest goes on unchanged.',
+        ),
         64 * MiB,
       ),
       messageBytes: v.optional(size(1024, 256 * MiB, 'Bytes of one streamed message that are buffered for parsing.'), 4 * MiB),

@@ -164,6 +164,7 @@ export class Call implements Dispatcher.DispatchHandler {
   onRequestSent(): void {
     if (this.isOver || this.#isSent) return
     this.#isSent = true
+    if (isWhole(this.#body) && !idempotent.has(this.#request?.method ?? '')) this.#body = null // it is never sent again
     this.#handler.requestSent()
   }
 

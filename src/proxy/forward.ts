@@ -174,6 +174,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   }
 
   requestSent(): void {
+    if (this.#edit === undefined) this.#forgetRequest()
     this.#observer.tell((observer) => observer.requestEnd())
   }
 
@@ -204,6 +205,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     }
     const filter = this.#edit?.filter(rawHeaders)
     this.#watch = this.#probe?.watch(rawHeaders)
+    this.#probe = undefined
     this.#forgetRequest()
     if (this.#draining === undefined) {
       this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
@@ -379,7 +381,6 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   #forgetRequest(): void {
     this.#send = undefined
     this.#edit = undefined
-    this.#probe = undefined
     this.#body?.letGo()
   }
 

@@ -116,7 +116,9 @@ export class Upgrading implements CallHandler, Member {
     const isClientSilent = this.#reading.client.stoodFor(takenBytes(this.#client)) >= readLooks
     if (!isClientSilent && this.#reading.upstream.stoodFor(takenBytes(this.#upstream)) < readLooks) return
     if (isClientSilent) Atomics.add(this.#options.cells, Cell.silentReaders, 1)
-    this.#settle(isClientSilent ? { kind: 'client-aborted', reason: 'client_read_timeout' } : { kind: 'upstream-aborted', message: 'READ_TIMEOUT' })
+    this.#settle(
+      isClientSilent ? { kind: 'client-aborted', reason: 'client_read_timeout' } : { kind: 'upstream-aborted', message: 'READ_TIMEOUT' },
+    )
     this.#client.destroy()
     this.#drop()
   }

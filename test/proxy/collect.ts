@@ -54,7 +54,14 @@ export function send(upstream: Upstream, { body = null, ...request }: Sent = {},
     failed: (error) => settle((error as NodeJS.ErrnoException).code ?? error.message),
   }
   const call = upstream.dispatch(
-    { method: 'GET', path: '/', headers: ['Host', 'up.example'], host: 'up.example', body: Buffer.isBuffer(body) ? [body] : body, ...request },
+    {
+      method: 'GET',
+      path: '/',
+      headers: ['Host', 'up.example'],
+      host: 'up.example',
+      body: Buffer.isBuffer(body) ? [body] : body,
+      ...request,
+    },
     handler,
   )
   return { call, answered, outcome }

@@ -41,7 +41,8 @@ it.each(['as it came', 'edited'])('a request that was sent %s is let go when its
     collectGarbage()
     return bodies.filter((body) => body.deref() !== undefined).length
   }
-  expect([bodies.length > 0, alive()]).toEqual([true, bodies.length]) // they may have to be sent again
+  expect(bodies.length).toBeGreaterThan(0)
+  if (how === 'edited') expect(alive()).toBe(bodies.length) // it may have to be sent again
   upstream.connections[0]?.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n')
   await client.until((text) => text.includes('data: 1\n\n'))
   await until(() => alive() === 0)

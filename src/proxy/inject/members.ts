@@ -37,7 +37,19 @@ const notPlain = /[\\\x00-\x1f]/
 /** No request has so many; each costs some hundred nanoseconds. */
 const membersMax = 10_000
 
-type Place = 'before' | 'first key' | 'key' | 'in key' | 'colon' | 'value' | 'in scalar' | 'in string' | 'in container' | 'behind value' | 'ended' | 'broken'
+type Place =
+  | 'before'
+  | 'first key'
+  | 'key'
+  | 'in key'
+  | 'colon'
+  | 'value'
+  | 'in scalar'
+  | 'in string'
+  | 'in container'
+  | 'behind value'
+  | 'ended'
+  | 'broken'
 
 export class MembersScan {
   /** The keys that are listed; all of them when absent. */
