@@ -4,6 +4,7 @@ import { createAttributor } from './conclude/providers/attribution.ts'
 import type { Config } from './config/config.ts'
 import { createClock } from './lib/clock.ts'
 import { createIds } from './lib/ids.ts'
+import { CopyBudget } from './observe/collected.ts'
 import { createObserve } from './observe/observe.ts'
 import { BodyBudget } from './proxy/body.ts'
 import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
@@ -35,6 +36,7 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
     overheadBucketsMicros,
     observedHeaders: new Set(responseHeaders),
     bodyBytesMax: config.limits.bodyBytes,
+    copies: new CopyBudget(config.limits.heldBytes),
     messageBytesMax: config.limits.messageBytes,
     estimates: config.estimates.enabled,
   })

@@ -11,6 +11,7 @@ import { createClock } from '../../src/lib/clock.ts'
 import type { Exchange, Opening } from '../../src/lib/exchange.ts'
 import { createIds } from '../../src/lib/ids.ts'
 import { cellCount } from '../../src/lib/shared-counters.ts'
+import { CopyBudget } from '../../src/observe/collected.ts'
 import { createObserve } from '../../src/observe/observe.ts'
 import { BodyBudget } from '../../src/proxy/body.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
@@ -87,6 +88,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
     estimates: false,
     observedHeaders: new Set(attributor.responseHeaders),
     bodyBytesMax,
+    copies: new CopyBudget(1 << 28),
     messageBytesMax,
   })
   const upstreams = new Map<string, Upstream>()
