@@ -227,7 +227,7 @@ const schema = section({
         size(
           64 * 1024,
           64 * 1024 * MiB,
-          'Request bodies held in memory at once until they may be changed or sent; beyond it, the largest goes on unchanged.',
+          'Request bodies held in memory at once before they are sent (beyond it, the largest goes on unchanged), and copies for the record.',
         ),
         64 * MiB,
       ),

@@ -1,5 +1,6 @@
 /** One request to an upstream and its response: undici's view of them on the one side, a `CallHandler` on the other. */
 import type { Duplex, Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { type Dispatcher, errors } from 'undici'
 import { faultOf, isBreak, UpstreamFault } from './fault.ts'
 
@@ -70,6 +71,8 @@ const notReason = /[^\t\x20-\x7e\x80-\xff]/g
 const interimCharactersMax = 1 << 20
 /** Larger bodies are handed to undici as something that can be let go of: it holds on to what it is given until the response has ended. */
 const heldBytesMax = 4096
+/** So much of a body is written, and looked at, before others have their turn. */
+const turnBytesMax = 512 * 1024
 
 export class Call implements Dispatcher.DispatchHandler {
   readonly #handler: CallHandler
@@ -288,9 +291,21 @@ function streamed(body: Readable): AsyncIterable<Buffer> {
   return { [Symbol.asyncIterator]: () => body.iterator({ destroyOnReturn: false }) }
 }
 
-/** Nobody is held up by a body of many MiB: it is written, and looked at, piece by piece. */
-function piecewise(body: () => readonly Buffer[]): Iterable<Buffer> {
+function piecewise(body: () => readonly Buffer[]): Iterable<Buffer> | AsyncIterable<Buffer> {
+  if (lengthOf(body()) > turnBytesMax) return { [Symbol.asyncIterator]: () => inTurns(body()) }
   return { [Symbol.iterator]: () => body().values() }
+}
+
+/** The system may take many MiB at once: others have their turn in between. */
+async function* inTurns(body: readonly Buffer[]): AsyncGenerator<Buffer> {
+  let bytes = 0
+  for (const piece of body) {
+    yield piece
+    bytes += piece.length
+    if (bytes < turnBytesMax) continue
+    bytes = 0
+    await setImmediate()
+  }
 }
 
 function isRefusal(error: Error): boolean {
