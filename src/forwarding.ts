@@ -6,7 +6,9 @@ import { labelNeeds } from './config/labels.ts'
 import { createClock } from './lib/clock.ts'
 import type { Opening } from './lib/exchange.ts'
 import { createIds } from './lib/ids.ts'
+import { CopyBudget } from './observe/collected.ts'
 import { createObserve } from './observe/observe.ts'
+import { BodyBudget } from './proxy/body.ts'
 import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
 import { createCapabilities } from './proxy/inject/capabilities.ts'
 import { createUsageInjector } from './proxy/inject/editor.ts'
@@ -37,6 +39,7 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
     overheadBucketsMicros,
     observedHeaders: new Set(responseHeaders),
     bodyBytesMax: config.limits.bodyBytes,
+    copies: new CopyBudget(config.limits.heldBytes),
     messageBytesMax: config.limits.messageBytes,
     estimates: config.estimates.enabled,
   })
@@ -52,6 +55,8 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
     observe,
     editor,
     drain,
+    bodies: new BodyBudget(config.limits.heldBytes),
+    silence: { bodyMs: config.timeouts.clientBodyMs, readMs: config.timeouts.clientReadMs },
     clock,
     ids: createIds(),
     cells,

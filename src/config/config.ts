@@ -88,6 +88,10 @@ export interface Config {
     readonly headMs: number
     /** Between two chunks of a response body. */
     readonly idleMs: number
+    /** Without a byte of a request's body that is awaited. */
+    readonly clientBodyMs: number
+    /** Without the client reading any of what waits for it. */
+    readonly clientReadMs: number
     /** After a client has disconnected, with `drain`. */
     readonly drainMs: number
     /** After SIGTERM: how long open exchanges may continue. */
@@ -98,6 +102,8 @@ export interface Config {
   readonly limits: {
     /** Bytes of a request or response body that are buffered for parsing; a longer body gets the note `limit_hit`. */
     readonly bodyBytes: number
+    /** Bytes of all request bodies that are read whole before they are sent on. */
+    readonly heldBytes: number
     /** Bytes of one streamed message. */
     readonly messageBytes: number
     /** Bytes read after a client has disconnected, with `drain`. */

@@ -231,6 +231,14 @@ const schema = section({
       connectMs: v.optional(duration('To connect to an upstream.'), 10_000),
       headMs: v.optional(duration('From sending the request to the response headers.'), 900_000),
       idleMs: v.optional(duration('Between two chunks of a response body.'), 900_000),
+      clientBodyMs: v.optional(
+        duration('Without a byte of a request body that is awaited; the client is answered 408. 0 means no limit.'),
+        60_000,
+      ),
+      clientReadMs: v.optional(
+        duration('Without a client reading any of the response bytes that wait for it; it is disconnected. 0 means no limit.'),
+        60_000,
+      ),
       drainMs: v.optional(duration('With disconnect: drain, how long to read after the client has disconnected.'), 30_000),
       graceMs: v.optional(
         duration('After a stop signal, how long open requests may continue. Together with flushMs, keep it below the 30s of Kubernetes.'),
@@ -245,6 +253,14 @@ const schema = section({
       bodyBytes: v.optional(
         size(1024, 1024 * MiB, 'Bytes of one body that are buffered for parsing; a longer body gets the note limit_hit.'),
         16 * MiB,
+      ),
+      heldBytes: v.optional(
+        size(
+          64 * 1024,
+          64 * 1024 * MiB,
+          'Request bodies held in memory at once before they are sent (beyond it, the largest goes on unchanged), and copies for the record.',
+        ),
+        64 * MiB,
       ),
       messageBytes: v.optional(size(1024, 256 * MiB, 'Bytes of one streamed message that are buffered for parsing.'), 4 * MiB),
       drainBytes: v.optional(

@@ -120,6 +120,9 @@ export type Side = 'client' | 'upstream'
 /** Why an upstream gave no response head. */
 export type UnreachableReason = 'dns' | 'connect' | 'tls' | 'timeout' | 'closed' | 'protocol' | 'proxy_refused' | 'proxy_unreachable'
 
+/** What a client did not do in time: send the rest of its request, read what waited for it. */
+export type ClientSilence = 'client_body_timeout' | 'client_read_timeout'
+
 /** How the exchange ended, seen by the proxy path. */
 export type Outcome =
   /** `endedBy`: the side that first closed an upgraded connection which both sides closed normally. */
@@ -127,7 +130,8 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unreachable'; readonly reason: UnreachableReason; readonly message?: string | undefined }
   | { readonly kind: 'upstream-aborted'; readonly message?: string | undefined }
-  | { readonly kind: 'client-aborted' }
+  /** `reason`: the client was there, and was waited for no longer. */
+  | { readonly kind: 'client-aborted'; readonly reason?: ClientSilence | undefined }
   | { readonly kind: 'sidecar-stopped' }
 
 /** `tokenweir.end_reason`. A client that closes after the terminal event has had its whole answer: `completed`. */

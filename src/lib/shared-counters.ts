@@ -22,6 +22,12 @@ export const Cell = {
   callersUnread: 9,
   /** Endings that the recorder has not recorded yet. */
   unrecorded: 10,
+  /** Requests in which usage was not asked for: the body was too long, or too much was held of all bodies. */
+  injectionSkippedSize: 12,
+  injectionSkippedBudget: 13,
+  /** Clients that stopped amid their body, or stopped reading, and were waited for no longer. */
+  silentBodies: 14,
+  silentReaders: 15,
   /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
 } as const

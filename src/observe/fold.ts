@@ -9,6 +9,7 @@ import { createChoice } from './choice.ts'
 import type { Headers } from './formats/format.ts'
 import { formatsFor } from './formats/index.ts'
 import { canSkim, errorOf, idText, namedError } from './formats/learn.ts'
+import { createSketch } from './sketch.ts'
 import { addWritten, type TextCollector } from './texts.ts'
 
 export interface Fold {
@@ -28,7 +29,7 @@ export interface Fold {
   wantedSentKeys(): readonly string[]
   /** What was asked for by messages; undefined where the format has none. */
   request(): RequestFacts | undefined
-  /** `parse_error` when a message looked like JSON and was none. */
+  /** `parse_error` when a message looked like JSON and was none; `scanned` when one had too many values to be parsed here. */
   readonly notes: readonly string[]
 }
 
@@ -91,12 +92,14 @@ export function createFold(method: string, path: string, responseHeaders: Header
       const written = textOf(data)
       // A stream whose shape nobody has recognised so far is only read where it may tell its usage.
       if (messages > messagesToRecognise && !choice.isSure() && !isFailure(event) && !choice.wants(written)) return
-      const message = parseJson(written)
+      const isTooDense = data.length > denseBytesMin && isDense(data)
+      if (isTooDense && !notes.includes('scanned')) notes.push('scanned')
+      const message = parseJson(isTooDense ? sketchOf(data) : written)
       if (message !== undefined) {
         learnFrom(message, event)
         if (text !== undefined) addWritten(text, message)
       } else if (event === 'error' && written.trim() !== '') failure ??= namedError('error', written)
-      else if (!choice.isByShape && isBroken(event, data) && notes.length === 0) notes.push('parse_error')
+      else if (!choice.isByShape && isBroken(event, data) && !notes.includes('parse_error')) notes.push('parse_error')
     },
     failed(message) {
       failure ??= errorOf(message)
@@ -113,6 +116,26 @@ export function createFold(method: string, path: string, responseHeaders: Header
       return canSkim(best.facts) || messages >= messagesBeforeSkimming ? best.format.wantedKeys : undefined
     },
   }
+}
+
+/** A shorter message is parsed in no time. */
+const denseBytesMin = 256 * 1024
+/** Parsing takes long where values are many, not where they are long. These take some 20 ms. */
+const valuesMax = 100_000
+
+function isDense(data: Uint8Array): boolean {
+  let values = 0
+  for (let at = 0; at < data.length; at++) {
+    const byte = data[at]
+    if (byte === 0x2c || byte === 0x7b || byte === 0x5b) values++
+  }
+  return values > valuesMax
+}
+
+function sketchOf(data: Uint8Array): string {
+  const sketch = createSketch()
+  sketch.push(data)
+  return sketch.json() ?? ''
 }
 
 const nothingWanted: readonly string[] = []

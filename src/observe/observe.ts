@@ -65,7 +65,7 @@ class ExchangeObserver implements Observer {
     this.#opening = opening
     this.#options = options
     this.#startedAt = options.clock.now()
-    this.#requestBody = new Collected(options.bodyBytesMax)
+    this.#requestBody = new Collected(options.bodyBytesMax, options.copies)
     this.#record = options.records.opened(opening)
   }
 
@@ -81,7 +81,8 @@ class ExchangeObserver implements Observer {
   }
 
   requestAgain(): void {
-    this.#requestBody = new Collected(this.#options.bodyBytesMax)
+    this.#requestBody.handOver()
+    this.#requestBody = new Collected(this.#options.bodyBytesMax, this.#options.copies)
     this.#sentBytes = 0
     this.#requestHandedOver = false
   }
@@ -113,6 +114,7 @@ class ExchangeObserver implements Observer {
     try {
       this.#reader?.push(chunk)
     } catch {
+      this.#reader?.wholeBody()
       this.#reader = undefined
       this.#notes.add('observer_failed')
       Atomics.add(this.#options.cells, Cell.observerFailed, 1)
@@ -150,8 +152,7 @@ class ExchangeObserver implements Observer {
     if (this.#requestHandedOver) return
     this.#requestHandedOver = true
     if (this.#requestBody.overflowed && !this.#requestBody.settle()) this.#notes.add('request_limit_hit')
-    this.#record.requestRead(this.#requestBody.chunks)
-    this.#requestBody.chunks = []
+    this.#record.requestRead(this.#requestBody.handOver())
   }
 
   /** One cell of the shared histogram; a linear look from the fast end, because nearly every chunk lands in the first few buckets. */

@@ -3,7 +3,7 @@
 import type { Framing, Opening, ResponseFacts, TextSample } from '../lib/exchange.ts'
 import { type Json, object } from '../lib/json.ts'
 import { createBeside, createLongMembers } from './beside.ts'
-import { Collected } from './collected.ts'
+import { Collected, type CopyBudget } from './collected.ts'
 import { createDecoder, type Decoder } from './decode/decode.ts'
 import { createFold, type Fold, streamsArrays } from './fold.ts'
 import { chooseFraming, createFramer } from './frames/choose.ts'
@@ -15,6 +15,8 @@ import { createTextCollector, type TextCollector } from './texts.ts'
 export interface ReadingOptions {
   readonly bodyBytesMax: number
   readonly messageBytesMax: number
+  /** Of all whole bodies. */
+  readonly copies: CopyBudget
   /** Estimates are on: the text of streams is counted, and its beginning kept. */
   readonly estimates: boolean
 }
@@ -80,9 +82,9 @@ export class ResponseReader {
     return this.#text?.sample()
   }
 
-  /** The body as it came, when it is the recorder's to read. */
+  /** The body as it came, when it is the recorder's to read. To be asked once. */
   wholeBody(): readonly Uint8Array[] | undefined {
-    return this.#whole?.chunks
+    return this.#whole?.handOver()
   }
 
   push(chunk: Uint8Array): void {
@@ -156,7 +158,7 @@ export class ResponseReader {
     this.framing = framing
     if (framing === 'none') return
     if (framing === 'whole') {
-      this.#whole = new Collected(this.#options.bodyBytesMax, compressed ? () => this.#decodedSketch() : undefined)
+      this.#whole = new Collected(this.#options.bodyBytesMax, this.#options.copies, compressed ? () => this.#decodedSketch() : undefined)
       return
     }
     const note = (text: string) => this.#notes.add(text)

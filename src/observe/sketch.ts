@@ -2,6 +2,7 @@
  * What is kept of JSON that is too long to keep: the same document with long texts emptied and long lists cut, read byte by byte as it comes.
  * Usage, model and id stand outside of both, so that an answer with a picture of many MiB is read in a bounded block of memory.
  */
+import { StringBytes } from '../lib/json-bytes.ts'
 
 export interface Sketch {
   /** Returns how many of the bytes were read: not those behind the document's end. */
@@ -19,8 +20,9 @@ const depthMax = 64
 const sketchBytesMax = 256 * 1024
 
 const QUOTE = 0x22
-const BACKSLASH = 0x5c
 const COMMA = 0x2c
+/** A bracket and the brace of the same side differ by this bit alone. */
+const BRACE_BIT = 0x20
 
 /** What stands in front of the document is passed over: the name of a field in an event stream.  */
 export function createSketch(): Sketch {
@@ -29,26 +31,23 @@ export function createSketch(): Sketch {
   const open: { readonly isList: boolean; members: number; memberStart: number }[] = []
   /** Depth of the list of which nothing more is written; 0 when none. */
   let mutedDepth = 0
+  /** Objects and lists that are open within it. */
+  let mutedOpen = 0
   const text = createText(out, () => mutedDepth > 0)
   let state: 'before' | 'within' | 'ended' | 'broken' = 'before'
-
-  function write(byte: number): void {
-    if (mutedDepth === 0) out.add(byte)
-  }
 
   function begin(byte: number): void {
     if (open.length === depthMax) {
       state = 'broken'
       return
     }
-    write(byte)
+    out.add(byte)
     open.push({ isList: byte === 0x5b, members: 1, memberStart: out.length() })
     state = 'within'
   }
 
   function end(byte: number): void {
-    if (open.length === mutedDepth) mutedDepth = 0
-    write(byte)
+    out.add(byte)
     open.pop()
     if (open.length === 0) state = 'ended'
   }
@@ -56,10 +55,13 @@ export function createSketch(): Sketch {
   function comma(): void {
     const top = open.at(-1)
     if (top === undefined) return
-    if (mutedDepth === 0 && top.isList && top.members >= membersMax) mutedDepth = open.length
+    if (top.isList && top.members >= membersMax) {
+      mutedDepth = open.length
+      return
+    }
     top.members++
-    if (mutedDepth === 0) top.memberStart = out.length()
-    write(COMMA)
+    top.memberStart = out.length()
+    out.add(COMMA)
   }
 
   /** The outermost open list loses the member that it is in, and everything after it. */
@@ -71,17 +73,37 @@ export function createSketch(): Sketch {
     }
     out.cutTo(open[outermost]?.memberStart ?? 0)
     mutedDepth = outermost + 1
+    mutedOpen = open.length - mutedDepth
+    open.length = mutedDepth
+  }
+
+  /** Of a muted list only the end is looked for: this is what nearly all of a long list costs. */
+  function readMuted(bytes: Buffer, from: number): number {
+    for (let at = from; at < bytes.length; at++) {
+      const byte = bytes[at] as number
+      if (byte === QUOTE) {
+        text.begin()
+        return at + 1
+      }
+      if ((byte | BRACE_BIT) === 0x7b) mutedOpen++
+      else if ((byte | BRACE_BIT) === 0x7d && mutedOpen-- === 0) {
+        mutedDepth = 0
+        mutedOpen = 0
+        return at
+      }
+    }
+    return bytes.length
   }
 
   function readByte(byte: number): void {
     if (byte === 0x7b || byte === 0x5b) begin(byte)
     else if (state !== 'within') return
     else if (byte === QUOTE) {
-      write(QUOTE)
+      out.add(QUOTE)
       text.begin()
     } else if (byte === 0x7d || byte === 0x5d) end(byte)
     else if (byte === COMMA) comma()
-    else if (byte > 0x20) write(byte)
+    else if (byte > 0x20) out.add(byte)
   }
 
   return {
@@ -91,8 +113,9 @@ export function createSketch(): Sketch {
       while (at < bytes.length && (state === 'before' || state === 'within')) {
         if (text.isOpen()) {
           at = text.read(bytes, at)
-          if (!text.isOpen()) write(QUOTE)
-        } else readByte(bytes[at++] as number)
+          if (!text.isOpen() && mutedDepth === 0) out.add(QUOTE)
+        } else if (mutedDepth > 0) at = readMuted(bytes, at)
+        else readByte(bytes[at++] as number)
         if (mutedDepth === 0 && out.length() > sketchBytesMax) shorten()
       }
       return at
@@ -110,8 +133,8 @@ interface Text {
 
 /** A text between its quotes, kept while it is short. */
 function createText(out: Out, isMuted: () => boolean): Text {
+  const string = new StringBytes()
   let isOpen = false
-  let isEscaped = false
   let start = 0
   let isTooLong = false
 
@@ -132,28 +155,12 @@ function createText(out: Out, isMuted: () => boolean): Text {
     },
     isOpen: () => isOpen,
     read(bytes, from) {
-      let at = isEscaped ? from + 1 : from
-      for (;;) {
-        const quote = bytes.indexOf(QUOTE, at)
-        const end = quote === -1 ? bytes.length : quote
-        const isSlashed = slashesBefore(bytes, at, end) % 2 === 1
-        if (quote !== -1 && isSlashed) {
-          at = quote + 1
-          continue
-        }
-        isEscaped = quote === -1 && isSlashed
-        isOpen = quote === -1
-        keep(bytes, from, end)
-        return isOpen ? end : end + 1
-      }
+      const end = string.end(bytes, from)
+      isOpen = end === -1
+      keep(bytes, from, isOpen ? bytes.length : end - 1)
+      return isOpen ? bytes.length : end
     },
   }
-}
-
-function slashesBefore(bytes: Buffer, from: number, end: number): number {
-  let slashes = 0
-  while (end - slashes > from && bytes[end - slashes - 1] === BACKSLASH) slashes++
-  return slashes
 }
 
 interface Out {

@@ -1,5 +1,6 @@
 /** One request to an upstream and its response: undici's view of them on the one side, a `CallHandler` on the other. */
 import type { Duplex, Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { type Dispatcher, errors } from 'undici'
 import { faultOf, isBreak, UpstreamFault } from './fault.ts'
 
@@ -11,10 +12,13 @@ export interface CallRequest {
   readonly headers: readonly string[]
   /** The value of `Host`, whose name the certificate must bear. */
   readonly host: string
-  readonly body: Buffer | Readable | null
+  readonly body: RequestBody
   /** The protocol to upgrade to; without a body. */
   readonly upgrade?: string | undefined
 }
+
+/** A whole body is given in pieces. `null` when there is none. */
+export type RequestBody = readonly Buffer[] | Readable | null
 
 /** bodySent* requestSent? interim* (head data* end | upgraded)?, and `failed` at any point but after the last. */
 export interface CallHandler {
@@ -67,6 +71,8 @@ const notReason = /[^\t\x20-\x7e\x80-\xff]/g
 const interimCharactersMax = 1 << 20
 /** Larger bodies are handed to undici as something that can be let go of: it holds on to what it is given until the response has ended. */
 const heldBytesMax = 4096
+/** So much of a body is written, and looked at, before others have their turn. */
+const turnBytesMax = 512 * 1024
 
 export class Call implements Dispatcher.DispatchHandler {
   readonly #handler: CallHandler
@@ -74,7 +80,7 @@ export class Call implements Dispatcher.DispatchHandler {
   readonly host: string
   /** Let go of when the response begins. */
   #request: Omit<CallRequest, 'body' | 'host'> | undefined
-  #body: Buffer | Readable | null
+  #body: RequestBody
   #way = straight
   #controller: Dispatcher.DispatchController | undefined
   /** `dispatch` is under way, and undici may refuse the request. */
@@ -161,6 +167,7 @@ export class Call implements Dispatcher.DispatchHandler {
   onRequestSent(): void {
     if (this.isOver || this.#isSent) return
     this.#isSent = true
+    if (isWhole(this.#body) && !idempotent.has(this.#request?.method ?? '')) this.#body = null // it is never sent again
     this.#handler.requestSent()
   }
 
@@ -182,7 +189,7 @@ export class Call implements Dispatcher.DispatchHandler {
     }
     this.#hasHead = true
     this.#request = undefined
-    if (Buffer.isBuffer(this.#body)) this.#body = null
+    if (isWhole(this.#body)) this.#body = null
     this.#handler.head(status, reasonOf(statusText), rawHeaders)
   }
 
@@ -236,7 +243,7 @@ export class Call implements Dispatcher.DispatchHandler {
 
   #faultOf(error: Error, controller: Dispatcher.DispatchController | null): Error {
     // The client's body broke off: undici ends the request with the stream's own error, or says that it was aborted.
-    const isStream = this.#body !== null && !Buffer.isBuffer(this.#body)
+    const isStream = !isWhole(this.#body)
     const { code } = error as NodeJS.ErrnoException
     if (isStream && controller !== null && (code === 'UND_ERR_ABORTED' || code === 'ERR_STREAM_PREMATURE_CLOSE'))
       return new UpstreamFault('REQUEST_CUT')
@@ -247,23 +254,36 @@ export class Call implements Dispatcher.DispatchHandler {
   #maySendAgain(fault: Error): boolean {
     if (!this.isOnUsedConnection || this.#isRepeated || this.#isAnswered || !isBreak(fault)) return false
     if (this.#controller === undefined) return true // nothing of it was written
-    const isWhole = this.#body === null || Buffer.isBuffer(this.#body)
-    return isWhole && this.#request !== undefined && idempotent.has(this.#request.method)
+    return isWhole(this.#body) && this.#request !== undefined && idempotent.has(this.#request.method)
   }
 
   /** What is left of a body that nobody wants any more is read and thrown away, so that its client can read the response. */
   #forgetBody(): void {
     const body = this.#body
     this.#body = null
-    if (body !== null && !Buffer.isBuffer(body)) body.resume()
+    if (!isWhole(body)) body.resume()
   }
 
   #sentBody(): Buffer | Iterable<Buffer> | AsyncIterable<Buffer> | null {
     const body = this.#body
     if (body === null) return null
-    if (!Buffer.isBuffer(body)) return streamed(body)
-    return body.length <= heldBytesMax ? body : once(() => this.#body as Buffer)
+    if (!isWhole(body)) return streamed(body)
+    return lengthOf(body) <= heldBytesMax ? joined(body) : piecewise(() => this.#body as readonly Buffer[])
   }
+}
+
+function isWhole(body: RequestBody): body is readonly Buffer[] | null {
+  return body === null || Array.isArray(body)
+}
+
+function joined(body: readonly Buffer[]): Buffer {
+  return body.length === 1 ? (body[0] as Buffer) : Buffer.concat(body)
+}
+
+function lengthOf(body: readonly Buffer[]): number {
+  let bytes = 0
+  for (const piece of body) bytes += piece.length
+  return bytes
 }
 
 /** Functions of their own: a closure made beside another would hold what that one uses. */
@@ -271,11 +291,20 @@ function streamed(body: Readable): AsyncIterable<Buffer> {
   return { [Symbol.asyncIterator]: () => body.iterator({ destroyOnReturn: false }) }
 }
 
-function once(bytes: () => Buffer): Iterable<Buffer> {
-  return {
-    *[Symbol.iterator]() {
-      yield bytes()
-    },
+function piecewise(body: () => readonly Buffer[]): Iterable<Buffer> | AsyncIterable<Buffer> {
+  if (lengthOf(body()) > turnBytesMax) return { [Symbol.asyncIterator]: () => inTurns(body()) }
+  return { [Symbol.iterator]: () => body().values() }
+}
+
+/** The system may take many MiB at once: others have their turn in between. */
+async function* inTurns(body: readonly Buffer[]): AsyncGenerator<Buffer> {
+  let bytes = 0
+  for (const piece of body) {
+    yield piece
+    bytes += piece.length
+    if (bytes < turnBytesMax) continue
+    bytes = 0
+    await setImmediate()
   }
 }
 
@@ -284,16 +313,17 @@ function isRefusal(error: Error): boolean {
 }
 
 /** With the one length that is right, and with none of what undici writes by itself; it writes `host` first. */
-function sentHeaders(headers: readonly string[], host: string, body: Buffer | Readable | null, way: Way): string[] {
+function sentHeaders(headers: readonly string[], host: string, body: RequestBody, way: Way): string[] {
   const sent: string[] = ['host', host, ...way.fields]
-  const isWhole = body === null || Buffer.isBuffer(body)
+  const isWholeBody = isWhole(body)
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as string
     if (name.length === 4 && name.toLowerCase() === 'host') continue
-    if (isWhole && name.length === 14 && name.toLowerCase() === 'content-length') continue
+    if (isWholeBody && name.length === 14 && name.toLowerCase() === 'content-length') continue
     sent.push(name, headers[i + 1] as string)
   }
-  if (Buffer.isBuffer(body) && body.length > heldBytesMax) sent.push('content-length', String(body.length))
+  const length = isWholeBody && body !== null ? lengthOf(body) : 0
+  if (length > heldBytesMax) sent.push('content-length', String(length))
   return sent
 }
 

@@ -11,8 +11,8 @@ export interface ResponseFilter {
 export type FirstEvent = 'unknown yet' | 'fine' | 'error'
 
 export interface Edit {
-  /** Sent instead of the client's own bytes. */
-  readonly body: Buffer
+  /** Sent instead of the client's own bytes; in pieces, most of which are those of the client. */
+  readonly body: readonly Buffer[]
   /** Decides on the head of the response: `again` sends the client's own bytes instead, once, and this response is never seen. */
   judge(status: number): 'go on' | 'again'
   /**
@@ -51,10 +51,15 @@ export interface RequestHead {
 }
 
 export interface Editor {
-  /** Whether the body has to be read whole, because it may have to be changed. */
-  wants(head: RequestHead): boolean
-  /** `undefined` when the request is of no interest. */
-  edit(head: RequestHead, body: Buffer): Edit | Probe | undefined
+  /** For a body that has to be read whole, because it may have to be changed; `undefined` for any other. */
+  reads(head: RequestHead): BodyReader | undefined
+}
+
+export interface BodyReader {
+  /** The next bytes of the body, as they come. False when it will not be changed, because looking at it would cost too much. */
+  push(chunk: Buffer): boolean
+  /** `body` is all that was pushed. `undefined` when the request is of no interest. */
+  edit(body: readonly Buffer[]): Edit | Probe | undefined
 }
 
 export function isEdit(of: Edit | Probe | undefined): of is Edit {

@@ -5,18 +5,20 @@
  * Order of calls on an `Observer`: requestData* requestEnd? responseStart? responseData* end.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Opening, Outcome } from '../lib/exchange.ts'
+import type { ClientSilence, Opening, Outcome } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
-import { type RequestBody, readBody } from './body.ts'
-import type { Call, CallHandler } from './call.ts'
+import { Cell } from '../lib/shared-counters.ts'
+import { type BodyBudget, type HeldBody, readBody, type Unread } from './body.ts'
+import type { Call, CallHandler, RequestBody } from './call.ts'
 import { ClientResponse, type ClientResponseOwner } from './client-response.ts'
-import { type Edit, type Editor, isEdit, type Probe, type RequestHead } from './edit.ts'
+import { type BodyReader, type Edit, type Editor, isEdit, type Probe, type RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
 import type { OpeningOptions } from './opening.ts'
 import type { Destination } from './routes.ts'
+import { Progress, type Silence, type SilenceLimits, takenBytes } from './silence.ts'
 import type { Upstream } from './upstream.ts'
 
 /** A client that takes nothing more off its socket gets this long to receive what an aborted upstream had sent. */
@@ -30,8 +32,19 @@ export interface ForwardOptions extends OpeningOptions {
   readonly drain: { readonly msMax: number; readonly bytesMax: number }
   /** Absent when not one byte may change. */
   readonly editor?: Editor | undefined
+  /** Of all request bodies that are read whole. */
+  readonly bodies: BodyBudget
+  readonly silence: SilenceLimits
   /** Shared counters, see `Cell`. */
   readonly cells: Int32Array
+}
+
+const unreadCells: Readonly<Record<Unread, number>> = { size: Cell.injectionSkippedSize, budget: Cell.injectionSkippedBudget }
+
+interface ReadBody {
+  readonly body: RequestBody
+  readonly unread: Unread | undefined
+  readonly reader: BodyReader | undefined
 }
 
 interface ResponseBeginning {
@@ -75,9 +88,10 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   #watch: ReturnType<Probe['watch']>
   /** Of an edited request whose first event is not known yet. */
   #held: HeldResponse | undefined
-  /** The answer under way is one to an edit that was refused: it is read to its end and not seen. */
-  #again = false
   #sentAgain = false
+  #body: HeldBody | undefined
+  readonly #sending = new Progress()
+  readonly #reading = new Progress()
 
   constructor(request: IncomingMessage, response: ServerResponse, opening: Opening, options: ForwardOptions, onSettled: () => void) {
     this.#request = request
@@ -115,18 +129,28 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       contentType: request.headers['content-type'],
       contentEncoding: request.headers['content-encoding'],
     }
-    const { editor } = this.#options
-    const wanted = editor?.wants(head) === true
+    const reader = this.#options.editor?.reads(head)
     this.#drains = destination.route.disconnect === 'drain'
-    readBody(request, wanted, (body) => {
-      const edit = wanted && Buffer.isBuffer(body) ? editor?.edit(head, body) : undefined
-      if (isEdit(edit)) this.#edit = edit
-      else this.#probe = edit
-      // What is compressed cannot be read in passing, neither to take usage out nor to see whether it comes.
-      const isIdentity = this.#edit !== undefined || this.#probe?.isForKnowledge === true
-      this.#send = (own) => this.#dispatch(destination, path, own || this.#edit === undefined ? body : this.#edit.body, !own && isIdentity)
-      this.#send(false)
+    const reading = { whole: reader !== undefined, budget: this.#options.bodies }
+    this.#body = readBody(request, reading, {
+      push: reader && ((chunk) => reader.push(chunk)),
+      body: (body, unread) => this.#bodyRead(destination, path, { body, unread, reader }),
     })
+  }
+
+  #bodyRead(destination: Destination, path: string, { body, unread, reader }: ReadBody): void {
+    const edit = Array.isArray(body) ? reader?.edit(body) : undefined
+    if (isEdit(edit)) this.#edit = edit
+    else this.#probe = edit
+    if (reader !== undefined && unread !== undefined) {
+      Atomics.add(this.#options.cells, unreadCells[unread], 1)
+      this.#observer.tell((observer) => observer.note('usage_injection_skipped'))
+    }
+    const edited = this.#edit?.body ?? body
+    // What is compressed cannot be read in passing, neither to take usage out nor to see whether it comes.
+    const isIdentity = this.#edit !== undefined || this.#probe?.isForKnowledge === true
+    this.#send = (own) => this.#dispatch(destination, path, own ? body : edited, !own && isIdentity)
+    this.#send(false)
   }
 
   #dispatch(destination: Destination, path: string, body: RequestBody, edited: boolean): void {
@@ -150,6 +174,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   }
 
   requestSent(): void {
+    if (this.#edit === undefined) this.#forgetRequest()
     this.#observer.tell((observer) => observer.requestEnd())
   }
 
@@ -160,7 +185,12 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   head(status: number, statusText: string, rawHeaders: string[]): void {
     const receivedAt = this.#options.clock.now()
-    if (this.#judge(status) === 'again') return
+    if (this.#judge(status) === 'again') {
+      // Nobody waits for what an upstream has to say of an edit, which may be without end.
+      this.#call?.abort()
+      this.#sendAgain()
+      return
+    }
     const head = { status, statusText, rawHeaders, receivedAt }
     if (this.#edit?.holds(rawHeaders) === true) this.#held = { ...head, chunks: [] }
     else this.#begin(head)
@@ -175,6 +205,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     }
     const filter = this.#edit?.filter(rawHeaders)
     this.#watch = this.#probe?.watch(rawHeaders)
+    this.#probe = undefined
     this.#forgetRequest()
     if (this.#draining === undefined) {
       this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
@@ -184,7 +215,6 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   }
 
   data(chunk: Buffer): void {
-    if (this.#again) return
     if (this.#held !== undefined) {
       this.#hold(this.#held, chunk)
       return
@@ -256,11 +286,11 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }
 
-  /** The end of an answer that no client sees: one to a refused edit, one that ended without any event, or one that is drained. */
+  /** The end of an answer that no client sees: one that ended without any event, or one that is drained. */
   #endsUnseen(isWhole = true): boolean {
     const isEmpty = isWhole && this.#held !== undefined
     this.#held = undefined
-    if (this.#again || isEmpty) this.#sendAgain()
+    if (isEmpty) this.#sendAgain()
     else if (this.#draining !== undefined) this.#endClient()
     else return false
     return true
@@ -277,6 +307,27 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#settle({ kind: 'sidecar-stopped' })
     this.#call?.abort()
     if (this.#headSent) this.#cutClient()
+  }
+
+  /** Called every so often: has the client gone silent? */
+  look({ bodyLooks, readLooks }: Silence): void {
+    if (this.#settled || this.#draining !== undefined) return
+    const { complete, readableLength, socket } = this.#request
+    // What has come and is not taken waits for the upstream, not for the client.
+    const isAwaited = !complete && readableLength === 0
+    if (this.#sending.stoodFor(isAwaited ? socket?.bytesRead : undefined) >= bodyLooks) this.#endSilent('client_body_timeout')
+    else if (this.#reading.stoodFor(takenBytes(this.#response.socket)) >= readLooks) this.#endSilent('client_read_timeout')
+  }
+
+  #endSilent(reason: ClientSilence): void {
+    const isBody = reason === 'client_body_timeout'
+    Atomics.add(this.#options.cells, isBody ? Cell.silentBodies : Cell.silentReaders, 1)
+    const isAnswered = this.#headSent
+    if (!isAnswered) sendError(this.#response, 408, reason, 'The rest of the request body did not arrive in time (timeouts.clientBodyMs).')
+    this.#settle({ kind: 'client-aborted', reason })
+    this.#call?.abort()
+    if (isAnswered) this.#response.destroy()
+    else this.#request.resume()
   }
 
   #onClientClosed(): void {
@@ -323,20 +374,17 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       if (status < 400) this.#observer.tell((observer) => observer.note('usage_injection_refused'))
       return 'go on'
     }
-    const verdict = this.#edit.judge(status)
-    if (verdict === 'again') this.#again = true
-    return verdict
+    return this.#edit.judge(status)
   }
 
   /** A stream may be open for hours, and does not hold its prompt meanwhile. */
   #forgetRequest(): void {
     this.#send = undefined
     this.#edit = undefined
-    this.#probe = undefined
+    this.#body?.letGo()
   }
 
   #sendAgain(): void {
-    this.#again = false
     this.#sentAgain = true
     this.#observer.tell((observer) => observer.requestAgain())
     this.#send?.(true)
@@ -346,6 +394,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#draining)
+    this.#body?.drop()
     const status = this.#response.headersSent ? this.#response.statusCode : this.#status
     this.#observer.end(outcome, status)
     this.#onSettled()

@@ -2,11 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Route } from '../config/config.ts'
-import { createIndexedSet } from '../lib/indexed-set.ts'
+import { createIndexedSet, type IndexedSet } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import { Forwarding, type ForwardOptions } from './forward.ts'
 import { openingOf, originForm } from './opening.ts'
 import { createRouter } from './routes.ts'
+import { silenceOf } from './silence.ts'
 import { Upgrading } from './upgrade.ts'
 
 export interface Forwarder {
@@ -26,6 +27,7 @@ export interface Forwarder {
 export function createForwarder(routes: readonly Route[], options: ForwardOptions): Forwarder {
   const route = createRouter(routes)
   const open = createIndexedSet<Forwarding | Upgrading>()
+  const watch = watchOver(open, options)
   const answering = new WeakMap<object, number>()
   let closing = false
   const count = (socket: object, by: number) => answering.set(socket, (answering.get(socket) ?? 0) + by)
@@ -42,6 +44,7 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
         Atomics.sub(options.cells, Cell.open, 1)
       })
       open.add(forwarding)
+      watch()
       count(socket, 1)
       Atomics.add(options.cells, Cell.open, 1)
       if (match === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
@@ -56,6 +59,7 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
         Atomics.sub(options.cells, Cell.open, 1)
       })
       open.add(upgrading)
+      watch()
       Atomics.add(options.cells, Cell.open, 1)
       if (match === undefined) upgrading.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
       else upgrading.begin(match.destination, match.path)
@@ -68,5 +72,20 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
     cutAll() {
       for (const forwarding of open.all()) forwarding.cut()
     },
+  }
+}
+
+/** Looks for clients that have gone silent, while anything is open. */
+function watchOver(open: IndexedSet<Forwarding | Upgrading>, options: ForwardOptions): () => void {
+  const silence = silenceOf(options.silence)
+  let timer: NodeJS.Timeout | undefined
+  const look = () => {
+    for (const one of open.all()) one.look(silence)
+    if (open.size() > 0) return
+    clearInterval(timer)
+    timer = undefined
+  }
+  return () => {
+    if (silence.everyMs > 0) timer ??= setInterval(look, silence.everyMs).unref()
   }
 }

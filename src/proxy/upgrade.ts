@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Opening, Outcome, Side } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
+import { Cell } from '../lib/shared-counters.ts'
 import type { Call, CallHandler } from './call.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { type ForwardOptions, rewriteOf } from './forward.ts'
@@ -16,6 +17,7 @@ import { GuardedObserver } from './guarded-observer.ts'
 import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
 import type { Destination } from './routes.ts'
+import { Progress, type Silence, takenBytes } from './silence.ts'
 
 /** A peer that takes nothing more off its socket gets this long to receive what the other side had sent before it broke. */
 const cutFlushMsMax = 30_000
@@ -55,6 +57,7 @@ export class Upgrading implements CallHandler, Member {
   #ended: Record<Side, boolean> = { client: false, upstream: false }
   #endedBy: Side | undefined
   #settled = false
+  readonly #reading: Record<Side, Progress> = { client: new Progress(), upstream: new Progress() }
 
   constructor(request: IncomingMessage, client: Socket, head: Buffer, opening: Opening, options: ForwardOptions, onSettled: () => void) {
     this.#request = request
@@ -105,6 +108,19 @@ export class Upgrading implements CallHandler, Member {
 
   interim(status: number, rawHeaders: string[]): void {
     this.#response.writeInformation(status, responseHeaders(rawHeaders))
+  }
+
+  /** Called every so often: has one side stopped reading what waits for it? A side with nothing to read may be idle for ever. */
+  look({ readLooks }: Silence): void {
+    if (this.#settled) return
+    const isClientSilent = this.#reading.client.stoodFor(takenBytes(this.#client)) >= readLooks
+    if (!isClientSilent && this.#reading.upstream.stoodFor(takenBytes(this.#upstream)) < readLooks) return
+    if (isClientSilent) Atomics.add(this.#options.cells, Cell.silentReaders, 1)
+    this.#settle(
+      isClientSilent ? { kind: 'client-aborted', reason: 'client_read_timeout' } : { kind: 'upstream-aborted', message: 'READ_TIMEOUT' },
+    )
+    this.#client.destroy()
+    this.#drop()
   }
 
   /** Grace is over: the connection ends here. */

@@ -9,6 +9,8 @@ export interface BufferedBody {
   readonly bytes: number
 }
 
+const pieceBytesMin = 1024
+
 export interface PendingEnd {
   readonly opening: Opening
   readonly ending: Ending
@@ -57,7 +59,7 @@ export function packed(
 }
 
 function joined(bodies: readonly BufferedBody[], total: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(total)
+  const bytes = Buffer.allocUnsafeSlow(total) // a block of its own, that can be transferred
   let at = 0
   for (const { chunks } of bodies) {
     for (const chunk of chunks) {
@@ -72,7 +74,8 @@ export function bodyOf(chunks: readonly Uint8Array[] | undefined): BufferedBody 
   if (chunks === undefined) return undefined
   let bytes = 0
   for (const chunk of chunks) bytes += chunk.length
-  return { chunks, bytes }
+  // A piece of one byte costs hundreds.
+  return { chunks: bytes < chunks.length * pieceBytesMin ? [Buffer.concat(chunks)] : chunks, bytes }
 }
 
 /** Of all the bodies that a batch holds. */

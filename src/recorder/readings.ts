@@ -43,6 +43,10 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
   meter.beforeCollect(() => open.set(Atomics.load(cells, Cell.open)))
   const counters: readonly (readonly [CounterName, Record<string, string>, number])[] = [
     ['tokenweir.requests.malformed', {}, Cell.malformed],
+    ['tokenweir.injection.skipped', { reason: 'size' }, Cell.injectionSkippedSize],
+    ['tokenweir.injection.skipped', { reason: 'budget' }, Cell.injectionSkippedBudget],
+    ['tokenweir.clients.silent', { reason: 'body' }, Cell.silentBodies],
+    ['tokenweir.clients.silent', { reason: 'read' }, Cell.silentReaders],
     ['tokenweir.observer.failures', {}, Cell.observerFailed],
     ['tokenweir.exchanges.dropped', { reason: 'recorder_behind' }, Cell.dropped],
     ['tokenweir.exchanges.dropped', { reason: 'recorder_failed' }, Cell.lostWithRecorder],

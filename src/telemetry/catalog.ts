@@ -300,6 +300,16 @@ export const metrics = {
   ),
   'tokenweir.recorder.restarts': counter('{restart}', 'Times that the recorder thread died and was started again.'),
   'tokenweir.requests.malformed': counter('{request}', 'Connections that sent no HTTP and were refused before they became a request.'),
+  'tokenweir.injection.skipped': counter(
+    '{request}',
+    'Requests whose body went on unchanged although usage might have been asked for: too long or of too many keys (`size`), or too much was held of all bodies (`budget`).',
+    'reason',
+  ),
+  'tokenweir.clients.silent': counter(
+    '{request}',
+    'Requests ended because the client stopped sending its body (`body`) or reading the response (`read`).',
+    'reason',
+  ),
   'tokenweir.observer.failures': counter('{exchange}', 'Exchanges whose observation failed; their bytes went through untouched.'),
   'tokenweir.sink.failures': counter('{batch}', 'Batches that a sink threw on.', 'sink'),
   'tokenweir.label_overflow': counter('{value}', 'Label values that became `other` because the label has too many.', 'label'),

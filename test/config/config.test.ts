@@ -57,8 +57,24 @@ describe('with nothing but an upstream', () => {
         },
       ],
       providers: [],
-      timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 900_000, drainMs: 30_000, graceMs: 20_000, flushMs: 5000 },
-      limits: { bodyBytes: 16_777_216, messageBytes: 4_194_304, drainBytes: 8_388_608, headerBytes: 65_536, labelValues: 1000 },
+      timeouts: {
+        connectMs: 10_000,
+        headMs: 900_000,
+        idleMs: 900_000,
+        clientBodyMs: 60_000,
+        clientReadMs: 60_000,
+        drainMs: 30_000,
+        graceMs: 20_000,
+        flushMs: 5000,
+      },
+      limits: {
+        bodyBytes: 16_777_216,
+        heldBytes: 67_108_864,
+        messageBytes: 4_194_304,
+        drainBytes: 8_388_608,
+        headerBytes: 65_536,
+        labelValues: 1000,
+      },
       retention: { days: 90, bytes: 10_737_418_240, spoolBytes: 268_435_456, spoolDays: 7 },
       prices: [],
       budgets: [],
@@ -162,8 +178,24 @@ limits: { bodyBytes: 1MiB }
         },
       ],
       semconv: '1.41',
-      timeouts: { connectMs: 10_000, headMs: 900_000, idleMs: 0, drainMs: 30_000, graceMs: 60_000, flushMs: 5000 },
-      limits: { bodyBytes: 1_048_576, messageBytes: 4_194_304, drainBytes: 8_388_608, headerBytes: 65_536, labelValues: 1000 },
+      timeouts: {
+        connectMs: 10_000,
+        headMs: 900_000,
+        idleMs: 0,
+        clientBodyMs: 60_000,
+        clientReadMs: 60_000,
+        drainMs: 30_000,
+        graceMs: 60_000,
+        flushMs: 5000,
+      },
+      limits: {
+        bodyBytes: 1_048_576,
+        heldBytes: 67_108_864,
+        messageBytes: 4_194_304,
+        drainBytes: 8_388_608,
+        headerBytes: 65_536,
+        labelValues: 1000,
+      },
     })
   })
 
@@ -477,11 +509,14 @@ timeouts:
   connectMs: 10000       # default
   headMs: 900000         # default
   idleMs: 900000         # default
+  clientBodyMs: 60000    # default
+  clientReadMs: 60000    # default
   drainMs: 30000         # default
   graceMs: 20000         # default
   flushMs: 5000          # default
 limits:
   bodyBytes: 16777216    # default
+  heldBytes: 67108864    # default
   messageBytes: 4194304  # default
   drainBytes: 8388608    # default
   headerBytes: 65536     # default

@@ -9,7 +9,7 @@ import { createDecoder, decodeWhole } from '../../src/observe/decode/decode.ts'
 import { createFold } from '../../src/observe/fold.ts'
 import { formats } from '../../src/observe/formats/index.ts'
 import { createFramer } from '../../src/observe/frames/choose.ts'
-import { askForUsage } from '../../src/proxy/inject/ask.ts'
+import { askForUsage, createAskScan } from '../../src/proxy/inject/ask.ts'
 import { createStrip } from '../../src/proxy/inject/strip.ts'
 import type { ObservedProxy } from '../observe/harness.ts'
 import { codings } from '../recordings/encodings.ts'
@@ -135,8 +135,11 @@ function readDamagedRequest({ recording }: Damaged, random: Random): void {
   const { outline } = readRequest(opening, body)
   const facts = pick(random, formats).readRequest(outline, pathOf(recording))
   must(typeof facts.operation === 'string', 'a request without an operation')
-  const asked = askForUsage(body)
-  must(asked === undefined || asked.body.length > body.length - 8, 'asking for usage has shortened a request')
+  const scan = createAskScan()
+  const pieces = [body.subarray(0, 100), body.subarray(100)]
+  for (const piece of pieces) scan.push(piece)
+  const asked = askForUsage(pieces, scan)
+  must(asked === undefined || Buffer.concat(asked.body).length > body.length - 8, 'asking for usage has shortened a request')
 }
 
 const usageKey = Buffer.from('"usage"')

@@ -1,7 +1,23 @@
 import { describe, expect, it } from 'vitest'
-import { askForUsage } from '../../src/proxy/inject/ask.ts'
+import { askForUsage, createAskScan } from '../../src/proxy/inject/ask.ts'
 
-const asked = (text: string) => askForUsage(Buffer.from(text))?.body.toString()
+/** Of a body that comes in pieces of so many bytes. */
+function ask(body: Buffer, pieceBytes = body.length) {
+  const scan = createAskScan()
+  const pieces: Buffer[] = []
+  for (let from = 0; from < body.length; from += pieceBytes) pieces.push(body.subarray(from, from + pieceBytes))
+  for (const piece of pieces) scan.push(piece)
+  const asked = askForUsage(pieces, scan)
+  return asked && { model: asked.model, body: Buffer.concat(asked.body) }
+}
+
+/** However it was cut. */
+function asked(text: string): string | undefined {
+  const body = Buffer.from(text)
+  const whole = ask(body)?.body.toString()
+  for (const pieceBytes of [1, 2, 3, 7]) expect(ask(body, pieceBytes)?.body.toString()).toBe(whole)
+  return whole
+}
 
 describe('asking for usage', () => {
   it.each([
@@ -60,10 +76,10 @@ describe('asking for usage', () => {
       try {
         before = JSON.parse(bytes.toString())
       } catch {
-        askForUsage(bytes)
+        ask(bytes, 5)
         continue
       }
-      const after = askForUsage(bytes)
+      const after = ask(bytes, 5)
       if (after === undefined) continue
       edited++
       const { stream_options, ...rest } = JSON.parse(after.body.toString())
@@ -75,6 +91,6 @@ describe('asking for usage', () => {
   })
 
   it('gives the model as the body says it', () => {
-    expect(askForUsage(Buffer.from('{"model":"m-1","stream":true}'))?.model).toBe('"m-1"')
+    expect(ask(Buffer.from('{"model":"m-1","stream":true}'))?.model).toBe('"m-1"')
   })
 })

@@ -152,6 +152,7 @@ describe('an upstream that refuses to be asked', () => {
 
   it.each([
     ['404', refusal(404)],
+    ['400, and a body without an end', 'HTTP/1.1 400 Refused\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n'],
     ['500', refusal(500)],
     ['501', refusal(501)],
     ['a stream without an event', `${sse}${chunk(': hello\n\n')}0\r\n\r\n`],

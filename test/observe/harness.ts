@@ -11,7 +11,9 @@ import { createClock } from '../../src/lib/clock.ts'
 import type { Exchange, Opening } from '../../src/lib/exchange.ts'
 import { createIds } from '../../src/lib/ids.ts'
 import { cellCount } from '../../src/lib/shared-counters.ts'
+import { CopyBudget } from '../../src/observe/collected.ts'
 import { createObserve } from '../../src/observe/observe.ts'
+import { BodyBudget } from '../../src/proxy/body.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
 import { createCapabilities } from '../../src/proxy/inject/capabilities.ts'
 import { createUsageInjector } from '../../src/proxy/inject/editor.ts'
@@ -86,6 +88,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
     estimates: false,
     observedHeaders: new Set(attributor.responseHeaders),
     bodyBytesMax,
+    copies: new CopyBudget(1 << 28),
     messageBytesMax,
   })
   const upstreams = new Map<string, Upstream>()
@@ -103,6 +106,8 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
         return made
       },
       observe,
+      bodies: new BodyBudget(64 << 20),
+      silence: { bodyMs: 0, readMs: 0 },
       drain: { msMax: 5000, bytesMax: 1024 * 1024 },
       clock,
       ids: createIds(),

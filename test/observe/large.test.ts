@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { formFields } from '../../src/conclude/request-reading.ts'
 import { createBeside } from '../../src/observe/beside.ts'
-import { Collected } from '../../src/observe/collected.ts'
+import { Collected, CopyBudget } from '../../src/observe/collected.ts'
 import { createSketch } from '../../src/observe/sketch.ts'
 import { event as eventstreamEvent } from '../frames/encode.ts'
 import { readThrough } from './read-through.ts'
@@ -129,10 +129,10 @@ describe('usage behind a picture is read', () => {
   })
 
   it('of a request, as far as it says what is asked for', () => {
-    const collected = new Collected(1000)
+    const collected = new Collected(1000, new CopyBudget(1 << 20))
     collected.push(Buffer.from(`{"messages":[{"content":"${picture}`))
     collected.push(Buffer.from('"}],"model":"m","stream":true}'))
-    expect([collected.overflowed, collected.settle(), Buffer.concat(collected.chunks).toString()]).toEqual([
+    expect([collected.overflowed, collected.settle(), Buffer.concat(collected.handOver()).toString()]).toEqual([
       true,
       true,
       '{"messages":[{"content":""}],"model":"m","stream":true}',
@@ -140,22 +140,76 @@ describe('usage behind a picture is read', () => {
   })
 })
 
+describe('bodies of which too much would be kept at once', () => {
+  const body = Buffer.from(JSON.stringify({ messages: [{ content: 'x'.repeat(5000) }], model: 'm' }))
+  const half = body.length / 2
+  const begin = (budget: CopyBudget) => {
+    const collected = new Collected(1 << 20, budget)
+    collected.push(body.subarray(0, half))
+    return collected
+  }
+
+  it('are sketched, and kept again once the others are handed over', () => {
+    const budget = new CopyBudget(9000)
+    const [first, second] = [begin(budget), begin(budget)]
+    first.push(body.subarray(half))
+    second.push(body.subarray(half))
+    expect([first.overflowed, second.overflowed]).toEqual([false, true])
+    expect(second.settle()).toBe(true)
+    expect(JSON.parse(Buffer.concat(second.handOver()).toString())).toEqual({ messages: [{ content: '' }], model: 'm' })
+    expect(Buffer.concat(first.handOver()).equals(body)).toBe(true)
+    const third = begin(budget)
+    third.push(body.subarray(half))
+    expect(third.overflowed).toBe(false)
+  })
+
+  it('are bounded in pieces too', () => {
+    const collected = new Collected(100_000, new CopyBudget(1 << 20))
+    for (let n = 0; n < 1000; n++) collected.push(Buffer.from(' '))
+    expect(collected.overflowed).toBe(true)
+  })
+})
+
+describe('a message of very many values', () => {
+  it('is not parsed on this thread, and its usage is read all the same', async () => {
+    const values = Array.from({ length: 200_000 }, (_, n) => n)
+    const message = {
+      id: 'c',
+      object: 'chat.completion.chunk',
+      model: 'm',
+      choices: [],
+      values,
+      usage: { prompt_tokens: 1, completion_tokens: 2 },
+    }
+    const body = Buffer.from(`data: ${JSON.stringify(message)}\n\ndata: [DONE]\n\n`)
+    const exchange = await readThrough({
+      ...base,
+      path: '/v1/chat/completions',
+      responseHeaders: { 'content-type': 'text/event-stream' },
+      body,
+    })
+    expect([exchange.response?.usage, exchange.notes]).toEqual([{ inputTokens: 1, outputTokens: 2 }, ['scanned']])
+  })
+})
+
 describe('a form that is too long', () => {
   it('is kept at both ends, where its fields stand', () => {
     const field = (name: string, value: string) => `--weir\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
     const file = '--weir\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
-    const collected = new Collected(1000)
+    const collected = new Collected(1000, new CopyBudget(1 << 20))
     for (const piece of [field('model', 'whisper-weir') + file, ...Array.from({ length: 40 }, () => 'x'.repeat(9000))])
       collected.push(Buffer.from(piece))
     collected.push(Buffer.from(`\r\n${field('stream', 'true')}--weir--\r\n`))
-    expect([collected.settle(), collected.chunks.reduce((sum, { length }) => sum + length, 0) < 200_000]).toEqual([true, true])
-    expect(formFields(Buffer.concat(collected.chunks), 'weir')).toEqual({ model: 'whisper-weir', stream: true })
+    expect(collected.settle()).toBe(true)
+    const kept = Buffer.concat(collected.handOver())
+    expect(kept.length).toBeLessThan(200_000)
+    expect(formFields(kept, 'weir')).toEqual({ model: 'whisper-weir', stream: true })
   })
 
   it('is of no use when it is neither a form nor JSON', () => {
-    const collected = new Collected(10)
+    const collected = new Collected(10, new CopyBudget(1 << 20))
     collected.push(Buffer.from('x'.repeat(20)))
-    expect([collected.settle(), collected.chunks]).toEqual([false, []])
+    expect([collected.settle(), collected.handOver()]).toEqual([false, []])
   })
 })
 

@@ -1,6 +1,7 @@
 /** A recording through reader and conclusion, in pieces of a size that a test chooses: no sockets. */
 import { conclude, readRequest } from '../../src/conclude/conclude.ts'
 import type { Exchange, Outcome } from '../../src/lib/exchange.ts'
+import { CopyBudget } from '../../src/observe/collected.ts'
 import { ResponseReader } from '../../src/observe/response.ts'
 import { ending, opening } from '../formats/exchanges.ts'
 import type { Recording } from '../recordings/recording.ts'
@@ -9,6 +10,7 @@ export interface ReadOptions {
   readonly pieceBytes?: number
   readonly bodyBytesMax?: number
   readonly messageBytesMax?: number
+  readonly copyBytesMax?: number
   readonly outcome?: Outcome
 }
 
@@ -20,11 +22,18 @@ export async function readThrough(recording: Readable, options: ReadOptions = {}
     pieceBytes = Math.max(1, body.length),
     bodyBytesMax = 1 << 26,
     messageBytesMax = 1 << 22,
+    copyBytesMax = 1 << 26,
     outcome = { kind: 'answered' },
   } = options
   const open = opening({ method, path: recording.path.split('?', 1)[0] as string, requestHeaders })
   const notes = new Set<string>()
-  const reader = new ResponseReader(open, status, responseHeaders, { bodyBytesMax, messageBytesMax, estimates: false }, notes)
+  const reader = new ResponseReader(
+    open,
+    status,
+    responseHeaders,
+    { bodyBytesMax, messageBytesMax, copies: new CopyBudget(copyBytesMax), estimates: false },
+    notes,
+  )
   for (let from = 0; from < body.length; from += pieceBytes) reader.push(body.subarray(from, from + pieceBytes))
   await new Promise<void>((resolve) => reader.end(resolve))
   const end = ending({

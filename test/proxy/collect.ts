@@ -1,7 +1,7 @@
 /** What comes of one call, for tests. */
 
 import { onTestFinished } from 'vitest'
-import type { Call, CallHandler, CallRequest } from '../../src/proxy/call.ts'
+import type { Call, CallHandler, CallRequest, RequestBody } from '../../src/proxy/call.ts'
 import { createUpstream, type Upstream, type UpstreamOptions } from '../../src/proxy/upstream.ts'
 
 export interface Answered {
@@ -30,7 +30,9 @@ export function upstreamOf(origin: string, options: Partial<UpstreamOptions> = {
   return upstream
 }
 
-export function send(upstream: Upstream, request: Partial<CallRequest> = {}, onData?: (call: Call) => void): Running {
+type Sent = Partial<Omit<CallRequest, 'body'>> & { readonly body?: RequestBody | Buffer }
+
+export function send(upstream: Upstream, { body = null, ...request }: Sent = {}, onData?: (call: Call) => void): Running {
   const answered: Answered = { interim: [], status: 0, statusText: '', fields: [], body: '', trailers: [], sent: '', isSent: false }
   let settle: (outcome: Answered | string) => void
   const outcome = new Promise<Answered | string>((resolve) => {
@@ -52,7 +54,14 @@ export function send(upstream: Upstream, request: Partial<CallRequest> = {}, onD
     failed: (error) => settle((error as NodeJS.ErrnoException).code ?? error.message),
   }
   const call = upstream.dispatch(
-    { method: 'GET', path: '/', headers: ['Host', 'up.example'], host: 'up.example', body: null, ...request },
+    {
+      method: 'GET',
+      path: '/',
+      headers: ['Host', 'up.example'],
+      host: 'up.example',
+      body: Buffer.isBuffer(body) ? [body] : body,
+      ...request,
+    },
     handler,
   )
   return { call, answered, outcome }

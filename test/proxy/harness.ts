@@ -6,11 +6,13 @@ import { createClock } from '../../src/lib/clock.ts'
 import type { Opening, Outcome } from '../../src/lib/exchange.ts'
 import { createIds } from '../../src/lib/ids.ts'
 import { cellCount } from '../../src/lib/shared-counters.ts'
+import { BodyBudget } from '../../src/proxy/body.ts'
 import type { Editor } from '../../src/proxy/edit.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
 import { listen } from '../../src/proxy/listener.ts'
 import type { Observer, ResponseHead } from '../../src/proxy/observer.ts'
 import type { Callers } from '../../src/proxy/opening.ts'
+import type { SilenceLimits } from '../../src/proxy/silence.ts'
 import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
 
 export interface Seen {
@@ -31,6 +33,8 @@ export interface ProxyOptions {
   readonly headMs?: number
   readonly idleMs?: number
   readonly connectMs?: number
+  readonly heldBytes?: number
+  readonly silence?: Partial<SilenceLimits>
   readonly observe?: (opening: Opening, record: (opening: Opening) => Observer) => Observer
 }
 
@@ -52,6 +56,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     }
   }
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * 4))
+  const bodies = new BodyBudget(options.heldBytes ?? 64 << 20)
   const clock = createClock()
   const upstreams = new Map<string, Upstream>()
   const routes: readonly Route[] = [
@@ -71,6 +76,8 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     editor: options.editor,
     drain: options.drain ?? { msMax: 60_000, bytesMax: 1 << 20 },
     callers: options.callers,
+    bodies,
+    silence: { bodyMs: 0, readMs: 0, ...options.silence },
     upstreamOf: (origin) => {
       const { connectMs = 60_000, headMs = 60_000, idleMs = 60_000 } = options
       const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })
@@ -93,7 +100,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     await until(() => seen.length >= count && seen.slice(0, count).every((one) => one.ends.length > 0))
     return seen[count - 1] as Seen
   }
-  return { port: listener.port, seen, ended, forwarder, cells, listener }
+  return { port: listener.port, seen, ended, forwarder, cells, listener, bodies }
 }
 
 /** A TCP server that hands each connection's bytes to the test. */

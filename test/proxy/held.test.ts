@@ -9,22 +9,23 @@ const bodyBytes = 40_000
 it.each(['as it came', 'edited'])('a request that was sent %s is let go when its answer begins', async (how) => {
   const bodies: WeakRef<object>[] = []
   const editor: Editor = {
-    wants: () => true,
-    edit(_, body) {
-      bodies.push(new WeakRef(body))
-      const edited = Buffer.concat([body, Buffer.from(' ')])
-      bodies.push(new WeakRef(edited))
-      return {
-        body: edited,
-        judge: () => 'go on',
-        holds: () => false,
-        first: () => 'fine',
-        accepted: () => undefined,
-        broken: () => undefined,
-        judgedAgain: () => undefined,
-        filter: () => undefined,
-      }
-    },
+    reads: () => ({
+      push: () => true,
+      edit(body) {
+        const edited = [...body, Buffer.alloc(bodyBytes, ' ')]
+        for (const piece of edited) bodies.push(new WeakRef(piece))
+        return {
+          body: edited,
+          judge: () => 'go on',
+          holds: () => false,
+          first: () => 'fine',
+          accepted: () => undefined,
+          broken: () => undefined,
+          judgedAgain: () => undefined,
+          filter: () => undefined,
+        }
+      },
+    }),
   }
   const upstream = await rawUpstream(() => undefined)
   const proxy = await startProxy(upstream.url, {
@@ -40,7 +41,8 @@ it.each(['as it came', 'edited'])('a request that was sent %s is let go when its
     collectGarbage()
     return bodies.filter((body) => body.deref() !== undefined).length
   }
-  expect([bodies.length > 0, alive()]).toEqual([true, bodies.length]) // they may have to be sent again
+  expect(bodies.length).toBeGreaterThan(0)
+  if (how === 'edited') expect(alive()).toBe(bodies.length) // it may have to be sent again
   upstream.connections[0]?.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n')
   await client.until((text) => text.includes('data: 1\n\n'))
   await until(() => alive() === 0)

@@ -267,16 +267,18 @@ describe('a body of every byte there is', () => {
     const nothingOfA = (chunk: Buffer) => [chunk.toString() === 'a' ? Buffer.alloc(0) : chunk]
     const filter = () => ({ push: nothingOfA, end: () => [Buffer.from('c'), Buffer.alloc(0)] })
     const editor: Editor = {
-      wants: () => true,
-      edit: (_, body) => ({
-        body,
-        judge: () => 'go on',
-        holds: () => false,
-        first: () => 'fine',
-        accepted() {},
-        broken() {},
-        judgedAgain() {},
-        filter,
+      reads: () => ({
+        push: () => true,
+        edit: (body) => ({
+          body,
+          judge: () => 'go on',
+          holds: () => false,
+          first: () => 'fine',
+          accepted() {},
+          broken() {},
+          judgedAgain() {},
+          filter,
+        }),
       }),
     }
     const proxy = await startProxy(upstream.url, { editor })

@@ -4,7 +4,7 @@ import type { Packed } from '../../src/recorder/batch.ts'
 import { createUnpacker, type UnpackOptions } from '../../src/recorder/unpack.ts'
 import { endingOf, exchangeOf, openingOf } from '../sinks/exchange-of.ts'
 
-const limits = { bodyBytes: 1, messageBytes: 1, drainBytes: 1024, headerBytes: 1, labelValues: 1 }
+const limits = { bodyBytes: 1, heldBytes: 1, messageBytes: 1, drainBytes: 1024, headerBytes: 1, labelValues: 1 }
 const text = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString())
 
 /** Reads a body as its text, and concludes by writing down what it was given. */

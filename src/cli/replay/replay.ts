@@ -4,6 +4,7 @@ import type { Pricer } from '../../conclude/pricing/pricer.ts'
 import { createAttributor } from '../../conclude/providers/attribution.ts'
 import type { Config } from '../../config/config.ts'
 import type { Ending, Exchange, Framing, Opening, Outcome, ResponseFacts } from '../../lib/exchange.ts'
+import { CopyBudget } from '../../observe/collected.ts'
 import { decodeWhole } from '../../observe/decode/decode.ts'
 import { createFold, streamsArrays } from '../../observe/fold.ts'
 import { formatsFor } from '../../observe/formats/index.ts'
@@ -45,7 +46,8 @@ export async function replay(recording: Recording, options: ReplayOptions): Prom
   const opening = openingOf(recording, options)
   const notes = new Set<string>()
   const { bodyBytes: bodyBytesMax, messageBytes: messageBytesMax } = options.config.limits
-  const limits = { bodyBytesMax, messageBytesMax, estimates: false }
+  const copies = new CopyBudget(Number.POSITIVE_INFINITY)
+  const limits = { bodyBytesMax, messageBytesMax, copies, estimates: false }
   const reader = new ResponseReader(opening, recording.status, recording.responseHeaders, limits, notes)
   if (recording.responseBody.length > 0) reader.push(recording.responseBody)
   await new Promise<void>((resolve) => reader.end(resolve))

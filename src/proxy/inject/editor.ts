@@ -5,9 +5,9 @@
  * An injected request that fails, in whatever way a definite answer can fail, is sent again as the client wrote it before anything of the answer has reached
  * the client. What was learnt is remembered by upstream, path and model.
  */
-import type { Edit, Editor, FirstEvent, Probe } from '../edit.ts'
+import type { BodyReader, Edit, Editor, FirstEvent, Probe, RequestHead } from '../edit.ts'
 import { pickHeaders } from '../headers.ts'
-import { askForUsage } from './ask.ts'
+import { askForUsage, createAskScan } from './ask.ts'
 import type { Capabilities } from './capabilities.ts'
 import { createStrip } from './strip.ts'
 import { createUsageWatch, firstEvent } from './watch.ts'
@@ -21,18 +21,36 @@ const asksAt = /\/(?:chat\/)?completions$/
 const silentHosts = /^https:\/\/(api\.openai\.com|[\w-]+\.openai\.azure\.com)$/
 
 const observed: ReadonlySet<string> = new Set(['content-type', 'content-encoding'])
+/** What is learnt is kept by the path; a longer one is nobody's. */
+const pathLengthMax = 1024
 /** Bytes that are held back until the first event is known. */
 const heldBytesMax = 64 * 1024
 
 export function createUsageInjector(capabilities: Capabilities): Editor {
   return {
-    wants: ({ method, path, contentType, contentEncoding }) =>
-      method === 'POST' &&
-      asksAt.test(path) &&
-      contentEncoding === undefined &&
-      (contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)),
-    edit(head, body) {
-      const asked = askForUsage(body)
+    reads: (head) => (mayAsk(head) ? createReader(head, capabilities) : undefined),
+  }
+}
+
+function mayAsk({ method, path, contentType, contentEncoding }: RequestHead): boolean {
+  return (
+    method === 'POST' &&
+    path.length <= pathLengthMax &&
+    asksAt.test(path) &&
+    contentEncoding === undefined &&
+    (contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType))
+  )
+}
+
+function createReader(head: RequestHead, capabilities: Capabilities): BodyReader {
+  const scan = createAskScan()
+  return {
+    push(chunk) {
+      scan.push(chunk)
+      return !scan.isTooWide
+    },
+    edit(body) {
+      const asked = askForUsage(body, scan)
       if (asked === undefined) return undefined
       const place = `${head.origin}${head.path}`
       const key = `${place} ${asked.model}`
@@ -54,7 +72,7 @@ function streamOf(rawHeaders: readonly string[]): 'plain' | 'encoded' | undefine
 
 const isPlainStream = (rawHeaders: readonly string[]) => streamOf(rawHeaders) === 'plain'
 
-function editOf(body: Buffer, key: string, capabilities: Capabilities): Edit {
+function editOf(body: readonly Buffer[], key: string, capabilities: Capabilities): Edit {
   return {
     body,
     judge: (status) => (status >= 400 ? 'again' : 'go on'),
