@@ -29,13 +29,10 @@ export function refusalOf(request: IncomingMessage): Refusal | undefined {
   if (coding !== undefined && httpVersionMinor === 0) return refusals.malformed
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') return refusals.transferCoding
   let hosts = 0
-  let codings = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') codings++
   }
-  if (codings > 1) return refusals.transferCoding
   if (hosts > 1 || (hosts === 0 && httpVersionMinor > 0) || !host.test(headers.host ?? '')) return refusals.host
   // HTTP/1.0 knows no expectations (RFC 9110 §10.1.1).
   if (headers.expect !== undefined && httpVersionMinor > 0 && headers.expect.toLowerCase() !== '100-continue') return refusals.expectation

@@ -18,7 +18,6 @@ describe('a request with', () => {
   it.each([
     ['another transfer coding before chunked', post('Transfer-Encoding: gzip, chunked\r\n'), 501, 'bad_transfer_coding'],
     ['a coding that is none', post('Transfer-Encoding: gzip\r\n'), 501, 'bad_transfer_coding'],
-    ['chunked twice', post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n'), 501, 'bad_transfer_coding'],
     ['a coding in a field of its own', post('Transfer-Encoding: cow\r\nTransfer-Encoding: chunked\r\n'), 501, 'bad_transfer_coding'],
     ['chunks in HTTP/1.0', post('Transfer-Encoding: chunked\r\n').replace('1.1', '1.0'), 400, 'malformed_request'],
     ['two Hosts', get('Host: a\r\nhOST: a\r\n'), 400, 'bad_host'],
@@ -43,6 +42,7 @@ describe('a request with', () => {
   })
 
   it.each([
+    ['chunked twice', post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n'), 501, 'bad_transfer_coding'],
     ['a version that there is not', 'GET /t HTTP/9.9\r\nHost: a\r\n\r\n', 505, 'bad_version'],
     ['a coding beside a length', post('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n'), 400, 'malformed_request'],
   ])('%s does not become one, and is counted', async (_, sent, status, code) => {

@@ -3,7 +3,7 @@ import tls from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
 import { certificate } from './certificate.ts'
 import { send, upstreamOf } from './collect.ts'
-import { rawUpstream, until } from './harness.ts'
+import { rawClient, rawUpstream, startProxy, until } from './harness.ts'
 
 interface Connected {
   readonly servername: string | false | null
@@ -75,4 +75,12 @@ it('aborts while it connects', async () => {
   await until(() => silent.connections.length === 1)
   call.abort()
   await until(() => silent.connections[0]?.destroyed === true)
+})
+
+it('asks for the upstream’s own name also where the client’s Host goes on', async () => {
+  const { origin, connected } = await secureUpstream()
+  const proxy = await startProxy(origin.replace('127.0.0.1', 'localhost'), { route: { host: 'client' } })
+  const client = rawClient(proxy.port, 'GET / HTTP/1.1\r\nHost: other.test\r\n\r\n')
+  expect(await client.until((text) => text.endsWith('ok'))).toContain('HTTP/1.1 200 OK')
+  expect(connected.map(({ servername }) => servername)).toEqual(['localhost'])
 })
