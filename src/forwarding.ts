@@ -27,9 +27,11 @@ interface Parts {
   readonly cells: Int32Array
   /** Gets a sentence for the operator. */
   readonly report: (sentence: string) => void
+  /** A connection could not be made for lack of a descriptor. */
+  readonly lacking: () => void
 }
 
-export function createForwarding({ config, records, upstreams, callers, cells, report }: Parts): Forwarder {
+export function createForwarding({ config, records, upstreams, callers, cells, report, lacking }: Parts): Forwarder {
   const clock = createClock()
   const { requestHeaders, responseHeaders } = createAttributor({ own: config.providers })
   const observe = createObserve({
@@ -66,6 +68,7 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
       needs.queries.length + needs.claims.length === 0
         ? undefined
         : (headers, target) => inputs(queryInputs(target, needs.queries), callers?.claims?.(headers)),
+    lacking,
   })
 }
 

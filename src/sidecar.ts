@@ -7,6 +7,7 @@ import { labelNeeds } from './config/labels.ts'
 import { createForwarding } from './forwarding.ts'
 import { cellCount } from './lib/shared-counters.ts'
 import { createCallers } from './proxy/caller/callers.ts'
+import { clientsMax, createLack } from './proxy/descriptors.ts'
 import { listen } from './proxy/listener.ts'
 import { createShutdown } from './proxy/shutdown.ts'
 import { createUpstreams } from './proxy/upstreams.ts'
@@ -28,6 +29,7 @@ export interface Running {
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT))
   const recorder = new RecorderLink({ start: (restarted) => startRecorder(config, cells, restarted), cells, report })
+  const lacking = createLack(cells, report)
   const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
   let unready: string | undefined = 'The proxy port does not listen yet.'
   let admin: AdminServer | undefined
@@ -38,11 +40,12 @@ export async function start(config: Config, report: (message: string) => void): 
       await recorder.ready // where the ledger cannot be written either, it says so better
       throw error
     })
-    const forwarder = createForwarding({ config, report, cells, records: recorder, upstreams, callers })
+    const forwarder = createForwarding({ config, report, cells, lacking, records: recorder, upstreams, callers })
     const front = { unready: () => unready, records: () => recorder.state(), connect: (peer: Peer) => recorder.connect(peer), report }
     const opened = await startFront({ address: config.admin, ...front })
     admin = opened
-    const listener = await listen({ address: config.listen, forwarder, cells, headerBytesMax: config.limits.headerBytes })
+    const { listen: address, limits } = config
+    const listener = await listen({ address, forwarder, cells, lacking, headerBytesMax: limits.headerBytes, clientsMax: clientsMax() })
     await recorder.ready.catch((error) => {
       listener.destroyConnections()
       throw error

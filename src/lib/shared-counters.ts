@@ -12,6 +12,8 @@ export const Cell = {
   dropped: 3,
   /** Rows that the recorder has taken and not yet written. */
   rowsWaiting: 4,
+  /** Connections that were refused, closed or not made because file descriptors were scarce. */
+  withoutDescriptor: 5,
   /** Recorder threads started because another had died. */
   recorderRestarts: 6,
   /** Exchanges given up because recorders died on them. */
@@ -22,6 +24,8 @@ export const Cell = {
   callersUnread: 9,
   /** Endings that the recorder has not recorded yet. */
   unrecorded: 10,
+  /** Connections that were closed because too many requests waited behind others. */
+  pipelineOverflow: 11,
   /** Requests in which usage was not asked for: the body was too long, or too much was held of all bodies. */
   injectionSkippedSize: 12,
   injectionSkippedBudget: 13,

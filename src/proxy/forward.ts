@@ -11,12 +11,14 @@ import { Cell } from '../lib/shared-counters.ts'
 import { type BodyBudget, type HeldBody, readBody, type Unread } from './body.ts'
 import type { Call, CallHandler, RequestBody } from './call.ts'
 import { ClientResponse, type ClientResponseOwner } from './client-response.ts'
+import { isLack } from './descriptors.ts'
 import { type BodyReader, type Edit, type Editor, isEdit, type Probe, type RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
 import type { OpeningOptions } from './opening.ts'
+import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 import { Progress, type Silence, type SilenceLimits, takenBytes } from './silence.ts'
 import type { Upstream } from './upstream.ts'
@@ -37,6 +39,8 @@ export interface ForwardOptions extends OpeningOptions {
   readonly silence: SilenceLimits
   /** Shared counters, see `Cell`. */
   readonly cells: Int32Array
+  /** A connection could not be made for lack of a descriptor. */
+  readonly lacking: () => void
 }
 
 const unreadCells: Readonly<Record<Unread, number>> = { size: Cell.injectionSkippedSize, budget: Cell.injectionSkippedBudget }
@@ -93,7 +97,15 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   readonly #sending = new Progress()
   readonly #reading = new Progress()
 
-  constructor(request: IncomingMessage, response: ServerResponse, opening: Opening, options: ForwardOptions, onSettled: () => void) {
+  /** `onSettled`: the exchange has its ending. `onClosed`: nothing more will be written of its response. */
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    opening: Opening,
+    options: ForwardOptions,
+    onSettled: () => void,
+    onClosed: () => void,
+  ) {
     this.#request = request
     this.#response = response
     this.#clientResponse = new ClientResponse(response, this)
@@ -103,25 +115,40 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
     options.callers?.later?.(request.headers, (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims)))
     response.sendDate = false
-    response.on('close', () => this.#onClientClosed())
+    response.on('close', () => {
+      this.#onClientClosed()
+      onClosed()
+    })
     response.on('error', () => undefined) // a write after the client left; `close` follows
     request.on('error', () => undefined)
-    // A pipelined request has no socket of its own yet, so its response would never see the connection end.
-    if (response.socket === null) request.socket.once('close', () => this.#onClientClosed())
   }
 
-  refuse(status: number, code: string, message: string): void {
+  /** Where the request is at fault, its connection ends: what follows on it may be no request. */
+  refuse({ status, code, message }: Refusal, persists = true): void {
+    if (!persists) this.#response.shouldKeepAlive = false
     sendError(this.#response, status, code, message)
     this.#request.resume()
     this.#settle({ kind: 'refused', reason: code })
   }
 
+  broke(): void {
+    if (this.#settled) return
+    if (this.#headSent) {
+      this.#response.destroy()
+      return
+    }
+    this.refuse(refusals.malformed, false)
+    this.#call?.abort()
+  }
+
   begin(destination: Destination, path: string): void {
     const request = this.#request
     if (!path.startsWith('/') || request.url === '*') {
-      this.refuse(400, 'bad_target', 'The request target must be a path.')
+      this.refuse(refusals.target)
       return
     }
+    // Before, a refusal would have come instead. Who asks by HTTP/1.0 does not know of it.
+    if (request.headers.expect !== undefined && request.httpVersionMinor > 0) this.#response.writeContinue()
     const head: RequestHead = {
       origin: destination.origin,
       method: this.#opening.method,
@@ -163,9 +190,9 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     try {
       this.#call = this.#options
         .upstreamOf(destination.origin, destination.route.http2 === true)
-        .dispatch({ method, path, headers, host: rewrite.host, body }, this)
+        .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body }, this)
     } catch {
-      this.refuse(400, 'bad_target', 'The request cannot be sent on as it is.')
+      this.refuse({ ...refusals.target, message: 'The request cannot be sent on as it is.' })
     }
   }
 
@@ -180,7 +207,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   interim(status: number, rawHeaders: string[]): void {
     // An HTTP/1.0 client must not be sent 1xx (RFC 9110 §15.2). Whoever waited for a 100 has had ours.
-    if (this.#request.httpVersionMinor > 0 && status !== 100) this.#response.writeInformation(status, responseHeaders(rawHeaders))
+    if (this.#request.httpVersionMinor > 0 && status !== 100)
+      this.#response.writeInformation(status, responseHeaders(rawHeaders, { status, takesChunks: false }))
   }
 
   head(status: number, statusText: string, rawHeaders: string[]): void {
@@ -208,7 +236,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#probe = undefined
     this.#forgetRequest()
     if (this.#draining === undefined) {
-      this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
+      const framing = { status, takesChunks: takesChunks(this.#request), filtered: filter !== undefined }
+      this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, framing), filter)
       this.#headSent = true
     }
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
@@ -278,6 +307,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       return
     }
     const reason = unreachableReason(error)
+    if (isLack(error)) this.#options.lacking()
     this.#probe?.answered(undefined)
     // An upstream that was not even there says nothing of what it makes of the request.
     if (!this.#sentAgain && (reason === 'closed' || reason === 'timeout' || reason === 'protocol')) this.#edit?.broken()
@@ -412,6 +442,16 @@ export function rewriteOf(request: IncomingMessage, opening: Opening, destinatio
     clientScheme: 'http',
     edited,
   }
+}
+
+/** Whether the response to this request may come in chunks. */
+export function takesChunks({ method, httpVersionMinor }: IncomingMessage): boolean {
+  return method !== 'HEAD' && httpVersionMinor > 0
+}
+
+/** Whose certificate is due where it is not the upstream's own: the name that the operator gave, never the client's. */
+export function nameFor({ route }: Destination): string | undefined {
+  return typeof route.host === 'string' ? undefined : route.host.literal
 }
 
 function hostFor({ route, host }: Destination, sent: string | undefined): string {

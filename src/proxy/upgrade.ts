@@ -11,11 +11,13 @@ import type { Opening, Outcome, Side } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import type { Call, CallHandler } from './call.ts'
+import { isLack } from './descriptors.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
-import { type ForwardOptions, rewriteOf } from './forward.ts'
+import { type ForwardOptions, nameFor, rewriteOf, takesChunks } from './forward.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
+import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 import { Progress, type Silence, takenBytes } from './silence.ts'
 
@@ -33,8 +35,11 @@ const nothing = Buffer.alloc(0)
  */
 export function isUpgrade(request: IncomingMessage): boolean {
   const protocols = (request.headers.upgrade ?? '').split(',').map((protocol) => protocol.trim().toLowerCase())
-  const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) !== 0
-  return request.httpVersionMinor > 0 && !hasBody && protocols.some((protocol) => protocol !== '' && !protocol.startsWith('h2c'))
+  return request.httpVersionMinor > 0 && !hasBody(request) && !protocols.some((protocol) => protocol.startsWith('h2c'))
+}
+
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 }
 
 export class Upgrading implements CallHandler, Member {
@@ -80,7 +85,7 @@ export class Upgrading implements CallHandler, Member {
     if (head.length > 0) this.#onEarly(head)
   }
 
-  refuse(status: number, code: string, message: string): void {
+  refuse({ status, code, message }: Refusal): void {
     this.#status = sendError(this.#response, status, code, message)
     this.#settle({ kind: 'refused', reason: code })
   }
@@ -94,9 +99,9 @@ export class Upgrading implements CallHandler, Member {
     try {
       this.#call = this.#options
         .upstreamOf(destination.origin, false)
-        .dispatch({ method, path, headers, host: rewrite.host, body: null, upgrade }, this)
+        .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body: null, upgrade }, this)
     } catch {
-      this.refuse(400, 'bad_target', 'The request target must be a path.')
+      this.refuse(refusals.target)
     }
   }
 
@@ -107,7 +112,7 @@ export class Upgrading implements CallHandler, Member {
   }
 
   interim(status: number, rawHeaders: string[]): void {
-    this.#response.writeInformation(status, responseHeaders(rawHeaders))
+    this.#response.writeInformation(status, responseHeaders(rawHeaders, { status, takesChunks: false }))
   }
 
   /** Called every so often: has one side stopped reading what waits for it? A side with nothing to read may be idle for ever. */
@@ -155,6 +160,7 @@ export class Upgrading implements CallHandler, Member {
       return
     }
     const reason = unreachableReason(error)
+    if (isLack(error)) this.#options.lacking()
     this.#status = sendUnreachable(this.#response, reason, error)
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }
@@ -164,7 +170,7 @@ export class Upgrading implements CallHandler, Member {
     if (this.#settled) return
     const receivedAt = this.#options.clock.now()
     this.#status = status
-    this.#response.writeHead(status, statusText, responseHeaders(rawHeaders))
+    this.#response.writeHead(status, statusText, responseHeaders(rawHeaders, { status, takesChunks: takesChunks(this.#request) }))
     this.#response.flushHeaders()
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
   }

@@ -47,6 +47,8 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
     ['tokenweir.injection.skipped', { reason: 'budget' }, Cell.injectionSkippedBudget],
     ['tokenweir.clients.silent', { reason: 'body' }, Cell.silentBodies],
     ['tokenweir.clients.silent', { reason: 'read' }, Cell.silentReaders],
+    ['tokenweir.connections.dropped', { reason: 'descriptors' }, Cell.withoutDescriptor],
+    ['tokenweir.connections.dropped', { reason: 'pipelining' }, Cell.pipelineOverflow],
     ['tokenweir.observer.failures', {}, Cell.observerFailed],
     ['tokenweir.exchanges.dropped', { reason: 'recorder_behind' }, Cell.dropped],
     ['tokenweir.exchanges.dropped', { reason: 'recorder_failed' }, Cell.lostWithRecorder],

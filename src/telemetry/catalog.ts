@@ -310,6 +310,11 @@ export const metrics = {
     'Requests ended because the client stopped sending its body (`body`) or reading the response (`read`).',
     'reason',
   ),
+  'tokenweir.connections.dropped': counter(
+    '{connection}',
+    'Connections refused, closed or not made: file descriptors were scarce (`descriptors`), or too many requests waited behind others (`pipelining`).',
+    'reason',
+  ),
   'tokenweir.observer.failures': counter('{exchange}', 'Exchanges whose observation failed; their bytes went through untouched.'),
   'tokenweir.sink.failures': counter('{batch}', 'Batches that a sink threw on.', 'sink'),
   'tokenweir.label_overflow': counter('{value}', 'Label values that became `other` because the label has too many.', 'label'),
