@@ -353,6 +353,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     const isBody = reason === 'client_body_timeout'
     Atomics.add(this.#options.cells, isBody ? Cell.silentBodies : Cell.silentReaders, 1)
     const isAnswered = this.#headSent
+    this.#response.shouldKeepAlive = false // where the next request would begin is not known
     if (!isAnswered) sendError(this.#response, 408, reason, 'The rest of the request body did not arrive in time (timeouts.clientBodyMs).')
     this.#settle({ kind: 'client-aborted', reason })
     this.#call?.abort()
