@@ -196,8 +196,8 @@ const trailers: readonly OddRequest[] = [
 ]
 
 const lines: readonly OddRequest[] = [
-  refused('lines end with LF', 'GET /t HTTP/1.1\nHost: a\n\n'),
-  refused('the request line ends with LF', 'GET /t HTTP/1.1\nHost: a\r\n\r\n'),
+  refused('lines end with LF', 'GET /t HTTP/1.1\nHost: a\n\n', '400|505'),
+  refused('the request line ends with LF', 'GET /t HTTP/1.1\nHost: a\r\n\r\n', '400|505'),
   refused('one line ends with LF', 'GET /t HTTP/1.1\r\nHost: a\nX: y\r\n\r\n'),
   refused('the head ends with LF', 'GET /t HTTP/1.1\r\nHost: a\r\n\n'),
   refused('lines end with CR', 'GET /t HTTP/1.1\rHost: a\r\r'),
@@ -285,12 +285,12 @@ const targets: readonly OddRequest[] = [
   refused('no target', line('GET  HTTP/1.1')),
   passed('two spaces', line('GET  /t HTTP/1.1')),
   passed('two spaces before the version', line('GET /t  HTTP/1.1')),
-  refused('space behind the version', line('GET /t HTTP/1.1 ')),
+  refused('space behind the version', line('GET /t HTTP/1.1 '), '400|505'),
   refused('tabs for spaces', line('GET\t/t\tHTTP/1.1')),
 ]
 
 const versionsAndMethods: readonly OddRequest[] = [
-  refused('HTTP/0.9', 'GET /t\r\n\r\n'),
+  refused('HTTP/0.9', 'GET /t\r\n\r\n', '400|505'),
   refused('HTTP/0.9 by name', line('GET /t HTTP/0.9'), '400|505'),
   refused('HTTP/1.2', line('GET /t HTTP/1.2'), '400|505'),
   refused('HTTP/2.0', line('GET /t HTTP/2.0'), '505'),
@@ -298,11 +298,11 @@ const versionsAndMethods: readonly OddRequest[] = [
   refused('HTTP/3.0', line('GET /t HTTP/3.0'), '400|505'),
   refused('HTTP/9.9', line('GET /t HTTP/9.9'), '400|505'),
   refused('HTTP/01.1', line('GET /t HTTP/01.1'), '400|505'),
-  refused('HTTP/1', line('GET /t HTTP/1')),
+  refused('HTTP/1', line('GET /t HTTP/1'), '400|505'),
   refused('HTTP/1.10', line('GET /t HTTP/1.10'), '400|505'),
-  refused('http/1.1', line('GET /t http/1.1')),
-  refused('HTTP/1.1x', line('GET /t HTTP/1.1x')),
-  refused('HTTP /1.1', line('GET /t HTTP /1.1')),
+  refused('http/1.1', line('GET /t http/1.1'), '400|505'),
+  refused('HTTP/1.1x', line('GET /t HTTP/1.1x'), '400|505'),
+  refused('HTTP /1.1', line('GET /t HTTP /1.1'), '400|505'),
   refused('ICE/1.0', line('SOURCE /t ICE/1.0'), '400|505'),
   refused('RTSP/1.0', line('GET /t RTSP/1.0'), '400|505'),
   refused('the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', '400|505'),
