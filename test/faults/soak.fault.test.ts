@@ -7,7 +7,7 @@ import { checkReconciled } from './checks.ts'
 import { drained, startScene } from './scene.ts'
 import { createRandom, pick, say, settings, until } from './settings.ts'
 
-const perSecond = Math.min(settings.requestsPerSecond, 60)
+const perSecond = Math.min(settings.requestsPerSecond, 200)
 const tickMs = 50
 const openMax = 200
 const upload = Buffer.from(JSON.stringify({ model: 'made-up-1', messages: [{ role: 'user', content: 'x'.repeat(300_000) }] }))
@@ -92,7 +92,8 @@ it(`neither grows nor loses a row in ${settings.soakSeconds} seconds of mixed tr
   const rows = sidecar.rows('SELECT parent_span_id AS span FROM exchanges').map(({ span }) => String(span))
   say(
     `soak: ${settings.soakSeconds} s, ${sent.length} requests, ${malformed} malformed; RSS after three tenths ${early.memoryMiB.toFixed(1)} MiB, ` +
-      `at the end ${late.memoryMiB.toFixed(1)} MiB (× ${growth.toFixed(3)}); descriptors ${early.descriptors}, then ${late.descriptors}`,
+      `at the end ${late.memoryMiB.toFixed(1)} MiB (× ${growth.toFixed(3)}); descriptors ${early.descriptors}, then ${late.descriptors}; ` +
+      `RSS of each tenth ${Array.from({ length: 10 }, (_, index) => ofTenth((settings.soakSeconds * (index + 1)) / 10).memoryMiB.toFixed(0)).join(' ')}`,
   )
   expect(rows.toSorted()).toEqual(sent.toSorted())
   checkReconciled(sidecar, collector.files())
