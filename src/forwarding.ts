@@ -22,9 +22,11 @@ interface Parts {
   readonly cells: Int32Array
   /** Gets a sentence for the operator. */
   readonly report: (sentence: string) => void
+  /** A connection could not be made for lack of a descriptor. */
+  readonly lacking: () => void
 }
 
-export function createForwarding({ config, records, upstreams, callers, cells, report }: Parts): Forwarder {
+export function createForwarding({ config, records, upstreams, callers, cells, report, lacking }: Parts): Forwarder {
   const clock = createClock()
   const { requestHeaders, responseHeaders } = createAttributor({ own: config.providers })
   const observe = createObserve({
@@ -53,5 +55,6 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
     cells,
     observedHeaders,
     callers,
+    lacking,
   })
 }

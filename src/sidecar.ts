@@ -4,6 +4,7 @@ import type { Config } from './config/config.ts'
 import { createForwarding } from './forwarding.ts'
 import { Cell, cellCount } from './lib/shared-counters.ts'
 import { createCallers } from './proxy/caller/callers.ts'
+import { clientsMax, createLack } from './proxy/descriptors.ts'
 import { beat } from './proxy/heartbeat.ts'
 import { listen } from './proxy/listener.ts'
 import { createShutdown } from './proxy/shutdown.ts'
@@ -23,14 +24,16 @@ export interface Running {
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT))
   const recorder = new RecorderLink({ start: (again) => startRecorder(config, cells, again), cells, report })
+  const lacking = createLack(cells, report)
   const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
   try {
     const callers = await createCallers({ sources: config.caller, ledger: config.ledger, cells }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better
       throw error
     })
-    const forwarder = createForwarding({ config, report, cells, records: recorder, upstreams, callers })
-    const listener = await listen({ address: config.listen, forwarder, cells, headerBytesMax: config.limits.headerBytes })
+    const forwarder = createForwarding({ config, report, cells, lacking, records: recorder, upstreams, callers })
+    const { listen: address, limits } = config
+    const listener = await listen({ address, forwarder, cells, lacking, headerBytesMax: limits.headerBytes, clientsMax: clientsMax() })
     const { adminPort } = await recorder.ready.catch((error) => {
       listener.destroyConnections()
       throw error

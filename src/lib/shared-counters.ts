@@ -24,6 +24,10 @@ export const Cell = {
   callersUnread: 9,
   /** Endings that the recorder has not recorded yet. */
   unrecorded: 10,
+  /** Connections that were refused, closed or not made because file descriptors were scarce. */
+  withoutDescriptor: 14,
+  /** Connections that were closed because too many requests waited behind others. */
+  pipelineOverflow: 15,
   /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
 } as const

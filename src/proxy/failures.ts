@@ -1,10 +1,13 @@
 /** Errors of the upstream side as outcomes, and the answers that the sidecar has to invent for them. */
-import type { ServerResponse } from 'node:http'
+import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { UnreachableReason } from '../lib/exchange.ts'
 import { UpstreamFault } from './fault.ts'
 
 /** Names this program on every answer that it made itself; the value is the error's code. */
 export const errorHeader = 'x-tokenweir-error'
+
+/** Of a request's body, which is read and thrown away rather than its connection ended. */
+const unreadBytesMax = 64 * 1024
 
 const reasonByCode: Readonly<Record<string, UnreachableReason>> = {
   ENOTFOUND: 'dns',
@@ -71,16 +74,20 @@ export function errorBody(code: string, message: string): string {
   return JSON.stringify({ error: { type: `tokenweir_${code}`, message: `tokenweir: ${message}` } })
 }
 
-/** Answers with an `errorBody`. Returns the status. */
+/** Answers with an `errorBody`. Returns the status. The connection is kept where what is left of the request's body is worth reading. */
 export function sendError(response: ServerResponse, status: number, code: string, message: string): number {
   const body = errorBody(code, message)
-  response.shouldKeepAlive = false
-  response.writeHead(status, {
+  if (!endsSoon(response.req)) response.shouldKeepAlive = false
+  const phrase = http.STATUS_CODES[status] ?? '' // node:http would keep one that was set with a head it did not take
+  response.writeHead(status, phrase, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),
     [errorHeader]: code,
-    connection: 'close',
   })
   response.end(body)
   return status
+}
+
+function endsSoon({ complete, headers }: IncomingMessage): boolean {
+  return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= unreadBytesMax)
 }

@@ -10,12 +10,14 @@ import type { Member } from '../lib/indexed-set.ts'
 import { type RequestBody, readBody } from './body.ts'
 import type { Call, CallHandler } from './call.ts'
 import { ClientResponse, type ClientResponseOwner } from './client-response.ts'
+import { isLack } from './descriptors.ts'
 import { type Edit, type Editor, isEdit, type Probe, type RequestHead } from './edit.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
 import type { OpeningOptions } from './opening.ts'
+import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -32,6 +34,8 @@ export interface ForwardOptions extends OpeningOptions {
   readonly editor?: Editor | undefined
   /** Shared counters, see `Cell`. */
   readonly cells: Int32Array
+  /** A connection could not be made for lack of a descriptor. */
+  readonly lacking: () => void
 }
 
 interface ResponseBeginning {
@@ -79,7 +83,15 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   #again = false
   #sentAgain = false
 
-  constructor(request: IncomingMessage, response: ServerResponse, opening: Opening, options: ForwardOptions, onSettled: () => void) {
+  /** `onSettled`: the exchange has its ending. `onClosed`: nothing more will be written of its response. */
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    opening: Opening,
+    options: ForwardOptions,
+    onSettled: () => void,
+    onClosed: () => void,
+  ) {
     this.#request = request
     this.#response = response
     this.#clientResponse = new ClientResponse(response, this)
@@ -89,25 +101,40 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
     options.callers?.later?.(request.headers, (caller) => this.#observer.tell((observer) => observer.caller(caller)))
     response.sendDate = false
-    response.on('close', () => this.#onClientClosed())
+    response.on('close', () => {
+      this.#onClientClosed()
+      onClosed()
+    })
     response.on('error', () => undefined) // a write after the client left; `close` follows
     request.on('error', () => undefined)
-    // A pipelined request has no socket of its own yet, so its response would never see the connection end.
-    if (response.socket === null) request.socket.once('close', () => this.#onClientClosed())
   }
 
-  refuse(status: number, code: string, message: string): void {
+  /** Where the request is at fault, its connection ends: what follows on it may be no request. */
+  refuse({ status, code, message }: Refusal, persists = true): void {
+    if (!persists) this.#response.shouldKeepAlive = false
     sendError(this.#response, status, code, message)
     this.#request.resume()
     this.#settle({ kind: 'refused', reason: code })
   }
 
+  broke(): void {
+    if (this.#settled) return
+    if (this.#headSent) {
+      this.#response.destroy()
+      return
+    }
+    this.refuse(refusals.malformed, false)
+    this.#call?.abort()
+  }
+
   begin(destination: Destination, path: string): void {
     const request = this.#request
     if (!path.startsWith('/') || request.url === '*') {
-      this.refuse(400, 'bad_target', 'The request target must be a path.')
+      this.refuse(refusals.target)
       return
     }
+    // Before, a refusal would have come instead. Who asks by HTTP/1.0 does not know of it.
+    if (request.headers.expect !== undefined && request.httpVersionMinor > 0) this.#response.writeContinue()
     const head: RequestHead = {
       origin: destination.origin,
       method: this.#opening.method,
@@ -141,7 +168,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
         .upstreamOf(destination.origin, destination.route.http2 === true)
         .dispatch({ method, path, headers, host: rewrite.host, body }, this)
     } catch {
-      this.refuse(400, 'bad_target', 'The request cannot be sent on as it is.')
+      this.refuse({ ...refusals.target, message: 'The request cannot be sent on as it is.' })
     }
   }
 
@@ -248,6 +275,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       return
     }
     const reason = unreachableReason(error)
+    if (isLack(error)) this.#options.lacking()
     this.#probe?.answered(undefined)
     // An upstream that was not even there says nothing of what it makes of the request.
     if (!this.#sentAgain && (reason === 'closed' || reason === 'timeout' || reason === 'protocol')) this.#edit?.broken()

@@ -5,18 +5,26 @@ import type { Route } from '../config/config.ts'
 import { createIndexedSet } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import { Forwarding, type ForwardOptions } from './forward.ts'
+import { GuardedObserver } from './guarded-observer.ts'
 import { openingOf, originForm } from './opening.ts'
+import { type Refusal, refusalOf, refusals } from './refusals.ts'
 import { createRouter } from './routes.ts'
 import { Upgrading } from './upgrade.ts'
 
+export interface OpenRequest {
+  /** What the client sends as its body is no HTTP. */
+  broke(): void
+}
+
 export interface Forwarder {
-  handle(request: IncomingMessage, response: ServerResponse): void
+  /** `onClosed` is called when the response has been written, or its connection is gone. `refusal` is what is known to be wrong with the request already. */
+  handle(request: IncomingMessage, response: ServerResponse, onClosed: () => void, refusal?: Refusal): OpenRequest
   /** `head` is what the client has sent behind its request already. */
   upgrade(request: IncomingMessage, client: Socket, head: Buffer): void
+  /** Records a request that was never begun, because its connection ended before its turn came. */
+  drop(request: IncomingMessage): void
   /** Requests that have not ended. */
   openCount(): number
-  /** Whether an answer is under way on that socket. */
-  isAnswering(socket: object): boolean
   /** New answers ask their clients to close the connection. */
   closeConnections(): void
   /** Ends every open request as `sidecar-stopped`. */
@@ -26,26 +34,24 @@ export interface Forwarder {
 export function createForwarder(routes: readonly Route[], options: ForwardOptions): Forwarder {
   const route = createRouter(routes)
   const open = createIndexedSet<Forwarding | Upgrading>()
-  const answering = new WeakMap<object, number>()
   let closing = false
-  const count = (socket: object, by: number) => answering.set(socket, (answering.get(socket) ?? 0) + by)
   return {
-    handle(request, response) {
+    handle(request, response, onClosed, refusal = refusalOf(request)) {
       if (closing) response.shouldKeepAlive = false
       const target = originForm(request.url ?? '/')
       const match = route(target)
       const opening = openingOf(request, target, match?.destination, options)
-      const { socket } = request // node:http takes it off the request when it is destroyed
-      const forwarding = new Forwarding(request, response, opening, options, () => {
+      const onSettled = () => {
         open.remove(forwarding)
-        count(socket, -1)
         Atomics.sub(options.cells, Cell.open, 1)
-      })
+      }
+      const forwarding = new Forwarding(request, response, opening, options, onSettled, onClosed)
       open.add(forwarding)
-      count(socket, 1)
       Atomics.add(options.cells, Cell.open, 1)
-      if (match === undefined) forwarding.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
+      if (refusal !== undefined) forwarding.refuse(refusal, false)
+      else if (match === undefined) forwarding.refuse(refusals.noRoute)
       else forwarding.begin(match.destination, match.path)
+      return forwarding
     },
     upgrade(request, client, head) {
       const target = originForm(request.url ?? '/')
@@ -57,11 +63,18 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
       })
       open.add(upgrading)
       Atomics.add(options.cells, Cell.open, 1)
-      if (match === undefined) upgrading.refuse(404, 'no_route', 'No configured route has a prefix of this path.')
+      const refusal = refusalOf(request)
+      if (refusal !== undefined) upgrading.refuse(refusal)
+      else if (match === undefined) upgrading.refuse(refusals.noRoute)
       else upgrading.begin(match.destination, match.path)
     },
+    drop(request) {
+      const target = originForm(request.url ?? '/')
+      const opening = openingOf(request, target, route(target)?.destination, options)
+      const observer = new GuardedObserver(() => options.observe(opening), options.cells)
+      observer.end({ kind: closing ? 'sidecar-stopped' : 'client-aborted' }, undefined)
+    },
     openCount: open.size,
-    isAnswering: (socket) => (answering.get(socket) ?? 0) > 0,
     closeConnections() {
       closing = true
     },

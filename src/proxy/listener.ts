@@ -3,9 +3,12 @@ import http from 'node:http'
 import type { Socket } from 'node:net'
 import type { Address } from '../config/config.ts'
 import { Cell } from '../lib/shared-counters.ts'
+import { isLack } from './descriptors.ts'
 import { errorBody, errorHeader } from './failures.ts'
 import type { Forwarder } from './forwarder.ts'
-import { isUpgrade } from './upgrade.ts'
+import { Pipeline } from './pipeline.ts'
+import { type Refusal, refusals } from './refusals.ts'
+import { hasBody, isUpgrade } from './upgrade.ts'
 
 export interface ListenerOptions {
   readonly address: Address
@@ -13,6 +16,14 @@ export interface ListenerOptions {
   readonly cells: Int32Array
   /** Bytes of a request's header section; more is answered 431. */
   readonly headerBytesMax: number
+  /** Undefined where nothing limits them. */
+  readonly clientsMax?: number | undefined
+  /** A connection was refused or closed because descriptors are scarce. */
+  readonly lacking: () => void
+}
+
+interface ParserError extends NodeJS.ErrnoException {
+  readonly reason?: string
 }
 
 export interface Listener {
@@ -44,51 +55,77 @@ export function listen(options: ListenerOptions): Promise<Listener> {
     keepAliveInitialDelay: 30_000,
     noDelay: true,
     highWaterMark: 64 * 1024,
-    shouldUpgradeCallback: isUpgrade,
+    requireHostHeader: false, // refused with a record
+    shouldUpgradeCallback(request) {
+      const pipeline = pipelines.get(request.socket)
+      // Behind another request it is a plain one, which it may be (RFC 9110 §7.8): node:http would hand over the connection with a response under way.
+      if (pipeline?.isBusy === false && isUpgrade(request)) return true
+      if (pipeline?.isBusy === true || hasBody(request) || !isAllThatWasRead(request.socket)) pipeline?.lastIsNext()
+      return false
+    },
   })
   server.maxHeadersCount = 0 // the size limit bounds them; a silent cut at 2,000 would lose fields
+  const pipelines = new Map<Socket, Pipeline>()
+  const shared = { forwarder, waiting: 0, overflowed: () => void Atomics.add(cells, Cell.pipelineOverflow, 1) }
   // Client pools open connections ahead of need; Node counts them among neither the idle nor the answering ones when it closes.
   const unused = new Set<Socket>()
   server.on('connection', (socket) => {
+    const pipeline = new Pipeline(socket, shared)
+    pipelines.set(socket, pipeline)
     unused.add(socket)
-    socket.once('close', () => unused.delete(socket))
+    socket.once('close', () => {
+      pipelines.delete(socket)
+      unused.delete(socket)
+      pipeline.close()
+    })
+    if (pipelines.size >= room) makeRoom(socket)
   })
-  server.on('request', (request, response) => {
-    unused.delete(request.socket)
-    forwarder.handle(request, response)
-  })
-  server.on('checkContinue', (request, response) => {
-    unused.delete(request.socket)
-    response.writeContinue()
-    forwarder.handle(request, response)
-  })
-  // Upgraded connections are no longer node:http's: it neither counts nor closes them.
-  const upgraded = new Set<Socket>()
+  const onRequest: http.RequestListener = (request, response) => {
+    const { socket } = request
+    unused.delete(socket)
+    pipelines.get(socket)?.request(request, response)
+  }
+  server.on('request', onRequest)
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', onRequest)
   server.on('upgrade', (request, stream, head) => {
     const socket = stream as Socket
     unused.delete(socket)
-    upgraded.add(socket)
-    socket.once('close', () => upgraded.delete(socket))
     forwarder.upgrade(request, socket, head)
   })
-  server.on('connect', (_request, socket) =>
-    answerRaw(socket as Socket, 405, 'connect_refused', 'tokenweir is a reverse proxy: CONNECT is not served.'),
-  )
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
-      socket.destroy()
-      return
-    }
-    Atomics.add(cells, Cell.malformed, 1)
-    // Bytes that are no HTTP after a request under way: its answer must not be mixed with ours.
-    if (forwarder.isAnswering(socket)) socket.destroy()
-    else answerClientError(socket as Socket, error.code)
+  server.on('connect', (_request, stream) => {
+    const socket = stream as Socket
+    const pipeline = pipelines.get(socket)
+    pipeline?.handedOver()
+    pipeline?.last(() => answerRaw(socket, 405, 'connect_refused', 'tokenweir is a reverse proxy: CONNECT is not served.'))
   })
+  server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
+    const socket = stream as Socket
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    else if (error.code === 'HPE_INVALID_EOF_STATE' && pipelines.get(socket)?.isBusy === true) socket.destroy()
+    else if (error.code !== 'HPE_CLOSED_CONNECTION') {
+      // That one is what comes behind a request that was the last: nobody waits for an answer to it.
+      pipelines.get(socket)?.broke(() => {
+        Atomics.add(cells, Cell.malformed, 1)
+        answerClientError(socket, error)
+      })
+    }
+  })
+  if (options.clientsMax !== undefined) server.maxConnections = options.clientsMax
+  const room = options.clientsMax ?? Number.POSITIVE_INFINITY
+  /** For the next connection: the one that has been silent longest since it was opened goes, or all between two requests. */
+  function makeRoom(newest: Socket): void {
+    const [oldest] = unused
+    options.lacking()
+    if (oldest !== undefined && oldest !== newest) oldest.destroy()
+    else server.closeIdleConnections()
+  }
+  server.on('drop', options.lacking)
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port: options.address.port, host: options.address.host, backlog: backlogMax }, () => {
       server.off('error', reject)
-      server.on('error', () => undefined) // accept errors such as EMFILE: the next connection is tried again
+      server.on('error', (error) => isLack(error) && options.lacking()) // the next connection is tried again
       const bound = server.address()
       resolve({
         port: typeof bound === 'object' && bound !== null ? bound.port : options.address.port,
@@ -104,19 +141,43 @@ export function listen(options: ListenerOptions): Promise<Listener> {
             for (const socket of unused) socket.destroy()
           }),
         destroyConnections: () => {
-          server.closeAllConnections()
-          for (const socket of upgraded) socket.destroy()
+          for (const [socket, pipeline] of pipelines) {
+            pipeline.close()
+            socket.destroy()
+          }
         },
       })
     })
   })
 }
 
-function answerClientError(socket: Socket, code: string | undefined): void {
+/**
+ * Whether nothing was read behind the head that the parser has come to. Behind a request with an Upgrade that is not made, node:http throws away what it has
+ * read, and would take what it reads next for the beginning of a request.
+ */
+function isAllThatWasRead(socket: Socket): boolean {
+  const { parser } = socket as { parser?: { getCurrentBuffer?: () => Buffer | undefined } }
+  const read = parser?.getCurrentBuffer?.()
+  return read !== undefined && read.indexOf('\r\n\r\n') === read.length - 4
+}
+
+function answerClientError(socket: Socket, { code, reason }: ParserError): void {
   if (code === 'HPE_HEADER_OVERFLOW')
     answerRaw(socket, 431, 'header_too_large', 'The header section of the request is too large (limits.headerBytes).')
   else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') answerRaw(socket, 408, 'request_timeout', 'The head of the request did not arrive in time.')
-  else answerRaw(socket, 400, 'malformed_request', 'The request is not valid HTTP/1.1.')
+  else refuseRaw(socket, refusalOfParser(code, reason))
+}
+
+/** What the parser says of a head. */
+function refusalOfParser(code: string | undefined, reason: string | undefined): Refusal {
+  if (code === 'HPE_INVALID_VERSION' || code === 'HPE_PAUSED_H2_UPGRADE') return refusals.version
+  // Beside a Content-Length it is a message that contradicts itself.
+  if (code === 'HPE_INVALID_TRANSFER_ENCODING' && !reason?.includes('Content-Length')) return refusals.transferCoding
+  return refusals.malformed
+}
+
+function refuseRaw(socket: Socket, { status, code, message }: Refusal): void {
+  answerRaw(socket, status, code, message)
 }
 
 function answerRaw(socket: Socket, status: number, code: string, message: string): void {

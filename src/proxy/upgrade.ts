@@ -10,11 +10,13 @@ import type { Duplex } from 'node:stream'
 import type { Opening, Outcome, Side } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
 import type { Call, CallHandler } from './call.ts'
+import { isLack } from './descriptors.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { type ForwardOptions, rewriteOf } from './forward.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
+import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 
 /** A peer that takes nothing more off its socket gets this long to receive what the other side had sent before it broke. */
@@ -31,8 +33,11 @@ const nothing = Buffer.alloc(0)
  */
 export function isUpgrade(request: IncomingMessage): boolean {
   const protocols = (request.headers.upgrade ?? '').split(',').map((protocol) => protocol.trim().toLowerCase())
-  const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) !== 0
-  return request.httpVersionMinor > 0 && !hasBody && protocols.some((protocol) => protocol !== '' && !protocol.startsWith('h2c'))
+  return request.httpVersionMinor > 0 && !hasBody(request) && !protocols.some((protocol) => protocol.startsWith('h2c'))
+}
+
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 }
 
 export class Upgrading implements CallHandler, Member {
@@ -77,7 +82,7 @@ export class Upgrading implements CallHandler, Member {
     if (head.length > 0) this.#onEarly(head)
   }
 
-  refuse(status: number, code: string, message: string): void {
+  refuse({ status, code, message }: Refusal): void {
     this.#status = sendError(this.#response, status, code, message)
     this.#settle({ kind: 'refused', reason: code })
   }
@@ -93,7 +98,7 @@ export class Upgrading implements CallHandler, Member {
         .upstreamOf(destination.origin, false)
         .dispatch({ method, path, headers, host: rewrite.host, body: null, upgrade }, this)
     } catch {
-      this.refuse(400, 'bad_target', 'The request target must be a path.')
+      this.refuse(refusals.target)
     }
   }
 
@@ -139,6 +144,7 @@ export class Upgrading implements CallHandler, Member {
       return
     }
     const reason = unreachableReason(error)
+    if (isLack(error)) this.#options.lacking()
     this.#status = sendUnreachable(this.#response, reason, error)
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }

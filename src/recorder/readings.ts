@@ -43,6 +43,8 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
   meter.beforeCollect(() => open.set(Atomics.load(cells, Cell.open)))
   const counters: readonly (readonly [CounterName, Record<string, string>, number])[] = [
     ['tokenweir.requests.malformed', {}, Cell.malformed],
+    ['tokenweir.connections.dropped', { reason: 'descriptors' }, Cell.withoutDescriptor],
+    ['tokenweir.connections.dropped', { reason: 'pipelining' }, Cell.pipelineOverflow],
     ['tokenweir.observer.failures', {}, Cell.observerFailed],
     ['tokenweir.exchanges.dropped', { reason: 'recorder_behind' }, Cell.dropped],
     ['tokenweir.exchanges.dropped', { reason: 'recorder_failed' }, Cell.lostWithRecorder],

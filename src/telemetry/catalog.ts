@@ -256,6 +256,11 @@ export const metrics = {
   ),
   'tokenweir.recorder.restarts': counter('{restart}', 'Times that the recorder thread died and was started again.'),
   'tokenweir.requests.malformed': counter('{request}', 'Connections that sent no HTTP and were refused before they became a request.'),
+  'tokenweir.connections.dropped': counter(
+    '{connection}',
+    'Connections refused, closed or not made: file descriptors were scarce (`descriptors`), or too many requests waited behind others (`pipelining`).',
+    'reason',
+  ),
   'tokenweir.observer.failures': counter('{exchange}', 'Exchanges whose observation failed; their bytes went through untouched.'),
   'tokenweir.sink.failures': counter('{batch}', 'Batches that a sink threw on.', 'sink'),
   'tokenweir.label_overflow': counter('{value}', 'Label values that became `other` because the label has too many.', 'label'),

@@ -174,7 +174,7 @@ describe('an upstream that refuses to be asked', () => {
   it('by closing is not asked twice: the next one goes as it is, and that is remembered', async () => {
     const { send, arrived, proxy } = await scene((body) => (body.includes('stream_options') ? 'close' : plainStream))
     const first = rawClient(proxy.port, post('/v1/chat/completions', '{"stream":true}'))
-    expect(await first.closed()).toContain('HTTP/1.1 502')
+    expect(await first.until((text) => text.endsWith('}}'))).toContain('HTTP/1.1 502')
     await proxy.ended(1)
     expect(arrived.length).toBe(1)
     const bodies = []

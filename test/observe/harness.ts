@@ -107,10 +107,17 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
       clock,
       ids: createIds(),
       cells,
+      lacking: () => undefined,
       observedHeaders: new Set(attributor.requestHeaders),
     },
   )
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, headerBytesMax: 65_536 })
+  const listener = await listen({
+    address: { host: '127.0.0.1', port: 0 },
+    forwarder,
+    cells,
+    lacking: () => undefined,
+    headerBytesMax: 65_536,
+  })
   const agent = new http.Agent({ keepAlive: true })
 
   return {

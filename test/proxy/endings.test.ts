@@ -6,6 +6,7 @@ import { rawClient, rawUpstream, split, startProxy, until } from './harness.ts'
 
 const get = 'GET / HTTP/1.1\r\nHost: me\r\n\r\n'
 const post = 'POST / HTTP/1.1\r\nHost: me\r\nContent-Length: 2\r\n\r\n{}'
+const last = 'POST / HTTP/1.1\r\nHost: me\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}'
 const chunkedHead = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 
@@ -48,7 +49,7 @@ describe('a client that closes', () => {
     const upstream = await rawUpstream(() => undefined)
     const proxy = await startProxy(upstream.url)
     const client = rawClient(proxy.port, get + get + get)
-    await until(() => proxy.seen.length === 3)
+    await until(() => upstream.connections.length === 1)
     client.socket.destroy()
     await proxy.ended(3)
     expect(proxy.seen.map((seen) => seen.ends)).toEqual(Array(3).fill([{ outcome: { kind: 'client-aborted' }, status: undefined }]))
@@ -60,7 +61,7 @@ describe('an upstream that fails before the head', () => {
   const failing = async (onData: (text: string, socket: net.Socket) => void, options = {}) => {
     const upstream = await rawUpstream(onData)
     const proxy = await startProxy(upstream.url, options)
-    const received = split(await rawClient(proxy.port, post).closed())
+    const received = split(await rawClient(proxy.port, last).closed())
     return { status: Number(received.head.split(' ')[1]), head: received.head, body: received.body, seen: await proxy.ended() }
   }
 
@@ -101,7 +102,7 @@ describe('an upstream that fails before the head', () => {
     ['has a name that does not resolve', 'http://no..such.name', 'dns'], // no resolver is asked for one with an empty label
   ])('%s: is answered for it', async (_, url, reason) => {
     const proxy = await startProxy(url)
-    const received = split(await rawClient(proxy.port, post).closed())
+    const received = split(await rawClient(proxy.port, last).closed())
     expect(received.head).toContain('HTTP/1.1 502 ')
     expect(received.head).toContain(`x-tokenweir-error: upstream_${reason}`)
     expect((await proxy.ended()).ends).toMatchObject([{ outcome: { kind: 'unreachable', reason }, status: 502 }])
@@ -110,7 +111,7 @@ describe('an upstream that fails before the head', () => {
   it('speaks plain HTTP where TLS is due: is answered for it', async () => {
     const upstream = await rawUpstream((_, socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
     const proxy = await startProxy(`https://127.0.0.1:${upstream.port}`)
-    const received = split(await rawClient(proxy.port, post).closed())
+    const received = split(await rawClient(proxy.port, last).closed())
     expect(received.head).toContain('x-tokenweir-error: upstream_tls')
   })
 })
@@ -127,7 +128,7 @@ describe('an upstream that fails after the head', () => {
       setTimeout(() => fail(socket), 50)
     })
     const proxy = await startProxy(upstream.url, { idleMs: 300 })
-    const received = split(await rawClient(proxy.port, post).closed())
+    const received = split(await rawClient(proxy.port, last).closed())
     expect(received.body).toBe(chunk('data: 1\n\n'))
     expect((await proxy.ended()).ends).toMatchObject([{ outcome: { kind: 'upstream-aborted' }, status: 200 }])
   })
@@ -135,7 +136,7 @@ describe('an upstream that fails after the head', () => {
   it('sends less than its Content-Length: the client sees a short body, and it is no success', async () => {
     const upstream = await rawUpstream((_, socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'))
     const proxy = await startProxy(upstream.url)
-    const received = split(await rawClient(proxy.port, post).closed())
+    const received = split(await rawClient(proxy.port, last).closed())
     expect(received.body).toBe('abc')
     expect((await proxy.ended()).ends).toMatchObject([{ outcome: { kind: 'upstream-aborted' }, status: 200 }])
   })
@@ -158,7 +159,7 @@ describe('an upstream that fails after the head', () => {
 describe('what is no request', () => {
   it.each([
     ['garbage', '\x16\x03\x01 hello\r\n\r\n', 400, 'malformed_request'],
-    ['a request without Host', 'GET / HTTP/1.1\r\n\r\n', 400, undefined],
+    ['a request without Host', 'GET / HTTP/1.1\r\n\r\n', 400, 'bad_host'],
     [
       'both Content-Length and chunked',
       'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
@@ -185,20 +186,27 @@ describe('what is no request', () => {
   it('a target that is no path, and a path without a route, are refused with a record', async () => {
     const upstream = await rawUpstream(() => undefined)
     const proxy = await startProxy(upstream.url, { route: { prefix: '/v1' } })
-    expect(await rawClient(proxy.port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n').closed()).toContain('404')
-    expect(await rawClient(proxy.port, 'GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n').closed()).toContain('x-tokenweir-error: no_route')
+    expect(await rawClient(proxy.port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').closed()).toContain('404')
+    expect(await rawClient(proxy.port, 'GET /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').closed()).toContain(
+      'x-tokenweir-error: no_route',
+    )
     await proxy.ended(2)
     expect(proxy.seen[1]?.ends).toEqual([{ outcome: { kind: 'refused', reason: 'no_route' }, status: 404 }])
   })
 
-  it('garbage after a request under way does not mix into its answer', async () => {
+  it('garbage after a request under way does not mix into its answer, but is answered behind it', async () => {
     const upstream = await rawUpstream((_, socket) => socket.write(chunkedHead + chunk('data: 1\n\n')))
     const proxy = await startProxy(upstream.url)
     const client = rawClient(proxy.port, get)
     await client.until((text) => text.includes('data: 1'))
     client.socket.write('\x00\x01garbage\r\n\r\n')
-    expect(split(await client.closed()).body).toBe(chunk('data: 1\n\n'))
-    expect((await proxy.ended()).ends).toEqual([{ outcome: { kind: 'client-aborted' }, status: 200 }])
+    client.socket.write('more of it')
+    upstream.connections[0]?.write('0\r\n\r\n')
+    const [answer, refusal] = (await client.closed()).split('0\r\n\r\n')
+    expect(split(answer as string).body).toBe(chunk('data: 1\n\n'))
+    expect(refusal).toMatch(/^HTTP\/1.1 400 [\s\S]+malformed_request/)
+    expect((await proxy.ended()).ends).toEqual([{ outcome: { kind: 'answered' }, status: 200 }])
+    expect(proxy.cells[Cell.malformed]).toBe(1)
   })
 })
 

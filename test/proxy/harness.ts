@@ -6,6 +6,7 @@ import { createClock } from '../../src/lib/clock.ts'
 import type { Opening, Outcome } from '../../src/lib/exchange.ts'
 import { createIds } from '../../src/lib/ids.ts'
 import { cellCount } from '../../src/lib/shared-counters.ts'
+import { createLack } from '../../src/proxy/descriptors.ts'
 import type { Editor } from '../../src/proxy/edit.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
 import { listen } from '../../src/proxy/listener.ts'
@@ -31,6 +32,7 @@ export interface ProxyOptions {
   readonly headMs?: number
   readonly idleMs?: number
   readonly connectMs?: number
+  readonly clientsMax?: number
   readonly observe?: (opening: Opening, record: (opening: Opening) => Observer) => Observer
 }
 
@@ -67,6 +69,8 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       ...options.route,
     },
   ]
+  const reports: string[] = []
+  const lacking = createLack(cells, (sentence) => reports.push(sentence))
   const forwarder = createForwarder(routes, {
     editor: options.editor,
     drain: options.drain ?? { msMax: 60_000, bytesMax: 1 << 20 },
@@ -81,9 +85,11 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     clock,
     ids: createIds(),
     cells,
+    lacking,
     observedHeaders: new Set(['content-type']),
   })
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, headerBytesMax: 16384 })
+  const { clientsMax } = options
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, lacking, headerBytesMax: 16384, clientsMax })
   onTestFinished(async () => {
     listener.destroyConnections()
     await listener.close()
@@ -93,7 +99,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     await until(() => seen.length >= count && seen.slice(0, count).every((one) => one.ends.length > 0))
     return seen[count - 1] as Seen
   }
-  return { port: listener.port, seen, ended, forwarder, cells, listener }
+  return { port: listener.port, seen, ended, forwarder, cells, listener, reports }
 }
 
 /** A TCP server that hands each connection's bytes to the test. */
