@@ -103,7 +103,7 @@ async function openIdle(port: number, count: number): Promise<void> {
       const socket = connect(port, idle)
       const isUsed = index % 2 === 0
       await new Promise((resolve) => {
-        socket.once('error', resolve)
+        socket.once('close', resolve)
         socket.once(isUsed ? 'data' : 'connect', resolve)
         if (isUsed) socket.write(get)
       })

@@ -3,21 +3,23 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { beforeOthers } from '../e2e/waiting.ts'
 import type { Order } from './crowd-process.ts'
 import type { Clients } from './load.ts'
 import { pause, startScene } from './scene.ts'
 import { say, settings, skipLoudly, until } from './settings.ts'
 
-const descriptorsMax = 16_384
-const withDescriptors = ['prlimit', `--nofile=${descriptorsMax}:${descriptorsMax}`] as const
+/** What most systems allow. Where it is less than three for each connection, the sidecar closes idle ones to keep room for answers. */
+const descriptorsMax = 65_536
+const descriptorsMin = 16_384
 /** Idle connections of one process. */
 const idleMax = 5000
 const perSecond = 50
 /** Each measured beside the hostile clients and without them. */
 const rounds = 3
 
-async function startCrowd(): Promise<(order: Order) => Promise<{ idle: number }>> {
-  const [command, ...args] = withDescriptors
+async function startCrowd(through: readonly [string, ...string[]]): Promise<(order: Order) => Promise<{ idle: number }>> {
+  const [command, ...args] = through
   const child: ChildProcess = spawn(command, [...args, process.execPath, join(import.meta.dirname, 'crowd-process.ts')], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
@@ -45,20 +47,24 @@ const quantile = (values: readonly number[], q: number) => values.toSorted((a, b
 it(`serves others beside ${settings.idleConnections} idle connections, ${settings.openStreams} streams and hostile clients`, async ({
   skip,
 }) => {
-  const [command, ...args] = withDescriptors
-  if (spawnSync(command, [...args, 'true']).status !== 0)
-    return skipLoudly(skip, `a process may not have ${descriptorsMax} file descriptors here.`)
-  const { sidecar, clients } = await startScene({ through: withDescriptors })
+  const through = [descriptorsMax, descriptorsMin]
+    .map((limit) => ['prlimit', `--nofile=${limit}:${limit}`] as const)
+    .find(([command, ...args]) => spawnSync(command, [...args, 'true']).status === 0)
+  if (through === undefined) return skipLoudly(skip, `a process may not have ${descriptorsMin} file descriptors here.`)
+  // What others cost this machine is not the sidecar's to answer for: it goes before them, where the user may.
+  const { sidecar, clients } = await startScene({ through: [...beforeOthers, ...through] })
   const port = Number(new URL(sidecar.url).port)
   const streams = Array.from({ length: settings.openStreams }, () => clients.request('drip'))
   const begun = () => clients.sent.filter(({ status }) => status === 200).length
   await until('the streams are open', begun, (count) => count === streams.length)
-  const crowds = await Promise.all(Array.from({ length: Math.ceil(settings.idleConnections / idleMax) }, startCrowd))
+  const crowds = await Promise.all(
+    Array.from({ length: Math.ceil(settings.idleConnections / idleMax) }, () => startCrowd(['nice', '-n', '19', ...through])),
+  )
   const idle = await Promise.all(
     crowds.map((crowd, index) => crowd({ kind: 'idle', port, count: Math.min(idleMax, settings.idleConnections - index * idleMax) })),
   )
   const idleAtFirst = idle.reduce((sum, one) => sum + one.idle, 0)
-  const hostile = await startCrowd()
+  const hostile = await startCrowd(['nice', '-n', '19', ...through])
   await firstBytes(clients, 2) // everything is warm
   const quiet: number[] = []
   const beside: number[] = []
@@ -72,13 +78,15 @@ it(`serves others beside ${settings.idleConnections} idle connections, ${setting
   }
   const [p99Quiet, p99Beside] = [quantile(quiet, 0.99), quantile(beside, 0.99)]
   const openStreams = clients.open()
+  const idleAtLast = (await Promise.all(crowds.map((crowd) => crowd({ kind: 'leave' })))).reduce((sum, one) => sum + one.idle, 0)
   say(
-    `crowd: ${idleAtFirst} idle connections, ${openStreams} streams; first byte p50 ${quantile(quiet, 0.5).toFixed(1)} ms, p99 ${p99Quiet.toFixed(1)} ms; ` +
+    `crowd: ${idleAtFirst} idle connections, of which ${idleAtLast} are left, ${openStreams} streams (${through[1]}); first byte p50 ${quantile(quiet, 0.5).toFixed(1)} ms, p99 ${p99Quiet.toFixed(1)} ms; ` +
       `beside hostile clients p50 ${quantile(beside, 0.5).toFixed(1)} ms, p99 ${p99Beside.toFixed(1)} ms (× ${(p99Beside / p99Quiet).toFixed(2)}); ` +
       `RSS ${sidecar.memory().toFixed(0)} MiB`,
   )
   const unanswered = [...quiet, ...beside].filter((ms) => !Number.isFinite(ms)).length
-  expect([idleAtFirst, openStreams, unanswered]).toEqual([settings.idleConnections, settings.openStreams, 0])
+  if (through[1].includes(String(descriptorsMax))) expect(idleAtFirst).toBe(settings.idleConnections)
+  expect([openStreams, unanswered]).toEqual([settings.openStreams, 0])
   // On a machine that has nothing else to do it is at most twice; here it must not be another order.
   expect(p99Beside).toBeLessThan(Math.max(10 * p99Quiet, 1000))
   expect(await sidecar.ready()).toBe(200)
