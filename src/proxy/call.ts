@@ -9,8 +9,10 @@ export interface CallRequest {
   readonly path: string
   /** Flat list, in order and case. What frames the body is put right or added; `Host` is written first. */
   readonly headers: readonly string[]
-  /** The value of `Host`, whose name the certificate must bear. */
+  /** The value of `Host`. */
   readonly host: string
+  /** Whose name the certificate must bear, perhaps with a port; the upstream's own where undefined. */
+  readonly name?: string | undefined
   readonly body: Buffer | Readable | null
   /** The protocol to upgrade to; without a body. */
   readonly upgrade?: string | undefined
@@ -52,6 +54,8 @@ export interface Upstream {
 
 /** What a call needs of whoever dispatches it. */
 export interface CallOwner {
+  /** From the request to the head of its response, whatever comes in between; 0 means without limit. */
+  readonly headMs: number
   /** The call is over; its connection can carry another one where it `persists`. */
   settled(call: Call, persists: boolean): void
   /** The connection broke under a request that may be sent a second time. */
@@ -72,8 +76,9 @@ export class Call implements Dispatcher.DispatchHandler {
   readonly #handler: CallHandler
   readonly #owner: CallOwner
   readonly host: string
+  readonly name: string | undefined
   /** Let go of when the response begins. */
-  #request: Omit<CallRequest, 'body' | 'host'> | undefined
+  #request: Omit<CallRequest, 'body' | 'host' | 'name'> | undefined
   #body: Buffer | Readable | null
   #way = straight
   #controller: Dispatcher.DispatchController | undefined
@@ -83,7 +88,9 @@ export class Call implements Dispatcher.DispatchHandler {
   #interimCharacters = 0
   #isAnswered = false
   #hasHead = false
-  #isSent = false
+  /** `performance.now()`. */
+  #sentAt: number | undefined
+  #headTimer: NodeJS.Timeout | undefined
   /** It is carried by a connection that has carried another request before. */
   isOnUsedConnection = false
   /** It has been sent a second time, on a fresh connection. */
@@ -91,8 +98,9 @@ export class Call implements Dispatcher.DispatchHandler {
   /** The handler is told nothing more. */
   isOver = false
 
-  constructor({ body, host, ...request }: CallRequest, handler: CallHandler, owner: CallOwner) {
+  constructor({ body, host, name, ...request }: CallRequest, handler: CallHandler, owner: CallOwner) {
     this.host = host
+    this.name = name
     this.#request = request
     this.#handler = handler
     this.#owner = owner
@@ -101,7 +109,7 @@ export class Call implements Dispatcher.DispatchHandler {
 
   /**
    * Throws a `TypeError` when the method, the path or a field cannot be sent: undici tells that as a failure of the request, but it is a mistake of the
-   * caller. `servername` is whom the connection has to belong to, where that is not told by `host`.
+   * caller. `servername` is whom the connection has to belong to.
    */
   dispatchOn(dispatcher: Dispatcher, way: Way, servername: string | undefined): void {
     const { method, path, headers, upgrade } = this.#request ?? { method: '', path: '', headers: [] }
@@ -155,12 +163,12 @@ export class Call implements Dispatcher.DispatchHandler {
   }
 
   onBodySent(chunk: Buffer): void {
-    if (!this.isOver && !this.#isSent) this.#handler.bodySent(chunk)
+    if (!this.isOver && this.#sentAt === undefined) this.#handler.bodySent(chunk)
   }
 
   onRequestSent(): void {
-    if (this.isOver || this.#isSent) return
-    this.#isSent = true
+    if (this.isOver || this.#sentAt !== undefined) return
+    this.#sentAt = performance.now()
     this.#handler.requestSent()
   }
 
@@ -181,6 +189,7 @@ export class Call implements Dispatcher.DispatchHandler {
       return
     }
     this.#hasHead = true
+    clearTimeout(this.#headTimer)
     this.#request = undefined
     if (Buffer.isBuffer(this.#body)) this.#body = null
     this.#handler.head(status, reasonOf(statusText), rawHeaders)
@@ -225,8 +234,17 @@ export class Call implements Dispatcher.DispatchHandler {
 
   #onInterim(controller: Dispatcher.DispatchController, status: number, rawHeaders: string[]): void {
     for (const text of rawHeaders) this.#interimCharacters += text.length
+    this.#limitHead(controller)
     if (this.#interimCharacters > interimCharactersMax) controller.abort(new UpstreamFault('HEAD_TOO_LARGE'))
     else this.#handler.interim(status, rawHeaders)
+  }
+
+  /** undici's own limit begins anew at each interim response. */
+  #limitHead(controller: Dispatcher.DispatchController): void {
+    const { headMs } = this.#owner
+    if (headMs === 0 || this.#sentAt === undefined || this.#headTimer !== undefined) return
+    const leftMs = this.#sentAt + headMs - performance.now()
+    this.#headTimer = setTimeout(() => controller.abort(new UpstreamFault('HEAD_TIMEOUT')), Math.max(leftMs, 1))
   }
 
   #faultOfHead(status: number, rawHeaders: readonly string[]): Error | undefined {
@@ -253,6 +271,7 @@ export class Call implements Dispatcher.DispatchHandler {
 
   /** What is left of a body that nobody wants any more is read and thrown away, so that its client can read the response. */
   #forgetBody(): void {
+    clearTimeout(this.#headTimer)
     const body = this.#body
     this.#body = null
     if (body !== null && !Buffer.isBuffer(body)) body.resume()

@@ -1,5 +1,5 @@
 /** How connections of an upstream are made: to it directly, through a tunnel that a forward proxy opens (CONNECT), or to that proxy. By undici's connector. */
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { ForwardProxy } from '../config/forward-proxy.ts'
 import { type Connect, readsOverContinue } from './continue.ts'
@@ -20,7 +20,9 @@ const sessionsMax = 100
 function baseConnector({ connectMs, allowHalfOpen = false, http2 = false }: ConnectSettings): Connect {
   // undici's types leave out what it hands on to node:net, and that the connector gives the socket.
   const options = { allowH2: http2, preferH2: http2, maxCachedSessions: sessionsMax, timeout: connectMs, allowHalfOpen }
-  return buildConnector(options as buildConnector.BuildOptions) as unknown as Connect
+  const connect = buildConnector(options as buildConnector.BuildOptions) as unknown as Connect
+  // Without any `servername`, undici would take the one in the request's `Host`; an address is none that TLS can ask for, but the certificate must bear it.
+  return (target, callback) => connect(isIP(target.servername ?? '') === 0 ? target : { ...target, servername: '' }, callback)
 }
 
 export function directConnector(settings: ConnectSettings): Connect {

@@ -166,7 +166,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     try {
       this.#call = this.#options
         .upstreamOf(destination.origin, destination.route.http2 === true)
-        .dispatch({ method, path, headers, host: rewrite.host, body }, this)
+        .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body }, this)
     } catch {
       this.refuse({ ...refusals.target, message: 'The request cannot be sent on as it is.' })
     }
@@ -182,7 +182,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   interim(status: number, rawHeaders: string[]): void {
     // An HTTP/1.0 client must not be sent 1xx (RFC 9110 §15.2). Whoever waited for a 100 has had ours.
-    if (this.#request.httpVersionMinor > 0 && status !== 100) this.#response.writeInformation(status, responseHeaders(rawHeaders))
+    if (this.#request.httpVersionMinor > 0 && status !== 100)
+      this.#response.writeInformation(status, responseHeaders(rawHeaders, { status, takesChunks: false }))
   }
 
   head(status: number, statusText: string, rawHeaders: string[]): void {
@@ -204,7 +205,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#watch = this.#probe?.watch(rawHeaders)
     this.#forgetRequest()
     if (this.#draining === undefined) {
-      this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, filter !== undefined), filter)
+      const framing = { status, takesChunks: takesChunks(this.#request), filtered: filter !== undefined }
+      this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, framing), filter)
       this.#headSent = true
     }
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
@@ -391,6 +393,16 @@ export function rewriteOf(request: IncomingMessage, opening: Opening, destinatio
     clientScheme: 'http',
     edited,
   }
+}
+
+/** Whether the response to this request may come in chunks. */
+export function takesChunks({ method, httpVersionMinor }: IncomingMessage): boolean {
+  return method !== 'HEAD' && httpVersionMinor > 0
+}
+
+/** Whose certificate is due where it is not the upstream's own: the name that the operator gave, never the client's. */
+export function nameFor({ route }: Destination): string | undefined {
+  return typeof route.host === 'string' ? undefined : route.host.literal
 }
 
 function hostFor({ route, host }: Destination, sent: string | undefined): string {

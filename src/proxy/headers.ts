@@ -154,22 +154,45 @@ export function upgradeHeaders(rawHeaders: readonly string[]): string[] {
     const name = rawHeaders[i] as string
     const value = rawHeaders[i + 1] as string
     const lower = name.toLowerCase()
+    if (lower === 'content-length' || lower === 'trailer') continue // a 1xx has no body
     if (!putUpgrade(out, name, lower, value) && !hopByHop.has(lower) && !named?.has(lower)) out.push(name, value)
   }
   return out
 }
 
-/** Header fields for the client, as a flat list. Where the body is `filtered`, the upstream's word on its length does not hold. */
-export function responseHeaders(rawHeaders: readonly string[], filtered = false): string[] {
+/** What decides on the fields that frame a response. */
+export interface ResponseFraming {
+  readonly status: number
+  /** The client understands chunks, and asked for a body. */
+  readonly takesChunks: boolean
+  /** The body is not the upstream's own: what it says of the length does not hold. */
+  readonly filtered?: boolean
+}
+
+/** Header fields for the client, as a flat list; trailers, without `framing`. */
+export function responseHeaders(rawHeaders: readonly string[], framing?: ResponseFraming): string[] {
   const named = namedByConnection(rawHeaders)
+  const status = framing?.status ?? 200
+  const hasNoLength = status < 200 || status === 204 || framing?.filtered === true // RFC 9110 §8.6
+  let isChunked = status >= 200 && status !== 204 && status !== 304 && framing?.takesChunks !== false
+  let trailer = -1
   const out: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     const lower = name.toLowerCase()
-    if (hopByHop.has(lower) || named?.has(lower) || (filtered && lower === 'content-length')) continue
+    if (hopByHop.has(lower) || named?.has(lower)) continue
+    if (lower === 'content-length') {
+      if (hasNoLength) continue
+      isChunked = false
+    } else if (lower === 'trailer' && trailer < 0) trailer = out.length
     out.push(name, rawHeaders[i + 1] as string)
   }
-  return out
+  // Behind a body without chunks there is no place for trailers, and node:http refuses to write such a head.
+  return trailer < 0 || isChunked ? out : without(out, 'trailer')
+}
+
+function without(fields: readonly string[], name: string): string[] {
+  return fields.filter((_, i) => (fields[i - (i % 2)] as string).toLowerCase() !== name)
 }
 
 /** The first value of each field in `wanted` (lower-case names), keyed by lower-case name. */

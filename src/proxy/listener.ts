@@ -83,7 +83,7 @@ export function listen(options: ListenerOptions): Promise<Listener> {
   const onRequest: http.RequestListener = (request, response) => {
     const { socket } = request
     unused.delete(socket)
-    pipelines.get(socket)?.request(request, response)
+    pipelines.get(socket)?.request(request, response, isOtherProtocol(request) ? refusals.version : undefined)
   }
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
@@ -156,9 +156,20 @@ export function listen(options: ListenerOptions): Promise<Listener> {
  * read, and would take what it reads next for the beginning of a request.
  */
 function isAllThatWasRead(socket: Socket): boolean {
-  const { parser } = socket as { parser?: { getCurrentBuffer?: () => Buffer | undefined } }
-  const read = parser?.getCurrentBuffer?.()
+  const read = beingParsed(socket)
   return read !== undefined && read.indexOf('\r\n\r\n') === read.length - 4
+}
+
+/** The parser takes RTSP and ICE for HTTP/1.0, and says so nowhere. */
+function isOtherProtocol({ httpVersionMajor, httpVersionMinor, method, url, socket }: http.IncomingMessage): boolean {
+  if (httpVersionMajor !== 1 || httpVersionMinor !== 0) return false
+  const read = beingParsed(socket)
+  return ['ICE', 'RTSP'].some((protocol) => read?.includes(`${method} ${url} ${protocol}/1.0`, 0, 'latin1'))
+}
+
+/** What the parser is just reading: node:http has it for its own use. */
+function beingParsed(socket: Socket): Buffer | undefined {
+  return (socket as { parser?: { getCurrentBuffer?: () => Buffer | undefined } }).parser?.getCurrentBuffer?.()
 }
 
 function answerClientError(socket: Socket, { code, reason }: ParserError): void {

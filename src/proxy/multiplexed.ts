@@ -6,14 +6,18 @@ import { Pool } from 'undici'
 import { Call, type CallOwner, straight, type Upstream } from './call.ts'
 import { UpstreamFault } from './fault.ts'
 
-/** Names of servers to which there are connections: with the client's own `Host` there can be any number. */
+/** Names of servers to which there are connections. */
 const namesMax = 100
 
 export function createMultiplexed(origin: string, settings: Pool.Options, nameFor: (call: Call) => string | undefined): Upstream {
   /** A connection belongs to one name; the one used longest ago comes first. */
   const pools = new Map<string, Pool>()
   let isDestroyed = false
-  const owner: CallOwner = { settled: () => undefined, again: (call) => call.fail(new UpstreamFault('CLOSED')) }
+  const owner: CallOwner = {
+    headMs: settings.headersTimeout ?? 0,
+    settled: () => undefined,
+    again: (call) => call.fail(new UpstreamFault('CLOSED')),
+  }
 
   function poolFor(name: string): Pool {
     const pool = pools.get(name) ?? new Pool(origin, { ...settings, allowH2: true })

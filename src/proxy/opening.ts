@@ -41,14 +41,16 @@ export function openingOf(
 ): Opening {
   const { clock, ids } = options
   const startedAt = clock.epochAt(clock.now())
-  const query = target.indexOf('?')
+  const fragment = target.indexOf('#') // has no place in a request, and may be a secret
+  const known = fragment < 0 ? target : target.slice(0, fragment)
+  const query = known.indexOf('?')
   return {
     id: ids.exchangeId(startedAt),
     ...traceOf(request.headers, destination?.route.trace ?? 'child', ids),
     startedAt,
     method: request.method ?? 'GET',
-    path: query < 0 ? target : target.slice(0, query),
-    ...(request.headers.upgrade === undefined || query < 0 ? {} : { queryModel: modelOf(target.slice(query + 1)) }),
+    path: query < 0 ? known : known.slice(0, query),
+    ...(request.headers.upgrade === undefined || query < 0 ? {} : { queryModel: modelOf(known.slice(query + 1)) }),
     route: destination?.route.name ?? 'none',
     serverAddress: destination?.address ?? '',
     serverPort: destination?.port ?? 0,

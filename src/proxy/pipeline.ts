@@ -26,7 +26,7 @@ export interface Pipelines {
 interface Turn {
   /** Of the last word on a connection there is none. */
   readonly request?: IncomingMessage
-  refusal?: Refusal
+  refusal?: Refusal | undefined
   readonly begin: (refusal: Refusal | undefined) => void
 }
 
@@ -58,15 +58,15 @@ export class Pipeline {
     this.#isLastNext = true
   }
 
-  request(request: IncomingMessage, response: ServerResponse): void {
+  request(request: IncomingMessage, response: ServerResponse, refusal?: Refusal): void {
     if (this.#isBroken) return
     if (this.#isLastNext) {
       this.#isBroken = true
       response.shouldKeepAlive = false
     }
     this.#latest = request
-    if (this.#open === undefined) this.#begin(request, response)
-    else this.#wait({ request, begin: (refusal) => this.#begin(request, response, refusal) })
+    if (this.#open === undefined) this.#begin(request, response, refusal)
+    else this.#wait({ request, refusal, begin: (found) => this.#begin(request, response, found) })
   }
 
   /** Something else than a request: it is the last on this connection. */

@@ -25,6 +25,8 @@ export function refusalOf(request: IncomingMessage): Refusal | undefined {
   const { headers, rawHeaders, httpVersionMajor, httpVersionMinor } = request
   if (httpVersionMajor !== 1 || httpVersionMinor > 1) return refusals.version
   const coding = headers['transfer-encoding']
+  // A sender that does not know chunks cannot have framed its body by them (RFC 9112 §6.1).
+  if (coding !== undefined && httpVersionMinor === 0) return refusals.malformed
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') return refusals.transferCoding
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {

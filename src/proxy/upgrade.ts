@@ -12,7 +12,7 @@ import type { Member } from '../lib/indexed-set.ts'
 import type { Call, CallHandler } from './call.ts'
 import { isLack } from './descriptors.ts'
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
-import { type ForwardOptions, rewriteOf } from './forward.ts'
+import { type ForwardOptions, nameFor, rewriteOf, takesChunks } from './forward.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
@@ -96,7 +96,7 @@ export class Upgrading implements CallHandler, Member {
     try {
       this.#call = this.#options
         .upstreamOf(destination.origin, false)
-        .dispatch({ method, path, headers, host: rewrite.host, body: null, upgrade }, this)
+        .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body: null, upgrade }, this)
     } catch {
       this.refuse(refusals.target)
     }
@@ -109,7 +109,7 @@ export class Upgrading implements CallHandler, Member {
   }
 
   interim(status: number, rawHeaders: string[]): void {
-    this.#response.writeInformation(status, responseHeaders(rawHeaders))
+    this.#response.writeInformation(status, responseHeaders(rawHeaders, { status, takesChunks: false }))
   }
 
   /** Grace is over: the connection ends here. */
@@ -154,7 +154,7 @@ export class Upgrading implements CallHandler, Member {
     if (this.#settled) return
     const receivedAt = this.#options.clock.now()
     this.#status = status
-    this.#response.writeHead(status, statusText, responseHeaders(rawHeaders))
+    this.#response.writeHead(status, statusText, responseHeaders(rawHeaders, { status, takesChunks: takesChunks(this.#request) }))
     this.#response.flushHeaders()
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
   }

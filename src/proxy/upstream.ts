@@ -62,8 +62,8 @@ interface Kind {
 export function createUpstream(origin: string, options: UpstreamOptions): Upstream {
   const { protocol, hostname, host } = new URL(origin)
   const isSecure = protocol === 'https:'
-  const ownName = isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : undefined
-  const nameFor = (call: Call) => (isSecure ? servernameOf(call.host, ownName) : undefined)
+  const ownName = hostname.replace(/^\[|\]$/g, '')
+  const nameFor = (call: Call) => (isSecure ? servernameOf(call.name, ownName) : undefined)
   const { proxy, connectMs, http2 = false } = options
   const settings = clientOptions(options)
   const connectorOf = (allowHalfOpen: boolean) =>
@@ -178,6 +178,7 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
   }
 
   const owner: CallOwner = {
+    headMs: settings.headersTimeout ?? 0,
     settled(call, persists) {
       const connection = connections.get(call)
       connections.delete(call)
@@ -214,8 +215,8 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
   }
 }
 
-/** Whom a connection for this value of `Host` has to belong to; `undefined` where that is told by the address. */
-function servernameOf(host: string, ownName: string | undefined): string | undefined {
-  const name = host.replace(/:\d*$/, '')
+/** Whom a connection has to belong to: a name, or where the upstream has none, its address. */
+function servernameOf(host: string | undefined, ownName: string): string {
+  const name = (host ?? '').replace(/:\d*$/, '')
   return name === '' || isIP(name.replace(/^\[|\]$/g, '')) !== 0 ? ownName : name
 }

@@ -61,7 +61,7 @@ describe('an upstream that fails before the head', () => {
   const failing = async (onData: (text: string, socket: net.Socket) => void, options = {}) => {
     const upstream = await rawUpstream(onData)
     const proxy = await startProxy(upstream.url, options)
-    const received = split(await rawClient(proxy.port, last).closed())
+    const received = split((await rawClient(proxy.port, last).closed()).replaceAll('HTTP/1.1 103 Early Hints\r\n\r\n', ''))
     return { status: Number(received.head.split(' ')[1]), head: received.head, body: received.body, seen: await proxy.ended() }
   }
 
@@ -89,6 +89,15 @@ describe('an upstream that fails before the head', () => {
       'protocol',
     ],
     ['is silent', () => undefined, 504, 'timeout'],
+    [
+      'sends interim responses alone',
+      (_: string, socket: net.Socket) => {
+        const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), 50)
+        socket.once('close', () => clearInterval(timer))
+      },
+      504,
+      'timeout',
+    ],
   ])('%s: is answered for it', async (_, onData, status, reason) => {
     const result = await failing(onData, { headMs: 300 })
     expect([result.status, result.seen.ends.length]).toEqual([status, 1])

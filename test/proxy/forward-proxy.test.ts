@@ -173,7 +173,7 @@ describe('an upstream that only a proxy reaches', () => {
     const at = `http://127.0.0.1:${proxy.port}`
     expect((await failing(proxied(`https://weir.test:${port}`, at)))[0]).toBe('ECONNRESET')
     const upstream = await startSecureUpstream()
-    expect(await send(proxied(upstream.origin, at), { host: 'other.test' }).outcome).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+    expect(await send(proxied(upstream.origin, at), { name: 'other.test' }).outcome).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
   })
 
   it('that does not end the handshake fails in time; one that does keeps its connection beyond that', async () => {

@@ -3,7 +3,7 @@ import tls from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
 import { certificate } from './certificate.ts'
 import { send, upstreamOf } from './collect.ts'
-import { rawUpstream, until } from './harness.ts'
+import { rawClient, rawUpstream, startProxy, until } from './harness.ts'
 
 interface Connected {
   readonly servername: string | false | null
@@ -28,11 +28,14 @@ async function secureUpstream(closes = false) {
   return { origin: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, connected }
 }
 
-it('asks for the name in Host and for HTTP/1.1 alone, and one connection serves one name', async () => {
+it('asks for the name it is told, or the upstream’s own, and for HTTP/1.1 alone, and one connection serves one name', async () => {
   const { origin, connected } = await secureUpstream()
   const upstream = upstreamOf(origin)
-  for (const host of ['weir.test', 'weir.test:443', 'localhost', '127.0.0.1:8080', 'weir.test']) {
-    expect(await send(upstream, { host, method: 'POST', body: Buffer.from('abc') }).outcome).toMatchObject({ status: 200, body: 'ok' })
+  for (const name of ['weir.test', 'weir.test:443', 'localhost', undefined, 'weir.test']) {
+    expect(await send(upstream, { host: 'any.test', name, method: 'POST', body: Buffer.from('abc') }).outcome).toMatchObject({
+      status: 200,
+      body: 'ok',
+    })
   }
   expect(connected.map(({ servername, protocol }) => [servername, protocol])).toEqual([
     ['weir.test', 'http/1.1'],
@@ -44,19 +47,19 @@ it('asks for the name in Host and for HTTP/1.1 alone, and one connection serves 
 it('takes up a session again', async () => {
   const { origin, connected } = await secureUpstream(true)
   const upstream = upstreamOf(origin)
-  for (let i = 0; i < 3; i++) await send(upstream, { host: 'weir.test' }).outcome
+  for (let i = 0; i < 3; i++) await send(upstream, { name: 'weir.test' }).outcome
   expect(connected.map(({ resumed }) => resumed)).toEqual([false, true, true])
 })
 
 it('does not speak with a server of another name', async () => {
   const { origin } = await secureUpstream()
-  expect(await send(upstreamOf(origin), { host: 'other.test' }).outcome).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+  expect(await send(upstreamOf(origin), { name: 'other.test' }).outcome).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
 })
 
 it('does not trust a certificate that nobody vouches for', async () => {
   const { origin } = await secureUpstream()
   tls.setDefaultCACertificates([])
-  expect(await send(upstreamOf(origin), { host: 'weir.test' }).outcome).toMatch(/SELF_SIGNED|UNABLE_TO/)
+  expect(await send(upstreamOf(origin), { name: 'weir.test' }).outcome).toMatch(/SELF_SIGNED|UNABLE_TO/)
 })
 
 it('gives up a handshake that does not come to an end', async () => {
@@ -72,4 +75,12 @@ it('aborts while it connects', async () => {
   await until(() => silent.connections.length === 1)
   call.abort()
   await until(() => silent.connections[0]?.destroyed === true)
+})
+
+it('asks for the upstream’s own name also where the client’s Host goes on', async () => {
+  const { origin, connected } = await secureUpstream()
+  const proxy = await startProxy(origin.replace('127.0.0.1', 'localhost'), { route: { host: 'client' } })
+  const client = rawClient(proxy.port, 'GET / HTTP/1.1\r\nHost: other.test\r\n\r\n')
+  expect(await client.until((text) => text.endsWith('ok'))).toContain('HTTP/1.1 200 OK')
+  expect(connected.map(({ servername }) => servername)).toEqual(['localhost'])
 })

@@ -129,7 +129,7 @@ describe('an upgrade', () => {
     expect(proxy.seen[0]?.opening.caller).toBe('somebody')
   })
 
-  it('goes to an upstream behind TLS, whose certificate bears the name in Host', async () => {
+  it('goes to an upstream behind TLS, whose certificate bears the name that the route gives', async () => {
     const before = tls.getCACertificates('default')
     tls.setDefaultCACertificates([...before, certificate.cert])
     onTestFinished(() => tls.setDefaultCACertificates(before))
