@@ -160,7 +160,7 @@ describe('an upstream', () => {
 
   it('that cannot be reached leaves one record of a 502', async () => {
     const scene = await play((socket) => socket.resetAndDestroy())
-    await scene.client.closed()
+    await scene.client.until((text) => text.endsWith('}}'))
     const row = { ...cut, end: 'unreachable', status: 502, outcome: null, reason: null, error: 'closed' }
     expect(await recorded(scene)).toEqual(expected(row, 'Request logged', true))
   })
