@@ -39,7 +39,7 @@ export function checkLedger(sidecar: Sidecar, sent: readonly Sent[], kills: read
   let lostWaiting = 0
   for (const one of sent) {
     const { kind, wholeAt } = one
-    if (wholeAt === undefined || kind === 'hold') continue
+    if (wholeAt === undefined || kind === 'hold' || kind === 'drip') continue
     const row = bySpan.get(one.span)
     const is = row?.end_reason
     // One that left may have had its whole answer by then.

@@ -11,16 +11,24 @@ export interface Sent {
   readonly leaves: boolean
   /** Milliseconds of `performance.now()`. */
   readonly startedAt: number
+  /** When its answer began. */
+  headAt?: number
   /** When its answer had been received in full. */
   wholeAt?: number
   status?: number
   failed?: string
 }
 
+export interface Options {
+  readonly leavesAfterMs?: number
+  readonly leavesAtHead?: boolean
+  readonly content?: Buffer
+}
+
 export interface Clients {
   readonly sent: readonly Sent[]
   open(): number
-  request(kind: Kind, options?: { readonly leavesAfterMs?: number }): Promise<Sent>
+  request(kind: Kind, options?: Options): Promise<Sent>
   /** So many requests a second, of these kinds, until `stop`. A slow machine gets what it can take. */
   run(perSecond: number, kinds: readonly Kind[], random: Random): { stop(): Promise<void> }
   /** Where requests go from now on. */
@@ -41,9 +49,9 @@ export function createClients(firstUrl = ''): Clients {
   let url = firstUrl
   let open = 0
 
-  function request(kind: Kind, { leavesAfterMs }: { readonly leavesAfterMs?: number } = {}): Promise<Sent> {
+  function request(kind: Kind, { leavesAfterMs, leavesAtHead = false, content = body }: Options = {}): Promise<Sent> {
     const span = randomBytes(8).toString('hex')
-    const one: Sent = { span, kind, leaves: leavesAfterMs !== undefined, startedAt: performance.now() }
+    const one: Sent = { span, kind, leaves: leavesAfterMs !== undefined || leavesAtHead, startedAt: performance.now() }
     sent.push(one)
     open++
     return new Promise((resolve) => {
@@ -54,6 +62,8 @@ export function createClients(firstUrl = ''): Clients {
       const headers = { 'content-type': 'application/json', traceparent: `00-${randomBytes(16).toString('hex')}-${span}-01` }
       const outgoing = http.request(`${url}/v1/chat/completions?as=${kind}`, { method: 'POST', agent, headers }, (response) => {
         one.status = response.statusCode ?? 0
+        one.headAt = performance.now()
+        if (leavesAtHead) outgoing.destroy()
         response.on('data', () => undefined)
         response.on('end', () => {
           if (response.complete) one.wholeAt = performance.now()
@@ -66,7 +76,7 @@ export function createClients(firstUrl = ''): Clients {
         open--
         end('no answer')
       })
-      outgoing.end(body)
+      outgoing.end(content)
       if (leavesAfterMs !== undefined) setTimeout(() => outgoing.destroy(), leavesAfterMs)
     })
   }

@@ -19,6 +19,11 @@ export const settings = {
   fullSeconds: setting('FULL_SECONDS', 6),
   /** Streams that are open when the signal comes. */
   openStreams: setting('STREAMS', 1000),
+  /** How long mixed traffic runs. */
+  soakSeconds: setting('SOAK_SECONDS', 45),
+  /** Connections that are idle, and how long clients are measured beside hostile ones and without, in seconds each. */
+  idleConnections: setting('IDLE', 10_000),
+  crowdSeconds: setting('CROWD_SECONDS', 15),
 }
 
 export type Random = () => number

@@ -43,6 +43,14 @@ const answers: Readonly<Record<string, (response: ServerResponse) => void>> = {
   },
   /** Until the client leaves, or the sidecar cuts it. */
   hold: (response) => void stream(response),
+  /** As `hold`, and a piece every two seconds. */
+  drip(response) {
+    stream(response)
+    const timer = setInterval(() => response.write(first), 2000)
+    response.on('close', () => clearInterval(timer))
+  },
+  /** Some MiB. */
+  big: (response) => response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(Buffer.alloc(8 << 20)),
   refused: (response) =>
     response.writeHead(429, { 'content-type': 'application/json' }).end('{"error":{"type":"rate_limit","message":"no"}}'),
   /** Breaks off in the middle of an answer. */
@@ -58,6 +66,13 @@ const server = http.createServer({ keepAliveTimeout: 600_000 }, (request, respon
   const kind = new URL(request.url ?? '/', 'http://upstream').searchParams.get('as') ?? 'sse'
   response.on('error', () => undefined)
   request.resume().on('end', () => (answers[kind] ?? answers['sse'])?.(response))
+})
+// Echoes nothing: an empty object for each piece that comes.
+server.on('upgrade', (_request, socket) => {
+  socket.on('error', () => undefined)
+  socket.on('end', () => socket.end())
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+  socket.on('data', () => socket.write(Buffer.from([0x81, 2, 0x7b, 0x7d])))
 })
 server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => process.send?.({ port: (server.address() as AddressInfo).port }))
 process.on('disconnect', () => process.exit(0))

@@ -24,4 +24,4 @@ export const endReasons = {
   reset: 'unreachable',
 } as const
 
-export type Kind = keyof typeof endReasons | 'hold'
+export type Kind = keyof typeof endReasons | 'hold' | 'drip'
