@@ -16,7 +16,7 @@ export interface SupervisorOptions {
   readonly report: (message: string) => void
   /** A recorder has died: its successor knows of nothing that is open. */
   readonly onDeath: () => void
-  /** A batch has been recorded or given up: nothing of it is kept any more. */
+  /** A batch, or what was open in it, has been recorded, given up or outdated: nothing of it is kept any more. */
   readonly onDone: (batch: PendingBatch) => void
   /** The first pause before a recorder is started again; it doubles up to 10 s. */
   readonly pauseMs?: number | undefined
@@ -159,7 +159,6 @@ export class Supervisor {
   }
 
   #onExit(problem: string): void {
-    const wasRunning = this.#state.kind === 'running'
     this.#state = { kind: 'ended' }
     this.#isCloseTold = false
     if (this.#adminPort === undefined) {
@@ -167,8 +166,9 @@ export class Supervisor {
       this.#closed.resolve()
       return
     }
-    const lost = this.#queue.recorderDied()
-    if (wasRunning && lost !== undefined) this.#giveUp(lost)
+    const { givenUp, outdated } = this.#queue.recorderDied()
+    if (givenUp !== undefined) this.#giveUp(givenUp)
+    outdated.forEach(this.#options.onDone)
     this.#options.onDeath()
     // All is recorded; what it was exporting stays for the next start.
     if (this.#closeUntil !== undefined && this.#queue.isEmpty) this.#closed.resolve()
@@ -198,12 +198,13 @@ export class Supervisor {
 
   /** One that is closing has everything recorded but its last batches, and waits only for a collector. */
   #endSoon(): void {
+    let giveUp = setTimeout(this.#closed.resolve, hurryMsMax)
     const isRecorded = setInterval(() => {
       if (!this.#queue.isEmpty) return
       clearInterval(isRecorded)
-      setTimeout(this.#closed.resolve, hurriedCloseMs)
+      clearTimeout(giveUp)
+      giveUp = setTimeout(this.#closed.resolve, hurriedCloseMs)
     }, 5)
-    const giveUp = setTimeout(this.#closed.resolve, hurryMsMax)
     this.#closed.promise.finally(() => {
       clearInterval(isRecorded)
       clearTimeout(giveUp)
