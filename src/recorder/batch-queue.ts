@@ -9,7 +9,7 @@ const deathsWithBodiesMax = 2
 export const deathsMax = 3
 
 interface Queued {
-  readonly batch: PendingBatch
+  batch: PendingBatch
   /** The recorder for which it was gathered, counted from 0. */
   readonly recorder: number
   wasPosted: boolean
@@ -25,7 +25,7 @@ export interface Posting {
 }
 
 export class BatchQueue {
-  readonly #queued: Queued[] = []
+  #queued: Queued[] = []
   /** The first so many have been posted to the recorder of now. */
   #posted = 0
   #endingsUnderWay = 0
@@ -75,14 +75,20 @@ export class BatchQueue {
     return batch
   }
 
-  /** The recorder has died, its successor has had nothing. Gives a batch that too many recorders died on: it is out of the queue. */
-  recorderDied(): PendingBatch | undefined {
+  /**
+   * The recorder has died, its successor has had nothing. What was open leaves the queue: that is told to the successor from the list of what is
+   * open now, since an opening told twice could open a row that has been closed.
+   */
+  recorderDied(): { readonly givenUp: PendingBatch | undefined; readonly outdated: readonly PendingBatch[] } {
     const first = this.#posted > 0 ? this.#queued[0] : undefined
     this.#posted = 0
     this.#endingsUnderWay = 0
     this.#recorder++
-    if (first === undefined || ++first.deaths < deathsMax) return undefined
-    this.#queued.shift()
-    return first.batch
+    const isGivenUp = first !== undefined && ++first.deaths >= deathsMax
+    if (isGivenUp) this.#queued.shift()
+    const outdated = this.#queued.map(({ batch }) => ({ ...batch, ended: [] }))
+    for (const one of this.#queued) one.batch = { opened: [], requests: [], ended: one.batch.ended }
+    this.#queued = this.#queued.filter(({ batch }) => batch.ended.length > 0)
+    return { givenUp: isGivenUp ? first.batch : undefined, outdated }
   }
 }

@@ -125,7 +125,6 @@ export class RecorderLink implements ExchangeLog {
     while (this.#open.size() > 0 && isWaiting()) await new Promise((resolve) => setTimeout(resolve, 5))
     do this.#flush()
     while (this.#fresh.length > 0)
-    clearTimeout(this.#timer)
     return await this.#supervisor.close(Math.max(0, deadlineMs - (performance.now() - from)))
   }
 

@@ -27,10 +27,7 @@ export interface PendingBatch {
   readonly ended: readonly PendingEnd[]
 }
 
-/**
- * For a recorder that has never heard of anything (`isAnew`) each ending carries all that is known of its exchange, and what is still open is
- * left out: that is told to it from the list of what is open now, since an opening told twice could open a row that has been closed.
- */
+/** For a recorder that has never heard of anything (`isAnew`) each ending carries all that is known of its exchange. */
 export function packed(
   { opened, requests, ended }: PendingBatch,
   { isAnew, withBodies }: { isAnew: boolean; withBodies: boolean },
@@ -45,7 +42,7 @@ export function packed(
     return [offset, body.bytes]
   }
   const told: { id: string; body: Slice }[] = []
-  for (const { id, body } of isAnew ? [] : requests) {
+  for (const { id, body } of requests) {
     const part = slice(body)
     if (part !== undefined) told.push({ id, body: part })
   }
@@ -55,7 +52,7 @@ export function packed(
     requestBody: one.isRequestTold && !isAnew ? undefined : slice(one.requestBody),
     responseBody: slice(one.responseBody),
   }))
-  return { opened: isAnew ? [] : opened, requests: told, ended: packedEnded, bytes: joined(bodies, total) }
+  return { opened, requests: told, ended: packedEnded, bytes: joined(bodies, total) }
 }
 
 function joined(bodies: readonly BufferedBody[], total: number): Uint8Array<ArrayBuffer> {

@@ -17,7 +17,7 @@ export interface SupervisorOptions {
   readonly report: (message: string) => void
   /** A recorder has died: its successor knows of nothing that is open. */
   readonly onDeath: () => void
-  /** A batch has been recorded or given up: nothing of it is kept any more. */
+  /** A batch, or what was open in it, has been recorded, given up or outdated: nothing of it is kept any more. */
   readonly onDone: (batch: PendingBatch) => void
   /** The first pause before a recorder is started again; it doubles up to 10 s. */
   readonly pauseMs?: number | undefined
@@ -73,14 +73,14 @@ export class Supervisor {
 
   /** What the recorder said last, and what it may not be able to say. */
   state(): RecordsState {
-    const { instance, problems } = this.#told
+    const { problems } = this.#told
     if (!this.#wasReady) return this.#told
     const { waitedMs, endings } = this.#queue
     if (this.#state.kind !== 'running')
-      return { instance, problems: [`The recorder died and is started again; ${endings} records wait.`, ...problems] }
+      return { ...this.#told, problems: [`The recorder died and is started again; ${endings} records wait.`, ...problems] }
     if (waitedMs < silenceMsMax) return this.#told
     const silent = `The recorder has taken nothing for ${Math.round(waitedMs / 1000)} s: it is blocked or too slow; ${endings} records wait.`
-    return { instance, problems: [silent, ...problems] }
+    return { ...this.#told, problems: [silent, ...problems] }
   }
 
   connect(peer: Peer): MessagePort | undefined {
@@ -190,7 +190,6 @@ export class Supervisor {
   }
 
   #onExit(problem: string): void {
-    const wasRunning = this.#state.kind === 'running'
     this.#state = { kind: 'ended' }
     this.#isCloseTold = false
     if (!this.#wasReady) {
@@ -198,8 +197,9 @@ export class Supervisor {
       this.#closed.resolve(undefined)
       return
     }
-    const lost = this.#queue.recorderDied()
-    if (wasRunning && lost !== undefined) this.#giveUp(lost)
+    const { givenUp, outdated } = this.#queue.recorderDied()
+    if (givenUp !== undefined) this.#giveUp(givenUp)
+    outdated.forEach(this.#options.onDone)
     this.#options.onDeath()
     // All is recorded; what it was exporting stays for the next start.
     if (this.#closeUntil !== undefined && this.#queue.isEmpty) this.#closed.resolve(undefined)
@@ -229,12 +229,13 @@ export class Supervisor {
 
   /** One that is closing has everything recorded but its last batches, and waits only for a collector. */
   #endSoon(): void {
+    let giveUp = setTimeout(this.#closed.resolve, hurryMsMax, undefined)
     const isRecorded = setInterval(() => {
       if (!this.#queue.isEmpty) return
       clearInterval(isRecorded)
-      setTimeout(this.#closed.resolve, hurriedCloseMs, undefined)
+      clearTimeout(giveUp)
+      giveUp = setTimeout(this.#closed.resolve, hurriedCloseMs, undefined)
     }, 5)
-    const giveUp = setTimeout(this.#closed.resolve, hurryMsMax, undefined)
     this.#closed.promise.finally(() => {
       clearInterval(isRecorded)
       clearTimeout(giveUp)

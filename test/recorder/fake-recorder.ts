@@ -1,6 +1,7 @@
 /** A recorder's thread that records nothing, tells what it was told, and dies as its orders say. Started by `link.test.ts`. */
 import { parentPort, type Transferable, workerData } from 'node:worker_threads'
 import type { FromRecorder, ToRecorder } from '../../src/recorder/batch.ts'
+import { type Told, toldIn } from './told.ts'
 
 export interface Orders {
   /** It answers no batch. */
@@ -10,16 +11,6 @@ export interface Orders {
   readonly diesOnBodyOf?: string
   /** It does not start. */
   readonly refuses?: string
-}
-
-/** One batch, as it was told. */
-export interface Told {
-  readonly resent: boolean
-  readonly opened: readonly string[]
-  /** Id and text. */
-  readonly requests: readonly (readonly [string, string])[]
-  /** Id, whether its opening came along, texts of its bodies. */
-  readonly ended: readonly (readonly [string, boolean, string | undefined, string | undefined])[]
 }
 
 const orders = workerData as Orders
@@ -36,19 +27,11 @@ port.on('message', (message: ToRecorder) => {
     return
   }
   if (message.kind === 'admin') return
-  const { opened, requests, ended, bytes } = message.batch
-  const text = (slice: readonly [number, number] | undefined) =>
-    slice === undefined ? undefined : Buffer.from(bytes.subarray(slice[0], slice[0] + slice[1])).toString()
-  const told: Told = {
-    resent: message.resent === true,
-    opened: opened.map(({ id }) => id),
-    requests: requests.map(({ id, body }) => [id, text(body) ?? '']),
-    ended: ended.map((one) => [one.ending.id, one.opening !== undefined, text(one.requestBody), text(one.responseBody)]),
-  }
+  const told = toldIn(message)
   tell({ kind: 'told', told })
   const dies = told.ended.some(
     ([id, , request, response]) => id === orders.diesOn || (id === orders.diesOnBodyOf && (request ?? response) !== undefined),
   )
   if (dies) throw new Error('it was ordered to die')
-  if (orders.isSilent !== true) tell({ kind: 'recorded', ended: ended.length })
+  if (orders.isSilent !== true) tell({ kind: 'recorded', ended: told.ended.length })
 })

@@ -3,7 +3,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
 import { RecorderLink, type RecorderLinkOptions } from '../../src/recorder/link.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
-import type { Orders, Told } from './fake-recorder.ts'
+import type { Orders } from './fake-recorder.ts'
+import type { Told } from './told.ts'
 
 const bytes = (text: string) => [Buffer.from(text)]
 const ofId = (list: readonly Told[], id: string) => list.filter(({ ended }) => ended.some(([one]) => one === id))
