@@ -7,7 +7,7 @@ import { labelNeeds } from './config/labels.ts'
 import { createForwarding } from './forwarding.ts'
 import { cellCount } from './lib/shared-counters.ts'
 import { createCallers } from './proxy/caller/callers.ts'
-import { clientsMax, createLack } from './proxy/descriptors.ts'
+import { createLack, placesMax } from './proxy/descriptors.ts'
 import { listen } from './proxy/listener.ts'
 import { createShutdown } from './proxy/shutdown.ts'
 import { createUpstreams } from './proxy/upstreams.ts'
@@ -45,7 +45,7 @@ export async function start(config: Config, report: (message: string) => void): 
     const opened = await startFront({ address: config.admin, ...front })
     admin = opened
     const { listen: address, limits } = config
-    const listener = await listen({ address, forwarder, cells, lacking, headerBytesMax: limits.headerBytes, clientsMax: clientsMax() })
+    const listener = await listen({ address, forwarder, cells, lacking, headerBytesMax: limits.headerBytes, placesMax: placesMax() })
     await recorder.ready.catch((error) => {
       listener.destroyConnections()
       throw error

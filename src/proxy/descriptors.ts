@@ -4,15 +4,15 @@ import { Cell } from '../lib/shared-counters.ts'
 
 /** For the ledger, the admin port, exporters, and what Node itself needs. */
 const reserved = 192
-/** Of each client: its connection, one to the upstream, and one that is free, or whose client has left. */
-const perClient = 3
-const clientsMin = 16
+/** Of a client whose request is under way, beside its connection: one to the upstream, and one that is free, or whose client has left. */
+export const perRequest = 2
+const placesMin = 48
 /** Without a lack for so long, the next one is reported again. */
 const episodeMs = 60_000
 
-/** How many clients there is room for within the process's limit; undefined where it has none. */
-export function clientsMax(limit = openFilesMax()): number | undefined {
-  return limit === undefined ? undefined : Math.max(clientsMin, Math.floor((limit - reserved) / perClient))
+/** How many descriptors there are for clients and their requests within the process's limit; undefined where it has none. */
+export function placesMax(limit = openFilesMax()): number | undefined {
+  return limit === undefined ? undefined : Math.max(placesMin, limit - reserved)
 }
 
 /** The soft limit, which Node raises to the hard one when it starts. Undefined where there is none, and on other systems than Linux. */

@@ -3,7 +3,7 @@ import http from 'node:http'
 import type { Socket } from 'node:net'
 import type { Address } from '../config/config.ts'
 import { Cell } from '../lib/shared-counters.ts'
-import { isLack } from './descriptors.ts'
+import { isLack, perRequest } from './descriptors.ts'
 import { errorBody, errorHeader } from './failures.ts'
 import type { Forwarder } from './forwarder.ts'
 import { Pipeline } from './pipeline.ts'
@@ -16,8 +16,8 @@ export interface ListenerOptions {
   readonly cells: Int32Array
   /** Bytes of a request's header section; more is answered 431. */
   readonly headerBytesMax: number
-  /** Undefined where nothing limits them. */
-  readonly clientsMax?: number | undefined
+  /** Descriptors for clients and their requests; undefined where nothing limits them. */
+  readonly placesMax?: number | undefined
   /** A connection was refused or closed because descriptors are scarce. */
   readonly lacking: () => void
 }
@@ -78,11 +78,13 @@ export function listen(options: ListenerOptions): Promise<Listener> {
       unused.delete(socket)
       pipeline.close()
     })
-    if (pipelines.size >= room) makeRoom(socket)
+    // The last one that there is room for makes some for the next, which would be refused before it is seen here.
+    if (used() >= places && !makeRoom(socket) && used() > places) socket.destroy()
   })
   const onRequest: http.RequestListener = (request, response) => {
     const { socket } = request
     unused.delete(socket)
+    if (used() + perRequest > places) makeRoom(socket)
     pipelines.get(socket)?.request(request, response, isOtherProtocol(request) ? refusals.version : undefined)
   }
   server.on('request', onRequest)
@@ -111,14 +113,19 @@ export function listen(options: ListenerOptions): Promise<Listener> {
       })
     }
   })
-  if (options.clientsMax !== undefined) server.maxConnections = options.clientsMax
-  const room = options.clientsMax ?? Number.POSITIVE_INFINITY
-  /** For the next connection: the one that has been silent longest since it was opened goes, or all between two requests. */
-  function makeRoom(newest: Socket): void {
+  const places = options.placesMax ?? Number.POSITIVE_INFINITY
+  if (options.placesMax !== undefined) server.maxConnections = options.placesMax
+  const used = () => pipelines.size + perRequest * forwarder.openCount()
+  /** The connection that has been silent longest since it was opened goes, or else all between two requests. False where there is none. */
+  function makeRoom(newest: Socket): boolean {
     const [oldest] = unused
     options.lacking()
-    if (oldest !== undefined && oldest !== newest) oldest.destroy()
-    else server.closeIdleConnections()
+    if (oldest !== undefined && oldest !== newest) {
+      oldest.destroy()
+      return true
+    }
+    server.closeIdleConnections()
+    return pipelines.size - 1 > forwarder.openCount()
   }
   server.on('drop', options.lacking)
   return new Promise((resolve, reject) => {

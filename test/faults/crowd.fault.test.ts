@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { clientsMax } from '../../src/proxy/descriptors.ts'
+import { perRequest, placesMax } from '../../src/proxy/descriptors.ts'
 import { beforeOthers } from '../e2e/waiting.ts'
 import type { Order } from './crowd-process.ts'
 import type { Clients } from './load.ts'
@@ -53,7 +53,10 @@ it(`serves others beside up to ${settings.idleConnections} idle connections, ${s
   if (limit === undefined) return skipLoudly(skip, `a process may not have ${limits.at(-1)} file descriptors here.`)
   const through = ['prlimit', `--nofile=${limit}:${limit}`] as const
   // Beyond its room the sidecar closes idle connections, so that it can go on answering.
-  const idleCount = Math.min(settings.idleConnections, (clientsMax(limit) ?? Number.POSITIVE_INFINITY) - settings.openStreams - othersMax)
+  const idleCount = Math.min(
+    settings.idleConnections,
+    (placesMax(limit) ?? Number.POSITIVE_INFINITY) - (1 + perRequest) * (settings.openStreams + othersMax),
+  )
   // What others cost this machine is not the sidecar's to answer for: it goes before them, where the user may.
   const { sidecar, clients } = await startScene({ through: [...beforeOthers, ...through] })
   const port = Number(new URL(sidecar.url).port)

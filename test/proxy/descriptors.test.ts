@@ -2,20 +2,20 @@
 import { execFile } from 'node:child_process'
 import { expect, it } from 'vitest'
 import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
-import { clientsMax, createLack } from '../../src/proxy/descriptors.ts'
+import { createLack, placesMax } from '../../src/proxy/descriptors.ts'
 import { rawClient, rawUpstream, startProxy, until } from './harness.ts'
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: me\r\n\r\n`
 
 it('leaves room for upstreams, ledger and admin port within the limit of the process', async () => {
-  expect([64, 1024, 20_000].map((limit) => clientsMax(limit))).toEqual([16, 277, 6602])
-  const script = `import { clientsMax } from './src/proxy/descriptors.ts'; console.log(clientsMax())`
+  expect([64, 1024, 20_000].map((limit) => placesMax(limit))).toEqual([48, 832, 19_808])
+  const script = `import { placesMax } from './src/proxy/descriptors.ts'; console.log(placesMax())`
   const shown = await new Promise((done) =>
     execFile('sh', ['-c', 'ulimit -n 500; exec "$0" --input-type=module -e "$1"', process.execPath, script], (_, stdout) =>
       done(stdout.trim()),
     ),
   )
-  expect(shown).toBe('102')
+  expect(shown).toBe('308')
 })
 
 it('reports a lack once until there was none for a minute, and counts each', () => {
@@ -36,7 +36,7 @@ it('reports a lack once until there was none for a minute, and counts each', () 
 
 it('closes connections that have sent nothing, or wait for a next request, before it refuses one', async () => {
   const upstream = await rawUpstream((_, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-  const proxy = await startProxy(upstream.url, { clientsMax: 5 })
+  const proxy = await startProxy(upstream.url, { placesMax: 5 })
   const idle = rawClient(proxy.port, get('/'))
   await idle.until((text) => text.endsWith('ok'))
   const flood: ReturnType<typeof rawClient>[] = []
@@ -54,7 +54,7 @@ it('closes connections that have sent nothing, or wait for a next request, befor
 it('refuses a connection where every other is in use, and those go on', async () => {
   const held: (() => void)[] = []
   const upstream = await rawUpstream((_, socket) => void held.push(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')))
-  const proxy = await startProxy(upstream.url, { clientsMax: 3 })
+  const proxy = await startProxy(upstream.url, { placesMax: 9 })
   const busy: ReturnType<typeof rawClient>[] = []
   for (let n = 1; n <= 3; n++) {
     busy.push(rawClient(proxy.port, get('/')))

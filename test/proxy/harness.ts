@@ -36,7 +36,7 @@ export interface ProxyOptions {
   readonly connectMs?: number
   readonly heldBytes?: number
   readonly silence?: Partial<SilenceLimits>
-  readonly clientsMax?: number
+  readonly placesMax?: number
   readonly observe?: (opening: Opening, record: (opening: Opening) => Observer) => Observer
 }
 
@@ -95,8 +95,8 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     lacking,
     observedHeaders: new Set(['content-type']),
   })
-  const { clientsMax } = options
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, lacking, headerBytesMax: 16384, clientsMax })
+  const { placesMax } = options
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, lacking, headerBytesMax: 16384, placesMax })
   onTestFinished(async () => {
     listener.destroyConnections()
     await listener.close()
