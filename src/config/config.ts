@@ -76,6 +76,9 @@ export interface Config {
   readonly trace: TraceMode
   /** In order of precedence; empty when callers are not identified. */
   readonly caller: readonly CallerSource[]
+  /** Readable names by caller, and a file with more of them, which is read again when it changes. */
+  readonly callerNames: Readonly<Record<string, string>>
+  readonly callerNamesFile?: string | undefined
   /** What requests say of themselves; at most 16. */
   readonly labels: readonly Label[]
   readonly routes: readonly Route[]
@@ -211,7 +214,7 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
   if (keys.errors.length > 0) return { errors: keys.errors }
   const fault = priceFileFault(settled.pricesFile, readFile)
   if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
-  const mapFaults = await mapFileFaults(settled.labels, readFile)
+  const mapFaults = await mapFileFaults(settled, readFile)
   if (mapFaults.length > 0) {
     return { errors: mapFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
   }
@@ -251,17 +254,23 @@ function priceFileFault(path: string | undefined, readFile: (path: string) => st
 }
 
 /** The recorder reads these files itself, and again when they change. */
-async function mapFileFaults(labels: readonly Label[], readFile: (path: string) => string): Promise<{ path: KeyPath; message: string }[]> {
-  const named = labels.filter(({ mapFile }) => mapFile !== undefined)
+async function mapFileFaults(
+  { labels, callerNamesFile }: Settings,
+  readFile: (path: string) => string,
+): Promise<{ path: KeyPath; message: string }[]> {
+  const named = [
+    { path: ['callerNamesFile'], file: callerNamesFile },
+    ...labels.map(({ name, mapFile }) => ({ path: ['labels', name, 'mapFile'], file: mapFile })),
+  ].filter(({ file }) => file !== undefined)
   if (named.length === 0) return []
   const parse = await mapFileParser()
-  return named.flatMap(({ name, mapFile = '' }) => {
+  return named.flatMap(({ path, file = '' }) => {
     try {
-      parse(readFile(mapFile))
+      parse(readFile(file))
       return []
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      return [{ path: ['labels', name, 'mapFile'], message: `The file ${JSON.stringify(mapFile)} cannot be used: ${code ?? message}` }]
+      return [{ path, message: `The file ${JSON.stringify(file)} cannot be used: ${code ?? message}` }]
     }
   })
 }

@@ -31,7 +31,7 @@ import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
 import { type RecorderData, revivedConfig } from './data.ts'
 import { createExport, isExporting, planExport } from './export.ts'
 import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
-import { createLabelMaps } from './label-maps.ts'
+import { createMapFiles, type MapFiles } from './map-files.ts'
 import { watchPrices } from './prices.ts'
 import { createPriority } from './priority.ts'
 import { recordReadings } from './readings.ts'
@@ -65,11 +65,12 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
   const reader = createReader({ path: config.ledger })
+  const paths = [config.callerNamesFile, ...config.labels.map(({ mapFile }) => mapFile)]
   // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
-  const [admin, priceWatch, labelsOf] = await Promise.all([
+  const [admin, priceWatch, mapFiles] = await Promise.all([
     openAdmin(config, { cells, store, meter, live, reader, pricesDate: pricer.date, exports: isExporting(plan) }),
     watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
-    labelReader(config, meter),
+    createMapFiles({ paths, report, now: () => performance.now() }),
     estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
   ]).catch((error) => {
     store.close()
@@ -88,7 +89,8 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   store.onTick(counting.count)
   const keep = createKeeper({ fanOut, store, log })
   store.recover(recoverWith({ ...keep, log, meter, restarted: data.restarted === true }))
-  const unpack = createUnpack(createAssessment({ config, pricer, estimator, labelsOf }), config.limits, meter)
+  const labelsOf = labelReader(config, meter, mapFiles)
+  const unpack = createUnpack(createAssessment({ config, pricer, estimator, labelsOf }), config, meter, mapFiles)
   return {
     adminPort: admin.port,
     record(packed, resent) {
@@ -129,11 +131,11 @@ function spentBefore(reader: Reader, store: Store): BudgetsOptions['spentBefore'
   return (range, where) => reader.ask({ kind: 'spent', range, where, rowidMax })
 }
 
-async function labelReader({ labels, ledger }: Config, meter: Meter): Promise<LabelReader | undefined> {
+function labelReader({ labels, ledger }: Config, meter: Meter, mapFiles: MapFiles): LabelReader | undefined {
   if (labels.length === 0) return undefined
   return createLabelReader({
     labels,
-    mapOf: await createLabelMaps({ labels, report, now: () => performance.now() }),
+    mapOf: ({ mapFile }) => mapFiles(mapFile),
     salt: labels.some(({ hash }) => hash) ? readSalt(`${ledger}.salt`) : undefined,
     onDropped: (label, reason) => meter.counter('tokenweir.labels.dropped', { label, reason }).add(1),
   })
@@ -193,18 +195,23 @@ async function openAdmin(
   }
 }
 
-function createUnpack(assessment: Assessment, limits: Config['limits'], meter: Meter): (packed: Packed) => Batch {
+function createUnpack(assessment: Assessment, config: Config, meter: Meter, mapFiles: MapFiles): (packed: Packed) => Batch {
   const unknown = meter.counter('tokenweir.exchanges.dropped', { reason: 'unknown' })
   const failures = meter.counter('tokenweir.observer.failures', {})
   return createUnpacker({
     ...assessment,
-    limits,
+    limits: config.limits,
+    nameOf: (caller) => wordFor(caller, mapFiles(config.callerNamesFile)) ?? wordFor(caller, config.callerNames),
     onUnknown: () => unknown.add(1),
     onFailure(error) {
       failures.add(1)
       report(`An exchange could not be read: ${error instanceof Error ? error.message : String(error)}`)
     },
   })
+}
+
+function wordFor(value: string, words: Readonly<Record<string, string>> | undefined): string | undefined {
+  return words !== undefined && Object.hasOwn(words, value) ? words[value] : undefined
 }
 
 /** After the start, which the SDK would delay by half a second. */

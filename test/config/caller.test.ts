@@ -110,6 +110,20 @@ describe('the sources of callers', () => {
   })
 })
 
+describe('readable names', () => {
+  it.each([
+    [
+      'callerNames: search',
+      'tokenweir.yaml:1:14: callerNames: "search" is no mapping of values. Write for example {"key:7ce877b643": search-team}.',
+    ],
+    ['callerNames: {key:7ce877b643: [a]}', 'tokenweir.yaml:1:31: callerNames.key:7ce877b643: a list is no text.'],
+    ['callerNamesFile: gone.yaml', 'tokenweir.yaml:1:18: callerNamesFile: The file "gone.yaml" cannot be used: ENOENT'],
+    ['callerNamesFile: words.txt', 'tokenweir.yaml:1:18: callerNamesFile: The file "words.txt" cannot be used: "hunter2" is no mapping'],
+  ])('that are wrong are refused with the place: %j', async (file, line) => {
+    expect((await load(file)).map((error) => String(error).slice(0, line.length))).toEqual([line])
+  })
+})
+
 describe('rules of one\u2019s own', () => {
   async function errors(file: string) {
     return load(`providers:\n${file}`)

@@ -1,7 +1,7 @@
 /** Who called, in every record of the running product; and no credential in any of them (PAINS 18). */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { until } from '../proxy/harness.ts'
@@ -70,6 +70,52 @@ it('the name of a key is in row, span, log line and metrics, and its salt beside
   expect(log(product).map(({ caller }) => caller ?? null)).toEqual(callers)
   const spans = collector.json('/v1/traces').flatMap(spansOf)
   expect(spans.map(({ attributes }) => plain(attributes)['tokenweir.caller'] ?? null)).toEqual(callers)
+})
+
+it('a readable name is in every record as soon as the file has it, and stays when the file breaks', async () => {
+  const upstream = await startChatUpstream()
+  const collector = await startCollector()
+  const file = configFile(
+    `labels: {who: caller}
+budgets: [{name: search, where: {caller: search-team}, tokens: 1000}]
+callerNames: {nobody: nothing}
+callerNamesFile: names.yaml
+`,
+  )
+  const names = join(dirname(file), 'names.yaml')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('names.yaml', JSON.stringify(names)))
+  writeFileSync(names, '{}')
+  const product = await start({
+    upstream: upstream.url,
+    env: {
+      ...{ TOKENWEIR_CONFIG: file, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+      ...{ OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_BSP_SCHEDULE_DELAY: '50' },
+    },
+  })
+  let sent = 0
+  const row = async (key: string) => {
+    await ask(product, { authorization: `Bearer ${key}` })
+    return (await product.closedRows(++sent)).at(-1)
+  }
+  const [one, two] = [String((await row('sk-one'))?.['caller']), String((await row('sk-two'))?.['caller'])]
+  writeFileSync(names, `${one}: search-team\n${two}: search-team\n`)
+  await expect.poll(async () => (await row('sk-one'))?.['caller'], { timeout: 30_000, interval: 300 }).toBe('search-team')
+  expect(await row('sk-two')).toMatchObject({ caller: 'search-team', labels: '{"who":"search-team"}' })
+  writeFileSync(names, 'no: [mapping')
+  await expect
+    .poll(async () => (await row('sk-one')) && product.stderr(), { timeout: 30_000, interval: 300 })
+    .toContain('names.yaml cannot be used')
+  expect((await row('sk-one'))?.['caller']).toBe('search-team')
+
+  const recorded = product.ledgerRows().map((each) => each['caller'])
+  const renamed = recorded.filter((caller) => caller === 'search-team').length
+  expect(await byCaller(product)).toContain(`tokenweir_caller_tokens_total{caller="search-team",token_type="input"} ${11 * renamed}`)
+  const metrics = await (await fetch(`${product.adminUrl}/metrics`)).text()
+  expect(metrics).toMatch(new RegExp(`^tokenweir_budget_spent\\{budget="search",.*\\} ${18 * renamed}$`, 'm'))
+  await product.stop()
+  expect(log(product).map(({ caller }) => caller)).toEqual(recorded)
+  const spans = collector.json('/v1/traces').flatMap(spansOf)
+  expect(spans.map(({ attributes }) => plain(attributes)['tokenweir.caller'])).toEqual(recorded)
 })
 
 it('callers are not told apart where that is turned off', async () => {
