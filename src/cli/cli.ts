@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Setting } from '../config/schema.ts'
 import type { Running } from '../sidecar.ts'
+import { callersCommand } from './commands/callers.ts'
 import { checkCommand } from './commands/check.ts'
 import {
   type CommandContext,
@@ -29,6 +30,7 @@ export type { Io }
 
 /** In the order of `--help`. */
 const commands: readonly ((context: CommandContext) => void)[] = [
+  callersCommand,
   checkCommand,
   demoCommand,
   pricesCommand,

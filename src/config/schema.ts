@@ -221,11 +221,7 @@ const schema = section({
     {},
   ),
   callerNamesFile: v.optional(
-    leaf(
-      values.path,
-      { type: 'file', env: 'TOKENWEIR_CALLER_NAMES_FILE' },
-      'More readable names, in YAML or JSON; read again when it changes.',
-    ),
+    leaf(values.path, { type: 'file', env: 'TOKENWEIR_CALLER_NAMES_FILE' }, 'A YAML or JSON file with more of them, watched.'),
   ),
   labels: v.optional(
     leaf(
