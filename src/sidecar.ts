@@ -27,7 +27,7 @@ export async function start(config: Config, report: (message: string) => void): 
   const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
   try {
     const callers = await createCallers({
-      ...{ sources: config.caller, ledger: config.ledger, claims: labelNeeds(config.labels).claims, cells },
+      ...{ sources: config.caller, ledger: config.ledger, claims: labelNeeds(config.labels).claims, cells, report },
     }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better
       throw error

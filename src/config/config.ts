@@ -219,26 +219,36 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
     return { errors: mapFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
   }
   const config = assemble(settled, keys.sources)
-  const found = await withProxies(config.routes, env)
-  return 'errors' in found ? found : { config: { ...config, routes: found.routes }, origins: originsOf(given, file) }
+  const found = await withProxies(config, env)
+  return 'errors' in found ? found : { config: { ...config, ...found }, origins: originsOf(given, file) }
 }
 
+/** What is reached over the network, with the forward proxy on the way to it. */
 async function withProxies(
-  routes: readonly Route[],
+  { routes, caller }: Config,
   env: Sources['env'],
-): Promise<{ readonly routes: readonly Route[] } | { readonly errors: readonly ConfigError[] }> {
-  const found: Route[] = []
+): Promise<Pick<Config, 'routes' | 'caller'> | { readonly errors: readonly ConfigError[] }> {
   const errors = new Map<string, ConfigError>()
-  for (const route of routes) {
+  async function wayTo(url: URL): Promise<{ proxy?: ForwardProxy | 'none' }> {
     try {
-      const proxy = await forwardProxyOf(route.upstream, env)
-      found.push(proxy === undefined ? route : { ...route, proxy })
+      const proxy = await forwardProxyOf(url, env)
+      return proxy === undefined ? {} : { proxy }
     } catch (error) {
       if (!(error instanceof ForwardProxyError)) throw error
       errors.set(error.key, { key: error.key, where: error.key, message: error.message })
+      return {}
     }
   }
-  return errors.size > 0 ? { errors: [...errors.values()] } : { routes: found }
+  const found = {
+    routes: await Promise.all(routes.map(async (route) => ({ ...route, ...(await wayTo(route.upstream)) }))),
+    caller: await Promise.all(
+      caller.map(async (source) => {
+        if (source.kind !== 'jwt' || source.jwks.url === undefined) return source
+        return { ...source, jwks: { ...source.jwks, ...(await wayTo(new URL(source.jwks.url))) } }
+      }),
+    ),
+  }
+  return errors.size > 0 ? { errors: [...errors.values()] } : found
 }
 
 /** Why the table of prices cannot be used; the recorder reads it itself, and again when it changes. */

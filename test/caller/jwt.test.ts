@@ -125,7 +125,7 @@ describe('a token', () => {
 describe('the sources together', () => {
   const start = async (sources: readonly CallerSource[]) => {
     const cells = new Int32Array(new SharedArrayBuffer(cellCount * 4))
-    const callers = await createCallers({ sources, ledger: 'not used', cells })
+    const callers = await createCallers({ sources, ledger: 'not used', cells, report: () => undefined })
     if (callers === undefined) throw new Error('not expected')
     const later = (authorization: string, more: object = {}) =>
       new Promise<string | undefined>((resolve) => {
@@ -173,6 +173,8 @@ describe('the sources together', () => {
   })
 
   it('are none when none is configured', async () => {
-    expect(await createCallers({ sources: [], ledger: 'not used', cells: new Int32Array(cellCount) })).toBeUndefined()
+    expect(
+      await createCallers({ sources: [], ledger: 'not used', cells: new Int32Array(cellCount), report: () => undefined }),
+    ).toBeUndefined()
   })
 })

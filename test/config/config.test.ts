@@ -393,7 +393,7 @@ routes:
 providers:
   - { provider: my.own, when: { header: { name: X-Backend, value: "blue*" }, host: "*.Internal", path: "/a/*", model: "gpt-*" } }
   - { provider: other, when: { model: "true" } }
-caller: { from: [header: X-User-Id, jwt: { claim: sub, jwks: { kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }, issuer: me }, api-key] }
+caller: { from: [header: X-User-Id, jwt: { claim: sub, jwks: { kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }, issuer: me }, jwt: { claim: org, jwks: "https://issuer.example/keys" }, api-key] }
 callerNames: { key:7ce877b643: search-team, "key:0123456789": "yes: 1" }
 prices:
   - { provider: vllm, model: "meta/llama-*", input: 0.1, output: 0.25, cacheRead: 0, cacheWrite: 1e-7 }

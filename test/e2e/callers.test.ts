@@ -1,8 +1,11 @@
 /** Who called, in every record of the running product; and no credential in any of them (PAINS 18). */
+
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
+import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { until } from '../proxy/harness.ts'
 import { plain, spansOf, startCollector } from '../telemetry/collector.ts'
@@ -150,6 +153,38 @@ describe('a token', () => {
       'tokenweir_caller_unknown_total{reason="too_many"} 0',
     ])
   })
+
+  it('names the caller once the server of its keys is there; without it the start and requests go on, and that is said once', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256')
+    const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'one' }] })
+    const server = http.createServer((_request, response) => void response.end(keys))
+    const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+    await listen(0)
+    const { port } = server.address() as AddressInfo
+    await new Promise((resolve) => server.close(resolve))
+    onTestFinished(() => void server.close())
+    const upstream = await startChatUpstream({}, 50)
+    const file = configFile(`caller: [{jwt: {claim: sub, jwks: "http://127.0.0.1:${port}/keys"}}]\n`)
+    const product = await start({ upstream: upstream.url, env: { TOKENWEIR_CONFIG: file } })
+    let sent = 0
+    const callerOf = async (sub: string) => {
+      const token = await new SignJWT({ sub }).setProtectedHeader({ alg: 'ES256', kid: 'one' }).setExpirationTime('5m').sign(privateKey)
+      await ask(product, { authorization: `Bearer ${token}` })
+      return (await product.closedRows(++sent)).at(-1)?.['caller']
+    }
+    expect([await callerOf('alice'), await callerOf('bob')]).toEqual([null, null])
+    expect(await byCaller(product)).toEqual([
+      'tokenweir_caller_unknown_total{reason="not_verified"} 2',
+      'tokenweir_caller_unknown_total{reason="too_many"} 0',
+    ])
+    await listen(port)
+    await expect.poll(() => callerOf(`carol-${sent}`), { timeout: 60_000, interval: 1000 }).toMatch(/^carol-/)
+    const said = product
+      .stderr()
+      .split('\n')
+      .filter((line) => line.includes('token keys'))
+    expect(said).toEqual([expect.stringContaining(`The token keys at http://127.0.0.1:${port}/keys cannot be fetched (ECONNREFUSED).`)])
+  }, 120_000)
 })
 
 describe('a credential', () => {
