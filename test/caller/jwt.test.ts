@@ -99,6 +99,26 @@ describe('a token', () => {
     expect([before, after, reader.known(sent)]).toEqual([undefined, 'alice', undefined])
   })
 
+  it('of an unknown key is tried again after ten seconds, when keys may have been rotated; another after thirty', async () => {
+    let time = Date.now()
+    const reader = createTokenReader(source, jose, () => time)
+    const sent = [await token({ header: { kid: 'theirs' } }), await token({ by: theirs.privateKey })]
+    await Promise.all(sent.map((one) => reader.verify(one)))
+    const isDoubted = () => sent.map((one) => reader.known(one) !== undefined)
+    const doubted = [isDoubted()]
+    for (const ms of [9999, 2, 19_997, 3]) {
+      time += ms
+      doubted.push(isDoubted())
+    }
+    expect(doubted).toEqual([
+      [true, true],
+      [true, true],
+      [false, true],
+      [false, true],
+      [false, false],
+    ])
+  })
+
   it('is no longer believed after five minutes', async () => {
     let time = Date.now()
     const reader = createTokenReader(source, jose, () => time)

@@ -366,6 +366,7 @@ describe('the way to an upstream', () => {
 
   it('goes through the forward proxy that the given environment names, whose credentials the recorder is not given', async () => {
     const file =
+      'caller: [jwt: {claim: sub, jwks: "https://a/keys"}]\n' +
       'routes:\n  - { prefix: /a, upstream: https://a }\n  - { prefix: /b, upstream: http://b }\n  - { prefix: /c, upstream: https://c.corp }'
     const loaded = await config({ file, env: { HTTPS_PROXY: 'http://me:secret@proxy:3128', NO_PROXY: '.corp' } })
     expect(loaded.routes.map(({ proxy }) => proxy)).toEqual([
@@ -373,7 +374,8 @@ describe('the way to an upstream', () => {
       undefined,
       'none',
     ])
-    expect(cloneableConfig(loaded).routes.map((route) => 'proxy' in route)).toEqual([false, false, false])
+    expect(JSON.stringify(loaded.caller)).toContain('Basic ')
+    expect(JSON.stringify(cloneableConfig(loaded))).not.toMatch(/proxy|Basic/)
   })
 
   it('is an error at the variable that holds no proxy, said once', async () => {
