@@ -35,7 +35,7 @@ export async function start(config: Config, report: (message: string) => void): 
   let admin: AdminServer | undefined
   try {
     const callers = await createCallers({
-      ...{ sources: config.caller, ledger: config.ledger, claims: labelNeeds(config.labels).claims, cells },
+      ...{ sources: config.caller, ledger: config.ledger, claims: labelNeeds(config.labels).claims, cells, report },
     }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better
       throw error

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import type { Setting } from '../config/schema.ts'
 import { printable } from '../lib/printable.ts'
 import type { Running } from '../sidecar.ts'
+import { callersCommand } from './commands/callers.ts'
 import { checkCommand } from './commands/check.ts'
 import {
   type CommandContext,
@@ -31,6 +32,7 @@ export type { Io }
 
 /** In the order of `--help`. */
 const commands: readonly ((context: CommandContext) => void)[] = [
+  callersCommand,
   checkCommand,
   demoCommand,
   pricesCommand,

@@ -1,6 +1,7 @@
 /** Parses `caller`: the sources of a caller's name. Token keys are read and checked here, so that an invalid one is an error at start. */
 import { createPublicKey } from 'node:crypto'
 import type { ConfigError } from './file.ts'
+import { type ForwardProxy, loopback } from './forward-proxy.ts'
 import { headerName } from './header-names.ts'
 import { fail, nearest, shown, ValueError } from './values.ts'
 
@@ -15,9 +16,12 @@ export interface JwtSource {
   readonly audience?: string | undefined
 }
 
-/** Public keys, or the file that has them, until `readKeyFiles` has read it. */
+/** Public keys, or the file that has them, until `readKeyFiles` has read it; or the URL from which they are fetched while tokens come. */
 export interface Jwks {
   readonly file?: string | undefined
+  readonly url?: string | undefined
+  /** The forward proxy on the way to the URL; `none` where the environment names one that is not for it. */
+  readonly proxy?: ForwardProxy | 'none'
   readonly keys: readonly PublicJwk[]
 }
 
@@ -85,9 +89,23 @@ function jwtOf(value: unknown): JwtSource {
 function jwksOf(value: unknown): Jwks {
   if (isMapping(value)) return { keys: keysOf(value) }
   if (typeof value !== 'string' || value.trim() === '') {
-    return fail(value, 'is no key', 'Write a file with a JSON Web Key Set or a public key in PEM, or the key itself.')
+    return fail(value, 'is no key', 'Write a file with a JSON Web Key Set or a public key in PEM, its https:// URL, or the key itself.')
   }
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return { url: keysUrl(value), keys: [] }
   return value.includes('-----BEGIN') ? { keys: keysOfText(value) } : { file: value, keys: [] }
+}
+
+/** Whoever can change the answer can make tokens: without TLS it comes from this machine only. */
+function keysUrl(value: string): string {
+  const url = URL.parse(value.trim())
+  if (url === null || !/^https?:$/.test(url.protocol))
+    return fail(value, 'is no URL of keys', 'Write for example https://issuer.example/jwks.json.')
+  if (url.username !== '' || url.password !== '')
+    throw new ValueError('Public keys need no credentials. Take user and password out of the URL.')
+  if (url.protocol === 'http:' && !loopback.test(url.hostname))
+    throw new ValueError('Over http:// anybody on the way can change the keys. Write https://; http:// is for this machine only.')
+  url.hash = ''
+  return url.href
 }
 
 /** Reads the files that token keys are in. `fault` makes an error of the key file of the source with that index. */
@@ -184,7 +202,7 @@ export function writtenSources(sources: readonly CallerSource[]): string | objec
     if (source.kind === 'api-key') return source.kind
     if (source.kind === 'header') return { header: source.name }
     const { kind: _, jwks, ...rest } = source
-    return { jwt: { ...rest, jwks: jwks.file ?? { keys: jwks.keys } } }
+    return { jwt: { ...rest, jwks: jwks.url ?? jwks.file ?? { keys: jwks.keys } } }
   })
   return { from }
 }

@@ -76,6 +76,9 @@ export interface Config {
   readonly trace: TraceMode
   /** In order of precedence; empty when callers are not identified. */
   readonly caller: readonly CallerSource[]
+  /** Readable names by caller, and a file with more of them, which is read again when it changes. */
+  readonly callerNames: Readonly<Record<string, string>>
+  readonly callerNamesFile?: string | undefined
   /** What requests say of themselves; at most 16. */
   readonly labels: readonly Label[]
   readonly routes: readonly Route[]
@@ -217,31 +220,41 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
   if (keys.errors.length > 0) return { errors: keys.errors }
   const fault = priceFileFault(settled.pricesFile, readFile)
   if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
-  const mapFaults = await mapFileFaults(settled.labels, readFile)
+  const mapFaults = await mapFileFaults(settled, readFile)
   if (mapFaults.length > 0) {
     return { errors: mapFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
   }
   const config = assemble(settled, keys.sources)
-  const found = await withProxies(config.routes, env)
-  return 'errors' in found ? found : { config: { ...config, routes: found.routes }, origins: originsOf(given, file) }
+  const found = await withProxies(config, env)
+  return 'errors' in found ? found : { config: { ...config, ...found }, origins: originsOf(given, file) }
 }
 
+/** What is reached over the network, with the forward proxy on the way to it. */
 async function withProxies(
-  routes: readonly Route[],
+  { routes, caller }: Config,
   env: Sources['env'],
-): Promise<{ readonly routes: readonly Route[] } | { readonly errors: readonly ConfigError[] }> {
-  const found: Route[] = []
+): Promise<Pick<Config, 'routes' | 'caller'> | { readonly errors: readonly ConfigError[] }> {
   const errors = new Map<string, ConfigError>()
-  for (const route of routes) {
+  async function wayTo(url: URL): Promise<{ proxy?: ForwardProxy | 'none' }> {
     try {
-      const proxy = await forwardProxyOf(route.upstream, env)
-      found.push(proxy === undefined ? route : { ...route, proxy })
+      const proxy = await forwardProxyOf(url, env)
+      return proxy === undefined ? {} : { proxy }
     } catch (error) {
       if (!(error instanceof ForwardProxyError)) throw error
       errors.set(error.key, { key: error.key, where: error.key, message: error.message })
+      return {}
     }
   }
-  return errors.size > 0 ? { errors: [...errors.values()] } : { routes: found }
+  const found = {
+    routes: await Promise.all(routes.map(async (route) => ({ ...route, ...(await wayTo(route.upstream)) }))),
+    caller: await Promise.all(
+      caller.map(async (source) => {
+        if (source.kind !== 'jwt' || source.jwks.url === undefined) return source
+        return { ...source, jwks: { ...source.jwks, ...(await wayTo(new URL(source.jwks.url))) } }
+      }),
+    ),
+  }
+  return errors.size > 0 ? { errors: [...errors.values()] } : found
 }
 
 /** Why the table of prices cannot be used; the recorder reads it itself, and again when it changes. */
@@ -257,17 +270,23 @@ function priceFileFault(path: string | undefined, readFile: (path: string) => st
 }
 
 /** The recorder reads these files itself, and again when they change. */
-async function mapFileFaults(labels: readonly Label[], readFile: (path: string) => string): Promise<{ path: KeyPath; message: string }[]> {
-  const named = labels.filter(({ mapFile }) => mapFile !== undefined)
+async function mapFileFaults(
+  { labels, callerNamesFile }: Settings,
+  readFile: (path: string) => string,
+): Promise<{ path: KeyPath; message: string }[]> {
+  const named = [
+    { path: ['callerNamesFile'], file: callerNamesFile },
+    ...labels.map(({ name, mapFile }) => ({ path: ['labels', name, 'mapFile'], file: mapFile })),
+  ].filter(({ file }) => file !== undefined)
   if (named.length === 0) return []
   const parse = await mapFileParser()
-  return named.flatMap(({ name, mapFile = '' }) => {
+  return named.flatMap(({ path, file = '' }) => {
     try {
-      parse(readFile(mapFile))
+      parse(readFile(file))
       return []
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      return [{ path: ['labels', name, 'mapFile'], message: `The file ${JSON.stringify(mapFile)} cannot be used: ${code ?? message}` }]
+      return [{ path, message: `The file ${JSON.stringify(file)} cannot be used: ${code ?? message}` }]
     }
   })
 }

@@ -23,7 +23,8 @@ export class ForwardProxyError extends Error {
   }
 }
 
-const loopback = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/
+/** Of the host in a URL. */
+export const loopback = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/
 
 /**
  * `none` where the upstream is reached directly although a variable names a proxy; undefined where no variable does. Throws a

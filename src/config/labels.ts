@@ -104,7 +104,7 @@ function labelOf(name: string, given: unknown): Label {
   if (mapFile !== undefined && (typeof mapFile !== 'string' || mapFile === '')) {
     return within(['mapFile'], () => fail(mapFile, 'is no file', 'Write the path of a YAML or JSON file.'))
   }
-  const map = within(['map'], () => labelMap(given['map'] ?? {}))
+  const map = within(['map'], () => wordMap(given['map'] ?? {}))
   return { name, from: within(['from'], () => sources(from)), map, mapFile, hash: flag('hash'), metric: flag('metric') }
 }
 
@@ -113,8 +113,8 @@ function truth(value: unknown): boolean {
   return value === true ? true : fail(value, 'is neither true nor false', 'Write true or false.')
 }
 
-/** Values and what stands for them. */
-export function labelMap(value: unknown): Readonly<Record<string, string>> {
+/** Values and what stands for them: of a label, and of callers (`callerNames`). */
+export function wordMap(value: unknown): Readonly<Record<string, string>> {
   if (!isMapping(value)) return fail(value, 'is no mapping of values', 'Write for example {"key:7ce877b643": search-team}.')
   const entries = Object.entries(value)
   if (entries.length > mapMax) throw new ValueError(`There are ${entries.length} values. Write ${mapMax} at most.`)
@@ -128,10 +128,10 @@ export function labelMap(value: unknown): Readonly<Record<string, string>> {
   return map
 }
 
-/** Gives the parser of a `mapFile` (YAML or JSON). What it throws says what is wrong. */
+/** Gives the parser of a `mapFile` or `callerNamesFile` (YAML or JSON). What it throws says what is wrong. */
 export async function mapFileParser(): Promise<(text: string) => Readonly<Record<string, string>>> {
   const { parse } = await import('yaml') // 35 ms, so only when there is such a file
-  return (text) => labelMap(parse(text, { maxAliasCount: 0 }))
+  return (text) => wordMap(parse(text, { maxAliasCount: 0 }))
 }
 
 function sources(value: unknown): readonly LabelSource[] {

@@ -24,6 +24,12 @@ export function describeConfig(
     { key: 'semconv', text: `semconv: ${scalar(config.semconv)}` },
     { key: 'trace', text: `trace: ${config.trace}` },
     { key: 'caller', text: `caller: ${flow(writtenSources(config.caller))}` },
+    ...(Object.keys(config.callerNames).length === 0
+      ? []
+      : [{ key: 'callerNames', text: `callerNames: ${JSON.stringify(config.callerNames)}` }]),
+    ...(config.callerNamesFile === undefined
+      ? []
+      : [{ key: 'callerNamesFile', text: `callerNamesFile: ${scalar(config.callerNamesFile)}` }]),
     { key: 'labels', text: `labels: ${flow(writtenLabels(config.labels))}` },
   ]
   const lines: Line[] = [

@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { budgetWhere } from './budgets.ts'
 import { callerSources } from './caller.ts'
 import { headerName } from './header-names.ts'
-import { labels } from './labels.ts'
+import { labels, wordMap } from './labels.ts'
 import * as values from './values.ts'
 
 /** One row of the table of settings. */
@@ -216,6 +216,13 @@ const schema = section({
     ),
     'api-key',
   ),
+  callerNames: v.optional(
+    leaf(wordMap, { type: 'mapping' }, 'Readable names of callers: {key:7ce877b643: search-team}; tokenweir callers lists them.'),
+    {},
+  ),
+  callerNamesFile: v.optional(
+    leaf(values.path, { type: 'file', env: 'TOKENWEIR_CALLER_NAMES_FILE' }, 'A YAML or JSON file with more of them, watched.'),
+  ),
   labels: v.optional(
     leaf(
       labels,
@@ -382,6 +389,7 @@ type Entry = v.ObjectEntries[string]
 /** A default as it is written in the file. */
 function written(type: string, value: unknown): string | undefined {
   if (value === undefined) return undefined
+  if (typeof value === 'object') return JSON.stringify(value)
   if (type === 'size') return values.formatSize(Number(value))
   return type === 'duration' && Number(value) % 1000 === 0 ? `${Number(value) / 1000}s` : String(value)
 }

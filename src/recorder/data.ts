@@ -17,9 +17,19 @@ export interface RecorderData {
 }
 
 export function cloneableConfig(config: Config): CloneableConfig {
-  return { ...config, routes: config.routes.map(({ proxy: _, ...route }) => ({ ...route, upstream: route.upstream.href })) }
+  const caller = config.caller.map((source) => {
+    if (source.kind !== 'jwt') return source
+    const { proxy: _, ...jwks } = source.jwks
+    return { ...source, jwks }
+  })
+  return { ...config, caller, routes: config.routes.map(({ proxy: _, ...route }) => ({ ...route, upstream: route.upstream.href })) }
 }
 
 export function revivedConfig(config: CloneableConfig): Config {
-  return { ...config, routes: config.routes.map((route) => ({ ...route, upstream: new URL(route.upstream) })) }
+  const caller = config.caller.map((source) => {
+    if (source.kind !== 'jwt') return source
+    const { proxy: _, ...jwks } = source.jwks
+    return { ...source, jwks }
+  })
+  return { ...config, caller, routes: config.routes.map((route) => ({ ...route, upstream: new URL(route.upstream) })) }
 }

@@ -58,7 +58,7 @@ export async function watchPrices({ pricer, file, meter, report, now, lookMs = u
 }
 
 /** Differs when the file does; undefined while there is none. */
-function changeOf(file: string | undefined): string | undefined {
+export function changeOf(file: string | undefined): string | undefined {
   if (file === undefined) return undefined
   try {
     const { mtimeMs, size, ino } = statSync(file)

@@ -32,7 +32,7 @@ import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
 import { type RecorderData, revivedConfig } from './data.ts'
 import { createExport, isExporting, planExport } from './export.ts'
 import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
-import { createLabelMaps } from './label-maps.ts'
+import { createMapFiles, type MapFiles } from './map-files.ts'
 import { watchPrices } from './prices.ts'
 import { createPriority } from './priority.ts'
 import { recordReadings } from './readings.ts'
@@ -69,10 +69,11 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
   const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
   const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
+  const paths = [config.callerNamesFile, ...config.labels.map(({ mapFile }) => mapFile)]
   // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
-  const [priceWatch, labelsOf] = await Promise.all([
+  const [priceWatch, mapFiles] = await Promise.all([
     watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
-    labelReader(config, meter),
+    createMapFiles({ paths, report, now: () => performance.now() }),
     estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
   ]).catch((error) => {
     store.close()
@@ -96,7 +97,8 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   store.onCommit(showWaiting)
   const keep = createKeeper({ fanOut, store, log })
   store.recover(recoverWith({ ...keep, log, meter, restarted: data.restarted === true }))
-  const { unpack, openings } = createUnpack(createAssessment({ config, pricer, estimator, labelsOf }), config.limits, meter)
+  const labelsOf = labelReader(config, meter, mapFiles)
+  const { unpack, openings } = createUnpack(createAssessment({ config, pricer, estimator, labelsOf }), config, meter, mapFiles)
   // What is open stood in the file that is gone.
   store.queue.onLost(() => ledger.record({ opened: openings(), ended: [] }))
   return {
@@ -142,11 +144,11 @@ function spentBefore(reader: Reader, store: Store): BudgetsOptions['spentBefore'
   return (range, where) => reader.ask({ kind: 'spent', range, where, rowidMax })
 }
 
-async function labelReader({ labels, ledger }: Config, meter: Meter): Promise<LabelReader | undefined> {
+function labelReader({ labels, ledger }: Config, meter: Meter, mapFiles: MapFiles): LabelReader | undefined {
   if (labels.length === 0) return undefined
   return createLabelReader({
     labels,
-    mapOf: await createLabelMaps({ labels, report, now: () => performance.now() }),
+    mapOf: ({ mapFile }) => mapFiles(mapFile),
     salt: labels.some(({ hash }) => hash) ? readSalt(`${ledger}.salt`) : undefined,
     onDropped: (label, reason) => meter.counter('tokenweir.labels.dropped', { label, reason }).add(1),
   })
@@ -202,18 +204,23 @@ function createAdmin(config: Config, { cells, store, meter, live, reader, prices
   }
 }
 
-function createUnpack(assessment: Assessment, limits: Config['limits'], meter: Meter): Unpacker {
+function createUnpack(assessment: Assessment, config: Config, meter: Meter, mapFiles: MapFiles): Unpacker {
   const unknown = meter.counter('tokenweir.exchanges.dropped', { reason: 'unknown' })
   const failures = meter.counter('tokenweir.observer.failures', {})
   return createUnpacker({
     ...assessment,
-    limits,
+    limits: config.limits,
+    nameOf: (caller) => wordFor(caller, mapFiles(config.callerNamesFile)) ?? wordFor(caller, config.callerNames),
     onUnknown: () => unknown.add(1),
     onFailure(error) {
       failures.add(1)
       report(`An exchange could not be read: ${error instanceof Error ? error.message : String(error)}`)
     },
   })
+}
+
+function wordFor(value: string, words: Readonly<Record<string, string>> | undefined): string | undefined {
+  return words !== undefined && Object.hasOwn(words, value) ? words[value] : undefined
 }
 
 /** A commit that is tried again changes the state without a batch. */

@@ -20,6 +20,8 @@ interface Conclusion<Reading> {
 
 export interface UnpackOptions<Reading> extends Conclusion<Reading> {
   readonly limits: Config['limits']
+  /** The readable name of a caller, where the operator has given it one. */
+  readonly nameOf: (caller: string) => string | undefined
   /** An ending came whose opening never did. Nothing can be recorded of it. */
   readonly onUnknown: () => void
   /** Reading an exchange threw; one minimal record was made of it. */
@@ -39,7 +41,7 @@ export interface Unpacker {
 
 /** Every request that ended is one exchange in the batch, also when reading it throws. */
 export function createUnpacker<Reading>(options: UnpackOptions<Reading>): Unpacker {
-  const { readRequest, conclude, limits, onUnknown, onFailure } = options
+  const { readRequest, conclude, limits, nameOf, onUnknown, onFailure } = options
   const open = new Map<string, Open<Reading>>()
 
   function read(opening: Opening, body: Uint8Array | undefined): Reading | undefined {
@@ -62,7 +64,14 @@ export function createUnpacker<Reading>(options: UnpackOptions<Reading>): Unpack
     }
   }
 
-  function unpack({ opened, requests, ended, bytes }: Packed): Batch {
+  /** Where a caller enters this thread, so that every record has its readable name. */
+  function named<Part extends { readonly caller?: string | undefined }>(part: Part): Part {
+    const name = part.caller === undefined ? undefined : nameOf(part.caller)
+    return name === undefined ? part : { ...part, caller: name }
+  }
+
+  function unpack({ requests, ended, bytes, ...packed }: Packed): Batch {
+    const opened = packed.opened.map(named)
     const slice = (part: Slice | undefined) => (part === undefined ? undefined : bytes.subarray(part[0], part[0] + part[1]))
     for (const opening of opened) open.set(opening.id, { opening, reading: undefined })
     for (const { id, body } of requests) {
@@ -71,10 +80,10 @@ export function createUnpacker<Reading>(options: UnpackOptions<Reading>): Unpack
     }
     const exchanges: Exchange[] = []
     for (const { opening, ending, requestBody, responseBody } of ended) {
-      const known = open.get(ending.id) ?? (opening === undefined ? undefined : { opening, reading: undefined })
+      const known = open.get(ending.id) ?? (opening === undefined ? undefined : { opening: named(opening), reading: undefined })
       open.delete(ending.id)
       if (known === undefined) onUnknown()
-      else exchanges.push(finish(known, ending, slice(requestBody), slice(responseBody)))
+      else exchanges.push(finish(known, named(ending), slice(requestBody), slice(responseBody)))
     }
     return { opened, ended: exchanges }
   }

@@ -76,7 +76,10 @@ export const attributes = {
   upstream: { type: 'string', description: 'Address and port of an upstream. A label only.' },
   feature: { type: 'string', description: 'Of an upstream: `stream_options`. A label only.' },
   state: { type: 'string', description: 'Of a feature: `accepted` or `refused`. A label only.' },
-  'tokenweir.caller': { type: 'string', description: 'Who called: `key:` and ten hex digits, the value of a header, or a verified claim.' },
+  'tokenweir.caller': {
+    type: 'string',
+    description: 'Who called: `key:` and ten hex digits, the value of a header, a verified claim, or the name that `callerNames` gives it.',
+  },
   'tokenweir.estimated.input_tokens': {
     type: 'int',
     description: 'Estimated input tokens, when estimates are on and the provider reported none.',

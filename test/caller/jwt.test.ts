@@ -99,6 +99,26 @@ describe('a token', () => {
     expect([before, after, reader.known(sent)]).toEqual([undefined, 'alice', undefined])
   })
 
+  it('of an unknown key is tried again after ten seconds, when keys may have been rotated; another after thirty', async () => {
+    let time = Date.now()
+    const reader = createTokenReader(source, jose, () => time)
+    const sent = [await token({ header: { kid: 'theirs' } }), await token({ by: theirs.privateKey })]
+    await Promise.all(sent.map((one) => reader.verify(one)))
+    const isDoubted = () => sent.map((one) => reader.known(one) !== undefined)
+    const doubted = [isDoubted()]
+    for (const ms of [9999, 2, 19_997, 3]) {
+      time += ms
+      doubted.push(isDoubted())
+    }
+    expect(doubted).toEqual([
+      [true, true],
+      [true, true],
+      [false, true],
+      [false, true],
+      [false, false],
+    ])
+  })
+
   it('is no longer believed after five minutes', async () => {
     let time = Date.now()
     const reader = createTokenReader(source, jose, () => time)
@@ -125,7 +145,7 @@ describe('a token', () => {
 describe('the sources together', () => {
   const start = async (sources: readonly CallerSource[]) => {
     const cells = new Int32Array(new SharedArrayBuffer(cellCount * 4))
-    const callers = await createCallers({ sources, ledger: 'not used', cells })
+    const callers = await createCallers({ sources, ledger: 'not used', cells, report: () => undefined })
     if (callers === undefined) throw new Error('not expected')
     const later = (authorization: string, more: object = {}) =>
       new Promise<string | undefined>((resolve) => {
@@ -173,6 +193,8 @@ describe('the sources together', () => {
   })
 
   it('are none when none is configured', async () => {
-    expect(await createCallers({ sources: [], ledger: 'not used', cells: new Int32Array(cellCount) })).toBeUndefined()
+    expect(
+      await createCallers({ sources: [], ledger: 'not used', cells: new Int32Array(cellCount), report: () => undefined }),
+    ).toBeUndefined()
   })
 })

@@ -55,7 +55,7 @@ describe('the process', () => {
     [['--upstrem', 'x'], "tokenweir: unknown option '--upstrem'. Did you mean --upstream?\n"],
     [['--colour'], "tokenweir: unknown option '--colour'. See tokenweir --help.\n"],
     [['--listen'], "tokenweir: option '--listen <address>' argument missing. See tokenweir --help.\n"],
-    [['run'], expect.stringContaining('tokenweir: "run" is no command. The commands are: check, ')],
+    [['run'], expect.stringContaining('tokenweir: "run" is no command. The commands are: callers, check, ')],
     [['check', 'a', 'b'], 'tokenweir: "b" is one argument too many. See tokenweir --help.\n'],
     [['--listen', '4141:x', '--upstream', 'http://h'], expect.stringContaining('tokenweir: --listen: "4141:x" is not an address.')],
     [['--config', 'absent.yaml'], 'tokenweir: --config: The file "absent.yaml" does not exist.\n'],

@@ -53,6 +53,23 @@ describe('the sources of callers', () => {
     expect(await load(file)).toEqual(sources)
   })
 
+  it.each([
+    ['https://issuer.example/keys?tenant=a', { url: 'https://issuer.example/keys?tenant=a', keys: [] }],
+    ['http://localhost:8080/keys', { url: 'http://localhost:8080/keys', keys: [] }],
+    ['http://[::1]/keys#x', { url: 'http://[::1]/keys', keys: [] }],
+  ])('may have keys at %s', async (jwks, read) => {
+    expect(await load(`caller: [jwt: {claim: sub, jwks: "${jwks}"}]`)).toEqual([{ kind: 'jwt', claim: 'sub', jwks: read }])
+  })
+
+  it('have the forward proxy on the way to their keys', async () => {
+    const file = 'caller: [jwt: {claim: sub, jwks: "https://issuer.example/keys"}, jwt: {claim: sub, jwks: "http://localhost/keys"}]'
+    const env = { HTTPS_PROXY: 'http://user:hunter2@proxy:3128', HTTP_PROXY: 'http://proxy:3128' }
+    expect(await load(file, env)).toMatchObject([
+      { jwks: { url: 'https://issuer.example/keys', proxy: { origin: 'http://proxy:3128' } } },
+      { jwks: { url: 'http://localhost/keys', proxy: 'none' } },
+    ])
+  })
+
   it('come from the variable before the file', async () => {
     expect(await load('caller: api-key', { TOKENWEIR_CALLER: 'none' })).toEqual([])
   })
@@ -111,11 +128,37 @@ describe('the sources of callers', () => {
       'caller: [jwt: {claim: sub, jwks: words.txt}]',
       'tokenweir.yaml:1:34: caller[0].jwt.jwks: In "words.txt": This is neither a JSON Web Key Set',
     ],
+    [
+      'caller: [jwt: {claim: sub, jwks: "http://issuer.example/keys"}]',
+      'tokenweir.yaml:1:34: caller[0].jwt.jwks: Over http:// anybody on the way can change the keys. Write https://;',
+    ],
+    [
+      'caller: [jwt: {claim: sub, jwks: "ftp://h/keys"}]',
+      'tokenweir.yaml:1:34: caller[0].jwt.jwks: "ftp://h/keys" is no URL of keys. Write for',
+    ],
+    [
+      'caller: [jwt: {claim: sub, jwks: "https://a:hunter2@h/keys"}]',
+      'tokenweir.yaml:1:34: caller[0].jwt.jwks: Public keys need no credentials. Take user and password out of the URL.',
+    ],
     ['caller: [jwt: {claim: sub, jwks: {kty: RSA}}]', 'tokenweir.yaml:1:34: caller[0].jwt.jwks: This key cannot be read.'],
   ] as readonly (readonly [string, string])[])('that are wrong are refused with the place: %j', async (file, line) => {
     const found = await load(file)
     expect(found.map((error) => String(error).slice(0, line.length))).toEqual([line])
     expect(String(found)).not.toContain('hunter2')
+  })
+})
+
+describe('readable names', () => {
+  it.each([
+    [
+      'callerNames: search',
+      'tokenweir.yaml:1:14: callerNames: "search" is no mapping of values. Write for example {"key:7ce877b643": search-team}.',
+    ],
+    ['callerNames: {key:7ce877b643: [a]}', 'tokenweir.yaml:1:31: callerNames.key:7ce877b643: a list is no text.'],
+    ['callerNamesFile: gone.yaml', 'tokenweir.yaml:1:18: callerNamesFile: The file "gone.yaml" cannot be used: ENOENT'],
+    ['callerNamesFile: words.txt', 'tokenweir.yaml:1:18: callerNamesFile: The file "words.txt" cannot be used: "hunter2" is no mapping'],
+  ])('that are wrong are refused with the place: %j', async (file, line) => {
+    expect((await load(file)).map((error) => String(error).slice(0, line.length))).toEqual([line])
   })
 })
 

@@ -43,6 +43,7 @@ describe('with nothing but an upstream', () => {
       semconv: '1.41',
       trace: 'child',
       caller: [{ kind: 'api-key' }],
+      callerNames: {},
       labels: [],
       routes: [
         {
@@ -302,7 +303,7 @@ colour: red
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, labels, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminToken, traceUrl.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, callerNames, callerNamesFile, labels, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminToken, traceUrl.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",
@@ -432,6 +433,7 @@ describe('the way to an upstream', () => {
 
   it('goes through the forward proxy that the given environment names, whose credentials the recorder is not given', async () => {
     const file =
+      'caller: [jwt: {claim: sub, jwks: "https://a/keys"}]\n' +
       'routes:\n  - { prefix: /a, upstream: https://a }\n  - { prefix: /b, upstream: http://b }\n  - { prefix: /c, upstream: https://c.corp }'
     const loaded = await config({ file, env: { HTTPS_PROXY: 'http://me:secret@proxy:3128', NO_PROXY: '.corp' } })
     expect(loaded.routes.map(({ proxy }) => proxy)).toEqual([
@@ -439,7 +441,8 @@ describe('the way to an upstream', () => {
       undefined,
       'none',
     ])
-    expect(cloneableConfig(loaded).routes.map((route) => 'proxy' in route)).toEqual([false, false, false])
+    expect(JSON.stringify(loaded.caller)).toContain('Basic ')
+    expect(JSON.stringify(cloneableConfig(loaded))).not.toMatch(/proxy|Basic/)
   })
 
   it('is an error at the variable that holds no proxy, said once', async () => {
@@ -459,7 +462,8 @@ routes:
 providers:
   - { provider: my.own, when: { header: { name: X-Backend, value: "blue*" }, host: "*.Internal", path: "/a/*", model: "gpt-*" } }
   - { provider: other, when: { model: "true" } }
-caller: { from: [header: X-User-Id, jwt: { claim: sub, jwks: { kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }, issuer: me }, api-key] }
+caller: { from: [header: X-User-Id, jwt: { claim: sub, jwks: { kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }, issuer: me }, jwt: { claim: org, jwks: "https://issuer.example/keys" }, api-key] }
+callerNames: { key:7ce877b643: search-team, "key:0123456789": "yes: 1" }
 prices:
   - { provider: vllm, model: "meta/llama-*", input: 0.1, output: 0.25, cacheRead: 0, cacheWrite: 1e-7 }
   - { model: "*:free", free: true }
@@ -548,6 +552,7 @@ describe('the table of settings', () => {
       ['semconv', undefined, 'TOKENWEIR_SEMCONV', '1.41'],
       ['trace', undefined, 'TOKENWEIR_TRACE', 'child'],
       ['caller', undefined, 'TOKENWEIR_CALLER', 'api-key'],
+      ['callerNamesFile', undefined, 'TOKENWEIR_CALLER_NAMES_FILE', undefined],
       ['labels', undefined, 'TOKENWEIR_LABELS', 'none'],
       ['pricesFile', undefined, 'TOKENWEIR_PRICES_FILE', undefined],
       ['adminToken', undefined, 'TOKENWEIR_ADMIN_TOKEN', undefined],

@@ -2,10 +2,11 @@
 
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { get } from 'node:http'
+import http, { get } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
+import { dirname, join } from 'node:path'
+import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { until } from '../proxy/harness.ts'
 import { plain, spansOf, startCollector } from '../telemetry/collector.ts'
@@ -86,6 +87,52 @@ it('the name of a key is in row, span, log line and metrics, and its salt beside
   expect(spans.map(({ attributes }) => plain(attributes)['tokenweir.caller'] ?? null)).toEqual(callers)
 })
 
+it('a readable name is in every record as soon as the file has it, and stays when the file breaks', async () => {
+  const upstream = await startChatUpstream()
+  const collector = await startCollector()
+  const file = configFile(
+    `labels: {who: caller}
+budgets: [{name: search, where: {caller: search-team}, tokens: 1000}]
+callerNames: {nobody: nothing}
+callerNamesFile: names.yaml
+`,
+  )
+  const names = join(dirname(file), 'names.yaml')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('names.yaml', JSON.stringify(names)))
+  writeFileSync(names, '{}')
+  const product = await start({
+    upstream: upstream.url,
+    env: {
+      ...{ TOKENWEIR_CONFIG: file, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+      ...{ OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_BSP_SCHEDULE_DELAY: '50' },
+    },
+  })
+  let sent = 0
+  const row = async (key: string) => {
+    await ask(product, { authorization: `Bearer ${key}` })
+    return (await product.closedRows(++sent)).at(-1)
+  }
+  const [one, two] = [String((await row('sk-one'))?.['caller']), String((await row('sk-two'))?.['caller'])]
+  writeFileSync(names, `${one}: search-team\n${two}: search-team\n`)
+  await expect.poll(async () => (await row('sk-one'))?.['caller'], { timeout: 30_000, interval: 300 }).toBe('search-team')
+  expect(await row('sk-two')).toMatchObject({ caller: 'search-team', labels: '{"who":"search-team"}' })
+  writeFileSync(names, 'no: [mapping')
+  await expect
+    .poll(async () => (await row('sk-one')) && product.stderr(), { timeout: 30_000, interval: 300 })
+    .toContain('names.yaml cannot be used')
+  expect((await row('sk-one'))?.['caller']).toBe('search-team')
+
+  const recorded = product.ledgerRows().map((each) => each['caller'])
+  const renamed = recorded.filter((caller) => caller === 'search-team').length
+  expect(await byCaller(product)).toContain(`tokenweir_caller_tokens_total{caller="search-team",token_type="input"} ${11 * renamed}`)
+  const metrics = await (await fetch(`${product.adminUrl}/metrics`)).text()
+  expect(metrics).toMatch(new RegExp(`^tokenweir_budget_spent\\{budget="search",.*\\} ${18 * renamed}$`, 'm'))
+  await product.stop()
+  expect(log(product).map(({ caller }) => caller)).toEqual(recorded)
+  const spans = collector.json('/v1/traces').flatMap(spansOf)
+  expect(spans.map(({ attributes }) => plain(attributes)['tokenweir.caller'])).toEqual(recorded)
+})
+
 it('callers are not told apart where that is turned off', async () => {
   const upstream = await startChatUpstream()
   const product = await start({ upstream: upstream.url, env: { TOKENWEIR_CALLER: 'none' } })
@@ -118,6 +165,38 @@ describe('a token', () => {
       'tokenweir_caller_unknown_total{reason="too_many"} 0',
     ])
   })
+
+  it('names the caller once the server of its keys is there; without it the start and requests go on, and that is said once', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256')
+    const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'one' }] })
+    const server = http.createServer((_request, response) => void response.end(keys))
+    const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+    await listen(0)
+    const { port } = server.address() as AddressInfo
+    await new Promise((resolve) => server.close(resolve))
+    onTestFinished(() => void server.close())
+    const upstream = await startChatUpstream({}, 50)
+    const file = configFile(`caller: [{jwt: {claim: sub, jwks: "http://127.0.0.1:${port}/keys"}}]\n`)
+    const product = await start({ upstream: upstream.url, env: { TOKENWEIR_CONFIG: file } })
+    let sent = 0
+    const callerOf = async (sub: string) => {
+      const token = await new SignJWT({ sub }).setProtectedHeader({ alg: 'ES256', kid: 'one' }).setExpirationTime('5m').sign(privateKey)
+      await ask(product, { authorization: `Bearer ${token}` })
+      return (await product.closedRows(++sent)).at(-1)?.['caller']
+    }
+    expect([await callerOf('alice'), await callerOf('bob')]).toEqual([null, null])
+    expect(await byCaller(product)).toEqual([
+      'tokenweir_caller_unknown_total{reason="not_verified"} 2',
+      'tokenweir_caller_unknown_total{reason="too_many"} 0',
+    ])
+    await listen(port)
+    await expect.poll(() => callerOf(`carol-${sent}`), { timeout: 60_000, interval: 1000 }).toMatch(/^carol-/)
+    const said = product
+      .stderr()
+      .split('\n')
+      .filter((line) => line.includes('token keys'))
+    expect(said).toEqual([expect.stringContaining(`The token keys at http://127.0.0.1:${port}/keys cannot be fetched (ECONNREFUSED).`)])
+  }, 120_000)
 })
 
 describe('a credential', () => {

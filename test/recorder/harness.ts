@@ -40,6 +40,7 @@ export function configOf(overrides: Partial<Config> = {}): Config {
     semconv: '1.41',
     trace: 'child',
     caller: [],
+    callerNames: {},
     labels: [],
     budgets: [],
     routes: [{ ...route, host: 'upstream', disconnect: 'cancel', trace: 'child' }],

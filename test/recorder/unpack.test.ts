@@ -19,6 +19,7 @@ function unpackerOf(overrides: Partial<UnpackOptions<string>> = {}) {
       return exchangeOf({ opening, ending })
     },
     limits,
+    nameOf: () => undefined,
     onUnknown: () => unknown++,
     onFailure: (error) => failures.push((error as Error).message),
     ...overrides,
@@ -54,6 +55,24 @@ describe('a request', () => {
     unpack({ ...nothing, opened: [a], requests: [{ id: 'a', body: [0, 5] }], bytes: Buffer.from('asked') })
     unpack({ ...nothing, ended: [{ ending: endingOf({ id: 'a' }), requestBody: [0, 3] }], bytes: Buffer.from('own') })
     expect(calls).toEqual([{ id: 'a', reading: 'a: own', responseBody: undefined }])
+  })
+
+  it('has the readable name of its caller from its opening on, also when it cannot be read', () => {
+    const names: Readonly<Record<string, string>> = { 'key:1': 'search-team', alice: 'sales', 'search-team': 'renamed twice' }
+    const { unpack } = unpackerOf({
+      nameOf: (caller) => names[caller],
+      conclude(opening, ending) {
+        if (opening.id === 'b') throw new Error('unreadable')
+        return exchangeOf({ opening, ending, caller: ending.caller ?? opening.caller })
+      },
+    })
+    const opened = ['a', 'b', 'c', 'd'].map((id) => openingOf({ id, caller: id === 'd' ? 'bob' : 'key:1' }))
+    const ended = opened.map(({ id }) => ({ ending: endingOf({ id, ...(id === 'c' ? { caller: 'alice' } : {}) }) }))
+    const late = { opening: openingOf({ id: 'e', caller: 'key:1' }), ending: endingOf({ id: 'e' }) }
+    expect(unpack({ ...nothing, opened }).opened.map(({ caller }) => caller)).toEqual(['search-team', 'search-team', 'search-team', 'bob'])
+    expect(unpack({ ...nothing, ended: [...ended, late] }).ended.map(({ caller }) => caller)).toEqual([
+      ...['search-team', 'search-team', 'sales', 'bob', 'search-team'],
+    ])
   })
 
   it('without bodies is concluded without', () => {

@@ -12,10 +12,10 @@ import { printableLine } from '../../lib/printable.ts'
 import type { Painter } from './context.ts'
 import { type Column, tableText, wrapped } from './table.ts'
 
-const notKnown = '–'
+export const notKnown = '–'
 /** Marks a lower bound: not every request reported its tokens. */
 const mark = '+'
-const number = new Intl.NumberFormat('en-US')
+export const number = new Intl.NumberFormat('en-US')
 const usd = new Intl.NumberFormat('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })
 
 interface Measure {
@@ -44,12 +44,16 @@ const measures: readonly Measure[] = [
   {
     title: 'Cost USD',
     spare: 0,
-    text: ({ cost }) => atLeast(cost.usd === null ? notKnown : usdText(cost.usd), cost.usd, cost.unpriced),
+    text: ({ cost }) => costText(cost),
   },
 ]
 
-function countText({ sum, unreported }: Count): string {
+export function countText({ sum, unreported }: Count): string {
   return atLeast(sum === null ? notKnown : number.format(sum), sum, unreported)
+}
+
+export function costText({ usd: known, unpriced }: Totals['cost']): string {
+  return atLeast(known === null ? notKnown : usdText(known), known, unpriced)
 }
 
 function atLeast(text: string, known: number | null, unknown: number): string {

@@ -97,11 +97,11 @@ async function report(question: SummaryQuestion, options: ReportOptions, flags: 
 }
 
 /** The terminal's width; undefined in a pipe, where nothing is cut. */
-function widthOf({ stdout }: Io): number | undefined {
+export function widthOf({ stdout }: Io): number | undefined {
   return stdout.isTTY === true ? stdout.columns : undefined
 }
 
-function whyEmpty(database: DatabaseSync, path: string, { sinceMs }: Summary): string {
+export function whyEmpty(database: DatabaseSync, path: string, { sinceMs }: Summary): string {
   const row = database.prepare('SELECT max(started_at) AS newest FROM exchanges').get() as { newest: number | null }
   if (row.newest === null) return `The ledger ${path} is empty. Send a request through tokenweir, and ask again.`
   const newest = new Date(row.newest).toISOString()

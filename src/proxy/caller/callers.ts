@@ -10,6 +10,7 @@ import type { Callers } from '../opening.ts'
 import { createKeyNames } from './api-key.ts'
 import { headerReader } from './header.ts'
 import { bearerToken, createTokenReader, type TokenReader, type Told } from './jwt.ts'
+import { createRemoteKeys } from './remote-keys.ts'
 
 export interface CallerOptions {
   readonly sources: Config['caller']
@@ -19,6 +20,8 @@ export interface CallerOptions {
   readonly claims?: readonly string[]
   /** Shared counters, see `Cell`. */
   readonly cells: Int32Array
+  /** A sentence for the operator. */
+  readonly report: (sentence: string) => void
 }
 
 type Source =
@@ -29,13 +32,18 @@ type Source =
 const verifyingMax = 256
 
 /** Undefined when callers are not told apart. Rejects with the sentence that mends it when the salt cannot be kept. */
-export async function createCallers({ sources, ledger, claims, cells }: CallerOptions): Promise<Callers | undefined> {
+export async function createCallers({ sources, ledger, claims, cells, report }: CallerOptions): Promise<Callers | undefined> {
   if (sources.length === 0) return undefined
   const chain: Source[] = []
   for (const source of sources) {
     if (source.kind === 'api-key') chain.push({ kind: 'known', now: createKeyNames(readSalt(`${ledger}.salt`)) })
     else if (source.kind === 'header') chain.push({ kind: 'known', now: headerReader(source.name) })
-    else chain.push({ kind: 'token', reader: createTokenReader(source, await import('jose'), Date.now, claims) })
+    else {
+      const jose = await import('jose')
+      const { url, proxy } = source.jwks
+      const keyOf = url === undefined ? undefined : createRemoteKeys({ url, proxy: proxy === 'none' ? undefined : proxy, jose, report })
+      chain.push({ kind: 'token', reader: createTokenReader(source, jose, Date.now, claims, keyOf) })
+    }
   }
   const now = (headers: IncomingHttpHeaders, target: string) => knownCaller(chain, headers, target)
   if (chain.every(({ kind }) => kind !== 'token')) return { now }

@@ -1,5 +1,6 @@
 /** A caller as a signed token names it. Verified off the data path: the request is long on its way when the answer is there. */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { JWTVerifyGetKey } from 'jose'
 import type { CallerSource } from '../../config/config.ts'
 import { callerName } from './header.ts'
 import { createMemory } from './memory.ts'
@@ -33,6 +34,8 @@ const clockToleranceSeconds = 30
 /** A token may be withdrawn before it ends, and a key file may be mended: nothing is believed for longer. */
 const believedMs = 300_000
 const doubtedMs = 30_000
+/** Of a token whose key is not known, because keys cannot be fetched or have just changed. */
+const keylessMs = 10_000
 const tokenCharsMax = 8192
 /** More than any label may have: a longer one is dropped there, and counted. */
 const claimCharsMax = 1000
@@ -44,21 +47,23 @@ export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
   return /^bearer\s+([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization.trim())?.[1]
 }
 
-/** `now` gives milliseconds since the epoch. */
+function keysIn({ keys }: JwtSource['jwks'], jose: Jose): JWTVerifyGetKey {
+  // A single key without an id is for every token, whatever id the token gives; PEM has none.
+  const [only] = keys
+  if (keys.length === 1 && only !== undefined && only.kid === undefined) return ({ alg }) => jose.importJWK(only, alg)
+  return jose.createLocalJWKSet({ keys: [...keys] })
+}
+
+/** `now` gives milliseconds since the epoch; `keyOf` is for keys that are fetched. */
 export function createTokenReader(
   { claim, jwks, issuer, audience }: JwtSource,
   jose: Jose,
   now: () => number,
   claimNames: readonly string[] = [],
+  keyOf: JWTVerifyGetKey = keysIn(jwks, jose),
 ): TokenReader {
   const verified = createMemory<Verified>()
   const underWay = new Map<string, Promise<Told>>()
-  const { keys } = jwks
-  // A single key without an id is for every token, whatever id the token gives; PEM has none.
-  const [only] = keys
-  const single = keys.length === 1 && only !== undefined && only.kid === undefined ? only : undefined
-  const keyOf =
-    single === undefined ? jose.createLocalJWKSet({ keys: [...keys] }) : ({ alg }: { alg?: string }) => jose.importJWK(single, alg)
   const options = {
     algorithms,
     clockTolerance: clockToleranceSeconds,
@@ -74,9 +79,10 @@ export function createTokenReader(
       const told = { caller, claims: claimsOf(payload, claimNames) }
       verified.set(token, { ...told, until: Math.min(ends, now() + (caller === undefined ? doubtedMs : believedMs)) })
       return told
-    } catch {
+    } catch (error) {
       // The reason is not told on: the library's errors carry the token's claims.
-      verified.set(token, { caller: undefined, until: now() + doubtedMs })
+      const isKeyless = !(error instanceof jose.errors.JOSEError) || error instanceof jose.errors.JWKSNoMatchingKey
+      verified.set(token, { caller: undefined, until: now() + (isKeyless ? keylessMs : doubtedMs) })
       return { caller: undefined }
     } finally {
       underWay.delete(token)

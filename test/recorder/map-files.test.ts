@@ -1,0 +1,33 @@
+/** Files that give values other words, while they change. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { createMapFiles } from '../../src/recorder/map-files.ts'
+
+it('A file that changes is read again; one that breaks or goes away is told once, and keeps what was read of it.', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-names-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'names.yaml')
+  const said: string[] = []
+  let now = 0
+  writeFileSync(path, 'key:1: search')
+  const words = await createMapFiles({ paths: [undefined, path], report: (line) => said.push(line.replace(folder, '')), now: () => now })
+  const after = (ms: number) => {
+    now += ms
+    return { ...words(path) }
+  }
+  expect([after(0), words(undefined), words('other.yaml')]).toEqual([{ 'key:1': 'search' }, undefined, undefined])
+  writeFileSync(path, '{"key:1": "sales", "key:2": "sales"}')
+  expect([after(999), after(1), said]).toEqual([{ 'key:1': 'search' }, { 'key:1': 'sales', 'key:2': 'sales' }, []])
+  writeFileSync(path, 'key:1: [a]')
+  expect([after(1000), after(1000), after(1000)]).toEqual(Array(3).fill({ 'key:1': 'sales', 'key:2': 'sales' }))
+  expect(said).toEqual([
+    expect.stringMatching(/^\/names\.yaml cannot be used \(.*is no text.*\)\. What was read of it before stays in effect\.$/),
+  ])
+  rmSync(path)
+  expect([after(1000), after(1000)]).toEqual(Array(2).fill({ 'key:1': 'sales', 'key:2': 'sales' }))
+  expect(said.slice(1)).toEqual(['/names.yaml cannot be used (ENOENT). What was read of it before stays in effect.'])
+  writeFileSync(path, '{}')
+  expect([after(1000), said.length]).toEqual([{}, 2])
+})
