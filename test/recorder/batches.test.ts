@@ -212,6 +212,20 @@ describe('a successor', () => {
     ])
   })
 
+  it('is told of what is open from what is open now, not from what its predecessor left unrecorded', async () => {
+    const { open, fresh, next, succeed } = startLink()
+    open('stays').asks('asked')
+    open('ends').ends('answered')
+    await next()
+    open('later')
+    await next()
+    await succeed()
+    expect([...fresh(), ...(await next())]).toEqual([
+      told({ resent: true, ended: [['ends', true, undefined, 'answered']] }),
+      told({ opened: ['stays', 'later'], requests: [['stays', 'asked']] }),
+    ])
+  })
+
   it('is told once of what opened during the pause', async () => {
     const { worker, open, next, succeed } = startLink()
     worker().exit()

@@ -382,7 +382,7 @@ describe('closing', () => {
     await wait(givenUpMs - 1)
     expect([closing.isOver, said]).toEqual([false, []])
     await wait(1)
-    expect([closing.isOver, worker().isTerminated, said]).toEqual([true, true, [expect.stringMatching(/5 records are lost/)]])
+    expect([closing.isOver, worker().isTerminated, said]).toEqual([true, true, [expect.stringMatching(/ 5 records are lost/)]])
     expect(vi.getTimerCount()).toBe(0)
   })
 
@@ -407,7 +407,7 @@ describe('closing', () => {
     worker().exit()
     const closing = close(5000)
     await wait(6000)
-    expect([closing.isOver, said.at(-1), vi.getTimerCount()]).toEqual([true, expect.stringMatching(/1 records are lost/), 0])
+    expect([closing.isOver, said.at(-1), vi.getTimerCount()]).toEqual([true, expect.stringMatching(/ 1 records are lost/), 0])
     await wait(60_000)
     expect(workers.length).toBe(1)
   })
@@ -488,7 +488,7 @@ describe('hurry', () => {
     await wait(2999)
     expect(closing.isOver).toBe(false)
     await wait(1)
-    expect([closing.isOver, said, vi.getTimerCount()]).toEqual([true, [expect.stringMatching(/1 records are lost/)], 0])
+    expect([closing.isOver, said, vi.getTimerCount()]).toEqual([true, [expect.stringMatching(/ 1 records are lost/)], 0])
   })
 
   it('ends with the recorder, and leaves no timer', async () => {
