@@ -23,6 +23,7 @@ export function openaiHeaders(asked: Asked): Readonly<Record<string, string>> {
   return {
     'x-request-id': idFrom(asked.random, 'req_', 32, true),
     'openai-version': '2020-10-01',
+    ...{ 'x-ratelimit-limit-tokens': '30000', 'x-ratelimit-remaining-tokens': '29500', 'x-ratelimit-reset-tokens': '1s' },
     'openai-processing-ms': String(100 + Math.floor(asked.random() * 900)),
   }
 }

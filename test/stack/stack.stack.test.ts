@@ -100,7 +100,9 @@ describe.skipIf(missing.length > 0)('the stack', () => {
   afterAll(() => stack?.stop())
 
   describe.each(dashboards)('dashboard $file', (dashboard) => {
-    it.each(panelQueries(dashboard))('$name has data', async ({ expr, instant }) => {
+    // The stack has no week before it.
+    const asked = panelQueries(dashboard).filter(({ expr }) => !expr.includes('offset 1w'))
+    it.each(asked)('$name has data', async ({ expr, instant }) => {
       const { query, range } = stack.prometheus
       await until(expr, waitMsMax, async () => hasData(instant ? await query(expr) : await range(expr, secondsSinceStart(), 5)))
     })

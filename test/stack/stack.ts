@@ -101,14 +101,21 @@ export async function startStack(): Promise<Stack> {
       OTEL_LOGS_EXPORTER: 'otlp',
     }
     const ledger = join(folder, 'ledger.db')
-    let product = await startProduct({ upstream: gateway.url, ledger, env })
+    const settings = join(folder, 'tokenweir.yaml')
+    // A forecast is absent in the first twentieth of its period.
+    writeFileSync(
+      settings,
+      `budgets:\n${['day', 'month'].map((period) => `  - {name: ${period}ly, period: ${period}, usd: 100, tokens: 100000000}\n`).join('')}`,
+    )
+    const options = { upstream: gateway.url, ledger, env, args: ['--config', settings] }
+    let product = await startProduct(options)
     keep(undefined, () => product.stop())
     return {
       ...{ gateway, store, collector, webhook, quickWebhook, stop },
       product: () => product,
       async killProduct() {
         await product.stop('SIGKILL')
-        product = await startProduct({ upstream: gateway.url, ledger, env })
+        product = await startProduct(options)
       },
       prometheus: createPrometheus(`http://${at.prometheus}`),
       spans: () => recordsOf(join(folder, 'traces.jsonl')),
