@@ -3,6 +3,7 @@
  * its rows.
  */
 
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Queue } from '../ledger/queue.ts'
 import { exchangeOfRow } from '../ledger/rows.ts'
 import type { Store } from '../ledger/store.ts'
@@ -133,8 +134,23 @@ function loadOnce(inside: Inside, againMs = loadAgainMs.first): Promise<void> {
   return inside.loading
 }
 
+/** In the order in which they need each other. */
+const packages = [
+  ...['api', 'core', 'resources', 'sdk-metrics', 'sdk-trace', 'sdk-logs', 'otlp-transformer', 'otlp-exporter-base'],
+  ...['otlp-grpc-exporter-base', 'exporter-trace-otlp-proto', 'exporter-trace-otlp-grpc', 'sdk-node'],
+]
+
+/** One by one, so that batches are committed between: all at once, the SDK takes 200 ms of a core, and what ended meanwhile would be lost in a kill. */
+async function loadPackages(): Promise<void> {
+  for (const name of packages) {
+    await import(`@opentelemetry/${name}`)
+    await turn()
+  }
+}
+
 async function load(inside: Inside): Promise<void> {
   const { plan, meter, store, generation, version, report } = inside.options
+  await loadPackages()
   const [{ createTelemetry }, { createSpanMaker }, { createLogRecordMaker }] = await Promise.all([
     import('../telemetry/sdk.ts'),
     import('../sinks/span.ts'),
