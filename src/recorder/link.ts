@@ -103,13 +103,11 @@ export class RecorderLink implements ExchangeLog {
 
   /** Whether what is served is also recorded. */
   state(): RecordsState {
-    const { instance, problems } = this.#supervisor.state()
+    const state = this.#supervisor.state()
     const dropped = Atomics.load(this.#cells, Cell.dropped) + Atomics.load(this.#cells, Cell.lostWithRecorder)
-    return {
-      instance,
-      problems:
-        dropped === 0 ? problems : [...problems, `${dropped} requests are not recorded: the recorder was too far behind or died on them.`],
-    }
+    if (dropped === 0) return state
+    const problem = `${dropped} requests are not recorded: the recorder was too far behind or died on them.`
+    return { ...state, problems: [...state.problems, problem] }
   }
 
   /** A connection to the recorder's admin server; undefined while there is none. */

@@ -72,3 +72,10 @@ it('A stream without usage is not estimated unless that is switched on.', async 
   expect([row['usage_outcome'], row['estimated_input_tokens'], row['estimated_output_tokens']]).toEqual(['missing', null, null])
   expect(Object.keys(attributes).filter((name) => name.includes('estimated'))).toEqual([])
 })
+
+it('The day of the price table is in the body of /readyz.', async () => {
+  const product = await startProduct({ upstream: 'http://127.0.0.1:9' })
+  onTestFinished(async () => void (await product.stop('SIGKILL')))
+  const pricesDate = async () => ((await (await fetch(`${product.adminUrl}/readyz`)).json()) as { pricesDate?: string }).pricesDate
+  await expect.poll(pricesDate, { timeout: 30_000 }).toMatch(/^\d{4}-\d{2}-\d{2}$/)
+})
