@@ -1,8 +1,9 @@
 /** What a request says of itself: the operator's labels, each from the first of its sources that has a value which may be recorded. */
 import { createHmac } from 'node:crypto'
-import { inputKey, type Label, type LabelSource, labelValueCharsMax } from '../config/labels.ts'
+import { inputKey, type Label, type LabelSource, labelValueCharsMax, wordFor } from '../config/labels.ts'
 import type { Exchange } from '../lib/exchange.ts'
 import { type Json, object, parseJson } from '../lib/json.ts'
+import { printableLine } from '../lib/printable.ts'
 import { clientOf } from './clients.ts'
 
 /** Why a value was not recorded. */
@@ -33,9 +34,8 @@ export function createLabelReader({ labels, mapOf, salt, onDropped }: LabelsOpti
   }
 
   function named(label: Label, value: string): string {
-    const map = mapOf(label)
-    if (map !== undefined && Object.hasOwn(map, value)) return map[value] as string
-    if (Object.hasOwn(label.map, value)) return label.map[value] as string
+    const word = wordFor(value, mapOf(label)) ?? wordFor(value, label.map)
+    if (word !== undefined) return word
     return label.hash && salt !== undefined ? `hash:${createHmac('sha256', salt).update(value).digest('hex').slice(0, 10)}` : value
   }
 
@@ -137,14 +137,12 @@ function textOf(value: Json | undefined): string | undefined {
   return parts.join(',') || undefined
 }
 
-/** Control characters, and those that change the direction of what follows. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-const noText = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffd]/
 const credential =
   /^(?:bearer|basic)\s|^(?:sk|pk|rk|gsk|xai|hf|ghp|gho|ghs|glpat|pplx|nvapi|tvly|r8)[-_][\w-]{8,}|^(?:AKIA|ASIA)[0-9A-Z]{12}|^AIza[\w-]{20}|^xox[abprs]-|^ey[\w-]+\.ey[\w-]+\.|-----BEGIN/i
 
 function faultOf(value: string): LabelFault | undefined {
-  if (noText.test(value)) return 'not_text'
+  // What would have to be escaped to be shown is no text, nor are bytes that were none.
+  if (printableLine(value) !== value || value.includes('\ufffd')) return 'not_text'
   if (credential.test(value)) return 'credential'
   return value.length > labelValueCharsMax ? 'too_long' : undefined
 }

@@ -1,5 +1,5 @@
 /** The values of `budgets`: what may be spent by whom, and within which time. */
-import { fail, ValueError } from './values.ts'
+import { fail, isMapping, ValueError } from './values.ts'
 
 /** Only what has one of these values counts; `''` is a value that is not known. */
 export type BudgetWhere = Readonly<Record<string, readonly string[]>>
@@ -8,7 +8,7 @@ const whereHelp = 'Write provider, model, caller, route or label:NAME with a val
 
 /** A mapping of a dimension to its value, or to several. */
 export function budgetWhere(value: unknown): BudgetWhere {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return fail(value, 'is no mapping', whereHelp)
+  if (!isMapping(value)) return fail(value, 'is no mapping', whereHelp)
   return Object.fromEntries(
     Object.entries(value).map(([dimension, given]) => {
       if (!/^(provider|model|caller|route|label:[a-z][a-z0-9_]{0,39})$/.test(dimension)) {

@@ -3,7 +3,7 @@ import { createPublicKey } from 'node:crypto'
 import type { ConfigError } from './file.ts'
 import { type ForwardProxy, loopback } from './forward-proxy.ts'
 import { headerName } from './header-names.ts'
-import { fail, nearest, shown, ValueError } from './values.ts'
+import { fail, isMapping, nearest, shown, ValueError, within } from './values.ts'
 
 export type CallerSource = { readonly kind: 'api-key' } | { readonly kind: 'header'; readonly name: string } | JwtSource
 
@@ -168,10 +168,6 @@ function checked<T>(read: () => T): T {
   }
 }
 
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function refuseUnknown(mapping: Readonly<Record<string, unknown>>, known: readonly string[]): void {
   const stranger = Object.keys(mapping).find((key) => !known.includes(key))
   if (stranger === undefined) return
@@ -180,15 +176,6 @@ function refuseUnknown(mapping: Readonly<Record<string, unknown>>, known: readon
     `There is no key ${shown(stranger)} here. ${meant === undefined ? `The keys are ${known.join(', ')}.` : `Did you mean ${meant}?`}`,
     [stranger],
   )
-}
-
-/** Adds the path of the part to an error in it. */
-function within<T>(path: readonly (string | number)[], read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    throw error instanceof ValueError ? new ValueError(error.message, [...path, ...error.path]) : error
-  }
 }
 
 /** As it is written in the file: text where that is enough, else a mapping in JSON, which is valid YAML. */

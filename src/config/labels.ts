@@ -1,6 +1,6 @@
 /** Parses `labels`: what a request says of itself (team, feature, session, …), and where it stands. */
 import { headerName } from './header-names.ts'
-import { fail, nearest, ValueError } from './values.ts'
+import { fail, flag, isMapping, nearest, ValueError, within } from './values.ts'
 
 /** Where a label's value may stand. */
 export type LabelSource =
@@ -99,18 +99,13 @@ function labelOf(name: string, given: unknown): Label {
   }
   const from = given['from'] ?? preset
   if (from === undefined) throw new ValueError(`Nothing says where the label stands. ${sourceHelp}`)
-  const flag = (key: string) => within([key], () => truth(given[key]))
+  const isSet = (key: string) => within([key], () => given[key] !== undefined && flag(given[key]))
   const mapFile = given['mapFile']
   if (mapFile !== undefined && (typeof mapFile !== 'string' || mapFile === '')) {
     return within(['mapFile'], () => fail(mapFile, 'is no file', 'Write the path of a YAML or JSON file.'))
   }
   const map = within(['map'], () => wordMap(given['map'] ?? {}))
-  return { name, from: within(['from'], () => sources(from)), map, mapFile, hash: flag('hash'), metric: flag('metric') }
-}
-
-function truth(value: unknown): boolean {
-  if (value === undefined || value === false) return false
-  return value === true ? true : fail(value, 'is neither true nor false', 'Write true or false.')
+  return { name, from: within(['from'], () => sources(from)), map, mapFile, hash: isSet('hash'), metric: isSet('metric') }
 }
 
 /** Values and what stands for them: of a label, and of callers (`callerNames`). */
@@ -126,6 +121,11 @@ export function wordMap(value: unknown): Readonly<Record<string, string>> {
     map[from] = `${to}`
   }
   return map
+}
+
+/** What stands for a value; undefined where nothing does. */
+export function wordFor(value: string, words: Readonly<Record<string, string>> | undefined): string | undefined {
+  return words !== undefined && Object.hasOwn(words, value) ? words[value] : undefined
 }
 
 /** Gives the parser of a `mapFile` or `callerNamesFile` (YAML or JSON). What it throws says what is wrong. */
@@ -227,17 +227,4 @@ export function writtenLabels(all: readonly Label[]): string | object {
       { from: from.map(writtenSource).join(', '), ...(Object.keys(map).length === 0 ? {} : { map: { ...map } }), ...rest },
     ]),
   )
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Adds the path of the part to an error in it. */
-function within<T>(path: readonly (string | number)[], read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    throw error instanceof ValueError ? new ValueError(error.message, [...path, ...error.path]) : error
-  }
 }

@@ -1,5 +1,6 @@
 /** Every setting, defined once: key, flag, variable, default, description. Validation, `--help` and the documents are derived from this. */
 import * as v from 'valibot'
+import { periods } from '../lib/period.ts'
 import { budgetWhere } from './budgets.ts'
 import { callerSources } from './caller.ts'
 import { headerName } from './header-names.ts'
@@ -147,7 +148,7 @@ const budget = section({
     {},
   ),
   period: v.optional(
-    leaf(values.choice('day', 'week', 'month'), { type: 'day, week or month' }, 'The time it is for; weeks begin on Monday.'),
+    leaf(values.choice(...periods), { type: 'day, week or month' }, 'The time it is for; weeks begin on Monday.'),
     'month',
   ),
   timeZone: v.optional(

@@ -34,6 +34,19 @@ export function fail(value: unknown, wrong: string, mend: string): never {
   throw new ValueError(`${shown(value)} ${wrong}. ${mend}`)
 }
 
+export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Adds the path of the part to an error in it. */
+export function within<T>(path: readonly (string | number)[], read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw error instanceof ValueError ? new ValueError(error.message, [...path, ...error.path]) : error
+  }
+}
+
 const addressMend = 'Write host:port (127.0.0.1:4141), [ipv6]:port, :port for every interface, or a port alone for 127.0.0.1.'
 
 /** `host:port`, `[ipv6]:port`, `:port` (every interface) or a bare port (loopback). Port 0 lets the system choose. */

@@ -26,10 +26,5 @@ export function cloneableConfig(config: Config): CloneableConfig {
 }
 
 export function revivedConfig(config: CloneableConfig): Config {
-  const caller = config.caller.map((source) => {
-    if (source.kind !== 'jwt') return source
-    const { proxy: _, ...jwks } = source.jwks
-    return { ...source, jwks }
-  })
-  return { ...config, caller, routes: config.routes.map((route) => ({ ...route, upstream: new URL(route.upstream) })) }
+  return { ...config, routes: config.routes.map((route) => ({ ...route, upstream: new URL(route.upstream) })) }
 }

@@ -12,6 +12,7 @@ import { createLabelReader, type LabelReader } from '../conclude/labels.ts'
 import { createPricer } from '../conclude/pricing/pricer.ts'
 import { loadPriceTable } from '../conclude/pricing/table.ts'
 import type { Config } from '../config/config.ts'
+import { wordFor } from '../config/labels.ts'
 import { bucketOf } from '../ledger/queries/quantiles.ts'
 import { listedColumns } from '../ledger/queries/queries.ts'
 import { createReader, type Reader } from '../ledger/queries/reader.ts'
@@ -217,10 +218,6 @@ function createUnpack(assessment: Assessment, config: Config, meter: Meter, mapF
       report(`An exchange could not be read: ${error instanceof Error ? error.message : String(error)}`)
     },
   })
-}
-
-function wordFor(value: string, words: Readonly<Record<string, string>> | undefined): string | undefined {
-  return words !== undefined && Object.hasOwn(words, value) ? words[value] : undefined
 }
 
 /** A commit that is tried again changes the state without a batch. */

@@ -2,8 +2,8 @@
 import type { Config } from '../../config/config.ts'
 import type { CallerUse } from '../../ledger/queries/callers.ts'
 import { momentHelp, type Range, rangeOf } from '../../lib/range.ts'
-import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter, refuse } from './context.ts'
-import { whyEmpty, widthOf } from './report.ts'
+import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter } from './context.ts'
+import { whyEmpty, widthOf, withLedger } from './ledger.ts'
 
 interface CallersOptions {
   readonly since?: string
@@ -40,26 +40,18 @@ Examples:
     })
 }
 
-async function list(range: Range, json: boolean, flags: Flags, env: Environment, io: Io): Promise<number> {
-  const { loadConfig } = await import('../../config/config.ts')
-  const loaded = await loadConfig({ flags, env, readFile: io.readFile, upstreamNeeded: false })
-  if ('errors' in loaded) return refuse(loaded.errors, env, io)
-  const path = loaded.config.ledger
-  const { openForReading } = await import('../../ledger/queries/open.ts')
-  const { readCallers } = await import('../../ledger/queries/callers.ts')
-  const database = openForReading(path)
-  try {
+function list(range: Range, json: boolean, flags: Flags, env: Environment, io: Io): Promise<number> {
+  return withLedger({ flags, env, io }, async (database, config) => {
+    const { readCallers } = await import('../../ledger/queries/callers.ts')
     const { summary, callers } = readCallers(database, range)
-    if (json) io.stdout.write(jsonOf(path, range, callers))
+    if (json) io.stdout.write(jsonOf(config.ledger, range, callers))
     else if (callers.length > 0) {
       io.stdout.write(await tableOf(callers, io, env))
-      io.stdout.write(hint(callers, await namesOf(loaded.config, io)))
+      io.stdout.write(hint(callers, await namesOf(config, io)))
     }
-    if (callers.length === 0) complain(io, env, whyEmpty(database, path, summary))
+    if (callers.length === 0) complain(io, env, whyEmpty(database, config.ledger, summary))
     return exit.done
-  } finally {
-    database.close()
-  }
+  })
 }
 
 function jsonOf(ledger: string, { sinceMs, untilMs }: Range, callers: readonly CallerUse[]): string {

@@ -1,9 +1,9 @@
 /** `tokenweir report`: totals of a time range, by provider, model, caller, route or day. */
-import type { DatabaseSync } from 'node:sqlite'
-import type { Dimension, Summary } from '../../ledger/queries/queries.ts'
+import type { Dimension } from '../../ledger/queries/queries.ts'
 import type { SummaryQuestion } from '../../ledger/queries/summary.ts'
 import { momentHelp, type Range, rangeOf } from '../../lib/range.ts'
-import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter, refuse } from './context.ts'
+import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter } from './context.ts'
+import { whyEmpty, widthOf, withLedger } from './ledger.ts'
 
 interface ReportOptions {
   readonly by?: readonly string[]
@@ -72,40 +72,18 @@ function each(value: string, before: readonly string[] = []): string[] {
   return [...before, value]
 }
 
-async function report(question: SummaryQuestion, options: ReportOptions, flags: Flags, env: Environment, io: Io): Promise<number> {
-  const { loadConfig } = await import('../../config/config.ts')
-  const loaded = await loadConfig({ flags, env, readFile: io.readFile, upstreamNeeded: false })
-  if ('errors' in loaded) return refuse(loaded.errors, env, io)
-  const path = loaded.config.ledger
-  const { openForReading } = await import('../../ledger/queries/open.ts')
-  const { readSummary } = await import('../../ledger/queries/summary.ts')
-  const { csvOf, jsonOf, tableOf } = await import('./report-text.ts')
-  const { loadPriceTable } = await import('../../conclude/pricing/table.ts')
-  // Where the operator's table cannot be used, the running sidecar says so.
-  const { date: pricesDate } = await loadPriceTable(loaded.config.pricesFile).catch(() => loadPriceTable())
-  const database = openForReading(path)
-  try {
+function report(question: SummaryQuestion, options: ReportOptions, flags: Flags, env: Environment, io: Io): Promise<number> {
+  return withLedger({ flags, env, io }, async (database, { ledger: path, pricesFile }) => {
+    const { readSummary } = await import('../../ledger/queries/summary.ts')
+    const { csvOf, jsonOf, tableOf } = await import('./report-text.ts')
+    const { loadPriceTable } = await import('../../conclude/pricing/table.ts')
+    // Where the operator's table cannot be used, the running sidecar says so.
+    const { date: pricesDate } = await loadPriceTable(pricesFile).catch(() => loadPriceTable())
     const summary = readSummary(database, question)
     if (options.json) io.stdout.write(jsonOf(summary, path, pricesDate))
     else if (options.csv) io.stdout.write(csvOf(summary))
     else if (summary.total.requests > 0) io.stdout.write(tableOf(summary, { path, pricesDate }, widthOf(io), painter(io.stdout, env)))
     if (summary.total.requests === 0) complain(io, env, whyEmpty(database, path, summary))
     return exit.done
-  } finally {
-    database.close()
-  }
-}
-
-/** The terminal's width; undefined in a pipe, where nothing is cut. */
-export function widthOf({ stdout }: Io): number | undefined {
-  return stdout.isTTY === true ? stdout.columns : undefined
-}
-
-export function whyEmpty(database: DatabaseSync, path: string, { sinceMs }: Summary): string {
-  const row = database.prepare('SELECT max(started_at) AS newest FROM exchanges').get() as { newest: number | null }
-  if (row.newest === null) return `The ledger ${path} is empty. Send a request through tokenweir, and ask again.`
-  const newest = new Date(row.newest).toISOString()
-  if (row.newest < sinceMs)
-    return `No request in this range: the last one began ${newest}. Look further back with --since, for example --since 30d.`
-  return `No request in this range. The last one began ${newest}; move the range with --since and --until.`
+  })
 }

@@ -7,7 +7,6 @@ import { answeredOf } from './by-route.ts'
 
 /** The counters of one operation, route and payer. */
 interface Charges {
-  readonly labels: Labels
   readonly payer: Labels
   readonly route: string
   cost: Counter | undefined
@@ -52,7 +51,7 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
     return labels
   }
 
-  function find(exchange: Exchange, caller: string | undefined, operation: Labels, charges: ChargesByPayer): Charges {
+  function find(exchange: Exchange, caller: string | undefined, charges: ChargesByPayer): Charges {
     const { route } = exchange.opening
     const labels = marked.length === 0 ? none : labelsOf(exchange)
     const key = `${route}\n${caller}\n${Object.values(labels).join('\n')}`
@@ -62,7 +61,6 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
     const other = (value: string | number | undefined) => (isOverflow && value !== undefined ? otherValue : value)
     const overflowKey = `${route}\n\n`
     const made: Charges = charges.get(isOverflow ? overflowKey : key) ?? {
-      labels: operation,
       payer: Object.fromEntries(Object.entries({ caller, ...labels }).map(([name, value]) => [name, other(value)])),
       route,
       cost: undefined,
@@ -79,7 +77,7 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
     const usd = cost === undefined || cost.status === 'unpriced' ? undefined : cost.usd
     const usage = response?.usage
     if (usd === undefined && usage === undefined) return
-    const charges = find(exchange, caller, operation, byPayer)
+    const charges = find(exchange, caller, byPayer)
     const { caller: payer, ...labels } = charges.payer
     if (usd !== undefined) (charges.cost ??= meter.counter('tokenweir.cost', { ...operation, caller: payer, ...labels })).add(usd)
     if (usage === undefined) return

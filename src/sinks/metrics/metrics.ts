@@ -7,6 +7,7 @@ import { createLabelCap, type LabelCap, otherValue } from '../label-cap.ts'
 import type { Sink } from '../sink.ts'
 import { answeredOf, countStream, type RouteCells, routeCells } from './by-route.ts'
 import { createCallers } from './callers.ts'
+import { cellOf } from './cells.ts'
 import { type Charge, type ChargesByPayer, createCharges } from './charges.ts'
 import { createRateLimits } from './rate-limits.ts'
 
@@ -76,31 +77,25 @@ function createRequests(meter: Meter): (exchange: Exchange, provider: string | u
   return ({ opening, ending, endReason, usageOutcome, usageReason }, provider) => {
     const { method, route } = opening
     const counterKey = `${provider}\n${route}\n${usageOutcome}\n${usageReason}\n${endReason}`
-    let counter = counters.get(counterKey)
-    if (counter === undefined) {
-      counter = meter.counter('tokenweir.requests', {
+    const counter = () =>
+      meter.counter('tokenweir.requests', {
         'gen_ai.provider.name': provider,
         'http.route': route,
         usage_outcome: usageOutcome,
         reason: usageReason,
         end_reason: endReason,
       })
-      counters.set(counterKey, counter)
-    }
-    counter.add(1)
+    cellOf(counters, counterKey, counter).add(1)
 
     const durationKey = `${method}\n${ending.status}\n${route}`
-    let duration = durations.get(durationKey)
-    if (duration === undefined) {
-      duration = meter.histogram('http.server.request.duration', {
+    const duration = () =>
+      meter.histogram('http.server.request.duration', {
         'http.request.method': method,
         'url.scheme': 'http',
         'http.response.status_code': ending.status,
         'http.route': route,
       })
-      durations.set(durationKey, duration)
-    }
-    duration.record(ending.endMs / 1000)
+    cellOf(durations, durationKey, duration).record(ending.endMs / 1000)
   }
 }
 
@@ -108,13 +103,8 @@ function createRequests(meter: Meter): (exchange: Exchange, provider: string | u
 function createPriced(meter: Meter): (provider: string | undefined, cost: Cost) => void {
   const counters = new Map<string, Counter>()
   return (provider, { status }) => {
-    const key = `${provider}\n${status}`
-    let counter = counters.get(key)
-    if (counter === undefined) {
-      counter = meter.counter('tokenweir.cost.requests', { 'gen_ai.provider.name': provider, price_status: status })
-      counters.set(key, counter)
-    }
-    counter.add(1)
+    const counter = () => meter.counter('tokenweir.cost.requests', { 'gen_ai.provider.name': provider, price_status: status })
+    cellOf(counters, `${provider}\n${status}`, counter).add(1)
   }
 }
 
