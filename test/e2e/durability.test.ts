@@ -214,7 +214,7 @@ describe('a disk that is full', () => {
     product = await starting
     expect((await fetch(`${product.url}/v1/messages`, { method: 'POST', body: body(false) })).status).toBe(200)
     await expect.poll(() => read(ledger, 'SELECT count(*) AS count FROM exchanges')).toEqual([{ count: 1 }])
-    expect(product.stderr()).toContain(`The ledger ${ledger} can be written again.`)
+    await expect.poll(() => product?.stderr()).toContain(`The ledger ${ledger} can be written again.`)
   })
 })
 
