@@ -20,10 +20,10 @@ function entry() {
   return !installed && existsSync(source) ? source : built
 }
 
-/** Sources need type stripping without a flag (22.18, 23.6); node:sqlite and the built program need 22.15. */
+/** undici needs 22.19. Below it, node:sqlite or the stripping of types is missing too. */
 function newEnough(version) {
   const [major, minor] = version.split('.').map(Number)
-  return major >= 24 || (major === 22 && minor >= 18)
+  return major >= 24 || (major === 22 && minor >= 19)
 }
 
 /** The packages that bring a Node. npm installs the one for its platform. */
@@ -65,6 +65,11 @@ function runOn(node) {
 }
 
 if (newEnough(process.versions.node)) {
+  if (/^2[23]\./.test(process.versions.node)) {
+    // These say of every program with a database that SQLite is experimental: here, and in worker threads.
+    process.removeAllListeners('warning')
+    process.env.NODE_NO_WARNINGS = '1'
+  }
   if (process.env.NODE_COMPILE_CACHE === undefined) {
     process.env.NODE_COMPILE_CACHE = compileCache // for worker threads
     nodeModule.enableCompileCache(compileCache)

@@ -46,6 +46,18 @@ describe.skipIf(missing.length > 0)('docker-compose.yml', () => {
     expect(servicesOf(text)).toEqual([...usual, 'sample-gateway', 'traffic'].sort())
   })
 
+  it('is taken by Compose as tokenweir init writes it, with its own .env', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tokenweir-compose-'))
+    try {
+      execFileSync(process.execPath, [join(root, 'bin/tokenweir.js'), 'init', folder], { stdio: 'ignore' })
+      const { status, stdout, stderr } = refusal(['compose', 'docker-compose.yml', '.env'], {}, folder)
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      expect(servicesOf(stdout)).toEqual(usual)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
   it('would be refused with a key that Compose does not know', () => {
     const folder = mkdtempSync(join(tmpdir(), 'tokenweir-compose-'))
     try {
