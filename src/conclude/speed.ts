@@ -13,13 +13,13 @@ const msMin = 0.05
  * once, tokens that are no text. Reasoning that the stream does not show came before its first token, and is not counted.
  */
 export function timePerOutputTokenMs(
-  { streamed, framing, firstToken, lastChunkMs, chunkCount }: Ending,
+  { firstToken, lastChunkMs, chunkCount }: Ending,
   request: RequestFacts | undefined,
   response: ResponseFacts | undefined,
 ): number | undefined {
   const usage = response?.usage
-  if (!streamed || framing === 'websocket' || response?.error !== undefined) return undefined
-  if (firstToken === undefined || lastChunkMs === undefined || usage?.outputTokens === undefined) return undefined
+  if (firstToken === undefined || lastChunkMs === undefined || usage?.outputTokens === undefined || response?.error !== undefined)
+    return undefined
   if ((request?.choiceCount ?? 1) !== 1 || response?.usageOfIterations !== undefined) return undefined
   if ((usage.outputAudioTokens ?? 0) > 0 || (usage.outputImageTokens ?? 0) > 0) return undefined
   const timed = usage.outputTokens - (firstToken.of === 'answer' ? (usage.reasoningTokens ?? 0) : 0) - 1

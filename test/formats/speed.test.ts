@@ -48,8 +48,6 @@ describe('the time of an output token', () => {
   })
 
   it.each<[string, Case]>([
-    ['no stream', { ending: { streamed: false, framing: 'whole' } }],
-    ['a WebSocket', { ending: { framing: 'websocket' } }],
     ['no token was recognised', { ending: { firstToken: undefined } }],
     ['no usage', { facts: { usage: undefined } }],
     ['no count of the output', { usage: { inputTokens: 5 } }],
