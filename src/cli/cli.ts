@@ -187,6 +187,12 @@ const placeholders: Readonly<Record<string, string>> = {
 
 async function describeProgram(program: Command): Promise<void> {
   const { settings } = await import('../config/schema.ts')
+  const { CommanderError } = await import('commander')
+  const once = (flag: string) => (value: string, before: string | undefined) => {
+    if (before === undefined) return value
+    const routes = flag === '--upstream' ? ': several upstreams are routes, one per path prefix, in a file that --config names' : ''
+    throw new CommanderError(exit.refused, 'twice', `${flag} is given twice${routes}`)
+  }
   program
     .description('A sidecar in front of any LLM gateway: it forwards requests unchanged and records the token usage of each.')
     .version(await version(), '--version', 'print the version')
@@ -195,7 +201,7 @@ async function describeProgram(program: Command): Promise<void> {
   for (const { flag, type, description, env, default: fallback } of settings) {
     if (flag === undefined) continue
     const notes = [fallback === undefined ? [] : `default ${fallback}`, env ?? []].flat().join('; ')
-    program.option(`${flag} <${placeholders[type] ?? type}>`, `${description} (${notes})`)
+    program.option(`${flag} <${placeholders[type] ?? type}>`, `${description} (${notes})`, once(flag))
   }
   program.addHelpText('after', examples(settings))
 }
