@@ -188,10 +188,11 @@ const placeholders: Readonly<Record<string, string>> = {
 async function describeProgram(program: Command): Promise<void> {
   const { settings } = await import('../config/schema.ts')
   const { CommanderError } = await import('commander')
+  /** Of other options the last one counts, so that a script can add to what it was given. */
   const once = (flag: string) => (value: string, before: string | undefined) => {
-    if (before === undefined) return value
-    const routes = flag === '--upstream' ? ': several upstreams are routes, one per path prefix, in a file that --config names' : ''
-    throw new CommanderError(exit.refused, 'twice', `${flag} is given twice${routes}`)
+    if (flag !== '--upstream' || before === undefined) return value
+    const message = '--upstream is given twice: several upstreams are routes, one per path prefix, in a file that --config names'
+    throw new CommanderError(exit.refused, 'twice', message)
   }
   program
     .description('A sidecar in front of any LLM gateway: it forwards requests unchanged and records the token usage of each.')

@@ -59,7 +59,6 @@ describe('the process', () => {
       ['--upstream', 'http://a', 'check', '--upstream=http://b'],
       'tokenweir: --upstream is given twice: several upstreams are routes, one per path prefix, in a file that --config names. See tokenweir --help.\n',
     ],
-    [['--ledger', 'a', '--ledger', 'b'], 'tokenweir: --ledger is given twice. See tokenweir --help.\n'],
     [['run'], expect.stringContaining('tokenweir: "run" is no command. The commands are: callers, check, ')],
     [['check', 'a', 'b'], 'tokenweir: "b" is one argument too many. See tokenweir --help.\n'],
     [['--listen', '4141:x', '--upstream', 'http://h'], expect.stringContaining('tokenweir: --listen: "4141:x" is not an address.')],

@@ -1,10 +1,11 @@
 /** `tokenweir verify`: proves on a running sidecar that a streamed and a plain request are recorded with their tokens, or says what is wrong. */
 import type { Command } from 'commander'
 import type { Address } from '../../config/config.ts'
+import { type Check, isFailed } from '../checks.ts'
 import type { Api } from '../verify/ask.ts'
-import type { Check } from '../verify/judge.ts'
 import { type CommandContext, type Environment, exit, type Io, type Painter, painter, refuse } from './context.ts'
-import { cell, folded, widthOfOutput } from './text.ts'
+import { checksText, widthFor } from './show-checks.ts'
+import { folded } from './text.ts'
 
 interface Options {
   readonly sidecar?: string
@@ -59,16 +60,15 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
       const asked = await understand(options, flags(), env, io)
       if (typeof asked === 'number') return end(asked)
       if (typeof asked === 'string') return refuseUse(asked)
-      const { verify, worstOf } = await import('../verify/run.ts')
+      const { verify } = await import('../verify/run.ts')
       const { createIds } = await import('../../lib/ids.ts')
       const progress = progressOn(io)
-      const checks = await verify({ ...asked, ids: createIds(), onStep: progress.step })
+      const checks = await verify({ ...asked, env, ids: createIds(), onStep: progress.step })
       progress.clear()
-      const worst = worstOf(checks)
-      if (options.json === true)
-        io.stdout.write(`${JSON.stringify({ ok: worst === 'ok', sidecar: asked.sidecar.href, checks }, undefined, 2)}\n`)
+      const isWell = !isFailed(checks)
+      if (options.json === true) io.stdout.write(`${JSON.stringify({ ok: isWell, sidecar: asked.sidecar.href, checks }, undefined, 2)}\n`)
       else show(checks, io, env)
-      end(worst === 'ok' ? exit.done : exit.failed)
+      end(isWell ? exit.done : exit.failed)
     })
 }
 
@@ -101,7 +101,7 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
       api,
       path,
     },
-    ...{ model: options.model ?? usualModels[api], headers, timeoutMs, waitMs },
+    ...{ model: options.model ?? usualModels[api], headers, timeoutMs, waitMs, routes: config.routes },
   }
 }
 
@@ -155,24 +155,8 @@ function progressOn({ stderr }: Io) {
   }
 }
 
-const marks = { ok: '✓', failed: '✗', skipped: '–' } as const
-const nameWidth = 18
-
 function show(checks: readonly Check[], io: Io, env: Environment): void {
-  const paint = painter(io.stdout, env)
-  const width = io.stdout.isTTY === true ? widthOfOutput(io.stdout.columns) : Number.POSITIVE_INFINITY
-  const colour = { ok: paint.green, failed: paint.red, skipped: paint.dim } as const
-  const indent = ' '.repeat(nameWidth + 4)
-  const lines = checks.flatMap(({ name, status, what, mend }) => {
-    const [first = '', ...more] = folded(what, width - indent.length)
-    const mending = mend === undefined ? [] : folded(mend, width - indent.length - 2)
-    return [
-      `${colour[status](marks[status])} ${cell(name, nameWidth)}  ${first}`,
-      ...more.map((line) => indent + line),
-      ...mending.map((line, index) => `${indent}${paint.yellow(`${index === 0 ? '→' : ' '} ${line}`)}`),
-    ]
-  })
-  io.stdout.write(`${lines.join('\n')}\n\n${verdict(checks, width, paint)}\n`)
+  io.stdout.write(`${checksText(checks, io, env)}\n\n${verdict(checks, widthFor(io), painter(io.stdout, env))}\n`)
 }
 
 function verdict(checks: readonly Check[], width: number, paint: Painter): string {
