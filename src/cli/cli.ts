@@ -21,6 +21,7 @@ import {
   refuse,
 } from './commands/context.ts'
 import { demoCommand } from './commands/demo.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { pricesCommand } from './commands/prices.ts'
 import { reconcileCommand } from './commands/reconcile.ts'
 import { replayCommand } from './commands/replay.ts'
@@ -35,6 +36,7 @@ const commands: readonly ((context: CommandContext) => void)[] = [
   callersCommand,
   checkCommand,
   demoCommand,
+  doctorCommand,
   pricesCommand,
   reconcileCommand,
   replayCommand,

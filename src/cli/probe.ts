@@ -94,7 +94,7 @@ const reasons: readonly (readonly [RegExp, UnreachableReason])[] = [
 
 function whyUnreachable(error: Error, proxy: ProbeOptions['proxy']): NonNullable<Probed['unreachable']> {
   const cause = (error.cause ?? error) as NodeJS.ErrnoException & { errors?: readonly NodeJS.ErrnoException[] }
-  const code = cause.code ?? cause.errors?.[0]?.code ?? (cause.name === 'TimeoutError' ? 'TIMEOUT' : cause.name)
+  const code = cause.name === 'TimeoutError' ? 'TIMEOUT' : (cause.code ?? cause.errors?.[0]?.code ?? cause.name)
   if (proxy !== undefined && proxy !== 'none' && /Proxy response|407/.test(cause.message)) return { reason: 'proxy_refused', code }
   return { reason: reasons.find(([pattern]) => pattern.test(code))?.[1] ?? 'closed', code }
 }

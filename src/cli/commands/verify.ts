@@ -1,7 +1,7 @@
 /** `tokenweir verify`: proves on a running sidecar that a streamed and a plain request are recorded with their tokens, or says what is wrong. */
 import type { Command } from 'commander'
-import type { Address } from '../../config/config.ts'
 import { type Check, isFailed } from '../checks.ts'
+import { urlOf as urlOfAddress } from '../doctor/ports.ts'
 import type { Api } from '../verify/ask.ts'
 import { type CommandContext, type Environment, exit, type Io, type Painter, painter, refuse } from './context.ts'
 import { checksText, widthFor } from './show-checks.ts'
@@ -81,7 +81,7 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   const loaded = await loadConfig({ flags: adminUrl === undefined ? flags : rest, env, readFile: io.readFile, upstreamNeeded: false })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
   const { config } = loaded
-  const sidecar = options.sidecar === undefined ? addressUrl(config.listen) : urlOf(options.sidecar)
+  const sidecar = options.sidecar === undefined ? urlOfAddress(config.listen) : urlOf(options.sidecar)
   if (sidecar === undefined) return `--sidecar ${JSON.stringify(options.sidecar)} is not a URL. Write it as http://127.0.0.1:4141.`
   const api = apis.find((name) => name === options.api)
   if (api === undefined) return `--api ${JSON.stringify(options.api)} is none of ${apis.join(', ')}.`
@@ -94,7 +94,7 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   return {
     ...{
       sidecar,
-      admin: adminUrl ?? addressUrl(config.admin),
+      admin: adminUrl ?? urlOfAddress(config.admin),
       ledger: config.ledger,
       adminToken: config.adminToken,
       log: options.log,
@@ -108,12 +108,6 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
 function urlOf(text: string): URL | undefined {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`)
   return url !== null && /^https?:$/.test(url.protocol) ? url : undefined
-}
-
-/** Replaces a wildcard address by the loopback address. */
-function addressUrl({ host, port }: Address): URL {
-  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return new URL(`http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
 }
 
 const secondsMax = 3600
