@@ -28,6 +28,7 @@ import { replayCommand } from './commands/replay.ts'
 import { reportCommand } from './commands/report.ts'
 import { tailCommand } from './commands/tail.ts'
 import { verifyCommand } from './commands/verify.ts'
+import { createNotifier } from './notify.ts'
 
 export type { Io }
 
@@ -100,6 +101,7 @@ class UncaughtError extends Error {
 async function runUntilStopped(config: Config, env: Environment, io: Io, report: (message: string) => void): ReturnType<Running['stop']> {
   let signals = 0
   let running: Running | undefined
+  const notifier = createNotifier(env, report)
   const stopped = new Promise<Awaited<ReturnType<Running['stop']>>>((resolve, reject) => {
     io.onUncaught((error) => {
       // The state is unknown now: record what is open, and exit. The next start recovers from the ledger.
@@ -111,7 +113,7 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
     })
     io.onHangup(() => report('SIGHUP is ignored: settings are read at the start only. Stop it and start it again to change them.'))
     io.onStopSignal(() => {
-      signals++
+      if (signals++ === 0) notifier.stopping()
       if (running !== undefined) running.stop().then(resolve, reject)
       else if (signals > 1) reject(new Error('Stopped before it was ready.'))
     })
@@ -119,6 +121,7 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
   const starting = io.start(config, report)
   running = await Promise.race([starting, stopped.then(() => starting)])
   if (signals > 0) return await running.stop()
+  notifier.ready()
   io.stderr.write(await welcome(config, running, painter(io.stderr, env)))
   return await stopped
 }
