@@ -129,8 +129,8 @@ function ofUnreachable(evidence: Evidence, { reason, code = '' }: NonNullable<Ev
   if (reason === 'tls' && /HAS_EXPIRED|NOT_YET_VALID/.test(code)) {
     return {
       kind: 'certificate time',
-      what: `By the clock of this machine, which says ${new Date().toISOString()}, the certificate of the upstream${at(upstream)} is not valid (${code}).`,
-      mend: 'Set the clock (NTP) if that time is wrong; else the upstream needs a new certificate.',
+      what: `By the clock of this machine the certificate of the upstream${at(upstream)} is not valid now (${code}).`,
+      mend: 'Set the clock (NTP) if it is wrong; else the upstream needs a new certificate.',
     }
   }
   // An upstream that closes may only be restarted; on the ports of TLS it is more likely that it did not understand.

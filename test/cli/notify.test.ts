@@ -17,7 +17,13 @@ async function start(program: string | undefined) {
   const env = { NOTIFY_SOCKET: join(folder, 'socket'), WATCHDOG_USEC: '200000', TOLD: told, PATH: folder }
   const product = await startProduct({ upstream: 'http://127.0.0.1:9', env })
   onTestFinished(async () => void (await product.stop('SIGKILL')))
-  return { product, told: () => readFileSync(told, 'utf8').split('\n').filter((line) => line !== '') }
+  return {
+    product,
+    told: () =>
+      readFileSync(told, 'utf8')
+        .split('\n')
+        .filter((line) => line !== ''),
+  }
 }
 
 it('tells systemd that it is ready, not stuck, and stopping, in this order', async () => {

@@ -1,7 +1,10 @@
 /** Mistakes that everybody makes, each acted out on a running sidecar: what `verify` prints, and what the sidecar itself says on stderr, once. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { type Product, type ProductOptions, startProduct } from '../e2e/product.ts'
@@ -152,6 +155,16 @@ describe('a mistake that everybody makes', () => {
     expect([code, sentences]).toEqual([1, expect.stringContaining('508: tokenweir: The upstream leads back to this sidecar')])
     expect(sentences).toContain('Set --upstream to the address of the gateway behind the sidecar.')
     await expect.poll(() => product.stderr(), { timeout: 30_000 }).toContain('The upstream is this sidecar itself, or leads back to it')
+  })
+
+  it('a path that no route has', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'tokenweir-routes-')), 'tokenweir.yaml')
+    onTestFinished(() => rmSync(dirname(file), { recursive: true }))
+    writeFileSync(file, `routes: [{prefix: /openai, upstream: "${(await gateway()).url}"}]\n`)
+    const product = await startProduct({ env: { TOKENWEIR_CONFIG: file } })
+    onTestFinished(async () => void (await product.stop('SIGKILL')))
+    const { code, sentences } = await verify(product, ['--wait', '10'])
+    expect([code, sentences]).toEqual([1, expect.stringContaining('The sidecar itself says so (no_route). docs/troubleshooting.md says')])
   })
 
   it('clients that still talk to the gateway', async () => {

@@ -28,7 +28,7 @@ out of reach, the sidecar is asked for its rows (with TOKENWEIR_ADMIN_TOKEN, whe
 
 What it looks at: both answers as a client gets them; their rows in the ledger, with tokens above zero; their log
 lines (in the file of --log, else by the sidecar's own count); and that the collector took their spans, where one is
-configured. It costs two short answers of the model.
+configured. It costs two short answers of the model, and a third where /v1 stands twice in the path or is missing.
 
 Examples:
   tokenweir verify --model gpt-4o-mini --key-env OPENAI_API_KEY

@@ -143,6 +143,9 @@ function refused(name: string, reply: Answered): Check {
   const { status, ownError } = reply
   if (reply.said === adminNotFound) return failed(name, 'That is an admin address.', 'Name the address for clients with --sidecar URL.')
   const what = saying(reply)
+  if (ownError?.startsWith('upstream_') === false) {
+    return failed(name, `${what} The sidecar itself says so (${ownError}).`, 'docs/troubleshooting.md says of each such answer what to do.')
+  }
   if (ownError !== undefined) {
     return failed(
       name,
