@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url'
 
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url))
 
-/** Sources need type stripping without a flag (22.18, 23.6); node:sqlite and the built program need 22.15. */
+/** undici needs 22.19; the sources need type stripping without a flag (22.18, 23.6), and node:sqlite 22.15. */
 function isNewEnough(version) {
   const [major, minor] = version.split('.').map(Number)
-  return major >= 24 || (major === 22 && minor >= 18)
+  return major >= 24 || (major === 22 && minor >= 19)
 }
 
 /** The packages that bring a Node. npm installs the one for its platform. */
@@ -71,7 +71,7 @@ export function run(program) {
   }
   const again = bundledNodes[platform] && ', or install tokenweir again with its optional packages, which bring a Node of their own'
   process.stderr.write(
-    `tokenweir: This is Node ${process.versions.node}, and tokenweir needs 22.18 or later: install Node 24${again || ''}.\n`,
+    `tokenweir: This is Node ${process.versions.node}, and tokenweir needs 22.19 or later: install Node 24${again || ''}.\n`,
   )
   process.exitCode = 1
 }

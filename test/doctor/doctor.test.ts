@@ -236,6 +236,38 @@ describe('doctor', () => {
     ])
   })
 
+  it('looks at the collectors that OTEL_CONFIG_FILE names', async () => {
+    const [collector, refusing] = [await startCollector(), await startCollector(403)]
+    writeFileSync(
+      join(folder, 'otel.yaml'),
+      `file_format: "1.0"
+tracer_provider:
+  processors:
+    - batch: {exporter: {otlp_http: {endpoint: "\${COLLECTOR}/v1/traces", headers: [{name: x-key, value: PLANTED-in-a-file}]}}}
+meter_provider:
+  readers: [{periodic: {exporter: {otlp_http: {endpoint: "${refusing.url}/v1/metrics", encoding: json}}}}]
+logger_provider:
+  processors: [{simple: {exporter: {otlp_grpc: {endpoint: "\${NOBODY:-http://127.0.0.1:9}"}}}}]
+`,
+    )
+    const args = [...free, '--ledger', 'n.db', '--upstream', await gatewayUrl()]
+    const { code, said, statuses, text } = await doctor(args, { OTEL_CONFIG_FILE: 'otel.yaml', COLLECTOR: collector.url })
+    expect([code, statuses['collector traces'], statuses['collector metrics'], statuses['collector logs']]).toEqual([
+      1,
+      'ok',
+      'failed',
+      'failed',
+    ])
+    expect([said['collector metrics'], said['collector logs']]).toEqual([
+      expect.stringContaining('answers an empty export with 403. Set OTEL_EXPORTER_OTLP_HEADERS'),
+      expect.stringContaining('http://127.0.0.1:9 cannot be reached (ECONNREFUSED).'),
+    ])
+    expect([collector.received[0]?.headers['x-key'], refusing.received[0]?.body.toString()]).toEqual(['PLANTED-in-a-file', '{}'])
+    expect(text).not.toContain('PLANTED')
+    const none = await doctor(args, { OTEL_CONFIG_FILE: 'absent.yaml' })
+    expect([none.code, none.said['collector']]).toEqual([1, expect.stringContaining('OTEL_CONFIG_FILE names cannot be read: ENOENT.')])
+  })
+
   it.each([
     [['x'], '"x" is one argument too many.'],
     [['--timeout', 'long'], '--timeout is a number of seconds, such as 10.'],

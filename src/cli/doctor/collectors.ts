@@ -4,14 +4,8 @@ import { containerOf } from '../../lib/container.ts'
 import { type Environment, planTelemetry, type TelemetryPlan } from '../../telemetry/environment.ts'
 import { type Check, failed, ok, skipped, warned } from '../checks.ts'
 import { type Probed, probe } from '../probe.ts'
+import { type Endpoint, endpointsInFile } from './config-file.ts'
 import { type Examined, shownUrl } from './upstreams.ts'
-
-interface Endpoint {
-  readonly signal: 'traces' | 'metrics' | 'logs'
-  readonly url: URL
-  readonly protocol: TelemetryPlan['traceProtocol']
-  readonly headers: Readonly<Record<string, string>>
-}
 
 export async function examineCollectors(env: Environment, { patienceMs }: { readonly patienceMs: number }): Promise<Examined> {
   const plan = planTelemetry(env)
@@ -22,13 +16,16 @@ export async function examineCollectors(env: Environment, { patienceMs }: { read
       'Set the variable to a value that can be used; docs/telemetry.md has them.',
     ),
   )
-  if (plan.configFile !== undefined) {
-    const told = 'OTEL_CONFIG_FILE says where telemetry goes; its endpoints are not looked at here'
-    return { checks: [...problems, skipped('collector', told)], ahead: [] }
+  const endpoints = await (plan.configFile === undefined
+    ? endpointsOf(plan, { ...env, ...plan.variables })
+    : endpointsInFile(plan.configFile, env)
+  ).catch((error: NodeJS.ErrnoException) => error)
+  if (endpoints instanceof Error) {
+    const what = `The file that OTEL_CONFIG_FILE names cannot be read: ${endpoints.code ?? endpoints.name}.`
+    return { checks: [...problems, failed('collector', what, 'Mend the file or the variable; nothing is exported meanwhile.')], ahead: [] }
   }
-  const endpoints = endpointsOf(plan, { ...env, ...plan.variables })
   if (endpoints.length === 0) {
-    return { checks: [...problems, skipped('collector', 'none is configured (OTEL_EXPORTER_OTLP_ENDPOINT)')], ahead: [] }
+    return { checks: [...problems, skipped('collector', 'none is configured (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_CONFIG_FILE)')], ahead: [] }
   }
   const isLocal = containerOf(env) === 'container'
   const seen = await Promise.all(endpoints.map((endpoint) => look(endpoint, patienceMs, isLocal)))
@@ -38,7 +35,7 @@ export async function examineCollectors(env: Environment, { patienceMs }: { read
 const usualEndpoint = { 'http/protobuf': 'http://localhost:4318', 'http/json': 'http://localhost:4318', grpc: 'http://localhost:4317' }
 
 /** As the exporters read them: the address of one signal is whole, the general one is a base. https://opentelemetry.io/docs/specs/otel/protocol/exporter/ */
-function endpointsOf(plan: TelemetryPlan, env: Environment): Endpoint[] {
+async function endpointsOf(plan: TelemetryPlan, env: Environment): Promise<Endpoint[]> {
   const signals = [
     { signal: 'traces', exporters: plan.traces, protocol: plan.traceProtocol },
     { signal: 'metrics', exporters: plan.metrics, protocol: plan.metricProtocol },
