@@ -151,6 +151,7 @@ describe('verify', () => {
     await gateway.close()
     const { code, sentences } = await verify(product, [])
     expect({ code, sentences }).toEqual({ code: 1, sentences: expect.stringContaining('The sidecar itself says so (upstream_connect).') })
+    expect(sentences).toContain('for a gateway on the host write host.docker.internal')
   })
 
   it('says that the request went past the sidecar', async () => {
