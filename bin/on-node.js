@@ -57,6 +57,11 @@ function runOn(node, program) {
 /** In this process where its Node is new enough. Without any that is, one sentence and exit code 1. */
 export function run(program) {
   if (isNewEnough(process.versions.node)) {
+    if (/^22\./.test(process.versions.node)) {
+      // These say of every program with a database that SQLite is experimental: here, and in worker threads.
+      process.removeAllListeners('warning')
+      process.env.NODE_NO_WARNINGS = '1'
+    }
     if (process.env.NODE_COMPILE_CACHE === undefined) {
       process.env.NODE_COMPILE_CACHE = compileCache // for worker threads
       nodeModule.enableCompileCache(compileCache)
@@ -69,9 +74,9 @@ export function run(program) {
     runOn(node, fileURLToPath(program))
     return
   }
-  const again = bundledNodes[platform] && ', or install tokenweir again with its optional packages, which bring a Node of their own'
+  const checkout = bundledNodes[platform] ? ' (in a checkout npm install brings one, unless optional packages are left out)' : ''
   process.stderr.write(
-    `tokenweir: This is Node ${process.versions.node}, and tokenweir needs 22.19 or later: install Node 24${again || ''}.\n`,
+    `tokenweir: This is Node ${process.versions.node}, and tokenweir needs 22.19 or later: install Node 24${checkout}.\n`,
   )
   process.exitCode = 1
 }

@@ -56,8 +56,8 @@ describe('the launcher', () => {
         status: 1,
         stdout: '',
         stderr:
-          'tokenweir: This is Node 18.0.0, and tokenweir needs 22.19 or later: install Node 24, or install tokenweir again with its optional ' +
-          'packages, which bring a Node of their own.\n',
+          'tokenweir: This is Node 18.0.0, and tokenweir needs 22.19 or later: install Node 24 (in a checkout npm install brings one, unless ' +
+          'optional packages are left out).\n',
       })
     }
   })
