@@ -21,6 +21,7 @@ import {
   refuse,
 } from './commands/context.ts'
 import { demoCommand } from './commands/demo.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { initCommand } from './commands/init.ts'
 import { pricesCommand } from './commands/prices.ts'
 import { reconcileCommand } from './commands/reconcile.ts'
@@ -28,6 +29,7 @@ import { replayCommand } from './commands/replay.ts'
 import { reportCommand } from './commands/report.ts'
 import { tailCommand } from './commands/tail.ts'
 import { verifyCommand } from './commands/verify.ts'
+import { createNotifier } from './notify.ts'
 
 export type { Io }
 
@@ -36,6 +38,7 @@ const commands: readonly ((context: CommandContext) => void)[] = [
   callersCommand,
   checkCommand,
   demoCommand,
+  doctorCommand,
   initCommand,
   pricesCommand,
   reconcileCommand,
@@ -100,6 +103,7 @@ class UncaughtError extends Error {
 async function runUntilStopped(config: Config, env: Environment, io: Io, report: (message: string) => void): ReturnType<Running['stop']> {
   let signals = 0
   let running: Running | undefined
+  const notifier = createNotifier(env, report)
   const stopped = new Promise<Awaited<ReturnType<Running['stop']>>>((resolve, reject) => {
     io.onUncaught((error) => {
       // The state is unknown now: record what is open, and exit. The next start recovers from the ledger.
@@ -111,7 +115,7 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
     })
     io.onHangup(() => report('SIGHUP is ignored: settings are read at the start only. Stop it and start it again to change them.'))
     io.onStopSignal(() => {
-      signals++
+      if (signals++ === 0) notifier.stopping()
       if (running !== undefined) running.stop().then(resolve, reject)
       else if (signals > 1) reject(new Error('Stopped before it was ready.'))
     })
@@ -119,6 +123,7 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
   const starting = io.start(config, report)
   running = await Promise.race([starting, stopped.then(() => starting)])
   if (signals > 0) return await running.stop()
+  notifier.ready()
   io.stderr.write(await welcome(config, running, painter(io.stderr, env)))
   return await stopped
 }
@@ -189,6 +194,13 @@ const placeholders: Readonly<Record<string, string>> = {
 
 async function describeProgram(program: Command): Promise<void> {
   const { settings } = await import('../config/schema.ts')
+  const { CommanderError } = await import('commander')
+  /** Of other options the last one counts, so that a script can add to what it was given. */
+  const once = (flag: string) => (value: string, before: string | undefined) => {
+    if (flag !== '--upstream' || before === undefined) return value
+    const message = '--upstream is given twice: several upstreams are routes, one per path prefix, in a file that --config names'
+    throw new CommanderError(exit.refused, 'twice', message)
+  }
   program
     .description('A sidecar in front of any LLM gateway: it forwards requests unchanged and records the token usage of each.')
     .version(await version(), '--version', 'print the version')
@@ -197,7 +209,7 @@ async function describeProgram(program: Command): Promise<void> {
   for (const { flag, type, description, env, default: fallback } of settings) {
     if (flag === undefined) continue
     const notes = [fallback === undefined ? [] : `default ${fallback}`, env ?? []].flat().join('; ')
-    program.option(`${flag} <${placeholders[type] ?? type}>`, `${description} (${notes})`)
+    program.option(`${flag} <${placeholders[type] ?? type}>`, `${description} (${notes})`, once(flag))
   }
   program.addHelpText('after', examples(settings))
 }

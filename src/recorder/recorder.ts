@@ -17,6 +17,7 @@ import { bucketOf } from '../ledger/queries/quantiles.ts'
 import { listedColumns } from '../ledger/queries/queries.ts'
 import { createReader, type Reader } from '../ledger/queries/reader.ts'
 import { openStore, type Store } from '../ledger/store.ts'
+import { containerOf } from '../lib/container.ts'
 import { readSalt } from '../lib/salt.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import { type BudgetsOptions, createBudgets } from '../sinks/budgets.ts'
@@ -34,6 +35,7 @@ import { type RecorderData, revivedConfig } from './data.ts'
 import { createExport, isExporting, planExport } from './export.ts'
 import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
 import { createMapFiles, type MapFiles } from './map-files.ts'
+import { createMistakesSink } from './mistakes.ts'
 import { watchPrices } from './prices.ts'
 import { createPriority } from './priority.ts'
 import { recordReadings } from './readings.ts'
@@ -88,7 +90,8 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const admin = createAdmin(config, { cells, store, meter, live, reader, pricesDate: pricer.date, exports: isExporting(plan) })
   const budgets = createBudgets({ budgets: config.budgets, meter, report, now: Date.now, spentBefore: spentBefore(reader, store) })
   const ledger = createLedgerSink(store)
-  const fanOut = createFanOut([ledger, metrics, budgets, exported.sink, log, live], meter, report)
+  const mistakes = createMistakesSink({ routes: config.routes, container: containerOf(process.env), report })
+  const fanOut = createFanOut([ledger, metrics, budgets, exported.sink, log, live, mistakes], meter, report)
   const counting = recordReadings(meter, cells, {
     before: data.restarted === true ? String(store.recall('gauges') ?? '') : undefined,
     keep: (cells) => store.remember('gauges', cells),

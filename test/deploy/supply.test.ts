@@ -48,7 +48,7 @@ it('no install script may run, so a package cannot fetch what the lock file does
 })
 
 describe('the Node that comes along', () => {
-  const launcher = read('bin/tokenweir.js')
+  const launcher = read('bin/on-node.js')
   const programs = [...launcher.matchAll(/^ {2}'(\w+)-(\w+)': '([\w-]+)\/(bin\/[\w.]+)',$/gm)].map(([, os, cpu, name, node]) => ({
     os,
     cpu,

@@ -175,6 +175,7 @@ describe('the running product', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as { port: number }
     const other = flag === '--listen' ? '--admin' : '--listen'
+    const holder = process.platform === 'linux' ? ` by [^\\n]* \\(process ${process.pid}\\)` : ''
     const args = [program, '--upstream', 'http://127.0.0.1:9', flag, String(port), other, '0']
     const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       cwd: folder,
@@ -186,7 +187,9 @@ describe('the running product', () => {
     expect({ status, stdout, stderr }).toEqual({
       status: 1,
       stdout: '',
-      stderr: expect.stringMatching(new RegExp(`^tokenweir: [^\\n]*\\b${port}\\b[^\\n]*\\n$`)),
+      stderr: expect.stringMatching(
+        new RegExp(`^tokenweir: The \\w+ port 127\\.0\\.0\\.1:${port} is in use${holder}\\. Stop [^\\n]+ with ${flag} HOST:PORT\\.\\n$`),
+      ),
     })
   })
 

@@ -69,7 +69,7 @@ describe.each([
   it('has every command', () => {
     const { status, stdout } = run(['--help'])
     expect(status).toBe(0)
-    for (const name of ['callers', 'check', 'demo', 'init', 'prices', 'replay', 'report', 'tail', 'verify'])
+    for (const name of ['callers', 'check', 'demo', 'doctor', 'init', 'prices', 'replay', 'report', 'tail', 'verify'])
       expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
   })
 
