@@ -189,7 +189,10 @@ describe('for programs', () => {
 
 describe('what is refused, and what is empty', () => {
   it.each([
-    [['--by', 'planet'], 'tokenweir: --by "planet" is none of provider, model, caller, route, hour, day, week, month or label:NAME. See tokenweir --help.\n'],
+    [
+      ['--by', 'planet'],
+      'tokenweir: --by "planet" is none of provider, model, caller, route, hour, day, week, month or label:NAME. See tokenweir --help.\n',
+    ],
     [['--json', '--csv'], 'tokenweir: The formats json and csv contradict each other. Take one away. See tokenweir --help.\n'],
     [
       ['--since', 'yesterday'],

@@ -138,7 +138,10 @@ function report(question: ReportQuestion, format: Format, flags: Flags, env: Env
     else if (format === 'csv') io.stdout.write(csvOf(found))
     else if (format === 'parquet') io.stdout.write((await import('../report/parquet.ts')).parquetOf(found))
     else if (hasRequests) io.stdout.write(tableOf(found, { path, pricesDate }, terminalWidth(io.stdout, env), painter(io.stdout, env)))
-    if (!hasRequests) complain(io, env, whyEmpty(database, path, found))
+    if (!hasRequests) {
+      const isFiltered = question.where.length > 0
+      complain(io, env, isFiltered ? 'No request in this range meets the conditions of --where.' : whyEmpty(database, path, found))
+    }
     return exit.done
   })
 }

@@ -56,7 +56,12 @@ export function readReport(database: DatabaseSync, question: ReportQuestion): Re
   const before = readSummary(database, { range: earlier, sets, where, groupsMax: Number.POSITIVE_INFINITY })
   const groups = paired(breakdown?.groups ?? [], before.breakdowns[0]?.groups ?? [])
   const leftOut = Math.max(0, groups.length - groupsMax)
-  return { ...report, groups: groups.slice(0, groupsMax), leftOut, before: { ...earlier, total: before.total.requests === 0 ? nothing : before.total } }
+  return {
+    ...report,
+    groups: groups.slice(0, groupsMax),
+    leftOut,
+    before: { ...earlier, total: before.total.requests === 0 ? nothing : before.total },
+  }
 }
 
 /** Of no request there are no tokens and no cost: here that is known to be zero. */
