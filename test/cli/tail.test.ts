@@ -170,8 +170,12 @@ describe('tail', () => {
     insert({ ...well, status: 200 }, 44)
     expect(follower.next().map(({ id }) => id)).toEqual(['id-043'])
     insert({ ...well, status: 500 }, 40)
-    insert({ ...well, status: 200 }, 41)
-    insert({ ...well, status: 500 }, 42)
+    for (const [index, status] of [
+      [41, 200],
+      [42, 500],
+    ]) {
+      database.exec(`UPDATE exchanges SET end_reason = 'completed', status = ${status} WHERE id = 'id-0${index}'`) // in place
+    }
     const rows = follower.next()
     expect(rows.map(({ id }) => id)).toEqual(['id-040', 'id-042'])
     expect(Object.keys(rows[0] ?? {})).toEqual(columns.map(({ name }) => name))

@@ -1,4 +1,5 @@
 /** The form of the request log: JSON for programs, short lines for who looks at a terminal. */
+import { join, resolve } from 'node:path'
 import { PassThrough } from 'node:stream'
 import type { WriteStream } from 'node:tty'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -10,6 +11,7 @@ import { runOn, visible } from '../cli/terminal.ts'
 import { startProduct } from '../e2e/product.ts'
 import { exchangeOf, failedExchangeOf } from './exchange-of.ts'
 
+const root = resolve(import.meta.dirname, '../..')
 const exchange = exchangeOf()
 const lineOf = (format: 'auto' | 'json' | 'short', columns: number, env = {}) =>
   createLogLine({ format, terminalColumns: () => columns, env })
@@ -72,4 +74,14 @@ it('A sidecar prints the lines that tail prints.', async () => {
   const tail = await runOn({ columns: undefined, colour: false }, ['tail', '--ledger', product.ledger, '--no-follow'])
   expect(tail.stdout).toMatch(/gpt-5.*\n.*error-503.*\n$/)
   await expect.poll(product.stdout, { timeout: 10_000 }).toBe(tail.stdout)
+})
+
+it('A sidecar whose standard output is a terminal prints short lines.', async () => {
+  const gateway = await startSampleGateway()
+  onTestFinished(() => gateway.close())
+  const terminal = 'data:text/javascript,Object.assign(process.stdout,{isTTY:true,columns:90})'
+  const product = await startProduct({ upstream: gateway.url, program: ['--import', terminal, join(root, 'src/tokenweir.ts')] })
+  onTestFinished(async () => void (await product.stop()))
+  await (await fetch(`${product.url}/v1/models`)).text()
+  await expect.poll(product.stdout, { timeout: 10_000 }).toMatch(/ENDED .*\n.*\d\d:\d\d:\d\d \d\d\d .*\/v1\/models/)
 })
