@@ -1,14 +1,7 @@
 /** Parses the query string of a request for data into a ledger query. Throws an actionable error. */
 
-import {
-  type Condition,
-  conditionsOf,
-  type Dimension,
-  dimensionOf,
-  dimensionsHelp,
-  outcomes,
-  type RequestFilter,
-} from '../ledger/queries/queries.ts'
+import { type Condition, type Dimension, dimensionOf, dimensionsHelp, outcomes, type RequestFilter } from '../ledger/queries/queries.ts'
+import { ConditionError, conditionsOf } from '../ledger/queries/where.ts'
 import { MomentError, type Range, rangeOf } from '../lib/range.ts'
 
 /** Becomes a 400 response with its message. */
@@ -72,11 +65,13 @@ export function setsOf(query: Query): readonly (readonly Dimension[])[] {
   return sets
 }
 
-/** `where=provider=openai&where=label:team=search`, or `label.team=search`, which the page writes. */
+/** `where=provider=openai&where=label:team=search&where=status>=400`, or `label.team=search`, which the page writes. */
 export function whereOf(query: Query): readonly Condition[] {
-  const conditions = conditionsOf([...query.all('where'), ...query.labels])
-  if (conditions === undefined) throw new ParameterError(`where is no ${dimensionsHelp} with = and a value: where=provider=openai.`)
-  return conditions
+  try {
+    return conditionsOf([...query.all('where'), ...query.labels])
+  } catch (error) {
+    throw error instanceof ConditionError ? new ParameterError(error.message) : error
+  }
 }
 
 export function filterOf(query: Query): RequestFilter {

@@ -73,6 +73,8 @@ export interface Config {
   readonly capture: 'observe' | 'inject'
   /** Responses tell the id of their exchange, unless `capture` is observe. */
   readonly requestIdHeader: boolean
+  /** The lines on standard output; `auto` is short on a terminal and JSON everywhere else. */
+  readonly logFormat: 'auto' | 'json' | 'short'
   readonly semconv: '1.41' | 'genai'
   /** The default for routes that do not set it. */
   readonly trace: TraceMode

@@ -22,6 +22,7 @@ export function describeConfig(
     { key: 'ledger', text: `ledger: ${scalar(config.ledger)}` },
     { key: 'capture', text: `capture: ${config.capture}` },
     { key: 'requestIdHeader', text: `requestIdHeader: ${config.requestIdHeader}` },
+    { key: 'logFormat', text: `logFormat: ${config.logFormat}` },
     { key: 'semconv', text: `semconv: ${scalar(config.semconv)}` },
     { key: 'trace', text: `trace: ${config.trace}` },
     { key: 'caller', text: `caller: ${flow(writtenSources(config.caller))}` },

@@ -38,6 +38,7 @@ export function configOf(overrides: Partial<Config> = {}): Config {
     ledger: ':memory:',
     capture: 'inject',
     requestIdHeader: true,
+    logFormat: 'auto',
     semconv: '1.41',
     trace: 'child',
     caller: [],

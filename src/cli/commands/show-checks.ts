@@ -1,18 +1,19 @@
 /** Checks for a terminal: a mark, a name, what was found, and below it what to do. */
+import { cell, terminalWidth } from '../../lib/terminal.ts'
 import type { Check } from '../checks.ts'
 import { type Environment, type Io, painter } from './context.ts'
-import { cell, folded, widthOfOutput } from './text.ts'
+import { folded } from './text.ts'
 
 const marks = { ok: '✓', failed: '✗', warned: '!', skipped: '–' } as const
 const nameWidth = 18
 
 /** Columns that a line may take. */
-export const widthFor = ({ stdout }: Io) => (stdout.isTTY === true ? widthOfOutput(stdout.columns) : Number.POSITIVE_INFINITY)
+export const widthFor = ({ stdout }: Io, env: Environment) => terminalWidth(stdout, env) ?? Number.POSITIVE_INFINITY
 
 /** One line or more for each check, without a line end at the end. */
 export function checksText(checks: readonly Check[], io: Io, env: Environment): string {
   const paint = painter(io.stdout, env)
-  const width = widthFor(io)
+  const width = widthFor(io, env)
   const colour = { ok: paint.green, failed: paint.red, warned: paint.yellow, skipped: paint.dim } as const
   const indent = ' '.repeat(nameWidth + 4)
   return checks

@@ -150,7 +150,7 @@ function progressOn({ stderr }: Io) {
 }
 
 function show(checks: readonly Check[], io: Io, env: Environment): void {
-  io.stdout.write(`${checksText(checks, io, env)}\n\n${verdict(checks, widthFor(io), painter(io.stdout, env))}\n`)
+  io.stdout.write(`${checksText(checks, io, env)}\n\n${verdict(checks, widthFor(io, env), painter(io.stdout, env))}\n`)
 }
 
 function verdict(checks: readonly Check[], width: number, paint: Painter): string {
