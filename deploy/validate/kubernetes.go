@@ -62,8 +62,11 @@ func kubernetes(folders []string) error {
 }
 
 func check(kind string, text []byte) error {
-	if kind == "ServiceMonitor" {
+	switch kind {
+	case "ServiceMonitor":
 		return checkServiceMonitor(text)
+	case "PrometheusRule":
+		return checkPrometheusRule(text)
 	}
 	object, _, err := decoder.Decode(text, nil, nil)
 	if err != nil {
@@ -112,6 +115,18 @@ func checkServiceMonitor(text []byte) error {
 	}
 	if len(monitor.Spec.Endpoints) == 0 || monitor.Spec.Endpoints[0].Port == "" {
 		return errors.New("spec.endpoints names no port")
+	}
+	return nil
+}
+
+// Also a custom resource. That Prometheus takes the rules themselves, promtool says.
+func checkPrometheusRule(text []byte) error {
+	var rule monitoring.PrometheusRule
+	if err := yaml.UnmarshalStrict(text, &rule, yaml.DisallowUnknownFields); err != nil {
+		return err
+	}
+	if len(rule.Spec.Groups) == 0 {
+		return errors.New("spec.groups is empty")
 	}
 	return nil
 }

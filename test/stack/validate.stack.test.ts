@@ -75,7 +75,10 @@ describe.skipIf(missing.length > 0)('the manifests', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it('are built by kustomize and taken by the API server and the admission of pods', () => {
-    const taken = validate(['kubernetes', ...['sidecar', 'servicemonitor', 'collectors'].map((name) => `deploy/kubernetes/${name}`)])
+    const taken = validate([
+      'kubernetes',
+      ...['sidecar', 'servicemonitor', 'collectors', 'monitoring'].map((name) => `deploy/kubernetes/${name}`),
+    ])
       .trim()
       .split('\n')
     const kinds = [...new Set(taken.map((line) => line.split(' ')[1]?.split('/')[0]))].sort()
@@ -86,6 +89,7 @@ describe.skipIf(missing.length > 0)('the manifests', () => {
       'Namespace',
       'NetworkPolicy',
       'PodDisruptionBudget',
+      'PrometheusRule',
       'Service',
       'ServiceMonitor',
       'StatefulSet',
