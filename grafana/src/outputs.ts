@@ -26,7 +26,10 @@ export function outputs(): ReadonlyMap<string, string> {
     ...built.map(([{ name }, board]): [string, string] => [`grafana/dashboards/${name}.json`, json(board)]),
     ...built.map(([{ name }, board]): [string, string] => [`grafana/import/${name}.json`, json(importable(board))]),
     [`${alerting}/prometheus-recording-rules.yaml`, ruleFile(recordings)],
-    [`${alerting}/prometheus-recording-rules.test.yaml`, ruleFile(recordingTests('prometheus-recording-rules.yaml'))],
+    [
+      `${alerting}/prometheus-recording-rules.test.yaml`,
+      ruleFile(recordingTests('prometheus-recording-rules.yaml', 'prometheus-rules.yaml')),
+    ],
     [`${alerting}/prometheus-rules.yaml`, ruleFile(alerts)],
     [`${alerting}/prometheus-rules.test.yaml`, ruleFile(ruleTests('prometheus-rules.yaml'))],
     [`${alerting}/prometheus-rules.long.test.yaml`, ruleFile(ruleTests('prometheus-rules.yaml', true))],

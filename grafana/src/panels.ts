@@ -47,6 +47,11 @@ export interface Panel {
 export type PanelBuilder = Builder<dashboard.Panel>
 
 const noDataText = 'No data: no sidecar has reported this in the selected time, or the selection matches none.'
+/** A panel that has nothing because nothing is recorded must not say that nothing happened. */
+function emptyText({ noData = noDataText, queries }: Panel): string {
+  const asksRules = queries.some(({ expr }) => expr.includes(':increase')) && !queries.some(({ expr }) => expr.includes(' unless on () '))
+  return asksRules ? `${noData} Needs the recording rules: see docs/dashboards.md.` : noData
+}
 const plain: readonly Step[] = [[null, 'text']]
 
 export const calm: readonly Step[] = [[null, 'green']]
@@ -80,7 +85,7 @@ function dress<Self extends Common<Self>>(builder: Self, panel: Panel, height: n
     .span(panel.width)
     .height(panel.height ?? height)
     .datasource(prometheus)
-    .noValue(panel.noData ?? noDataText)
+    .noValue(emptyText(panel))
     .thresholds(thresholds(panel.steps ?? plain))
     .targets(panel.math === undefined ? targets : [...targets, mathOf(panel.math, targets.length)])
   if (panel.leadsTo !== undefined) dressed.links([linkTo(panel.leadsTo)])

@@ -117,3 +117,5 @@ export const quantileOf = (share: number, buckets: string): string => `histogram
 export const firing = 'ALERTS{alertstate="firing", service="tokenweir"}'
 /** There while a sidecar reports and the alerts are evaluated: no alert is good news only then. */
 export const evaluated = 'instance:tokenweir_alerts:evaluated'
+/** How many alerts fire; no data where it is not known. */
+export const alertsFiring = `count(${firing}) or 0 * max(${evaluated})`

@@ -1,5 +1,5 @@
 /** What the recording rules are to count, as series minute by minute: the unit tests that promtool runs. */
-import { series } from './promql.ts'
+import { alertsFiring, series } from './promql.ts'
 import { recordName } from './recordings.ts'
 
 interface Scenario {
@@ -50,11 +50,11 @@ const scenarios: readonly Scenario[] = [
   },
 ]
 
-export function recordingTests(ruleFile: string) {
+export function recordingTests(recordings: string, alerts: string) {
   return {
-    rule_files: [ruleFile],
+    rule_files: [recordings, alerts],
     evaluation_interval: '1m',
-    tests: [...scenarios.map(testOf), lostRecords],
+    tests: [...scenarios.map(testOf), lostRecords, health],
   }
 }
 
@@ -87,4 +87,18 @@ const lostRecords = {
       ],
     },
   ],
+}
+
+const health = {
+  name: 'health is not known without a sidecar, 0 while nothing fires, else the number of alerts',
+  interval: '1m',
+  input_series: [
+    { series: started, values: '_x5 0x60' },
+    { series: series('tokenweir.ledger.writable', of), values: '_x5 1x20 0x20 1x60' },
+  ],
+  promql_expr_test: [['3m'], ['20m', 0], ['35m', 1], ['60m', 0]].map(([time, ...values]) => ({
+    expr: alertsFiring,
+    eval_time: time,
+    exp_samples: values.map((value) => ({ labels: '{}', value })),
+  })),
 }

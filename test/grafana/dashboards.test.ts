@@ -9,7 +9,12 @@ interface BuiltPanel {
   readonly description?: string
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
   readonly datasource?: { readonly uid: string }
-  readonly targets?: readonly { readonly refId: string; readonly datasource?: { readonly uid: string }; readonly legendFormat?: string }[]
+  readonly targets?: readonly {
+    readonly refId: string
+    readonly expr?: string
+    readonly datasource?: { readonly uid: string }
+    readonly legendFormat?: string
+  }[]
   readonly fieldConfig?: {
     readonly defaults: {
       readonly unit?: string
@@ -47,6 +52,16 @@ describe.each(pages)('the dashboard $name', (page) => {
       )
     })
     expect(bare.map(({ title }) => title)).toEqual([])
+  })
+
+  it('says where its panels need the recording rules, so that an empty one is no good news', () => {
+    const exprs = (panel: BuiltPanel) => (panel.targets ?? []).map(({ expr = '' }) => expr)
+    const asking = drawn.filter((panel) => exprs(panel).some((expr) => expr.includes(':increase')))
+    const silent = asking.filter(
+      (panel) =>
+        !/recording rules/.test(panel.fieldConfig?.defaults.noValue ?? '') && !exprs(panel).some((expr) => expr.includes(' unless on () ')),
+    )
+    expect(silent.map(({ title }) => title)).toEqual([])
   })
 
   it('has a legend for each query, and reads data sources from variables', () => {

@@ -63,12 +63,12 @@ describe.skipIf(missing.length > 0)('docker-compose.yml', () => {
 
 describe.skipIf(missing.length > 0)('the manifests', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-manifests-'))
-  const changed = (file: string, from: string, to: string) => {
+  const changed = (file: string, from: string, to: string, build = 'sidecar') => {
     cpSync(join(root, 'deploy'), join(folder, 'deploy'), { recursive: true })
     const text = readFileSync(join(folder, file), 'utf8')
     expect(text).toContain(from)
     writeFileSync(join(folder, file), text.replace(from, to))
-    const { status, stderr } = refusal(['kubernetes', 'deploy/kubernetes/sidecar'], {}, folder)
+    const { status, stderr } = refusal(['kubernetes', `deploy/kubernetes/${build}`], {}, folder)
     return { status, stderr }
   }
 
@@ -109,5 +109,10 @@ describe.skipIf(missing.length > 0)('the manifests', () => {
   ])('would be refused with %s', (_, from, to, message) => {
     const { status, stderr } = changed('deploy/kubernetes/sidecar/gateway.yaml', from, to)
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) })
+  })
+
+  it('would be refused with a field of a rule that the operator does not know', () => {
+    const { status, stderr } = changed('deploy/kubernetes/monitoring/alerts.yaml', 'keep_firing_for:', 'keep_firing:', 'monitoring')
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('unknown field "keep_firing"') })
   })
 })

@@ -17,7 +17,8 @@ const current = (title: string, description: string, buckets: string): PanelBuil
     description,
     unit: 's',
     width: 8,
-    queries: shares.map((share) => ({ expr: quantile(share, buckets), legend: percent(share) })),
+    // Without traffic a quantile is NaN, which a large number would show.
+    queries: shares.map((share) => ({ expr: `${quantile(share, buckets)} > 0`, legend: percent(share) })),
   })
 
 const quantiles = (title: string, description: string, buckets: string): PanelBuilder =>

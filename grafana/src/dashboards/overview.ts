@@ -1,6 +1,6 @@
 import type { Page } from '../layout.ts'
 import { barsPanel, calm, type PanelBuilder, type Stat, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
-import { evaluated, firing, max, min, orZero, rate, sum, topk } from '../promql.ts'
+import { alertsFiring, firing, max, min, orZero, rate, sum, topk } from '../promql.ts'
 import { seen } from '../recordings.ts'
 import { generationVariable, inHour, orNothing, quantile, selected, selectedGeneration } from '../variables.ts'
 import { headroom, limited } from './reliability.ts'
@@ -35,7 +35,7 @@ const health: readonly PanelBuilder[] = [
     width: 8,
     steps: [...unknown, [1, 'red']],
     words: { 0: 'Healthy' },
-    queries: [{ expr: `count(${firing}) or 0 * max(${evaluated})`, legend: 'Alerts that fire' }],
+    queries: [{ expr: alertsFiring, legend: 'Alerts that fire' }],
     noData: 'Not known: no sidecar reports, or the alert rules are not loaded.',
   }),
   tile({
@@ -94,7 +94,7 @@ const health: readonly PanelBuilder[] = [
     leadsTo: 'sidecar',
     steps: [...unknown, [1, 'red']],
     queries: [{ expr: orNothing(inHour('tokenweir.lost')), legend: 'Lost' }],
-    noData: 'Not known: no sidecar reports, or the recording rules are not loaded.',
+    noData: 'Not known: no sidecar reports.',
   }),
   tile({
     title: 'Ledgers not writable',
