@@ -76,14 +76,12 @@ export function orNothing(events: string, label?: Label | 'what'): string {
   return `${events} or on () ${label === undefined ? nothing : `label_replace(${nothing}, "${labelName(label as Label)}", "none", "", "")`}`
 }
 
-type Generation = 'operation' | 'inference'
 /** In braces, since the name of a metric goes on behind it. */
 // biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana fills it in
 export const chosenGeneration = '${generation}'
-type Suffix<Name> = Name extends `gen_ai.client.inference.${infer Rest}` ? Rest : never
 
 /** A histogram of inference requests, of the generation of the conventions that is chosen at the top. */
-export function selectedGeneration<Rest extends Suffix<Metric> & ('duration' | 'time_to_first_chunk' | 'time_per_output_chunk')>(
+export function selectedGeneration<Rest extends 'duration' | 'time_to_first_chunk' | 'time_per_output_chunk'>(
   rest: Rest,
   part: 'bucket' | 'count',
   matchers: Matchers<`gen_ai.client.operation.${Rest}`> = {},
@@ -91,8 +89,8 @@ export function selectedGeneration<Rest extends Suffix<Metric> & ('duration' | '
   return selected(`gen_ai.client.operation.${rest}`, matchers, part).replace('_operation_', `_${chosenGeneration}_`)
 }
 
-const generations: readonly Generation[] = ['operation', 'inference']
-const generationNames = `{__name__=~"gen_ai_client_(${generations.join('|')})_duration_seconds_count"}`
+const generations = '(operation|inference)'
+const generationNames = `{__name__=~"gen_ai_client_${generations}_duration_seconds_count"}`
 
 /** Which of the two there are; a fleet in between has both. */
 export const generationVariable = (): dashboard.QueryVariableBuilder =>
@@ -102,7 +100,7 @@ export const generationVariable = (): dashboard.QueryVariableBuilder =>
     .datasource(prometheus)
     .query({ query: `label_values(${generationNames}, __name__)`, refId: 'StandardVariableQuery' })
     .definition(`label_values(${generationNames}, __name__)`)
-    .regex(`/gen_ai_client_(${generations.join('|')})_/`)
+    .regex(`/gen_ai_client_${generations}_/`)
     .refresh(dashboard.VariableRefresh.OnTimeRangeChanged)
     .sort(dashboard.VariableSort.AlphabeticalDesc)
     .current({ selected: true, text: 'operation', value: 'operation' })

@@ -1,6 +1,6 @@
 import type { Page } from '../layout.ts'
 import { barsPanel, calm, type PanelBuilder, type Stat, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
-import { alertsFiring, firing, max, min, orZero, rate, sum, topk } from '../promql.ts'
+import { alertsFiring, firing, max, min, orZero, quantileOf, rate, sum, topk } from '../promql.ts'
 import { seen } from '../recordings.ts'
 import { generationVariable, inHour, orNothing, quantile, selected, selectedGeneration } from '../variables.ts'
 import { headroom, limited } from './reliability.ts'
@@ -51,7 +51,7 @@ const health: readonly PanelBuilder[] = [
     noData: 'None: no sidecar reports.',
   }),
   tile({
-    title: 'Failing now',
+    title: 'Answered with 5xx now',
     description: 'Share of the requests of five minutes that were answered with 5xx. Provider, model and caller do not select here.',
     unit: 'percentunit',
     decimals: 1,
@@ -68,7 +68,7 @@ const health: readonly PanelBuilder[] = [
     steps: [...unjudged, [5, 'yellow'], [10, 'red']],
     queries: [
       {
-        expr: `histogram_quantile(0.95, ${sum(`rate(${selectedGeneration('time_to_first_chunk', 'bucket')}[5m])`, 'le')}) > 0`,
+        expr: `${quantileOf(0.95, sum(`rate(${selectedGeneration('time_to_first_chunk', 'bucket')}[5m])`, 'le'))} > 0`,
         legend: 'p95',
       },
     ],
