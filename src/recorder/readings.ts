@@ -96,6 +96,7 @@ function recordStart(meter: Meter): void {
 
 function recordProcess(meter: Meter): void {
   const memory = meter.reading('process.memory.usage', {})
+  const uptime = meter.reading('process.uptime', {})
   const modes = (['user', 'system'] as const).map((mode) => ({
     mode,
     counter: meter.counter('process.cpu.time', { 'cpu.mode': mode }),
@@ -103,6 +104,7 @@ function recordProcess(meter: Meter): void {
   }))
   meter.beforeCollect(() => {
     memory.set(process.memoryUsage.rss())
+    uptime.set(process.uptime())
     const usage = process.cpuUsage()
     for (const entry of modes) {
       const total = usage[entry.mode] / 1e6

@@ -385,6 +385,7 @@ export const metrics = {
   ),
   'tokenweir.spool.failures': counter('{request}', 'Exports that failed; what they held is sent again.', 'signal'),
   'process.memory.usage': updown('By', 'Resident memory of the process.'),
+  'process.uptime': gauge('s', 'Since when the process runs: it falls with a restart.'),
   'process.cpu.time': counter('s', 'CPU time of the process.', 'cpu.mode'),
   'nodejs.eventloop.delay.p50': gauge('s', 'Median event-loop delay since the last reading.', 'thread.name'),
   'nodejs.eventloop.delay.p99': gauge('s', '99th percentile of the event-loop delay since the last reading.', 'thread.name'),

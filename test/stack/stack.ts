@@ -19,6 +19,7 @@ import { startWebhook, type Webhook } from './webhook.ts'
 
 export const root = resolve(import.meta.dirname, '../..')
 export const rulesPath = join(root, 'grafana/alerting/prometheus-rules.yaml')
+export const recordingRulesPath = join(root, 'grafana/alerting/prometheus-recording-rules.yaml')
 export const alertmanagerPath = join(root, 'grafana/alerting/alertmanager.yml')
 
 export interface Restartable {
@@ -157,6 +158,7 @@ async function startPrometheus(start: Start, at: Addresses, folder: string): Pro
   writeFileSync(config, replaced(readFileSync(join(root, 'deploy/prometheus/prometheus.yml'), 'utf8'), hosts))
   mkdirSync(join(folder, 'rules'))
   copyFileSync(rulesPath, join(folder, 'rules/shipped.yaml'))
+  copyFileSync(recordingRulesPath, join(folder, 'rules/recording.yaml'))
   writeFileSync(join(folder, 'rules/quick.yaml'), quickRules())
   const args = [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'tsdb')}`, `--web.listen-address=${at.prometheus}`]
   const flags = ['--web.enable-otlp-receiver', '--enable-feature=exemplar-storage']
