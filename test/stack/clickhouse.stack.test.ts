@@ -1,14 +1,16 @@
 /** The fleet's rollups in ClickHouse: the totals of a sidecar's own ledger and of the rows, also of rows that arrive twice or late. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { missingDeployTools } from '../../scripts/deploy-tools.ts'
 import { columns } from '../../src/ledger/columns.ts'
 import { openForReading } from '../../src/ledger/queries/open.ts'
 import type { Dimension, Summary } from '../../src/ledger/queries/queries.ts'
 import { readSummary } from '../../src/ledger/queries/summary.ts'
 import type { Exchange } from '../../src/lib/exchange.ts'
+import { cleanEnvironment } from '../e2e/product.ts'
 import { writeLedger } from '../reading/ledger-of.ts'
 import { exchangeOf, failedExchangeOf } from '../sinks/exchange-of.ts'
 import { clickhouse, exampleQueries, panelQueries, refresh, rollups } from './clickhouse.ts'
@@ -18,6 +20,7 @@ const missing = missingDeployTools(['clickhouse'])
 if (missing.length > 0)
   process.stderr.write('\n*** CLICKHOUSE NOT INSTALLED: its rollups are not tested. Run: npm run deploy:install ***\n\n')
 
+const root = resolve(import.meta.dirname, '../..')
 const hourMs = 3_600_000
 const count = 3000
 /** Over a day that ends now. */
@@ -90,6 +93,9 @@ describe.skipIf(missing.length > 0)('the rollups in ClickHouse', { timeout: 600_
   const late = (id: string, index: number) => `INSERT INTO tokenweir.otel_logs
     SELECT * REPLACE (mapUpdate(LogAttributes, map('id', '${id}')) AS LogAttributes)
     FROM (SELECT * FROM tokenweir.otel_logs WHERE LogAttributes['id'] = '${ended[index]?.opening.id}' LIMIT 1)`
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-clickhouse-'))
+  const ledger = join(folder, 'ledger.db')
+  afterAll(() => rmSync(folder, { recursive: true }))
   let first: Record<string, unknown>[][]
   let second: Record<string, unknown>[][]
   let quantileRows: Record<string, unknown>[][]
@@ -97,9 +103,7 @@ describe.skipIf(missing.length > 0)('the rollups in ClickHouse', { timeout: 600_
   let withLate: Summary
 
   beforeAll(() => {
-    const folder = mkdtempSync(join(tmpdir(), 'tokenweir-clickhouse-'))
-    const summaryOf = (name: string, exchanges: readonly Exchange[]) => {
-      const path = join(folder, name)
+    const summaryOf = (path: string, exchanges: readonly Exchange[]) => {
       writeLedger(path, { opened: [], ended: exchanges })
       const database = openForReading(path)
       const range = { sinceMs: sinceMs - hourMs, untilMs: Date.now() + hourMs }
@@ -107,13 +111,12 @@ describe.skipIf(missing.length > 0)('the rollups in ClickHouse', { timeout: 600_
       database.close()
       return found
     }
-    summary = summaryOf('ledger.db', ended)
+    summary = summaryOf(ledger, ended)
     const lates = [10, 1500].map((index): Exchange => {
       const one = ended[index] as Exchange
       return { ...one, opening: { ...one.opening, id: `late-${index}` } }
     })
-    withLate = summaryOf('late.db', [...ended, ...lates])
-    rmSync(folder, { recursive: true })
+    withLate = summaryOf(join(folder, 'late.db'), [...ended, ...lates])
     const afterwards = [again, late('late-10', 10), late('late-1500', 1500), ...refresh]
     const answers = clickhouse(ended.map(recordOf), [...refresh, ...statements, ...quantiles, ...afterwards, ...statements])
     const take = (from: number, length: number) => answers.slice(from, from + length)
@@ -141,6 +144,21 @@ describe.skipIf(missing.length > 0)('the rollups in ClickHouse', { timeout: 600_
     const ofRows = sorted(quantileRows.at(-1) ?? [])
     expect(ofRows.length).toBe(4 - 1)
     for (const rows of quantileRows.slice(0, -1)) expect(sorted(rows)).toEqual(ofRows)
+  })
+
+  it('have the sums of a report, which ClickHouse reads as Parquet', () => {
+    const path = join(folder, 'report.parquet')
+    const since = new Date(sinceMs - hourMs).toISOString()
+    const args = ['report', '--ledger', ledger, '--since', since, '--by', 'model,caller,hour', '--format', 'parquet']
+    writeFileSync(path, execFileSync(process.execPath, [join(root, 'src/tokenweir.ts'), ...args], { env: cleanEnvironment() }))
+    const sumsOfFile = `SELECT ifNull(model, '') AS model, ifNull(caller, '') AS caller, toUInt32(sum(requests)) AS requests, toUInt32(sum(errors)) AS errors,
+      toUInt32(sum(streams)) AS streams, toUInt32(sum(zero_usage_streams)) AS zeroUsage, toUInt32(sum(ifNull(input_tokens, 0))) AS input,
+      round(sum(ifNull(cost_usd, 0)), 6) AS usd FROM file('${path}', Parquet) GROUP BY model, caller`
+    const [rows = []] = clickhouse(ended.slice(0, 1).map(recordOf), [sumsOfFile])
+    const names = Object.keys(rows[0] ?? {})
+    const wanted = expected(summary, 1).map((group) => Object.fromEntries(Object.entries(group).filter(([name]) => names.includes(name))))
+    expect(names.length).toBe(8)
+    expect(sorted(rows)).toEqual(sorted(wanted))
   })
 
   it.each(rollups)('answer every query and every panel: %s', (rollup) => {

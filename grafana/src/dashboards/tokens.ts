@@ -61,8 +61,10 @@ const rateByModel = (type: TokenType): Query => ({
   expr: sum(rate(selected('tokenweir.tokens', of(type))), ...byModel),
   legend: '{{gen_ai_provider_name}} {{gen_ai_request_model}}',
 })
-const savedPerHour = (by: Label) =>
-  `3600 * (${sum(rate(selected('tokenweir.cache.saved')), by)} - ${sum(rate(selected('tokenweir.cache.lost')), by)})`
+const usdPerHour = (name: 'tokenweir.cache.saved' | 'tokenweir.cache.lost'): Query => ({
+  expr: `3600 * ${sum(rate(selected(name)), 'gen_ai.request.model')}`,
+  legend: '{{gen_ai_request_model}}',
+})
 
 export const tokensPage: Page = {
   name: 'tokens',
@@ -154,7 +156,8 @@ export const tokensPage: Page = {
             'USD per hour at the present rate: what the input would have cost uncached, less what it cost. Below 0, writing to caches costs more than reading from them saves. Only where the prices are certain.',
           unit: 'currencyUSD',
           width: 12,
-          queries: [{ expr: savedPerHour('gen_ai.request.model'), legend: '{{gen_ai_request_model}}' }],
+          queries: [usdPerHour('tokenweir.cache.saved'), usdPerHour('tokenweir.cache.lost')],
+          math: '$A - $B',
           noData: 'No data: no answer told whether its input was cached, or no price is certain.',
         }),
       ],

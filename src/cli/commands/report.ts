@@ -67,8 +67,8 @@ mean stream.
 
 ${whereText}
 
-The table fits the terminal, or COLUMNS where that is set; NO_COLOR=1 takes the
-colours away. In a pipe nothing is cut.
+The table is as wide as the terminal, or as COLUMNS says; in a pipe without COLUMNS
+nothing is cut. NO_COLOR=1 takes the colours away.
 
 Examples:
   tokenweir report
