@@ -1,6 +1,7 @@
 /** The command line: `tokenweir [options]` starts; every other command has a file of its own in `commands/`. */
 import type { Command } from 'commander'
 import type { Config } from '../config/config.ts'
+import type { ReloadSources } from '../config/reload.ts'
 import type { Setting } from '../config/schema.ts'
 import { printable } from '../lib/printable.ts'
 import type { Running } from '../sidecar.ts'
@@ -23,6 +24,7 @@ import {
 import { demoCommand } from './commands/demo.ts'
 import { pricesCommand } from './commands/prices.ts'
 import { reconcileCommand } from './commands/reconcile.ts'
+import { reloadCommand } from './commands/reload.ts'
 import { replayCommand } from './commands/replay.ts'
 import { reportCommand } from './commands/report.ts'
 import { tailCommand } from './commands/tail.ts'
@@ -37,6 +39,7 @@ const commands: readonly ((context: CommandContext) => void)[] = [
   demoCommand,
   pricesCommand,
   reconcileCommand,
+  reloadCommand,
   replayCommand,
   reportCommand,
   tailCommand,
@@ -73,15 +76,17 @@ function printing(output: Output): Output {
 
 async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
   const { loadConfig } = await import('../config/config.ts')
-  const loaded = await loadConfig({ flags, env, readFile: io.readFile })
+  const load = () => loadConfig({ flags, env, readFile: io.readFile })
+  const loaded = await load()
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
+  const sources = { load, stale: staleFiles(env, io) }
   const said = new Set<string>()
   const report = (message: string) => {
     said.add(message)
     complain(io, env, message)
   }
   try {
-    const { lostRecords } = await runUntilStopped(loaded.config, env, io, report)
+    const { lostRecords } = await runUntilStopped(loaded.config, env, io, report, sources)
     return lostRecords === 0 ? exit.done : exit.failed
   } catch (error) {
     if (!(error instanceof UncaughtError || said.has(explain(error)))) report(explain(error))
@@ -89,14 +94,35 @@ async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
   }
 }
 
+/** Files that are read at the start only: names those that have changed since. */
+function staleFiles(env: Environment, { readFile }: Io): () => readonly string[] {
+  const name = 'OTEL_CONFIG_FILE'
+  const read = () => {
+    try {
+      return env[name] ? readFile(env[name]) : undefined
+    } catch {
+      return undefined
+    }
+  }
+  const atStart = read()
+  return () => (read() === atStart ? [] : [name])
+}
+
 /** Already reported when it is thrown. */
 class UncaughtError extends Error {
   override readonly name = 'UncaughtError'
 }
 
-/** The first signal stops gracefully, the second at once. A signal during startup takes effect when startup is complete. */
-async function runUntilStopped(config: Config, env: Environment, io: Io, report: (message: string) => void): ReturnType<Running['stop']> {
+/** The first signal stops gracefully, the second at once; SIGHUP reads the settings again. A signal during startup takes effect when startup is complete. */
+async function runUntilStopped(
+  config: Config,
+  env: Environment,
+  io: Io,
+  report: (message: string) => void,
+  sources: ReloadSources,
+): ReturnType<Running['stop']> {
   let signals = 0
+  let isHungUp = false
   let running: Running | undefined
   const stopped = new Promise<Awaited<ReturnType<Running['stop']>>>((resolve, reject) => {
     io.onUncaught((error) => {
@@ -107,17 +133,21 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
       if (running === undefined) reject(failed)
       else running.stop().then(() => reject(failed), reject)
     })
-    io.onHangup(() => report('SIGHUP is ignored: settings are read at the start only. Stop it and start it again to change them.'))
+    io.onHangup(() => {
+      if (running === undefined) isHungUp = true
+      else void running.reload()
+    })
     io.onStopSignal(() => {
       signals++
       if (running !== undefined) running.stop().then(resolve, reject)
       else if (signals > 1) reject(new Error('Stopped before it was ready.'))
     })
   })
-  const starting = io.start(config, report)
+  const starting = io.start(config, report, sources)
   running = await Promise.race([starting, stopped.then(() => starting)])
   if (signals > 0) return await running.stop()
   io.stderr.write(await welcome(config, running, painter(io.stderr, env)))
+  if (isHungUp) void running.reload()
   return await stopped
 }
 

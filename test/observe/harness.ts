@@ -15,6 +15,7 @@ import { CopyBudget } from '../../src/observe/collected.ts'
 import { createObserve } from '../../src/observe/observe.ts'
 import { BodyBudget } from '../../src/proxy/body.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
+import { createHealth } from '../../src/proxy/health.ts'
 import { createCapabilities } from '../../src/proxy/inject/capabilities.ts'
 import { createUsageInjector } from '../../src/proxy/inject/editor.ts'
 import { listen } from '../../src/proxy/listener.ts'
@@ -106,6 +107,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
         return made
       },
       observe,
+      healthOf: createHealth({ now: Date.now, connectBuckets: [] }).of,
       bodies: new BodyBudget(64 << 20),
       silence: { bodyMs: 0, readMs: 0 },
       drain: { msMax: 5000, bytesMax: 1024 * 1024 },

@@ -10,6 +10,7 @@ import { BodyBudget } from '../../src/proxy/body.ts'
 import { createLack } from '../../src/proxy/descriptors.ts'
 import type { Editor } from '../../src/proxy/edit.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
+import { createHealth } from '../../src/proxy/health.ts'
 import { listen } from '../../src/proxy/listener.ts'
 import type { Observer, ResponseHead } from '../../src/proxy/observer.ts'
 import type { Callers } from '../../src/proxy/opening.ts'
@@ -89,6 +90,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       return made
     },
     observe: (opening) => (options.observe === undefined ? record(opening) : options.observe(opening, record)),
+    healthOf: createHealth({ now: Date.now, connectBuckets: [] }).of,
     clock,
     ids: createIds(),
     cells,

@@ -23,7 +23,8 @@ export class FakeWorker extends EventEmitter {
   get told(): readonly string[] {
     return this.#posted.map((message) => {
       if (message.kind === 'admin') return 'admin'
-      if (message.kind !== 'batch') return `close in ${message.deadlineMs}`
+      if (message.kind === 'close') return `close in ${message.deadlineMs}`
+      if (message.kind !== 'batch') return message.kind
       const { resent, ended } = toldIn(message)
       return `${ended.map(([id]) => id).join(' ')}${resent ? ' again' : ''}`
     })

@@ -12,7 +12,11 @@ it('A file that changes is read again; one that breaks or goes away is told once
   const said: string[] = []
   let now = 0
   writeFileSync(path, 'key:1: search')
-  const words = await createMapFiles({ paths: [undefined, path], report: (line) => said.push(line.replace(folder, '')), now: () => now })
+  const { wordsOf: words } = await createMapFiles({
+    paths: [undefined, path],
+    report: (line) => said.push(line.replace(folder, '')),
+    now: () => now,
+  })
   const after = (ms: number) => {
     now += ms
     return { ...words(path) }

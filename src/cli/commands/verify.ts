@@ -1,6 +1,5 @@
 /** `tokenweir verify`: proves on a running sidecar that a streamed and a plain request are recorded with their tokens, or says what is wrong. */
 import type { Command } from 'commander'
-import type { Address } from '../../config/config.ts'
 import type { Api } from '../verify/ask.ts'
 import type { Check } from '../verify/judge.ts'
 import { type CommandContext, type Environment, exit, type Io, type Painter, painter, refuse } from './context.ts'
@@ -76,9 +75,9 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
 async function understand(options: Options, flags: ReturnType<CommandContext['flags']>, env: Environment, io: Io) {
   const { loadConfig } = await import('../../config/config.ts')
   const { paths, usualModels } = await import('../verify/ask.ts')
-  const adminUrl = /^https?:/.test(flags['admin'] ?? '') ? urlOf(flags['admin'] as string) : undefined
-  const { admin, ...rest } = flags
-  const loaded = await loadConfig({ flags: adminUrl === undefined ? flags : rest, env, readFile: io.readFile, upstreamNeeded: false })
+  const { addressUrl, adminFlag, urlOf } = await import('../admin-url.ts')
+  const admin = adminFlag(flags)
+  const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
   const { config } = loaded
   const sidecar = options.sidecar === undefined ? addressUrl(config.listen) : urlOf(options.sidecar)
@@ -94,7 +93,7 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   return {
     ...{
       sidecar,
-      admin: adminUrl ?? addressUrl(config.admin),
+      admin: admin.url ?? addressUrl(config.admin),
       ledger: config.ledger,
       adminToken: config.adminToken,
       log: options.log,
@@ -103,17 +102,6 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
     },
     ...{ model: options.model ?? usualModels[api], headers, timeoutMs, waitMs },
   }
-}
-
-function urlOf(text: string): URL | undefined {
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
-  return url !== null && /^https?:$/.test(url.protocol) ? url : undefined
-}
-
-/** Replaces a wildcard address by the loopback address. */
-function addressUrl({ host, port }: Address): URL {
-  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return new URL(`http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
 }
 
 const secondsMax = 3600
