@@ -32,7 +32,7 @@ function startProbe(
   upstreamOf: UpstreamOf,
   health: Pick<Health, 'of'>,
 ): () => void {
-  let end = () => undefined as void
+  let end: () => void = () => undefined
   const begin = () => {
     end()
     end = probe(destination, path, Math.min(everyMs, probeMsMax), upstreamOf, health.of(destination.origin))

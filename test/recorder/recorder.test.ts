@@ -97,6 +97,8 @@ describe('a recorded request', () => {
         { opening: openingOf({ id: id(3) }), ending: endingOf({ id: id(3), ...refused }) },
       ],
     })
+    const change = { upstream: 'gateway:80', lastSuccessAt: 1, failures: { reset: 1 }, connects: [1], probes: { success: 1 } } as const
+    recorder.post({ kind: 'upstreams', changes: [change] })
     const names = Object.entries<MetricEntry>(metrics).filter(
       // A forecast is absent in the first twentieth of its period, which may be now.
       ([name, { generation }]) => generation !== 'genai' && name !== 'tokenweir.budget.forecast',
