@@ -65,6 +65,10 @@ export class FakeWorker extends EventEmitter {
     this.emit('message', { kind: 'recorded', ended: 1 })
   }
 
+  applied(files: readonly string[]): void {
+    this.emit('message', { kind: 'applied', files })
+  }
+
   closed(): void {
     this.emit('message', { kind: 'closed', lost: 0 })
   }

@@ -35,3 +35,22 @@ it('A file that changes is read again; one that breaks or goes away is told once
   writeFileSync(path, '{}')
   expect([after(1000), said.length]).toEqual([{}, 2])
 })
+
+it('Other files take the place of those that were watched, and are read at once; one that has changed is looked at at once too.', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-names-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const [one, two] = [join(folder, 'one.yaml'), join(folder, 'two.yaml')]
+  writeFileSync(one, 'a: first')
+  writeFileSync(two, 'b: second')
+  const { wordsOf, use } = await createMapFiles({ paths: [undefined], report: () => undefined, now: () => 0 })
+  const words = () => [one, two].map((path) => ({ ...wordsOf(path) }))
+  expect(words()).toEqual([{}, {}])
+  expect([await use([one, undefined]), words()]).toEqual([[one], [{ a: 'first' }, {}]])
+  expect(await use([one])).toEqual([])
+  writeFileSync(one, 'a: changed')
+  expect([await use([one, two, two]), words()]).toEqual([
+    [one, two],
+    [{ a: 'changed' }, { b: 'second' }],
+  ])
+  expect([await use([two]), words()]).toEqual([[], [{}, { b: 'second' }]])
+})

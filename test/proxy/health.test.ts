@@ -1,0 +1,176 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Route } from '../../src/config/config.ts'
+import { UpstreamFault } from '../../src/proxy/fault.ts'
+import { createHealth, failureReason } from '../../src/proxy/health.ts'
+import { startProbes } from '../../src/proxy/probe.ts'
+import { createUpstreams } from '../../src/proxy/upstreams.ts'
+import { freePort } from '../ports.ts'
+import { rawUpstream, until } from './harness.ts'
+
+const coded = (code: string) => Object.assign(new Error(code), { code })
+
+it.each([
+  ['refused', coded('ECONNREFUSED')],
+  ['refused', coded('EHOSTUNREACH')],
+  ['dns', coded('ENOTFOUND')],
+  ['tls', coded('CERT_HAS_EXPIRED')],
+  ['timeout', coded('ETIMEDOUT')],
+  ['timeout', new UpstreamFault('HEAD_TIMEOUT')],
+  ['reset', coded('ECONNRESET')],
+  ['reset', new UpstreamFault('CLOSED')],
+  ['protocol', new UpstreamFault('BAD_RESPONSE')],
+  ['proxy_refused', new UpstreamFault('PROXY_REFUSED')],
+  [undefined, new UpstreamFault('STOPPED')],
+  [undefined, new UpstreamFault('REQUEST_CUT')],
+  [undefined, new UpstreamFault('REQUEST_LENGTH')],
+  [undefined, coded('EMFILE')],
+])('a failure is %s', (reason, error) => {
+  expect(failureReason(error)).toBe(reason)
+})
+
+describe('health', () => {
+  it('is told once as change, and as state for good', () => {
+    const clock = { now: 1000 }
+    const health = createHealth({ now: () => clock.now, connectBuckets: [0.001, 0.01] })
+    health.use(['http://a.example', 'https://[::1]'])
+    const a = health.of('http://a.example')
+    for (const ms of [0.5, 1, 5, 11]) a.connected(ms)
+    a.answered(404)
+    clock.now = 2000
+    a.answered(503)
+    a.failed(coded('ECONNRESET'))
+    a.failed(coded('ECONNRESET'))
+    a.failed(new UpstreamFault('STOPPED'))
+    a.probed('timeout', 12.3456)
+    expect(health.changes()).toEqual([
+      {
+        ...{ upstream: 'a.example:80', lastSuccessAt: 1000, failures: { '5xx': 1, reset: 2 }, connects: [2, 1, 1], probes: { timeout: 1 } },
+      },
+    ])
+    expect(health.changes()).toEqual([])
+    health.of('https://[::1]').answered(200)
+    expect(health.changes()).toEqual([{ upstream: '::1:443', lastSuccessAt: 2000, failures: {}, connects: [0, 0, 0], probes: {} }])
+    const [first, second] = ['1970-01-01T00:00:01.000Z', '1970-01-01T00:00:02.000Z']
+    expect(health.states()).toEqual([
+      {
+        ...{
+          upstream: 'http://a.example',
+          lastSuccess: first,
+          lastFailure: { at: second, reason: 'reset' },
+          failures: { '5xx': 1, reset: 2 },
+        },
+        ...{ connect: { count: 4, meanMs: 4.375, maxMs: 11 }, probe: { at: second, result: 'timeout', ms: 12.346 } },
+      },
+      { upstream: 'https://[::1]', lastSuccess: second, failures: {} },
+    ])
+  })
+
+  it('is of the upstreams of now: one that goes is forgotten, one that stays goes on', () => {
+    const health = createHealth({ now: () => 0, connectBuckets: [] })
+    health.use(['http://a', 'http://b'])
+    const [a, b] = [health.of('http://a'), health.of('http://b')]
+    b.answered(500)
+    health.use(['http://b', 'http://c'])
+    a.answered(200)
+    health.of('http://a').answered(200)
+    b.answered(500)
+    expect(health.states().map(({ upstream, failures }) => [upstream, failures])).toEqual([
+      ['http://b', { '5xx': 2 }],
+      ['http://c', {}],
+    ])
+  })
+})
+
+const times = { connectMs: 5000, headMs: 5000, idleMs: 5000, headerBytes: 65_536 }
+const routeOf = (upstream: string, more: Partial<Route> = {}): Route => ({
+  ...{ name: 'default', prefix: '/', stripPrefix: false, upstream: new URL(upstream), provider: undefined, host: 'upstream' },
+  ...{ disconnect: 'cancel', trace: 'child', ...more },
+})
+
+function made() {
+  const health = createHealth({ now: Date.now, connectBuckets: [] })
+  const upstreams = createUpstreams(health)
+  onTestFinished(() => upstreams.destroy())
+  return { health, upstreams }
+}
+
+/** The body of a GET. */
+function get(upstream: ReturnType<ReturnType<ReturnType<typeof createUpstreams>['use']>>, path = '/'): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let body = ''
+    const rest = { bodySent: () => undefined, requestSent: () => undefined, interim: () => undefined, head: () => undefined }
+    upstream.dispatch(
+      { method: 'GET', path, headers: [], host: 'x', body: null },
+      { ...rest, data: (chunk) => void (body += chunk), end: () => resolve(body), failed: reject },
+    )
+  })
+}
+
+describe('the upstreams of other routes', () => {
+  it('keep their connections where they are reached as before', async () => {
+    const { connections, url } = await rawUpstream((_, socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
+    const { upstreams } = made()
+    expect(await get(upstreams.use([routeOf(url)], times)(url, false))).toBe('ok')
+    expect(await get(upstreams.use([routeOf(url, { name: 'other', prefix: '/x' })], { ...times })(url, false))).toBe('ok')
+    expect(connections.length).toBe(1)
+  })
+
+  it('lose free connections where they are not, and let what has begun go on', async () => {
+    const { connections, url } = await rawUpstream((text, socket) => {
+      if (!text.includes('/held')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+    })
+    const { upstreams } = made()
+    const before = upstreams.use([routeOf(url)], times)
+    expect(await get(before(url, false))).toBe('ok')
+    const held = get(before(url, false), '/held')
+    await until(() => connections.length === 1 || connections.length === 2)
+    expect(await get(before(url, false))).toBe('ok')
+    const open = () => connections.filter(({ destroyed, readableEnded }) => !destroyed && !readableEnded).length
+    expect(open()).toBe(2)
+    const after = upstreams.use([routeOf(url)], { ...times, headMs: 6000 })
+    await until(() => open() === 1)
+    // A request that began before, and is sent now, gets a connection that nobody uses again.
+    expect(await get(before(url, false))).toBe('ok')
+    await until(() => open() === 1)
+    expect(await get(after(url, false))).toBe('ok')
+    expect(open()).toBe(2)
+    for (const socket of connections) if (!socket.destroyed) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nheld')
+    expect(await held).toBe('held')
+  })
+
+  it('that were never asked are made for a request that began before, and kept from no other', async () => {
+    const { connections, url } = await rawUpstream((_, socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
+    const { upstreams } = made()
+    const before = upstreams.use([routeOf(url)], times)
+    const after = upstreams.use([routeOf(url)], times)
+    expect([await get(after(url, false)), await get(before(url, false)), await get(after(url, false))]).toEqual(['ok', 'ok', 'ok'])
+    expect(connections.length).toBe(1)
+  })
+})
+
+describe('a probe', () => {
+  const probe = { path: '/health', everyMs: 1000 }
+  const resultOf = async (upstream: string) => {
+    const { health, upstreams } = made()
+    const routes = [routeOf(upstream, { probe })]
+    health.use([upstream])
+    const { stop } = startProbes(routes, upstreams.use(routes, times), health)
+    onTestFinished(stop)
+    await expect.poll(() => health.states()[0]?.probe).toBeDefined()
+    return { result: health.states()[0]?.probe?.result, failures: health.states()[0]?.failures, changes: health.changes() }
+  }
+  const answering = (head: string) => rawUpstream((_, socket) => void socket.write(`HTTP/1.1 ${head}\r\ncontent-length: 0\r\n\r\n`))
+
+  it('succeeds by any answer below 500, and is no failure of a request otherwise', async () => {
+    expect(await resultOf((await answering('401 Unauthorized')).url)).toMatchObject({ result: 'success', failures: {} })
+    expect(await resultOf((await answering('503 Service Unavailable')).url)).toMatchObject({ result: '5xx', failures: {} })
+    expect(await resultOf(`http://127.0.0.1:${await freePort()}`)).toMatchObject({ result: 'refused', failures: {} })
+  })
+
+  it('that gets no answer before the next is due failed by time, and its connection is not left open', async () => {
+    const { url, connections } = await rawUpstream(() => undefined)
+    const { changes } = await resultOf(url)
+    expect(changes[0]?.probes).toEqual({ timeout: 1 })
+    await until(() => connections[0]?.destroyed === true || connections[0]?.readableEnded === true)
+  })
+})
