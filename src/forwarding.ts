@@ -6,6 +6,7 @@ import { labelNeeds } from './config/labels.ts'
 import { createClock } from './lib/clock.ts'
 import type { Opening } from './lib/exchange.ts'
 import { createIds } from './lib/ids.ts'
+import { readSalt } from './lib/salt.ts'
 import { CopyBudget } from './observe/collected.ts'
 import { createObserve } from './observe/observe.ts'
 import { BodyBudget } from './proxy/body.ts'
@@ -37,7 +38,7 @@ export interface Forwarding {
   readonly forwarder: Forwarder
   readonly health: Pick<Health, 'states' | 'changes'>
   /**
-   * For what begins from now on; what is open goes on as it began. Rejects, and changes nothing, where callers cannot be named in the new way.
+   * For what begins from now on; what is open goes on as it began. Rejects, and changes nothing, where the salt of callers and labels cannot be kept.
    * Certificates are no part of it: who listens reads them again when their files change.
    */
   use(config: Config): Promise<void>
@@ -78,6 +79,7 @@ export async function createForwarding({ config, ...parts }: Parts): Promise<For
     forwarder,
     health,
     async use(next) {
+      if (next.labels.some(({ hash }) => hash)) readSalt(`${next.ledger}.salt`) // the recorder will need it
       // Kept where it can be: it remembers tokens and keys.
       if (namingOf(next) !== names) callers = await callersOf(next, parts)
       names = namingOf(next)

@@ -76,9 +76,9 @@ function printing(output: Output): Output {
 
 async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
   const { loadConfig } = await import('../config/config.ts')
-  const load = () => loadConfig({ flags, env, readFile: io.readFile })
-  const loaded = await load()
+  const loaded = await loadConfig({ flags, env, readFile: io.readFile })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
+  const load = async () => (await import('../config/load-aside.ts')).loadConfigAside({ flags, env })
   const sources = { load, stale: staleFiles(env, io) }
   const said = new Set<string>()
   const report = (message: string) => {

@@ -1,6 +1,7 @@
 /** Reads the configuration again while the sidecar runs: what has changed, what takes effect, what needs a restart, what is wrong. */
 import { Cell } from '../lib/shared-counters.ts'
-import { type Config, contradictionsIn, describeError, type Loaded } from './config.ts'
+import { type Config, contradictionsIn, describeError } from './config.ts'
+import type { Reloaded } from './load-aside.ts'
 
 export interface ReloadAnswer {
   /** `refused`: something is wrong, and nothing was changed. */
@@ -25,7 +26,7 @@ export interface ReloadState {
 
 export interface ReloadSources {
   /** Reads and validates the sources of the start once more. */
-  readonly load: () => Promise<Loaded>
+  readonly load: () => Promise<Reloaded>
   /** What else is read at the start only, and has changed since. */
   readonly stale: () => readonly string[]
 }

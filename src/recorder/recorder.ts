@@ -98,7 +98,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
       keep.commit()
       showWaiting()
     },
-    use(next) {
+    async use(next) {
       store.limit(storeLimits(next))
       metrics.use(metricLabels(next))
       budgets.use(next.budgets, spentBefore(reader, store))
@@ -254,9 +254,14 @@ function serve(port: MessagePort, data: RecorderData): void {
         if (recorder !== undefined) tellState(recorder)
         tell({ kind: 'recorded', ended: message.batch.ended.length })
         return
-      case 'settings':
-        tell({ kind: 'applied', files: (await recorder?.use(revivedConfig(message.config))) ?? [] })
+      case 'settings': {
+        const files = await recorder?.use(revivedConfig(message.config)).catch((error) => {
+          report(`The recorder could not take all new settings: ${error instanceof Error ? error.message : String(error)}`)
+          return []
+        })
+        tell({ kind: 'applied', files: files ?? [] })
         return
+      }
       case 'upstreams':
         recorder?.upstreams(message.changes)
         return

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { mapFileParser } from '../../src/config/labels.ts'
 import { createMapFiles } from '../../src/recorder/map-files.ts'
 
 it('A file that changes is read again; one that breaks or goes away is told once, and keeps what was read of it.', async () => {
@@ -53,4 +54,15 @@ it('Other files take the place of those that were watched, and are read at once;
     [{ a: 'changed' }, { b: 'second' }],
   ])
   expect([await use([two]), words()]).toEqual([[], [{}, { b: 'second' }]])
+})
+
+it('A file of ten thousand values is read in a moment; one that names a value twice is refused.', async () => {
+  const parse = await mapFileParser()
+  const lines = Array.from({ length: 10_000 }, (_, index) => `key:${index}: team-${index}`)
+  const before = process.cpuUsage()
+  expect(Object.keys(parse(lines.join('\n'))).length).toBe(10_000)
+  // A check of each key against all others takes 5 s.
+  expect(process.cpuUsage(before).user).toBeLessThan(2_500_000)
+  expect(() => parse('a: 1\nb: 2\na: 3')).toThrow('"a" is here twice. Take one away.')
+  expect(() => parse('a: [1')).toThrow(/line 1/)
 })

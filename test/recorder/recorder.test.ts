@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { labels } from '../../src/config/labels.ts'
+import { cloneableConfig } from '../../src/recorder/data.ts'
 import { type MetricEntry, type MetricName, metrics, prometheusName } from '../../src/telemetry/catalog.ts'
 import { freePort } from '../ports.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
@@ -72,6 +73,45 @@ describe('a recorded request', () => {
     expect(rows(ledger, 'SELECT id, cost FROM exchanges ORDER BY rowid')).toEqual([
       { id: id(1), cost: 0.00012 },
       { id: id(2), cost: 0.00012 },
+    ])
+  })
+
+  it('is concluded by the settings that came before its end: estimates, labels, names, prices', async () => {
+    const ledger = temporaryLedger()
+    const recorder = startRecorder(configOf({ ledger }))
+    const outputText = { beginning: 'hello world', characters: 11 }
+    const record = (index: number, model?: string) => {
+      const opening = openingOf({ id: id(index), caller: 'k1', requestHeaders: { 'x-team': 'search' } })
+      const response = {
+        model: model ?? 'made-up',
+        finished: true,
+        ...(model === undefined ? {} : { usage: { inputTokens: 1e6, outputTokens: 0 } }),
+      }
+      return recorder.record({ ended: [{ opening, ending: endingOf({ id: id(index), response, outputText }) }] })
+    }
+    await record(1)
+    const next = configOf({
+      ...{
+        ledger,
+        estimates: { enabled: true },
+        callerNames: { k1: 'alice' },
+        labels: labels({ team: { from: 'header:x-team', hash: true } }),
+      },
+      prices: [{ model: 'dear', input: 5, output: 5, free: false }],
+    })
+    recorder.post({ kind: 'settings', config: cloneableConfig(next) })
+    expect(await recorder.next('applied')).toEqual({ kind: 'applied', files: [] })
+    await record(2)
+    await record(3, 'dear')
+    recorder.post({ kind: 'settings', config: cloneableConfig(configOf({ ledger })) })
+    await recorder.next('applied')
+    await record(4)
+    const hashed = expect.stringMatching(/^\{"team":"hash:[0-9a-f]{10}"\}$/)
+    expect(rows(ledger, 'SELECT caller, labels, cost, estimated_output_tokens AS estimated FROM exchanges ORDER BY id')).toEqual([
+      { caller: 'k1', labels: null, cost: null, estimated: null },
+      { caller: 'alice', labels: hashed, cost: null, estimated: 2 },
+      { caller: 'alice', labels: hashed, cost: 5, estimated: null },
+      { caller: 'k1', labels: null, cost: null, estimated: null },
     ])
   })
 
