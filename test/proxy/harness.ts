@@ -78,6 +78,8 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
   ]
   const reports: string[] = []
   const lacking = createLack(cells, (sentence) => reports.push(sentence))
+  const health = createHealth({ now: Date.now, connectBuckets: [] })
+  health.use([new URL(upstreamUrl).origin])
   const forwardOptions: ForwardOptions = {
     editor: options.editor,
     drain: options.drain ?? { msMax: 60_000, bytesMax: 1 << 20 },
@@ -91,7 +93,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
       return made
     },
     observe: (opening) => (options.observe === undefined ? record(opening) : options.observe(opening, record)),
-    healthOf: createHealth({ now: Date.now, connectBuckets: [] }).of,
+    healthOf: health.of,
     clock,
     ids: createIds(),
     cells,
@@ -111,7 +113,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     await until(() => seen.length >= count && seen.slice(0, count).every((one) => one.ends.length > 0))
     return seen[count - 1] as Seen
   }
-  return { port: listener.port, seen, ended, forwarder, use, cells, listener, bodies, reports }
+  return { port: listener.port, seen, ended, forwarder, use, health, cells, listener, bodies, reports }
 }
 
 /** A TCP server that hands each connection's bytes to the test. */

@@ -5,7 +5,7 @@ import { createHealth, failureReason } from '../../src/proxy/health.ts'
 import { startProbes } from '../../src/proxy/probe.ts'
 import { createUpstreams } from '../../src/proxy/upstreams.ts'
 import { freePort } from '../ports.ts'
-import { rawUpstream, until } from './harness.ts'
+import { rawClient, rawUpstream, startProxy, until } from './harness.ts'
 
 const coded = (code: string) => Object.assign(new Error(code), { code })
 
@@ -80,6 +80,58 @@ describe('health', () => {
       ['http://b', { '5xx': 2 }],
       ['http://c', {}],
     ])
+  })
+})
+
+describe('the proxy tells the health of', () => {
+  const failuresOf = ({ health }: Awaited<ReturnType<typeof startProxy>>) => health.states()[0]?.failures
+  const upgrade = 'GET / HTTP/1.1\r\nHost: me\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+  const get = 'GET / HTTP/1.1\r\nHost: me\r\n\r\n'
+
+  it.each([
+    ['a request', get],
+    ['an upgrade', upgrade],
+  ])('an upstream that refuses %s, resets it, or answers 503', async (_, text) => {
+    const gone = await startProxy(`http://127.0.0.1:${await freePort()}`)
+    const resetting = await startProxy((await rawUpstream((_, socket) => void socket.destroy())).url)
+    const failing = await startProxy(
+      (await rawUpstream((_, socket) => void socket.write('HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n'))).url,
+    )
+    for (const proxy of [gone, resetting, failing]) {
+      rawClient(proxy.port, text)
+      await proxy.ended()
+    }
+    expect([gone, resetting, failing].map(failuresOf)).toEqual([{ refused: 1 }, { reset: 1 }, { '5xx': 1 }])
+  })
+
+  it('an upstream that breaks off amid its response', async () => {
+    const { url } = await rawUpstream((_, socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'))
+    const proxy = await startProxy(url)
+    rawClient(proxy.port, get)
+    await proxy.ended()
+    expect(proxy.health.states()).toMatchObject([{ lastSuccess: expect.any(String), failures: { reset: 1 } }])
+  })
+
+  it('an upstream that accepts an upgrade, which a client that leaves does not change', async () => {
+    const { url } = await rawUpstream(
+      (_, socket) => void socket.write('HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
+    )
+    const proxy = await startProxy(url)
+    const client = rawClient(proxy.port, upgrade)
+    await client.until((received) => received.includes('101'))
+    client.socket.destroy()
+    await proxy.ended()
+    expect(proxy.health.states()).toMatchObject([{ lastSuccess: expect.any(String), failures: {} }])
+  })
+
+  it('no upstream when the client leaves before a response', async () => {
+    const { url, connections } = await rawUpstream(() => undefined)
+    const proxy = await startProxy(url)
+    const client = rawClient(proxy.port, get)
+    await until(() => connections.length === 1)
+    client.socket.destroy()
+    await proxy.ended()
+    expect(proxy.health.states()).toEqual([{ upstream: url, failures: {} }])
   })
 })
 
