@@ -19,6 +19,7 @@ import { createUsageInjector } from './proxy/inject/editor.ts'
 import { queryInputs } from './proxy/label-inputs.ts'
 import type { Callers } from './proxy/opening.ts'
 import { startProbes } from './proxy/probe.ts'
+import { destinationOf } from './proxy/routes.ts'
 import { createUpstreams, type UpstreamOf } from './proxy/upstreams.ts'
 import type { RecorderLink } from './recorder/link.ts'
 import { metrics, overheadBucketsMicros } from './telemetry/catalog.ts'
@@ -60,7 +61,7 @@ interface Kept extends Omit<Parts, 'config'> {
 export async function createForwarding({ config, ...parts }: Parts): Promise<Forwarding> {
   const health = createHealth({ now: Date.now, connectBuckets: metrics['tokenweir.upstream.connect.duration'].buckets })
   const upstreams = createUpstreams(health)
-  const originsOf = ({ routes }: Config) => routes.map(({ upstream }) => upstream.origin)
+  const originsOf = ({ routes }: Config) => routes.map((route) => destinationOf(route).origin)
   health.use(originsOf(config))
   const { heldBytes } = config.limits
   const kept: Kept = {

@@ -32,7 +32,6 @@ export interface UpstreamChange {
 }
 
 /** As metrics name an upstream: address and port. */
-export function upstreamLabel(origin: string): string {
-  const { protocol, hostname, port } = new URL(origin)
+export function upstreamLabel({ protocol, hostname, port }: URL): string {
   return `${hostname.replace(/^\[|\]$/g, '')}:${port || (protocol === 'https:' ? 443 : 80)}`
 }

@@ -194,7 +194,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#health = this.#options.healthOf(destination.origin)
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin, destination.route.http2 === true)
+        .upstreamOf(destination.route, destination.origin, destination.route.http2 === true)
         .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body }, this)
     } catch {
       this.refuse({ ...refusals.target, message: 'The request cannot be sent on as it is.' })

@@ -129,7 +129,7 @@ class Account implements UpstreamHealth {
   change(): UpstreamChange | undefined {
     if (!this.#isChanged) return undefined
     const change = {
-      upstream: upstreamLabel(this.#origin),
+      upstream: upstreamLabel(new URL(this.#origin)),
       lastSuccessAt: this.#lastSuccessAt,
       ...{ failures: this.#newFailures, connects: this.#newConnects, probes: this.#newProbes },
     }

@@ -69,6 +69,6 @@ function probe({ route, origin, host }: Destination, path: string, msMax: number
   const headers = ['user-agent', 'tokenweir probe', 'accept', '*/*']
   const named = typeof route.host === 'string' ? host : route.host.literal
   const request = { method: 'GET', path, headers, host: named, name: nameFor({ route }), body: null }
-  call = upstreamOf(origin, route.http2 === true).dispatch(request, handler)
+  call = upstreamOf(route, origin, route.http2 === true).dispatch(request, handler)
   return end
 }

@@ -101,7 +101,7 @@ export class Upgrading implements CallHandler, Member {
     this.#health = this.#options.healthOf(destination.origin)
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin, false)
+        .upstreamOf(destination.route, destination.origin, false)
         .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body: null, upgrade }, this)
     } catch {
       this.refuse(refusals.target)

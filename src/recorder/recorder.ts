@@ -102,7 +102,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
       store.limit(storeLimits(next))
       metrics.use(metricLabels(next))
       budgets.use(next.budgets, spentBefore(reader, store))
-      upstreams.keep(next.routes.map(({ upstream }) => upstreamLabel(upstream.origin)))
+      upstreams.keep(next.routes.map(({ upstream }) => upstreamLabel(upstream)))
       admin.use(next)
       return settings.use(next)
     },

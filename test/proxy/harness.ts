@@ -86,7 +86,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     callers: options.callers,
     bodies,
     silence: { bodyMs: 0, readMs: 0, ...options.silence },
-    upstreamOf: (origin) => {
+    upstreamOf: (_route, origin) => {
       const { connectMs = 60_000, headMs = 60_000, idleMs = 60_000 } = options
       const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })
       upstreams.set(origin, made)

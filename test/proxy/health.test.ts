@@ -164,8 +164,9 @@ describe('the upstreams of other routes', () => {
   it('keep their connections where they are reached as before', async () => {
     const { connections, url } = await rawUpstream((_, socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
     const { upstreams } = made()
-    expect(await get(upstreams.use([routeOf(url)], times)(url, false))).toBe('ok')
-    expect(await get(upstreams.use([routeOf(url, { name: 'other', prefix: '/x' })], { ...times })(url, false))).toBe('ok')
+    const route = routeOf(url)
+    expect(await get(upstreams.use([route], times)(route, url, false))).toBe('ok')
+    expect(await get(upstreams.use([routeOf(url, { name: 'other', prefix: '/x' })], { ...times })(route, url, false))).toBe('ok')
     expect(connections.length).toBe(1)
   })
 
@@ -174,18 +175,23 @@ describe('the upstreams of other routes', () => {
       if (!text.includes('/held')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
     })
     const { upstreams } = made()
-    const earlier = upstreams.use([routeOf(url)], times)
-    expect(await get(earlier(url, false))).toBe('ok')
-    const held = get(earlier(url, false), '/held')
-    expect(await get(earlier(url, false))).toBe('ok')
+    const route = routeOf(url)
+    const earlier = upstreams.use([route], times)
+    expect(await get(earlier(route, url, false))).toBe('ok')
+    const held = get(earlier(route, url, false), '/held')
+    expect(await get(earlier(route, url, false))).toBe('ok')
     const open = () => connections.filter(({ destroyed, readableEnded }) => !destroyed && !readableEnded).length
     expect(open()).toBe(2)
-    const later = upstreams.use([routeOf(url)], { ...times, headMs: 6000 })
+    const later = upstreams.use([route], { ...times, headMs: 6000 })
     await until(() => open() === 1)
     // A request that began before, and is sent now, gets a connection that nobody uses again.
     const { length } = connections
-    expect([await get(earlier(url, false)), await get(earlier(url, false)), connections.length]).toEqual(['ok', 'ok', length + 2])
-    expect([await get(later(url, false)), await get(later(url, false)), connections.length]).toEqual(['ok', 'ok', length + 3])
+    expect([await get(earlier(route, url, false)), await get(earlier(route, url, false)), connections.length]).toEqual([
+      'ok',
+      'ok',
+      length + 2,
+    ])
+    expect([await get(later(route, url, false)), await get(later(route, url, false)), connections.length]).toEqual(['ok', 'ok', length + 3])
     await until(() => open() === 2)
     for (const socket of connections) if (!socket.destroyed) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nheld')
     expect(await held).toBe('held')
@@ -194,13 +200,18 @@ describe('the upstreams of other routes', () => {
   it('that were never asked are made for a request that began before, and kept from no other', async () => {
     const { connections, url } = await rawUpstream((_, socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
     const { upstreams } = made()
-    const earlier = upstreams.use([routeOf(url)], times)
-    const later = upstreams.use([routeOf(url)], times)
-    expect([await get(later(url, false)), await get(earlier(url, false)), await get(later(url, false))]).toEqual(['ok', 'ok', 'ok'])
+    const route = routeOf(url)
+    const earlier = upstreams.use([route], times)
+    const later = upstreams.use([route], times)
+    expect([await get(later(route, url, false)), await get(earlier(route, url, false)), await get(later(route, url, false))]).toEqual([
+      'ok',
+      'ok',
+      'ok',
+    ])
     expect(connections.length).toBe(1)
-    const never = upstreams.use([routeOf(url)], { ...times, headMs: 6000 })
-    upstreams.use([routeOf(url)], times)
-    expect([await get(never(url, false)), await get(never(url, false)), connections.length]).toEqual(['ok', 'ok', 3])
+    const never = upstreams.use([route], { ...times, headMs: 6000 })
+    upstreams.use([route], times)
+    expect([await get(never(route, url, false)), await get(never(route, url, false)), connections.length]).toEqual(['ok', 'ok', 3])
   })
 })
 
