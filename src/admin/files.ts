@@ -27,6 +27,7 @@ export const pageFiles = [
   'text.js',
   'theme.js',
   'totals.js',
+  'upstreams.js',
 ] as const
 
 const require = createRequire(import.meta.url)

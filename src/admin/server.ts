@@ -1,5 +1,5 @@
 /**
- * The admin port: health, metrics, the page. It is read-only, so it accepts GET and HEAD. Its headers keep pages of other sites from using a response.
+ * The admin port: health, metrics, the page. It is read-only but for a login and a reload, so it accepts GET and HEAD elsewhere. Its headers keep pages of other sites from using a response.
  * On a loopback address it accepts only loopback names as `Host` (DNS rebinding).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'

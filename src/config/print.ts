@@ -66,6 +66,7 @@ function routeLines(routes: readonly Route[]): Line[] {
     `    host: ${scalar(typeof route.host === 'string' ? route.host : route.host.literal)}`,
     `    trace: ${route.trace}`,
     ...(route.http2 === true ? ['    http2: true'] : []),
+    ...(route.probe === undefined ? [] : [`    probe: ${flow(route.probe)}`]),
     ...wayLine(route),
   ])
   return ['routes:', ...texts].map((text) => ({ key: '', text }))

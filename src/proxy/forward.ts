@@ -16,19 +16,22 @@ import { type BodyReader, type Edit, type Editor, isEdit, type Probe, type Reque
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
+import type { UpstreamHealth } from './health.ts'
 import type { Observer } from './observer.ts'
 import type { OpeningOptions } from './opening.ts'
 import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 import { Progress, type Silence, type SilenceLimits, takenBytes } from './silence.ts'
-import type { Upstream } from './upstream.ts'
+import type { UpstreamOf } from './upstreams.ts'
 
 /** A client that takes nothing more off its socket gets this long to receive what an aborted upstream had sent. */
 const cutFlushMsMax = 30_000
 
 export interface ForwardOptions extends OpeningOptions {
   /** The upstream of an origin; `http2` as its route has it. */
-  readonly upstreamOf: (origin: string, http2: boolean) => Upstream
+  readonly upstreamOf: UpstreamOf
+  /** Told what the upstream of an origin does. */
+  readonly healthOf: (origin: string) => UpstreamHealth
   readonly observe: (opening: Opening) => Observer
   /** How long and how much is read on for a client that has left, where the route says so. */
   readonly drain: { readonly msMax: number; readonly bytesMax: number }
@@ -75,6 +78,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   readonly #onSettled: () => void
   readonly #observer: GuardedObserver
   #call: Call | undefined
+  #health: UpstreamHealth | undefined
   /** Nothing more will come from the upstream. */
   #upstreamDone = false
   #settled = false
@@ -194,9 +198,10 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     const headers = requestHeaders(request.rawHeaders, rewrite)
     const { method } = this.#opening
     this.#upstreamDone = false
+    this.#health = this.#options.healthOf(destination.origin)
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin, destination.route.http2 === true)
+        .upstreamOf(destination.route, destination.origin, destination.route.http2 === true)
         .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body }, this)
     } catch {
       this.refuse({ ...refusals.target, message: 'The request cannot be sent on as it is.' })
@@ -220,6 +225,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   head(status: number, statusText: string, rawHeaders: string[]): void {
     const receivedAt = this.#options.clock.now()
+    this.#health?.answered(status)
     if (this.#judge(status) === 'again') {
       // Nobody waits for what an upstream has to say of an edit, which may be without end.
       this.#call?.abort()
@@ -306,6 +312,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   failed(error: Error): void {
     this.#upstreamDone = true
     if (this.#settled) return
+    this.#health?.failed(error)
     if (this.#endsUnseen(false)) return
     if (this.#headSent) {
       this.#clientResponse.flushAll()
@@ -459,7 +466,7 @@ export function takesChunks({ method, httpVersionMinor }: IncomingMessage): bool
 }
 
 /** Whose certificate is due where it is not the upstream's own: the name that the operator gave, never the client's. */
-export function nameFor({ route }: Destination): string | undefined {
+export function nameFor({ route }: Pick<Destination, 'route'>): string | undefined {
   return typeof route.host === 'string' ? undefined : route.host.literal
 }
 

@@ -16,6 +16,7 @@ import { errorCode, sendError, sendUnreachable, unreachableReason } from './fail
 import { type ForwardOptions, nameFor, rewriteOf, takesChunks } from './forward.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
+import type { UpstreamHealth } from './health.ts'
 import type { Observer } from './observer.ts'
 import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
@@ -52,6 +53,7 @@ export class Upgrading implements CallHandler, Member {
   readonly #onSettled: () => void
   readonly #observer: GuardedObserver
   #call: Call | undefined
+  #health: UpstreamHealth | undefined
   /** Nothing more will come from the upstream as a response. */
   #upstreamDone = false
   #upstream: Socket | undefined
@@ -101,9 +103,10 @@ export class Upgrading implements CallHandler, Member {
     const headers = requestHeaders(request.rawHeaders, rewrite)
     const { method } = this.#opening
     const upgrade = request.headers.upgrade ?? ''
+    this.#health = this.#options.healthOf(destination.origin)
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin, false)
+        .upstreamOf(destination.route, destination.origin, false)
         .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body: null, upgrade }, this)
     } catch {
       this.refuse(refusals.target)
@@ -159,6 +162,7 @@ export class Upgrading implements CallHandler, Member {
   failed(error: Error): void {
     this.#upstreamDone = true
     if (this.#settled) return
+    this.#health?.failed(error)
     if (this.#status !== undefined) {
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
       cutSocket(this.#client)
@@ -174,6 +178,7 @@ export class Upgrading implements CallHandler, Member {
   head(status: number, statusText: string, rawHeaders: string[]): void {
     if (this.#settled) return
     const receivedAt = this.#options.clock.now()
+    this.#health?.answered(status)
     this.#status = status
     this.#response.writeHead(
       status,
@@ -208,6 +213,7 @@ export class Upgrading implements CallHandler, Member {
       return
     }
     const receivedAt = this.#options.clock.now()
+    this.#health?.answered(101)
     const client = this.#client
     this.#upstream = upstream
     this.#status = 101

@@ -11,8 +11,13 @@ export interface MistakesOptions {
   readonly report: (line: string) => void
 }
 
-export function createMistakesSink({ routes, container, report }: MistakesOptions): Sink {
-  const byName = new Map(routes.map((route) => [route.name, route]))
+export interface MistakesSink extends Sink {
+  /** The routes from now on; a route that has changed may be told of again. */
+  use(routes: readonly Route[]): void
+}
+
+export function createMistakesSink({ routes, container, report }: MistakesOptions): MistakesSink {
+  let byName = new Map(routes.map((route) => [route.name, route]))
   const told = new Set<string>()
   return {
     name: 'mistakes',
@@ -21,11 +26,14 @@ export function createMistakesSink({ routes, container, report }: MistakesOption
         if (exchange.endReason === 'completed' && (exchange.ending.status ?? 0) < 400 && !isHtml(exchange)) continue
         const mistake = mistakeOf(evidenceOf(exchange, byName.get(exchange.opening.route), container))
         const { route } = exchange.opening
-        const key = `${mistake?.kind} ${route}`
+        const key = `${mistake?.kind} ${route} ${byName.get(route)?.upstream.href}`
         if (mistake === undefined || told.has(key)) continue
         told.add(key)
         report(`Route ${route}: ${mistake.what} ${mistake.mend}`)
       }
+    },
+    use(next) {
+      byName = new Map(next.map((one) => [one.name, one]))
     },
     close: () => Promise.resolve(),
   }

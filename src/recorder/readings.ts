@@ -40,7 +40,11 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
   const counted = before?.split(' ').map(Number) ?? []
   const reads: (() => void)[] = []
   const open = meter.reading('tokenweir.exchanges.open', {})
-  meter.beforeCollect(() => open.set(Atomics.load(cells, Cell.open)))
+  const readAt = meter.reading('tokenweir.config.last_reload', {})
+  meter.beforeCollect(() => {
+    open.set(Atomics.load(cells, Cell.open))
+    readAt.set(Atomics.load(cells, Cell.configReadAt) >>> 0)
+  })
   const counters: readonly (readonly [CounterName, Record<string, string>, number])[] = [
     ['tokenweir.requests.malformed', {}, Cell.malformed],
     ['tokenweir.injection.skipped', { reason: 'size' }, Cell.injectionSkippedSize],
@@ -55,6 +59,9 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
     ['tokenweir.recorder.restarts', {}, Cell.recorderRestarts],
     ['tokenweir.caller.unknown', { reason: 'not_verified' }, Cell.callersUnverified],
     ['tokenweir.caller.unknown', { reason: 'too_many' }, Cell.callersUnread],
+    ['tokenweir.config.reloads', { result: 'applied' }, Cell.reloadsApplied],
+    ['tokenweir.config.reloads', { result: 'unchanged' }, Cell.reloadsUnchanged],
+    ['tokenweir.config.reloads', { result: 'refused' }, Cell.reloadsRefused],
   ]
   for (const [name, labels, cell] of counters) {
     const counter = meter.counter(name, labels)

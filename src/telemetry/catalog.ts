@@ -109,6 +109,10 @@ export const attributes = {
   token_type: { type: 'string', description: 'input, output, cache_read, cache_write or reasoning. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
   label: { type: 'string', description: 'Name of the label whose value became `other`, or was not recorded. A label only.' },
+  result: {
+    type: 'string',
+    description: 'Of a reload: applied, unchanged or refused. Of a probe: success, or why it failed. A label only.',
+  },
   'thread.name': { type: 'string', description: 'recorder. A label only.' },
   'cpu.mode': { type: 'string', description: 'user or system. A label only.' },
 } as const satisfies Record<string, AttributeEntry>
@@ -148,6 +152,9 @@ export const overheadBucketsMicros = [
   10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
 ] as const
 const overheadBuckets = overheadBucketsMicros.map((micros) => micros / 1e6)
+
+/** Seconds: from a loopback's tenth of a millisecond to the limit of a connection. */
+const connectBuckets = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
 
 const operationLabels = [
   'gen_ai.operation.name',
@@ -321,6 +328,29 @@ export const metrics = {
     'upstream',
     'feature',
     'state',
+  ),
+  'tokenweir.upstream.last_success': gauge(
+    's',
+    'When an upstream last began a response with a status below 500, in seconds since the epoch.',
+    'upstream',
+  ),
+  'tokenweir.upstream.failures': counter(
+    '{request}',
+    'Requests that an upstream failed: `refused`, `timeout`, `tls`, `dns`, `reset`, `protocol`, `5xx`, or its forward proxy (`proxy_refused`, `proxy_unreachable`).',
+    'upstream',
+    'reason',
+  ),
+  'tokenweir.upstream.connect.duration': histogram(
+    's',
+    connectBuckets,
+    'Time to make a connection to an upstream, with TLS and forward proxy. No sum is kept.',
+    'upstream',
+  ),
+  'tokenweir.upstream.probes': counter('{request}', 'Probes of an upstream, which are no requests of clients.', 'upstream', 'result'),
+  'tokenweir.config.reloads': counter('{reload}', 'Times that the configuration was read again.', 'result'),
+  'tokenweir.config.last_reload': gauge(
+    's',
+    'When the settings in effect were read, in seconds since the epoch: at the start, or at the last reload that was not refused.',
   ),
   'tokenweir.exchanges.open': updown('{exchange}', 'Requests open now.'),
   'tokenweir.exchanges.dropped': counter(

@@ -135,6 +135,7 @@ function fakeRunning(lostRecords = 0) {
     return {
       port: 4141,
       adminPort: 4142,
+      reload: () => new Promise(() => undefined),
       stop: async () => {
         seen.stops++
         return { lostRecords }
@@ -190,6 +191,7 @@ describe('starting', () => {
     const { io, written, signal } = fakeIo(async () => ({
       port: 1,
       adminPort: 2,
+      reload: () => new Promise(() => undefined),
       stop: () => {
         stops.push(stops.length)
         if (stops.length === 2) finished.resolve({ lostRecords: 0 })

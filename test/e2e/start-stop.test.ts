@@ -90,16 +90,14 @@ describe('the running product', () => {
   it.each([
     ['as it is', undefined],
     ['started by the launcher on an older Node', ['--import', pretendOld, join(root, 'bin/tokenweir.js')]],
-  ])('ignores SIGHUP with one line, and cuts no stream: %s', async (_how, program) => {
+  ])('reads its settings again at SIGHUP, says so in one line, and cuts no stream: %s', async (_how, program) => {
     const running = await start(20, program === undefined ? {} : { program })
     const response = await fetch(`${running.url}/v1/messages`, streamedRequest)
     process.kill(running.pid, 'SIGHUP')
     expect(await response.text()).toContain('event: message_stop')
-    await expect.poll(() => running.stderr()).toContain('SIGHUP')
+    await expect.poll(() => running.stderr()).toContain('read again')
     expect(await running.stop()).toBe(0)
-    expect(running.stderr().match(/SIGHUP.*/g)).toEqual([
-      'SIGHUP is ignored: settings are read at the start only. Stop it and start it again to change them.',
-    ])
+    expect(running.stderr().match(/.*read again.*/g)).toEqual(['tokenweir: The settings were read again; nothing has changed.'])
     expect(logLines(running).map((line) => at(line, 'end_reason'))).toEqual(['completed'])
   })
 

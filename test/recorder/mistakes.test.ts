@@ -81,5 +81,10 @@ it('the sidecar tells each mistake once for each route', () => {
   }
   sink.record({ opened: [], ended: [of('a', 200), of('a', 404), of('a', 404), of('b', 404)] })
   sink.record({ opened: [], ended: [of('b', 404)] })
-  expect(lines.map((line) => /^Route \w/.exec(line)?.[0])).toEqual(['Route a', 'Route b'])
+  const told = () => lines.map((line) => /^Route \w/.exec(line)?.[0])
+  expect(told()).toEqual(['Route a', 'Route b'])
+  // A reload has moved the one, and mended the other.
+  sink.use(routes.map((one) => ({ ...one, upstream: new URL(one.name === 'a' ? 'http://h/v1' : 'http://g') })))
+  sink.record({ opened: [], ended: [of('a', 404), of('b', 404)] })
+  expect(told()).toEqual(['Route a', 'Route b', 'Route a'])
 })

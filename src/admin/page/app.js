@@ -8,6 +8,7 @@ import { createRequests } from './requests.js'
 import { showState } from './state.js'
 import { followTheme } from './theme.js'
 import { createTotals } from './totals.js'
+import { showUpstreams } from './upstreams.js'
 
 const rangeKey = 'tokenweir.range'
 const names = { '5m': '5 minutes', '15m': '15 minutes', '1h': 'hour', '6h': '6 hours', '24h': '24 hours', '7d': '7 days', '30d': '30 days' }
@@ -98,6 +99,7 @@ const askState = every(
     const state = await read('/api/state')
     showState(state)
     showBudgets(state)
+    await showUpstreams()
   },
 )
 

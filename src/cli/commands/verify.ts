@@ -76,9 +76,9 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
 async function understand(options: Options, flags: ReturnType<CommandContext['flags']>, env: Environment, io: Io) {
   const { loadConfig } = await import('../../config/config.ts')
   const { paths, usualModels } = await import('../verify/ask.ts')
-  const adminUrl = /^https?:/.test(flags['admin'] ?? '') ? urlOf(flags['admin'] as string) : undefined
-  const { admin, ...rest } = flags
-  const loaded = await loadConfig({ flags: adminUrl === undefined ? flags : rest, env, readFile: io.readFile, upstreamNeeded: false })
+  const { adminFlag, urlOf } = await import('../admin-url.ts')
+  const admin = adminFlag(flags)
+  const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
   const { config } = loaded
   const sidecar = options.sidecar === undefined ? urlOfAddress(config.listen) : urlOf(options.sidecar)
@@ -94,7 +94,7 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   return {
     ...{
       sidecar,
-      admin: adminUrl ?? urlOfAddress(config.admin),
+      admin: admin.url ?? urlOfAddress(config.admin),
       ledger: config.ledger,
       adminToken: config.adminToken,
       log: options.log,
@@ -103,11 +103,6 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
     },
     ...{ model: options.model ?? usualModels[api], headers, timeoutMs, waitMs, routes: config.routes },
   }
-}
-
-function urlOf(text: string): URL | undefined {
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
-  return url !== null && /^https?:$/.test(url.protocol) ? url : undefined
 }
 
 const secondsMax = 3600

@@ -15,6 +15,8 @@ export interface Pricer {
    * that cannot be used any more, it rejects with the reason and keeps the one before.
    */
   load(): Promise<void>
+  /** The operator's own prices from now on. */
+  use(prices: readonly ModelPrice[]): void
   /** YYYY-MM-DD: the day of the newest table; undefined until one is loaded. */
   date(): string | undefined
   /** Undefined where no cost is due: no inference, refused, an answer that never carries usage. Never throws. */
@@ -40,7 +42,7 @@ interface Remembered {
 }
 
 export function createPricer({ prices, loadTable = () => loadPriceTable() }: PricerOptions): Pricer {
-  const findCustom = createCustomPrices(prices)
+  let findCustom = createCustomPrices(prices)
   /** By the model, of which few are billed in more than one way. */
   const remembered = new Map<string, Remembered[]>()
   let table: PriceTable | undefined
@@ -94,6 +96,9 @@ export function createPricer({ prices, loadTable = () => loadPriceTable() }: Pri
     async load() {
       table = await loadTable()
       remembered.clear()
+    },
+    use(next) {
+      findCustom = createCustomPrices(next)
     },
     date: () => table?.date,
     costOf(exchange) {

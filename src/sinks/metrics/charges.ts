@@ -35,7 +35,7 @@ export interface ChargesOptions {
   readonly meter: Meter
   readonly cap: LabelCap
   /** Names of the labels that are marked for metrics. */
-  readonly marked: readonly string[]
+  readonly marked: () => readonly string[]
   /** Payers over all operations; those beyond are `other`, together. */
   readonly payersMax: number
 }
@@ -47,7 +47,7 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
 
   function labelsOf(exchange: Exchange): Labels {
     const labels: Record<string, string | undefined> = {}
-    for (const name of marked) {
+    for (const name of marked()) {
       const attribute = labelAttribute(name)
       labels[attribute] = cap.value(attribute, exchange.labels?.[name], answeredOf(exchange))
     }
@@ -56,8 +56,8 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
 
   function find(exchange: Exchange, caller: string | undefined, charges: ChargesByPayer): Charges {
     const { route } = exchange.opening
-    const labels = marked.length === 0 ? none : labelsOf(exchange)
-    const key = `${route}\n${caller}\n${Object.values(labels).join('\n')}`
+    const labels = marked().length === 0 ? none : labelsOf(exchange)
+    const key = `${route}\n${caller}\n${Object.entries(labels).flat().join('\n')}`
     const found = charges.get(key)
     if (found !== undefined) return found
     const isOverflow = payers >= payersMax

@@ -32,9 +32,15 @@ const payersPerValue = 4
 /** Limits on rate, for each value that a single label may have: by provider, model, caller and what is limited. Three lines each. */
 const limitsPerValue = 4
 
-export function createMetricsSink({ meter, generation, labelValuesMax, metricLabels = [], now = Date.now }: MetricsOptions): Sink {
+export interface MetricsSink extends Sink {
+  /** Names of the operator's labels that are metric labels from now on. */
+  use(metricLabels: readonly string[]): void
+}
+
+export function createMetricsSink({ meter, generation, labelValuesMax, metricLabels = [], now = Date.now }: MetricsOptions): MetricsSink {
+  let marked = metricLabels
   const cap = createLabelCap(labelValuesMax, meter)
-  const charge = createCharges({ meter, cap, marked: metricLabels, payersMax: labelValuesMax * payersPerValue })
+  const charge = createCharges({ meter, cap, marked: () => marked, payersMax: labelValuesMax * payersPerValue })
   const operations = createOperations(meter, cap, generations[generation], labelValuesMax * operationsPerValue, charge)
   const requests = createRequests(meter)
   const capability = createCapability(meter)
@@ -63,6 +69,9 @@ export function createMetricsSink({ meter, generation, labelValuesMax, metricLab
         const { firstByteOverheadMs } = exchange.ending
         if (firstByteOverheadMs !== undefined) firstByte.record(firstByteOverheadMs / 1000)
       }
+    },
+    use(next) {
+      marked = next
     },
     async close() {},
   }
