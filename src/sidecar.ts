@@ -7,8 +7,8 @@ import { labelNeeds } from './config/labels.ts'
 import { createForwarding } from './forwarding.ts'
 import { cellCount } from './lib/shared-counters.ts'
 import { createCallers } from './proxy/caller/callers.ts'
-import { createLack, placesMax } from './proxy/descriptors.ts'
-import { listen } from './proxy/listener.ts'
+import { createLack } from './proxy/descriptors.ts'
+import { listenAll } from './proxy/listeners.ts'
 import { createShutdown } from './proxy/shutdown.ts'
 import { createUpstreams } from './proxy/upstreams.ts'
 import { RecorderLink } from './recorder/link.ts'
@@ -17,6 +17,8 @@ import { startRecorder } from './recorder/start-thread.ts'
 export interface Running {
   /** Ports really bound: of use when 0 was asked for. */
   readonly port: number
+  /** Of `listeners`. */
+  readonly morePorts?: readonly number[]
   readonly adminPort: number
   /**
    * Stops accepting, lets open exchanges finish within the grace, then ends them; resolves when every record is written, with how many are lost.
@@ -44,8 +46,7 @@ export async function start(config: Config, report: (message: string) => void): 
     const front = { unready: () => unready, records: () => recorder.state(), connect: (peer: Peer) => recorder.connect(peer), report }
     const opened = await startFront({ address: config.admin, ...front })
     admin = opened
-    const { listen: address, limits } = config
-    const listener = await listen({ address, forwarder, cells, lacking, headerBytesMax: limits.headerBytes, placesMax: placesMax() })
+    const listener = await listenAll(config, { forwarder, cells, lacking, report })
     await recorder.ready.catch((error) => {
       listener.destroyConnections()
       throw error
@@ -69,7 +70,8 @@ export async function start(config: Config, report: (message: string) => void): 
       hurry: () => recorder.hurry(),
       graceMs: config.timeouts.graceMs,
     })
-    return { port: listener.port, adminPort: opened.port, stop: async () => stop().then(() => ({ lostRecords })) }
+    const [port = 0, ...morePorts] = listener.ports
+    return { port, morePorts, adminPort: opened.port, stop: async () => stop().then(() => ({ lostRecords })) }
   } catch (error) {
     await Promise.all([recorder.close(0), admin?.close()])
     throw error

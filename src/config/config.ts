@@ -4,8 +4,10 @@
  */
 
 import type { Period } from '../lib/period.ts'
+import type { Address } from './address.ts'
 import type { BudgetWhere } from './budgets.ts'
 import { type CallerSource, readKeyFiles } from './caller.ts'
+import { type ListenTls, type PemError, type PemFiles, readPem } from './certificates.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile, reservedKeys } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
 import { type Label, mapFileParser } from './labels.ts'
@@ -13,9 +15,10 @@ import { parsePriceFile } from './price-file.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
 import { nearest } from './values.ts'
 
-export interface Address {
-  readonly host: string
-  readonly port: number
+/** Where else clients connect. */
+export interface MoreListening {
+  readonly address: Address
+  readonly tls?: ListenTls | undefined
 }
 
 /**
@@ -63,6 +66,9 @@ export interface OwnRule {
 
 export interface Config {
   readonly listen: Address
+  /** Of `listen`. Without it, clients speak plain HTTP. */
+  readonly tls?: ListenTls | undefined
+  readonly listeners: readonly MoreListening[]
   readonly admin: Address
   /** Without a token, the live page and its data are served on a loopback address only. */
   readonly adminToken?: string | undefined
@@ -180,7 +186,7 @@ export interface Sources {
   readonly upstreamNeeded?: boolean
 }
 
-export type { CallerSource, ConfigError }
+export type { Address, CallerSource, ConfigError }
 
 export type Loaded =
   /** `origins`: the flag, variable or file of each setting that has one; any other setting has its default. */
@@ -220,9 +226,9 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
   if (keys.errors.length > 0) return { errors: keys.errors }
   const fault = priceFileFault(settled.pricesFile, readFile)
   if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
-  const mapFaults = await mapFileFaults(settled, readFile)
-  if (mapFaults.length > 0) {
-    return { errors: mapFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
+  const fileFaults = [...(await mapFileFaults(settled, readFile)), ...pemFaults(settled, readFile)]
+  if (fileFaults.length > 0) {
+    return { errors: fileFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
   }
   const config = assemble(settled, keys.sources)
   const found = await withProxies(config, env)
@@ -291,6 +297,22 @@ async function mapFileFaults(
   })
 }
 
+/** Certificates are read again by those who use them, and when they change. */
+function pemFaults({ tls, listeners }: Settings, readFile: (path: string) => string): { path: KeyPath; message: string }[] {
+  const listening = [{ path: ['tls'] as KeyPath, tls }, ...listeners.map(({ tls }, index) => ({ path: ['listeners', index, 'tls'], tls }))]
+  return listening.flatMap(({ path, tls }) => (tls === undefined ? [] : pemFault(path, { ...tls, ca: tls.clientCa }, readFile, 'clientCa')))
+}
+
+function pemFault(path: KeyPath, files: PemFiles, readFile: (path: string) => string, ca: string): { path: KeyPath; message: string }[] {
+  try {
+    readPem(files, readFile)
+    return []
+  } catch (error) {
+    const { part, message } = error as PemError
+    return [{ path: [...path, part === 'ca' ? ca : part], message }]
+  }
+}
+
 const noUpstream: ConfigError = {
   key: 'upstream',
   where: undefined,
@@ -336,6 +358,8 @@ function dotted(path: KeyPath): string {
 /** Settings as read, some of them invalid: an invalid one still has its raw value from the file. */
 interface Draft {
   readonly listen?: unknown
+  readonly tls?: unknown
+  readonly listeners?: unknown
   readonly admin?: unknown
   readonly upstream?: unknown
   readonly routes?: unknown
@@ -406,6 +430,7 @@ function priceFaults({ prices }: Draft): { path: KeyPath; message: string }[] {
 function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
   const found: { path: KeyPath; message: string }[] = []
   const routes = draftRoutes(draft)
+  const addresses = ownAddresses(draft)
   routes.forEach((route, index) => {
     const before = routes.slice(0, index)
     const samePrefix = before.find((other) => other.prefix === route.prefix)
@@ -424,19 +449,54 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
       const message = 'HTTP/2 is agreed on over TLS. Write an upstream that begins with https://, or take http2 away.'
       found.push({ path: [...route.path, 'http2'], message })
     }
-    for (const key of ['listen', 'admin'] as const) {
-      const own = draft[key]
-      if (!isAddress(own) || !(route.upstream instanceof URL) || !reaches(route.upstream, own)) continue
+    for (const { path, address } of addresses) {
+      if (!(route.upstream instanceof URL) || !reaches(route.upstream, address)) continue
+      const key = dotted(path)
       const message = `${route.upstream.host} is the sidecar's own ${key} address: requests would go round for ever. Write the address of your gateway.`
       found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
     }
   })
-  found.push(...priceFaults(draft), ...budgetFaults(draft))
-  const { listen, admin } = draft
-  if (isAddress(listen) && isAddress(admin) && listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
-    found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
-  }
+  found.push(...priceFaults(draft), ...budgetFaults(draft), ...addressFaults(addresses, draft))
   return [...found, ...emptyRules(draft.providers)]
+}
+
+interface OwnAddress {
+  readonly path: KeyPath
+  readonly address: Address
+  readonly tls?: unknown
+}
+
+/** Where the sidecar listens; of what is invalid, nothing. */
+function ownAddresses({ listen, tls, listeners, admin }: Draft): OwnAddress[] {
+  const more = (Array.isArray(listeners) ? listeners : []) as readonly ({ address?: unknown; tls?: unknown } | null)[]
+  const all: (Omit<OwnAddress, 'address'> & { readonly address?: unknown })[] = [
+    { path: ['listen'], address: listen, tls },
+    { path: ['admin'], address: admin },
+    ...more.map((one, index) => ({ path: ['listeners', index, 'address'], address: one?.address, tls: one?.tls })),
+  ]
+  return all.filter((one): one is OwnAddress => isAddress(one.address))
+}
+
+function addressFaults(addresses: readonly OwnAddress[], { listen }: Draft): { path: KeyPath; message: string }[] {
+  return addresses.flatMap(({ path, address, tls }, index) => {
+    const before = addresses.slice(0, index).find((other) => isSamePlace(other.address, address))
+    if (before !== undefined) {
+      const of = dotted(before.path)
+      const message =
+        address.unix === undefined
+          ? `Port ${address.port} is also the port of ${of}. Give the two different ports.`
+          : `${address.unix.path} is also the socket of ${of}. Give the two different paths.`
+      return [{ path, message }]
+    }
+    if (address.unix === undefined || tls === undefined) return []
+    const message = 'There is no TLS over a Unix socket, whose mode says who may connect. Take tls away.'
+    return [{ path: address === listen ? ['tls'] : [...path.slice(0, -1), 'tls'], message }]
+  })
+}
+
+function isSamePlace(a: Address, b: Address): boolean {
+  if (a.unix !== undefined || b.unix !== undefined) return a.unix?.path === b.unix?.path
+  return a.port !== 0 && a.port === b.port && overlap(a.host, b.host)
 }
 
 function emptyRules(providers: unknown): { path: KeyPath; message: string }[] {

@@ -85,6 +85,29 @@ const route = section({
   ),
 })
 
+const pemFile = (description: string) => leaf(values.path, { type: 'file' }, description)
+
+const listenTls = section({
+  cert: pemFile('The certificate of this port and those between it and the CA, in PEM. The file is read again when it changes.'),
+  key: pemFile('The private key of the certificate, in PEM, without a passphrase.'),
+  clientCa: v.optional(pemFile('The CA that signs client certificates, in PEM: clients must have one (mTLS).')),
+  clientCertificates: v.optional(
+    leaf(
+      values.choice('required', 'optional'),
+      { type: 'required or optional' },
+      'With clientCa: whether a client may connect without a certificate.',
+    ),
+    'required',
+  ),
+  minVersion: v.optional(leaf(values.choice('1.2', '1.3'), { type: '1.2 or 1.3' }, 'The lowest version of TLS.'), '1.2'),
+  http2: v.optional(leaf(values.flag, { type: 'true or false' }, 'Offer HTTP/2 to clients (ALPN).'), true),
+})
+
+const listener = section({
+  address: leaf(values.listenAddress, { type: 'address' }, 'Another address where clients connect: host:port or unix:/path.'),
+  tls: v.optional(listenTls),
+})
+
 const pattern = (read: (value: unknown) => string, description: string) => v.optional(leaf(read, { type: 'pattern' }, description))
 
 const providerRule = section({
@@ -170,7 +193,11 @@ const schema = section({
     ),
   ),
   listen: v.optional(
-    leaf(values.address, { type: 'address', flag: '--listen', env: 'TOKENWEIR_LISTEN' }, 'Where clients connect.'),
+    leaf(
+      values.listenAddress,
+      { type: 'address', flag: '--listen', env: 'TOKENWEIR_LISTEN' },
+      'Where clients connect: host:port, or unix:/path for a Unix socket.',
+    ),
     '127.0.0.1:4141',
   ),
   admin: v.optional(
@@ -232,6 +259,8 @@ const schema = section({
     ),
     'none',
   ),
+  tls: v.optional(listenTls),
+  listeners: v.optional(v.array(listener), []),
   routes: v.optional(v.array(route), []),
   providers: v.optional(v.array(providerRule), []),
   timeouts: v.optional(

@@ -1,5 +1,6 @@
 /** Parsers of single configuration values. Each takes what a flag, a variable or a file gave, and returns the value or throws an actionable error. */
 import { isTimeZone } from '../lib/period.ts'
+import type { Address } from './address.ts'
 
 /** Thrown by a parser. The message says what is wrong with the value and what to write instead. */
 export class ValueError extends Error {
@@ -50,7 +51,7 @@ export function within<T>(path: readonly (string | number)[], read: () => T): T 
 const addressMend = 'Write host:port (127.0.0.1:4141), [ipv6]:port, :port for every interface, or a port alone for 127.0.0.1.'
 
 /** `host:port`, `[ipv6]:port`, `:port` (every interface) or a bare port (loopback). Port 0 lets the system choose. */
-export const address: Read<{ readonly host: string; readonly port: number }> = (value) => {
+export const address: Read<Address> = (value) => {
   const text = typeof value === 'number' ? String(value) : typeof value === 'string' ? value.trim() : ''
   const found = /^(?:(?:\[([\da-f:.%\w]+)\]|([\w.-]*)):)?(\d{1,5})$/i.exec(text)
   if (found === null) return fail(value, 'is not an address', addressMend)
@@ -58,6 +59,20 @@ export const address: Read<{ readonly host: string; readonly port: number }> = (
   if (port > 65_535) return fail(value, 'has a port above 65535', addressMend)
   const named = found[1] ?? found[2]
   return { host: named === undefined ? '127.0.0.1' : named === '' ? '0.0.0.0' : named, port }
+}
+
+const unixMend = 'Write unix: and an absolute path of at most 100 characters, and perhaps its mode: unix:/run/tokenweir.sock?mode=0660'
+/** Linux has room for 107 bytes, macOS for 103. */
+const unixPathBytesMax = 100
+const unixModeUsual = 0o660
+
+/** An `address`, or `unix:/path` with a mode in octal. */
+export const listenAddress: Read<Address> = (value) => {
+  if (typeof value !== 'string' || !value.trim().startsWith('unix:')) return address(value)
+  const found = /^unix:(\/[^?\0]*[^?/\0])(?:\?mode=(0?[0-7]{3}))?$/.exec(value.trim())
+  const path = found?.[1]
+  if (path === undefined || Buffer.byteLength(path) > unixPathBytesMax) return fail(value, 'is no Unix socket', unixMend)
+  return { host: 'localhost', port: 0, unix: { path, mode: found?.[2] === undefined ? unixModeUsual : Number.parseInt(found[2], 8) } }
 }
 
 const upstreamMend = 'Write http:// or https://, the host, and where needed a port and a base path: https://api.openai.com'

@@ -34,6 +34,12 @@ export const Cell = {
   silentReaders: 15,
   /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
+  /** Handshakes of clients that failed, and those that failed for want of a certificate that the CA of clients signed. */
+  handshakesFailed: 60,
+  clientsWithoutCertificate: 61,
+  /** Times that changed certificates were taken into use, or could not be. */
+  certificatesRead: 62,
+  certificatesRefused: 63,
 } as const
 
 /** Cells in the shared array. */

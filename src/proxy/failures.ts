@@ -1,6 +1,7 @@
 /** Errors of the upstream side as outcomes, and the answers that the sidecar has to invent for them. */
-import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import http from 'node:http'
 import type { UnreachableReason } from '../lib/exchange.ts'
+import type { ServedResponse } from './client.ts'
 import { UpstreamFault } from './fault.ts'
 
 /** Names this program on every answer that it made itself; the value is the error's code. */
@@ -64,7 +65,7 @@ const sentences: Readonly<Record<UnreachableReason, string>> = {
 }
 
 /** 504 for an upstream that was too slow, 502 for every other failure (RFC 9110 §15.6). Where a forward proxy failed, its name is told, and the host behind it. */
-export function sendUnreachable(response: ServerResponse, reason: UnreachableReason, error: Error): number {
+export function sendUnreachable(response: ServedResponse, reason: UnreachableReason, error: Error): number {
   const sentence = error instanceof UpstreamFault && reason.startsWith('proxy_') ? error.message : sentences[reason]
   return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentence)
 }
@@ -75,7 +76,7 @@ export function errorBody(code: string, message: string): string {
 }
 
 /** Answers with an `errorBody`. Returns the status. The connection is kept where what is left of the request's body is worth reading. */
-export function sendError(response: ServerResponse, status: number, code: string, message: string): number {
+export function sendError(response: ServedResponse, status: number, code: string, message: string): number {
   const body = errorBody(code, message)
   if (!endsSoon(response.req)) response.shouldKeepAlive = false
   const phrase = http.STATUS_CODES[status] ?? '' // node:http would keep one that was set with a head it did not take
@@ -88,6 +89,6 @@ export function sendError(response: ServerResponse, status: number, code: string
   return status
 }
 
-function endsSoon({ complete, headers }: IncomingMessage): boolean {
+function endsSoon({ complete, headers }: ServedResponse['req']): boolean {
   return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= unreadBytesMax)
 }

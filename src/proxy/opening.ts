@@ -1,9 +1,10 @@
 /** What is known of a request when its head has arrived. */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { TraceMode } from '../config/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Opening } from '../lib/exchange.ts'
 import type { Ids } from '../lib/ids.ts'
+import type { ClientRequest } from './client.ts'
 import { parseTraceparent, pickHeaders } from './headers.ts'
 import type { Destination } from './routes.ts'
 
@@ -37,12 +38,7 @@ export function originForm(target: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
-export function openingOf(
-  request: IncomingMessage,
-  target: string,
-  destination: Destination | undefined,
-  options: OpeningOptions,
-): Opening {
+export function openingOf(request: ClientRequest, target: string, destination: Destination | undefined, options: OpeningOptions): Opening {
   const { clock, ids } = options
   const startedAt = clock.epochAt(clock.now())
   // A fragment has no place in a request target (RFC 9112 §3.2); one that comes all the same is forwarded, and is in no record.

@@ -1,5 +1,5 @@
 /** Requests that are answered here: what is wrong with them, by their head (RFC 9110, RFC 9112). */
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequest } from './client.ts'
 
 export interface Refusal {
   readonly status: number
@@ -21,7 +21,7 @@ export const refusals = {
 const host = /^(?:\[[\w:.%~-]+\]|[\w.~!$&'()*+;=%-]*)(?::\d*)?$/
 
 /** Undefined for a request that can be passed on. */
-export function refusalOf(request: IncomingMessage): Refusal | undefined {
+export function refusalOf(request: ClientRequest): Refusal | undefined {
   const { headers, rawHeaders, httpVersionMajor, httpVersionMinor } = request
   if (httpVersionMajor !== 1 || httpVersionMinor > 1) return refusals.version
   const coding = headers['transfer-encoding']

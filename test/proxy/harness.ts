@@ -1,18 +1,21 @@
 /** The proxy path alone, between real sockets: a raw upstream, the real listener and forwarder, and an observer that writes down what it is told. */
 import net from 'node:net'
 import { onTestFinished } from 'vitest'
+import type { ListenTls } from '../../src/config/certificates.ts'
 import type { Route } from '../../src/config/config.ts'
 import { createClock } from '../../src/lib/clock.ts'
 import type { Opening, Outcome } from '../../src/lib/exchange.ts'
 import { createIds } from '../../src/lib/ids.ts'
 import { cellCount } from '../../src/lib/shared-counters.ts'
 import { BodyBudget } from '../../src/proxy/body.ts'
+import { watchCertificates } from '../../src/proxy/certificates.ts'
 import { createLack } from '../../src/proxy/descriptors.ts'
 import type { Editor } from '../../src/proxy/edit.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
 import { listen } from '../../src/proxy/listener.ts'
 import type { Observer, ResponseHead } from '../../src/proxy/observer.ts'
 import type { Callers } from '../../src/proxy/opening.ts'
+import { Places } from '../../src/proxy/places.ts'
 import type { SilenceLimits } from '../../src/proxy/silence.ts'
 import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
 
@@ -37,6 +40,7 @@ export interface ProxyOptions {
   readonly heldBytes?: number
   readonly silence?: Partial<SilenceLimits>
   readonly placesMax?: number
+  readonly tls?: ListenTls
   readonly observe?: (opening: Opening, record: (opening: Opening) => Observer) => Observer
 }
 
@@ -75,7 +79,8 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     },
   ]
   const reports: string[] = []
-  const lacking = createLack(cells, (sentence) => reports.push(sentence))
+  const report = (sentence: string) => void reports.push(sentence)
+  const lacking = createLack(cells, report)
   const forwarder = createForwarder(routes, {
     editor: options.editor,
     drain: options.drain ?? { msMax: 60_000, bytesMax: 1 << 20 },
@@ -95,8 +100,13 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     lacking,
     observedHeaders: new Set(['content-type']),
   })
-  const { placesMax } = options
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, lacking, headerBytesMax: 16384, placesMax })
+  const places = new Places({ max: options.placesMax, openCount: forwarder.openCount, lacking })
+  const tls = options.tls && {
+    settings: options.tls,
+    certificates: watchCertificates({ files: { ...options.tls, ca: options.tls.clientCa }, cells, report, everyMs: 50 }),
+    report,
+  }
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, tls, forwarder, cells, headerBytesMax: 16384, places })
   onTestFinished(async () => {
     listener.destroyConnections()
     await listener.close()
