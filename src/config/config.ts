@@ -360,6 +360,7 @@ interface Draft {
   readonly listen?: unknown
   readonly tls?: unknown
   readonly listeners?: unknown
+  readonly caller?: unknown
   readonly admin?: unknown
   readonly upstream?: unknown
   readonly routes?: unknown
@@ -456,7 +457,7 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
       found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
     }
   })
-  found.push(...priceFaults(draft), ...budgetFaults(draft), ...addressFaults(addresses, draft))
+  found.push(...priceFaults(draft), ...budgetFaults(draft), ...addressFaults(addresses, draft), ...callerFaults(addresses, draft))
   return [...found, ...emptyRules(draft.providers)]
 }
 
@@ -492,6 +493,14 @@ function addressFaults(addresses: readonly OwnAddress[], { listen }: Draft): { p
     const message = 'There is no TLS over a Unix socket, whose mode says who may connect. Take tls away.'
     return [{ path: address === listen ? ['tls'] : [...path.slice(0, -1), 'tls'], message }]
   })
+}
+
+/** Certificates name nobody where none is asked for. */
+function callerFaults(addresses: readonly OwnAddress[], { caller }: Draft): { path: KeyPath; message: string }[] {
+  const isAsked = addresses.some(({ tls }) => (tls as Partial<ListenTls> | undefined)?.clientCa !== undefined)
+  const isWanted = Array.isArray(caller) && caller.some((source: Partial<CallerSource> | null) => source?.kind === 'client-cert')
+  if (isAsked || !isWanted) return []
+  return [{ path: ['caller'], message: 'No address asks clients for certificates. Write clientCa under tls, or take client-cert away.' }]
 }
 
 function isSamePlace(a: Address, b: Address): boolean {

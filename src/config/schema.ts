@@ -239,8 +239,8 @@ const schema = section({
   caller: v.optional(
     leaf(
       callerSources,
-      { type: 'none, or api-key, header:NAME, jwt', env: 'TOKENWEIR_CALLER' },
-      'How callers are identified: by API key, header or token.',
+      { type: 'none, or api-key, header:NAME, client-cert, jwt', env: 'TOKENWEIR_CALLER' },
+      'How callers are identified: by API key, header, client certificate or token.',
     ),
     'api-key',
   ),

@@ -18,7 +18,7 @@ import { errorCode, sendError, sendUnreachable, unreachableReason } from './fail
 import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
 import type { Observer } from './observer.ts'
-import type { OpeningOptions } from './opening.ts'
+import type { Callers, OpeningOptions } from './opening.ts'
 import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 import { Progress, type Silence, type SilenceLimits, takenBytes } from './silence.ts'
@@ -114,7 +114,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#options = options
     this.#onSettled = onSettled
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
-    options.callers?.later?.(request.headers, (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims)))
+    const named: Parameters<NonNullable<Callers['later']>>[1] = (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims))
+    options.callers?.later?.(request.headers, named, request.socket)
     response.sendDate = false
     response.on('close', () => {
       this.#onClientClosed()

@@ -1,5 +1,6 @@
 /** Addresses, certificates and listeners, as the configuration has them. */
 import { expect, it } from 'vitest'
+import { writtenSources } from '../../src/config/caller.ts'
 import { describeError, loadConfig } from '../../src/config/config.ts'
 import { describeConfig } from '../../src/config/print.ts'
 import { certificate } from '../proxy/certificate.ts'
@@ -65,6 +66,14 @@ it('what is in effect can be read back', async () => {
   expect(await config(shown, {}, '')).toMatchObject({ listen: written.listen, listeners: written.listeners })
 })
 
+it('a client certificate names its caller by what is asked for, and is read back', async () => {
+  const tls = 'tls: { cert: a.crt, key: a.key, clientCa: a.crt }\n'
+  const { caller } = await config(`${tls}caller: client-cert:uri, client-cert, api-key`)
+  expect(caller).toEqual([{ kind: 'client-cert', field: 'uri' }, { kind: 'client-cert', field: 'cn' }, { kind: 'api-key' }])
+  expect((await config(`${tls}caller: ${writtenSources(caller)}`)).caller).toEqual(caller)
+  expect((await config(`${tls}caller: { from: [client-cert:dns] }`)).caller).toEqual([{ kind: 'client-cert', field: 'dns' }])
+})
+
 it.each([
   ['tls: { cert: gone.crt, key: a.key }', 't.yaml:2:14: tls.cert: The certificate file "gone.crt" cannot be read (ENOENT).'],
   ['tls: { cert: a.crt, key: b.key }', 't.yaml:2:26: tls.key: The private key in "b.key" does not belong to the certificate in "a.crt".'],
@@ -97,6 +106,8 @@ it.each([
     'listen: unix:/a\ntls: { cert: a.crt, key: a.key }',
     't.yaml:3:6: tls: There is no TLS over a Unix socket, whose mode says who may connect. Take tls away.',
   ],
+  ['caller: client-cert', 't.yaml:2:9: caller: No address asks clients for certificates. Write clientCa under tls, or take client-cert away.'],
+  ['caller: client-cert:serial', 't.yaml:2:9: caller: "client-cert:serial" names no part of a certificate. Write client-cert: and cn, subject, uri, dns, email.'],
   [
     'listen: unix:run/a',
     't.yaml:2:9: listen: "unix:run/a" is no Unix socket. Write unix: and an absolute path of at most 100 characters, and perhaps its mode: unix:/run/tokenweir.sock?mode=0660',

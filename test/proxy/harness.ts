@@ -33,7 +33,7 @@ export interface ProxyOptions {
   readonly route?: Partial<Route>
   readonly editor?: Editor
   readonly drain?: { readonly msMax: number; readonly bytesMax: number }
-  readonly callers?: Callers
+  readonly callers?: Callers | undefined
   readonly headMs?: number
   readonly idleMs?: number
   readonly connectMs?: number

@@ -1,8 +1,10 @@
 /** Clients that speak TLS with the sidecar. HTTP/2 is in http2-clients.test.ts. */
+import http2 from 'node:http2'
 import tls from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { ListenTls } from '../../src/config/certificates.ts'
 import { Cell } from '../../src/lib/shared-counters.ts'
+import { createCallers } from '../../src/proxy/caller/callers.ts'
 import { certificate } from './certificate.ts'
 import { authority, client, pemFolder, renewed, stranger } from './certificates.ts'
 import { rawUpstream, startProxy, until } from './harness.ts'
@@ -157,6 +159,30 @@ describe('mTLS', () => {
     expect(await ask(proxy.port, pair).answer()).toBe('')
     await until(() => proxy.cells[Cell.clientsWithoutCertificate] === 1)
     expect([proxy.seen, proxy.cells[Cell.handshakesFailed]]).toEqual([[], 0])
+  })
+
+  it.each([
+    ['cn', 'batch-worker'],
+    ['subject', 'O=Example,CN=batch-worker'],
+    ['uri', 'spiffe://weir.test/ns/ml/sa/batch'],
+    ['dns', 'batch.weir.test'],
+    ['email', 'batch@weir.test'],
+  ] as const)('the %s of a certificate names its caller, of each request on the connection', async (field, name) => {
+    const folder = withCa()
+    const sources = [{ kind: 'client-cert', field } as const]
+    const cells = new Int32Array(64)
+    const callers = await createCallers({ sources, ledger: folder.at('none.db'), cells, report: () => undefined })
+    const upstream = await rawUpstream((_, socket) => void socket.write(ok))
+    const proxy = await startProxy(upstream.url, { tls: { ...folder.tls, clientCa: folder.at('ca.crt'), clientCertificates: 'optional' }, callers })
+    const { socket, answer, received } = ask(proxy.port, client)
+    await answer()
+    socket.write(get)
+    await until(() => received().split('200 OK').length === 3)
+    const session = http2.connect(`https://127.0.0.1:${proxy.port}`, { ...client, ca: certificate.cert, servername: 'weir.test' })
+    onTestFinished(() => session.destroy())
+    await new Promise((resolve) => session.request({ ':path': '/' }).on('close', resolve).resume())
+    await ask(proxy.port).answer()
+    expect(proxy.seen.map(({ opening }) => opening.caller)).toEqual([name, name, name, undefined])
   })
 
   it('a client without a certificate is served where they are optional', async () => {
