@@ -30,9 +30,9 @@ export interface Running {
 /** Starts the sidecar. Rejects with the sentence that mends it: a port in use, a ledger that cannot be written. `report` gets the operator's sentences. */
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT))
+  const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes, cells, report })
   const recorder = new RecorderLink({ start: (restarted) => startRecorder(config, cells, restarted), cells, report })
   const lacking = createLack(cells, report)
-  const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
   let unready: string | undefined = 'The proxy port does not listen yet.'
   let admin: AdminServer | undefined
   try {

@@ -17,3 +17,20 @@ export function reachedAt({ host, unix }: Address, port: number, isSecure: boole
   if (unix !== undefined) return `unix:${unix.path}`
   return `${isSecure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
+
+/** An upstream's socket as a URL, which has its path as its host. */
+export function unixUpstream(path: string, base: string): URL {
+  return new URL(`http+unix://${encodeURIComponent(path)}${base}`)
+}
+
+/** The path of the socket; undefined where an upstream is reached over the network. */
+export function socketPathOf({ protocol, host }: URL): string | undefined {
+  return protocol === 'http+unix:' ? decodeURIComponent(host) : undefined
+}
+
+/** As it is written in the configuration. */
+export function writtenUpstream(upstream: URL): string {
+  const path = socketPathOf(upstream)
+  if (path === undefined) return upstream.href
+  return `unix:${path}${upstream.pathname.length > 1 ? `:${upstream.pathname}` : ''}`
+}

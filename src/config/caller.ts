@@ -67,7 +67,8 @@ function ofText(text: string): readonly CallerSource[] {
 function certificateField(word: string): CertificateField {
   const [, field = 'cn'] = word.split(':')
   return (
-    certificateFields.find((one) => one === field) ?? fail(word, 'names no part of a certificate', `Write client-cert: and ${certificateFields.join(', ')}.`)
+    certificateFields.find((one) => one === field) ??
+    fail(word, 'names no part of a certificate', `Write client-cert: and ${certificateFields.join(', ')}.`)
   )
 }
 
@@ -202,9 +203,7 @@ function simply(source: Exclude<CallerSource, JwtSource>): string {
 /** As it is written in the file: text where that is enough, else a mapping in JSON, which is valid YAML. */
 export function writtenSources(sources: readonly CallerSource[]): string | object {
   if (sources.length === 0) return 'none'
-  const simple = sources.flatMap((source) =>
-    source.kind === 'jwt' ? [] : simply(source),
-  )
+  const simple = sources.flatMap((source) => (source.kind === 'jwt' ? [] : simply(source)))
   if (simple.length === sources.length) return simple.join(', ')
   const from = sources.map((source) => {
     if (source.kind !== 'jwt') return simply(source)

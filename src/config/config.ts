@@ -4,14 +4,15 @@
  */
 
 import type { Period } from '../lib/period.ts'
-import type { Address } from './address.ts'
+import { type Address, socketPathOf } from './address.ts'
 import type { BudgetWhere } from './budgets.ts'
 import { type CallerSource, readKeyFiles } from './caller.ts'
-import { type ListenTls, type PemError, type PemFiles, readPem } from './certificates.ts'
+import { type ListenTls, type PemError, type PemFiles, readPem, type UpstreamTls } from './certificates.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile, reservedKeys } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
 import { type Label, mapFileParser } from './labels.ts'
 import { parsePriceFile } from './price-file.ts'
+import { byPrecedence, covers, type Routable, type RouteCondition } from './routing.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
 import { nearest } from './values.ts'
 
@@ -30,11 +31,11 @@ export type TraceMode = 'child' | 'link' | 'no-usage'
 export interface Route {
   /** A metric label and ledger value: short, stable. The route that needs no file is `default`. */
   readonly name: string
-  /** Path prefix, matched at a `/` boundary; the longest prefix wins. `/` matches everything. */
+  /** Path prefix, matched at a `/` boundary. `/` matches everything. Which route a request takes is in `routing.ts`. */
   readonly prefix: string
   /** Take the prefix away before the upstream's base path is put in front. */
   readonly stripPrefix: boolean
-  /** http or https, host (IPv6 in brackets), optional port and base path. No credentials, no query. */
+  /** http or https, host (IPv6 in brackets), optional port and base path; or `http+unix` with the path of a socket as its host. No credentials, no query. */
   readonly upstream: URL
   /** The provider of every request of this route; no attribution rule is asked. */
   readonly provider: string | undefined
@@ -43,13 +44,16 @@ export interface Route {
   /** When a client disconnects, `cancel` ends the upstream request at once; `drain` reads on, up to `drainMs` and `drainBytes`, to see the usage. */
   readonly disconnect: 'cancel' | 'drain'
   readonly trace: TraceMode
+  /** What a request must have beside the prefix. */
+  readonly when?: RouteCondition | undefined
   /** HTTP/2 towards an upstream that offers it. */
   readonly http2?: boolean | undefined
+  readonly tls?: UpstreamTls | undefined
   /** The forward proxy on the way to the upstream; `none` where the environment names one that is not for this upstream. */
   readonly proxy?: ForwardProxy | 'none'
 }
 
-/** One of the operator's own attribution rules: everything that `when` names must hold. Patterns are those of `conclude/providers/wildcard`. */
+/** One of the operator's own attribution rules: everything that `when` names must hold. Patterns are those of `lib/wildcard`. */
 export interface OwnRule {
   readonly provider: string
   readonly when: {
@@ -242,6 +246,7 @@ async function withProxies(
 ): Promise<Pick<Config, 'routes' | 'caller'> | { readonly errors: readonly ConfigError[] }> {
   const errors = new Map<string, ConfigError>()
   async function wayTo(url: URL): Promise<{ proxy?: ForwardProxy | 'none' }> {
+    if (socketPathOf(url) !== undefined) return {}
     try {
       const proxy = await forwardProxyOf(url, env)
       return proxy === undefined ? {} : { proxy }
@@ -298,9 +303,12 @@ async function mapFileFaults(
 }
 
 /** Certificates are read again by those who use them, and when they change. */
-function pemFaults({ tls, listeners }: Settings, readFile: (path: string) => string): { path: KeyPath; message: string }[] {
+function pemFaults({ tls, listeners, routes }: Settings, readFile: (path: string) => string): { path: KeyPath; message: string }[] {
   const listening = [{ path: ['tls'] as KeyPath, tls }, ...listeners.map(({ tls }, index) => ({ path: ['listeners', index, 'tls'], tls }))]
-  return listening.flatMap(({ path, tls }) => (tls === undefined ? [] : pemFault(path, { ...tls, ca: tls.clientCa }, readFile, 'clientCa')))
+  return [
+    ...listening.flatMap(({ path, tls }) => (tls === undefined ? [] : pemFault(path, { ...tls, ca: tls.clientCa }, readFile, 'clientCa'))),
+    ...routes.flatMap(({ tls }, index) => (tls === undefined ? [] : pemFault(['routes', index, 'tls'], tls, readFile, 'ca'))),
+  ]
 }
 
 function pemFault(path: KeyPath, files: PemFiles, readFile: (path: string) => string, ca: string): { path: KeyPath; message: string }[] {
@@ -369,12 +377,12 @@ interface Draft {
   readonly budgets?: unknown
 }
 
-interface DraftRoute {
+interface DraftRoute extends Routable {
   readonly path: KeyPath
-  readonly prefix: string
   readonly name: string | undefined
   readonly upstream: unknown
   readonly http2?: unknown
+  readonly tls?: UpstreamTls | undefined
 }
 
 /** Budgets have names of their own, and something to spend. */
@@ -403,6 +411,8 @@ function draftRoutes(draft: Draft): DraftRoute[] {
           name: route.name ?? nameOf(route.prefix),
           upstream: route.upstream,
           http2: route.http2,
+          when: route.when,
+          tls: route.tls,
         },
       ]
     }),
@@ -434,11 +444,15 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
   const addresses = ownAddresses(draft)
   routes.forEach((route, index) => {
     const before = routes.slice(0, index)
-    const samePrefix = before.find((other) => other.prefix === route.prefix)
+    const samePrefix = before.find((other) => other.prefix === route.prefix && !other.when && !route.when)
     const sameName = before.find((other) => other.name === route.name)
+    const taker = routes.find((other) => takesAllOf(other, route, routes))
     if (samePrefix !== undefined) {
       const message = `${JSON.stringify(route.prefix)} is already the prefix of ${dotted(samePrefix.path)}. Give each its own, or take one away.`
       found.push({ path: [...route.path, 'prefix'], message })
+    } else if (taker !== undefined) {
+      const message = `No request comes here: ${dotted(taker.path)} takes all of them. Take one away, or write it further up in the file.`
+      found.push({ path: route.path, message })
     } else if (sameName !== undefined) {
       const message = `${JSON.stringify(route.name)} is already the name of ${dotted(sameName.path)}. Give each its own.`
       found.push({ path: [...route.path, 'name'], message })
@@ -446,19 +460,46 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
     if (route.name === noRoute) {
       found.push({ path: [...route.path, 'name'], message: `"${noRoute}" stands for requests that no route takes. Write another name.` })
     }
-    if (route.http2 === true && route.upstream instanceof URL && route.upstream.protocol !== 'https:') {
-      const message = 'HTTP/2 is agreed on over TLS. Write an upstream that begins with https://, or take http2 away.'
-      found.push({ path: [...route.path, 'http2'], message })
-    }
+    found.push(...upstreamFaults(route))
     for (const { path, address } of addresses) {
       if (!(route.upstream instanceof URL) || !reaches(route.upstream, address)) continue
       const key = dotted(path)
-      const message = `${route.upstream.host} is the sidecar's own ${key} address: requests would go round for ever. Write the address of your gateway.`
+      const message = `${socketPathOf(route.upstream) ?? route.upstream.host} is the sidecar's own ${key} address: requests would go round for ever. Write the address of your gateway.`
       found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
     }
   })
   found.push(...priceFaults(draft), ...budgetFaults(draft), ...addressFaults(addresses, draft), ...callerFaults(addresses, draft))
   return [...found, ...emptyRules(draft.providers)]
+}
+
+/** What is asked of an upstream that it cannot have. */
+function upstreamFaults({ path, upstream, http2, tls, when }: DraftRoute): { path: KeyPath; message: string }[] {
+  const found: { path: KeyPath; message: string }[] = []
+  const isPlain = upstream instanceof URL && upstream.protocol !== 'https:'
+  if (http2 === true && isPlain) {
+    found.push({
+      path: [...path, 'http2'],
+      message: 'HTTP/2 is agreed on over TLS. Write an upstream that begins with https://, or take http2 away.',
+    })
+  }
+  if (tls !== undefined && isPlain) {
+    found.push({
+      path: [...path, 'tls'],
+      message: 'This upstream is reached without TLS. Write one that begins with https://, or take tls away.',
+    })
+  }
+  const lacks = tls && (tls.cert === undefined) !== (tls.key === undefined) ? (tls.cert === undefined ? 'cert' : 'key') : undefined
+  if (lacks !== undefined)
+    found.push({ path: [...path, 'tls'], message: `A client certificate is a cert and its key. Write ${lacks} too.` })
+  if (when !== undefined && Object.values(when).every((value) => value === undefined)) {
+    found.push({ path: [...path, 'when'], message: 'This holds for every request. Write host or header, or take when away.' })
+  }
+  return found
+}
+
+function takesAllOf(other: DraftRoute, route: DraftRoute, routes: readonly DraftRoute[]): boolean {
+  if (other === route || !covers(other, route)) return false
+  return (byPrecedence(other, route) || routes.indexOf(other) - routes.indexOf(route)) < 0
 }
 
 interface OwnAddress {
@@ -524,6 +565,8 @@ function isAddress(value: unknown): value is Address {
 }
 
 function reaches(upstream: URL, own: Address): boolean {
+  const socket = socketPathOf(upstream)
+  if (socket !== undefined || own.unix !== undefined) return socket === own.unix?.path
   const port = Number(upstream.port || (upstream.protocol === 'https:' ? 443 : 80))
   return own.port === port && overlap(own.host, upstream.hostname.replace(/^\[|\]$/g, ''))
 }

@@ -1,6 +1,6 @@
 /** The configuration in effect as YAML that can be read back, with where each value comes from as comments. */
 
-import { writtenAddress } from './address.ts'
+import { writtenAddress, writtenUpstream } from './address.ts'
 import { writtenSources } from './caller.ts'
 import type { Config, ModelPrice, Route } from './config.ts'
 import { writtenLabels } from './labels.ts'
@@ -68,11 +68,13 @@ function routeLines(routes: readonly Route[]): Line[] {
     `  - name: ${scalar(route.name)}`,
     `    prefix: ${scalar(route.prefix)}`,
     `    stripPrefix: ${route.stripPrefix}`,
-    `    upstream: ${scalar(route.upstream.href)}`,
+    `    upstream: ${scalar(writtenUpstream(route.upstream))}`,
     ...(route.provider === undefined ? [] : [`    provider: ${scalar(route.provider)}`]),
     `    disconnect: ${route.disconnect}`,
     `    host: ${scalar(typeof route.host === 'string' ? route.host : route.host.literal)}`,
     `    trace: ${route.trace}`,
+    ...(route.when === undefined ? [] : [`    when: ${flow(route.when)}`]),
+    ...(route.tls === undefined ? [] : [`    tls: ${flow(route.tls)}`]),
     ...(route.http2 === true ? ['    http2: true'] : []),
     ...wayLine(route),
   ])

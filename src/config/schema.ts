@@ -55,6 +55,10 @@ const size = (min: number, max: number, description: string) => leaf(values.size
 const traceMode = values.choice('child', 'link', 'no-usage')
 const traceModes = 'child, link or no-usage'
 
+const pattern = (read: (value: unknown) => string, description: string) => v.optional(leaf(read, { type: 'pattern' }, description))
+
+const pemFile = (description: string) => leaf(values.path, { type: 'file' }, description)
+
 const route = section({
   name: v.optional(leaf(values.label, { type: 'name' }, "Metric label and ledger value; by default the prefix without its first '/'.")),
   prefix: v.optional(leaf(values.prefix, { type: 'path prefix' }, "Matched at a '/' boundary; the longest prefix wins."), '/'),
@@ -80,12 +84,31 @@ const route = section({
     ),
   ),
   trace: v.optional(leaf(traceMode, { type: traceModes }, 'Overrides the setting trace for this route.')),
+  when: v.optional(
+    section({
+      host: pattern(values.hostPattern, 'The host that the client asks for, without port. The most specific host goes before the prefix.'),
+      header: v.optional(
+        section({
+          name: leaf(headerName, { type: 'header name' }, 'A request header. Among routes of one prefix, one with a header goes first.'),
+          value: pattern(values.pattern, 'Its value; by default any value matches.'),
+        }),
+      ),
+    }),
+  ),
+  tls: v.optional(
+    section({
+      ca: v.optional(pemFile('The CA that signs certificates of this upstream, in PEM; no other is trusted then.')),
+      cert: v.optional(pemFile('A client certificate for this upstream (mTLS), in PEM.')),
+      key: v.optional(pemFile('Its private key, in PEM, without a passphrase.')),
+      serverName: v.optional(
+        leaf(values.serverName, { type: 'name' }, 'The name that its certificate must bear; by default the host of the upstream.'),
+      ),
+    }),
+  ),
   http2: v.optional(
     leaf(values.flag, { type: 'true or false' }, 'Speak HTTP/2 with an upstream that offers it over TLS; WebSockets stay on HTTP/1.1.'),
   ),
 })
-
-const pemFile = (description: string) => leaf(values.path, { type: 'file' }, description)
 
 const listenTls = section({
   cert: pemFile('The certificate of this port and those between it and the CA, in PEM. The file is read again when it changes.'),
@@ -107,8 +130,6 @@ const listener = section({
   address: leaf(values.listenAddress, { type: 'address' }, 'Another address where clients connect: host:port or unix:/path.'),
   tls: v.optional(listenTls),
 })
-
-const pattern = (read: (value: unknown) => string, description: string) => v.optional(leaf(read, { type: 'pattern' }, description))
 
 const providerRule = section({
   provider: leaf(

@@ -1,6 +1,6 @@
 /** Parsers of single configuration values. Each takes what a flag, a variable or a file gave, and returns the value or throws an actionable error. */
 import { isTimeZone } from '../lib/period.ts'
-import type { Address } from './address.ts'
+import { type Address, unixUpstream } from './address.ts'
 
 /** Thrown by a parser. The message says what is wrong with the value and what to write instead. */
 export class ValueError extends Error {
@@ -77,9 +77,16 @@ export const listenAddress: Read<Address> = (value) => {
 
 const upstreamMend = 'Write http:// or https://, the host, and where needed a port and a base path: https://api.openai.com'
 
-/** An http or https URL with an optional base path; no credentials, query or fragment. */
+/** An http or https URL with an optional base path; no credentials, query or fragment. Or `unix:/path`, with the base path behind another colon. */
 export const upstream: Read<URL> = (value) => {
   if (typeof value !== 'string' || value.trim() === '') return fail(value, 'is not a URL', upstreamMend)
+  if (value.trim().startsWith('unix:')) {
+    const [, path = '', base = ''] = /^unix:(\/[^:?#\0]*[^:?#/\0])(?::(\/[^?#]*))?$/.exec(value.trim()) ?? []
+    const isUnix = path !== '' && Buffer.byteLength(path) <= unixPathBytesMax
+    return isUnix
+      ? unixUpstream(path, base)
+      : fail(value, 'is no Unix socket', 'Write unix:/run/gateway.sock, or with a base path unix:/run/gateway.sock:/v1')
+  }
   if (!/^https?:\/\//i.test(value.trim())) return fail(value, 'does not begin with http:// or https://', upstreamMend)
   const url = URL.parse(value)
   if (url === null) return fail(value, 'is not a URL', upstreamMend)
@@ -113,6 +120,12 @@ export const path: Read<string> = (value) => {
   if (value === ':memory:' || value.includes('\0')) return fail(value, 'is not a file on disk', 'Write a path, such as ./tokenweir.db')
   return value
 }
+
+/** A DNS name: TLS cannot ask for an address. */
+export const serverName: Read<string> = (value) =>
+  typeof value === 'string' && value.length < 254 && /^([a-z\d_]([\w-]{0,61}[a-z\d])?\.)*[a-z]([\w-]{0,61}[a-z\d])?$/i.test(value)
+    ? value
+    : fail(value, 'is no name of a server', 'Write the DNS name in its certificate, such as gateway.internal.')
 
 /** One of a few words. A number counts as its text: YAML reads 1.41 as a number. */
 export function choice<T extends string>(...words: readonly T[]): Read<T> {

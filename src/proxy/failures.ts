@@ -16,6 +16,8 @@ const reasonByCode: Readonly<Record<string, UnreachableReason>> = {
   EAI_FAIL: 'dns',
   EAI_NODATA: 'dns',
   ECONNREFUSED: 'connect',
+  ENOENT: 'connect', // the file of a socket
+  EACCES: 'connect',
   EHOSTUNREACH: 'connect',
   ENETUNREACH: 'connect',
   EADDRNOTAVAIL: 'connect',

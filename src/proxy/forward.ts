@@ -5,6 +5,7 @@
  * Order of calls on an `Observer`: requestData* requestEnd? responseStart? responseData* end.
  */
 import type { TLSSocket } from 'node:tls'
+import type { Route } from '../config/config.ts'
 import type { ClientSilence, Opening, Outcome } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
@@ -28,8 +29,8 @@ import type { Upstream } from './upstream.ts'
 const cutFlushMsMax = 30_000
 
 export interface ForwardOptions extends OpeningOptions {
-  /** The upstream of an origin; `http2` as its route has it. */
-  readonly upstreamOf: (origin: string, http2: boolean) => Upstream
+  /** The upstream of a route at its origin; `http2` as the route has it. */
+  readonly upstreamOf: (route: Route, origin: string, http2: boolean) => Upstream
   readonly observe: (opening: Opening) => Observer
   /** How long and how much is read on for a client that has left, where the route says so. */
   readonly drain: { readonly msMax: number; readonly bytesMax: number }
@@ -114,7 +115,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#options = options
     this.#onSettled = onSettled
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
-    const named: Parameters<NonNullable<Callers['later']>>[1] = (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims))
+    const named: Parameters<NonNullable<Callers['later']>>[1] = (caller, claims) =>
+      this.#observer.tell((observer) => observer.caller(caller, claims))
     options.callers?.later?.(request.headers, named, request.socket)
     response.sendDate = false
     response.on('close', () => {
@@ -191,7 +193,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#upstreamDone = false
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin, destination.route.http2 === true)
+        .upstreamOf(destination.route, destination.origin, destination.route.http2 === true)
         .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body }, this)
     } catch {
       this.refuse({ ...refusals.target, message: 'The request cannot be sent on as it is.' })
@@ -459,7 +461,7 @@ export function takesChunks({ method, httpVersionMinor }: ClientRequest): boolea
 
 /** Whose certificate is due where it is not the upstream's own: the name that the operator gave, never the client's. */
 export function nameFor({ route }: Destination): string | undefined {
-  return typeof route.host === 'string' ? undefined : route.host.literal
+  return route.tls?.serverName ?? (typeof route.host === 'string' ? undefined : route.host.literal)
 }
 
 function hostFor({ route, host }: Destination, sent: string | undefined): string {

@@ -42,7 +42,7 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
     handle(request, response, onClosed, refusal = refusalOf(request)) {
       if (closing) response.shouldKeepAlive = false
       const target = originForm(request.url ?? '/')
-      const match = route(target)
+      const match = route(target, request.headers)
       const opening = openingOf(request, target, match?.destination, options)
       const onSettled = () => {
         open.remove(forwarding)
@@ -59,7 +59,7 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
     },
     upgrade(request, client, head) {
       const target = originForm(request.url ?? '/')
-      const match = route(target)
+      const match = route(target, request.headers)
       const opening = openingOf(request, target, match?.destination, options)
       const upgrading = new Upgrading(request, client, head, opening, options, () => {
         open.remove(upgrading)
@@ -75,7 +75,7 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
     },
     drop(request) {
       const target = originForm(request.url ?? '/')
-      const opening = openingOf(request, target, route(target)?.destination, options)
+      const opening = openingOf(request, target, route(target, request.headers)?.destination, options)
       const observer = new GuardedObserver(() => options.observe(opening), options.cells)
       observer.end({ kind: closing ? 'sidecar-stopped' : 'client-aborted' }, undefined)
     },

@@ -8,7 +8,7 @@ export interface Refusal {
 }
 
 export const refusals = {
-  noRoute: { status: 404, code: 'no_route', message: 'No configured route has a prefix of this path.' },
+  noRoute: { status: 404, code: 'no_route', message: 'No route of the configuration takes this path, host and headers.' },
   target: { status: 400, code: 'bad_target', message: 'The request target must be a path.' },
   malformed: { status: 400, code: 'malformed_request', message: 'The request is not valid HTTP/1.1.' },
   host: { status: 400, code: 'bad_host', message: 'A request needs one Host field with one name or address, and perhaps a port.' },

@@ -78,7 +78,8 @@ export class Upgrading implements CallHandler, Member {
     this.#response.on('error', () => undefined)
     this.#response.once('finish', () => this.#endClient())
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
-    const named: Parameters<NonNullable<Callers['later']>>[1] = (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims))
+    const named: Parameters<NonNullable<Callers['later']>>[1] = (caller, claims) =>
+      this.#observer.tell((observer) => observer.caller(caller, claims))
     options.callers?.later?.(request.headers, named, request.socket)
     client.on('error', () => undefined) // `close` follows
     client.on('close', () => this.#onClosed('client'))
@@ -100,7 +101,7 @@ export class Upgrading implements CallHandler, Member {
     const upgrade = request.headers.upgrade ?? ''
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin, false)
+        .upstreamOf(destination.route, destination.origin, false)
         .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body: null, upgrade }, this)
     } catch {
       this.refuse(refusals.target)

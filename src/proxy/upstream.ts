@@ -9,9 +9,11 @@
  */
 import { isIP } from 'node:net'
 import { Client } from 'undici'
+import { socketPathOf } from '../config/address.ts'
 import type { ForwardProxy } from '../config/forward-proxy.ts'
 import type { Connect } from './arrivals.ts'
 import { Call, type CallOwner, straight, type Upstream, type Way } from './call.ts'
+import type { Certificates } from './certificates.ts'
 import { directConnector, forwardingConnector, refused, tunnellingConnector } from './connectors.ts'
 import { UpstreamFault } from './fault.ts'
 import { createMultiplexed } from './multiplexed.ts'
@@ -27,6 +29,8 @@ export interface UpstreamOptions {
   readonly http2?: boolean
   /** On the way to the upstream. */
   readonly proxy?: ForwardProxy | undefined
+  /** Of ours, and the CA that is trusted. */
+  readonly certificates?: Certificates | undefined
 }
 
 export type { Upstream }
@@ -59,17 +63,23 @@ interface Kind {
   readonly way: Way
 }
 
+/** `origin`: scheme, host and port; or `http+unix` with the path of a socket (`config/address.ts`). */
 export function createUpstream(origin: string, options: UpstreamOptions): Upstream {
+  const socketPath = socketPathOf(new URL(origin))
+  return socketPath === undefined ? createUpstreamAt(origin, options) : createUpstreamAt('http://localhost', options, socketPath)
+}
+
+function createUpstreamAt(origin: string, options: UpstreamOptions, socketPath?: string): Upstream {
   const { protocol, hostname, host } = new URL(origin)
   const isSecure = protocol === 'https:'
   const ownName = hostname.replace(/^\[|\]$/g, '')
   const nameFor = (call: Call) => (isSecure ? servernameOf(call.name, ownName) : undefined)
-  const { proxy, connectMs, http2 = false } = options
+  const { proxy, connectMs, http2 = false, certificates } = options
   const settings = clientOptions(options)
   const connectorOf = (allowHalfOpen: boolean) =>
     proxy === undefined
-      ? directConnector({ connectMs, allowHalfOpen, http2 })
-      : tunnellingConnector(proxy, host, { connectMs, allowHalfOpen, http2 })
+      ? directConnector({ connectMs, allowHalfOpen, http2, socketPath, certificates })
+      : tunnellingConnector(proxy, host, { connectMs, allowHalfOpen, http2, certificates })
   if (http2) return createMultiplexed(origin, { ...settings, connect: toClient(connectorOf(false)) }, nameFor)
   const plain = isSecure || proxy === undefined ? { origin, connect: connectorOf(false), way: straight } : forwarded(origin, proxy, options)
   // Half of an upgraded connection may end before the other; that is for its two ends to deal with. It needs a tunnel in any case.

@@ -297,7 +297,7 @@ colour: red
       'tokenweir.yaml:2:11: upstream: "http://***@gateway" holds credentials. Take them out: clients send their own, in a header, and the sidecar passes them on.',
       '--ledger: an empty value is not a path. Write the path of a file, such as ./tokenweir.db',
       'TOKENWEIR_CAPTURE: "always" is not one of the choices. Write inject or observe.',
-      'tokenweir.yaml:10:5: routes[0].apiKey: There is no such key. The keys here are name, prefix, stripPrefix, upstream, provider, host, disconnect, trace, http2.',
+      'tokenweir.yaml:10:5: routes[0].apiKey: There is no such key. The keys here are name, prefix, stripPrefix, upstream, provider, host, disconnect, trace, when, tls, http2.',
       'tokenweir.yaml:13:5: routes[2].upstream: This key is needed here and missing.',
       'tokenweir.yaml:14:5: routes[2].prefx: There is no such key. Did you mean prefix?',
       'tokenweir.yaml:3:23: timeouts.connectMs: "fast" is not a duration. Write milliseconds (10000) or a number with ms, s, m or h (30s); 0 means without limit.',

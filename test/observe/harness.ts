@@ -100,7 +100,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
     [{ ...names, stripPrefix: false, upstream: new URL(origin.url), host: 'upstream', disconnect: 'cancel', trace: 'child' }],
     {
       editor: options.capture === 'inject' ? createUsageInjector(createCapabilities(clock.now)) : undefined,
-      upstreamOf(of) {
+      upstreamOf(_route, of) {
         const timeouts = { connectMs: 5000, headMs: 20_000, idleMs: 20_000, headerBytes: 65_536 }
         const made = upstreams.get(of) ?? createUpstream(of, timeouts)
         upstreams.set(of, made)

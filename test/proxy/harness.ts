@@ -2,13 +2,13 @@
 import net from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { ListenTls } from '../../src/config/certificates.ts'
-import type { Route } from '../../src/config/config.ts'
+import type { Address, Route } from '../../src/config/config.ts'
 import { createClock } from '../../src/lib/clock.ts'
 import type { Opening, Outcome } from '../../src/lib/exchange.ts'
 import { createIds } from '../../src/lib/ids.ts'
 import { cellCount } from '../../src/lib/shared-counters.ts'
 import { BodyBudget } from '../../src/proxy/body.ts'
-import { watchCertificates } from '../../src/proxy/certificates.ts'
+import { type Certificates, watchCertificates } from '../../src/proxy/certificates.ts'
 import { createLack } from '../../src/proxy/descriptors.ts'
 import type { Editor } from '../../src/proxy/edit.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
@@ -41,6 +41,9 @@ export interface ProxyOptions {
   readonly silence?: Partial<SilenceLimits>
   readonly placesMax?: number
   readonly tls?: ListenTls
+  /** Towards the upstream. */
+  readonly certificates?: Certificates
+  readonly address?: Address
   readonly observe?: (opening: Opening, record: (opening: Opening) => Observer) => Observer
 }
 
@@ -87,9 +90,10 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     callers: options.callers,
     bodies,
     silence: { bodyMs: 0, readMs: 0, ...options.silence },
-    upstreamOf: (origin) => {
+    upstreamOf: (_route, origin) => {
       const { connectMs = 60_000, headMs = 60_000, idleMs = 60_000 } = options
-      const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })
+      const { certificates } = options
+      const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536, certificates })
       upstreams.set(origin, made)
       return made
     },
@@ -106,7 +110,14 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     certificates: watchCertificates({ files: { ...options.tls, ca: options.tls.clientCa }, cells, report, everyMs: 50 }),
     report,
   }
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, tls, forwarder, cells, headerBytesMax: 16384, places })
+  const listener = await listen({
+    address: options.address ?? { host: '127.0.0.1', port: 0 },
+    tls,
+    forwarder,
+    cells,
+    headerBytesMax: 16384,
+    places,
+  })
   onTestFinished(async () => {
     listener.destroyConnections()
     await listener.close()

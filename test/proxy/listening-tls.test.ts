@@ -173,7 +173,10 @@ describe('mTLS', () => {
     const cells = new Int32Array(64)
     const callers = await createCallers({ sources, ledger: folder.at('none.db'), cells, report: () => undefined })
     const upstream = await rawUpstream((_, socket) => void socket.write(ok))
-    const proxy = await startProxy(upstream.url, { tls: { ...folder.tls, clientCa: folder.at('ca.crt'), clientCertificates: 'optional' }, callers })
+    const proxy = await startProxy(upstream.url, {
+      tls: { ...folder.tls, clientCa: folder.at('ca.crt'), clientCertificates: 'optional' },
+      callers,
+    })
     const { socket, answer, received } = ask(proxy.port, client)
     await answer()
     socket.write(get)

@@ -26,9 +26,7 @@ export interface CallerOptions {
   readonly report: (sentence: string) => void
 }
 
-type Source =
-  | { readonly kind: 'known'; readonly now: Callers['now'] }
-  | { readonly kind: 'token'; readonly reader: TokenReader }
+type Source = { readonly kind: 'known'; readonly now: Callers['now'] } | { readonly kind: 'token'; readonly reader: TokenReader }
 
 /** Tokens under verification at a time. A request beyond that goes without a name. */
 const verifyingMax = 256
@@ -43,8 +41,7 @@ export async function createCallers({ sources, ledger, claims, cells, report }: 
     else if (source.kind === 'client-cert') {
       const nameOf = certificateReader(source.field)
       chain.push({ kind: 'known', now: (_headers, _target, socket) => nameOf(socket) })
-    }
-    else {
+    } else {
       const jose = await import('jose')
       const { url, proxy } = source.jwks
       const keyOf = url === undefined ? undefined : createRemoteKeys({ url, proxy: proxy === 'none' ? undefined : proxy, jose, report })
@@ -77,7 +74,11 @@ function createLater(chain: readonly Source[], cells: Int32Array): NonNullable<C
   let verifying = 0
 
   /** The readers that stand above whatever is known already and have not seen this token; and whether others have, and refused it. */
-  function undecided(headers: IncomingHttpHeaders, token: string, socket: Socket | undefined): { readonly readers: readonly TokenReader[]; readonly refused: boolean } {
+  function undecided(
+    headers: IncomingHttpHeaders,
+    token: string,
+    socket: Socket | undefined,
+  ): { readonly readers: readonly TokenReader[]; readonly refused: boolean } {
     const readers: TokenReader[] = []
     let refused = false
     for (const source of chain) {

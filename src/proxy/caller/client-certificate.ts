@@ -9,7 +9,8 @@ export function certificateReader(field: CertificateField): (socket: Socket | un
   return (socket) => {
     if ((socket as TLSSocket | undefined)?.authorized !== true) return undefined
     let found = names.get(socket as Socket)
-    if (found === undefined) names.set(socket as Socket, (found = { name: callerName(nameIn((socket as TLSSocket).getPeerCertificate(), field)) }))
+    if (found === undefined)
+      names.set(socket as Socket, (found = { name: callerName(nameIn((socket as TLSSocket).getPeerCertificate(), field)) }))
     return found.name
   }
 }
@@ -18,7 +19,10 @@ const sanKinds = { dns: 'DNS', uri: 'URI', email: 'email' } as const
 
 /** The first of its kind. */
 function nameIn({ subject, subjectaltname = '' }: PeerCertificate, field: CertificateField): string | undefined {
-  if (field === 'subject') return Object.entries(subject).flatMap(([part, value]) => [value].flat().map((one) => `${part}=${one}`)).join(',')
+  if (field === 'subject')
+    return Object.entries(subject)
+      .flatMap(([part, value]) => [value].flat().map((one) => `${part}=${one}`))
+      .join(',')
   if (field === 'cn') return [subject.CN].flat()[0]
   // Node writes a value with a comma or a quote in it as a JSON string.
   const found = new RegExp(`(?:^|, )${sanKinds[field]}:("(?:[^"\\\\]|\\\\.)*"|[^,]*)`).exec(subjectaltname)?.[1]
