@@ -49,6 +49,8 @@ const headMsMax = 60_000
 const handshakeMsMax = 20_000
 /** Longer than the idle timeout of common load balancers and client pools (60 s), so that it is the client that closes. */
 const keepAliveMs = 75_000
+/** For a client that still sends to read why it is refused. */
+const lingerMs = 500
 /** Between checks for connections that became idle while closing. */
 const closeIdleMs = 100
 
@@ -121,6 +123,7 @@ function createSecureServer(options: http.ServerOptions, { settings, certificate
   const context = ({ cert, key, ca }: Pem) => ({ cert, key, ca, minVersion: `TLSv${minVersion}` }) as const
   const server = https.createServer({
     ...options,
+    allowHalfOpen: true, // as node:http has it: who is still sending gets to read why it is refused
     handshakeTimeout: handshakeMsMax,
     ALPNProtocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
     requestCert: clientCa !== undefined,
@@ -205,8 +208,9 @@ function serve(
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const socket = stream as Socket
     const pipeline = pipelines.get(socket)
-    // Without a pipeline, its handshake failed.
-    if (pipeline === undefined || error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    // Without a pipeline, its handshake failed. What has been answered is told again at each read; over TLS the answer may still be on its way.
+    if (tls !== undefined && socket.writableEnded) setTimeout(() => socket.destroy(), lingerMs).unref()
+    else if (pipeline === undefined || error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else if (error.code === 'HPE_INVALID_EOF_STATE' && pipeline.isBusy) socket.destroy()
     else if (error.code !== 'HPE_CLOSED_CONNECTION') {
       // That one is what comes behind a request that was the last: nobody waits for an answer to it.

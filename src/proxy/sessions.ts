@@ -69,6 +69,7 @@ export function createSessions({ forwarder, places, headerBytesMax, idleMs }: Se
   return {
     open(socket) {
       const session = http2.performServerHandshake(socket, options)
+      socket.once('end', () => socket.destroy()) // without this side, the other is of no use
       sessions.set(session, 0)
       session.setLocalWindowSize(sessionWindowBytes)
       session.setTimeout(idleMs, () => sessions.get(session) === 0 && session.close())

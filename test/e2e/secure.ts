@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { certificate } from '../proxy/certificate.ts'
-import { authority, pemFolder } from '../proxy/certificates.ts'
+import { authority, writePem } from '../proxy/certificates.ts'
 import { type Product, startProduct } from './product.ts'
 
 export interface SecureProduct extends Product {
@@ -16,7 +16,7 @@ export interface SecureProduct extends Product {
 
 /** `tls` and `more` are YAML: keys of `tls`, and other settings. */
 export async function startSecureProduct(upstream: string, tls = '', more = ''): Promise<SecureProduct> {
-  const { put, at, folder } = pemFolder({ 'tls.crt': certificate.cert, 'tls.key': certificate.key, 'ca.crt': authority.cert })
+  const { put, at, folder, remove } = writePem({ 'tls.crt': certificate.cert, 'tls.key': certificate.key, 'ca.crt': authority.cert })
   const config = join(folder, 'tokenweir.yaml')
   const files = `cert: ${at('tls.crt')}, key: ${at('tls.key')}`
   writeFileSync(
@@ -26,5 +26,6 @@ export async function startSecureProduct(upstream: string, tls = '', more = ''):
   const product = await startProduct({ upstream, args: ['--config', config] })
   const plainUrl = /listens on https:\S+, (http:\S+)/.exec(product.stderr())?.[1] ?? ''
   writeFileSync(at('trusted.crt'), certificate.cert)
-  return { ...product, plainUrl, put, caFile: at('trusted.crt') }
+  const stop: Product['stop'] = (signal) => product.stop(signal).finally(remove)
+  return { ...product, plainUrl, put, caFile: at('trusted.crt'), stop }
 }

@@ -93,12 +93,18 @@ cUPuarEJJmbU49X77tUWAwiO9QDTpMmp/de3lM8qT9fatW6uFVCr9otuOpgfaOI=
 -----END ENCRYPTED PRIVATE KEY-----`
 
 /** Folder with the files of a listener's certificates, gone when the test is over. */
-export function pemFolder(pem: Readonly<Record<string, string>> = { 'tls.crt': certificate.cert, 'tls.key': certificate.key }) {
+export function pemFolder(pem?: Readonly<Record<string, string>>) {
+  const files = writePem(pem)
+  onTestFinished(files.remove)
+  return files
+}
+
+export function writePem(pem: Readonly<Record<string, string>> = { 'tls.crt': certificate.cert, 'tls.key': certificate.key }) {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-pem-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const remove = () => rmSync(folder, { recursive: true, force: true })
   const put = (name: string, text: string) => writeFileSync(join(folder, name), text)
   for (const [name, text] of Object.entries(pem)) put(name, text)
   const at = (name: string) => join(folder, name)
   const tls: ListenTls = { cert: at('tls.crt'), key: at('tls.key'), clientCertificates: 'required', minVersion: '1.2', http2: true }
-  return { folder, put, at, tls }
+  return { folder, put, at, tls, remove }
 }
