@@ -1,6 +1,6 @@
 /**
  * One HTTP/2 stream of a client in the terms of HTTP/1.1, which everything behind it speaks (RFC 9113 §8.8): `Host` instead of `:authority`, a transfer
- * coding where a body has no length. node:http2's own compatibility layer gives neither interim responses nor the fields in their order.
+ * coding where a body has no length. docs/decisions/http2-clients-by-streams.md says why not by node:http2's own compatibility layer.
  */
 import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
