@@ -261,7 +261,7 @@ const schema = section({
     leaf(
       callerSources,
       { type: 'none, or api-key, header:NAME, client-cert, jwt', env: 'TOKENWEIR_CALLER' },
-      'How callers are identified: by API key, header, certificate or token.',
+      'Callers are named by API key, header, certificate or token.',
     ),
     'api-key',
   ),
