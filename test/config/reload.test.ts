@@ -112,6 +112,8 @@ describe('a reload', () => {
         caller: 'none',
         requestIdHeader: 'false',
         logFormat: 'json',
+        tls: '{cert: c.pem, key: k.pem}',
+        listeners: '[{address: ":5"}]',
         callerNames: '{a: b}',
         callerNamesFile: 'n.yaml',
         labels: 'session',
@@ -131,7 +133,7 @@ describe('a reload', () => {
       expect([key, result]).not.toEqual([key, 'refused'])
       restart.push(...needsRestart)
     }
-    expect(restart).toEqual(['listen', 'admin', 'ledger', 'logFormat', 'semconv'])
+    expect(restart).toEqual(['listen', 'admin', 'ledger', 'semconv', 'tls', 'listeners'])
   })
 })
 
