@@ -102,6 +102,7 @@ tokenweir: bad.json:3:3: listn: There is no such key. Did you mean listen?
 function fakeIo(start: Io['start'] = async () => Promise.reject(new Error('not expected')), isTTY = false) {
   const written = { stdout: '', stderr: '' }
   const signals: (() => void)[] = []
+  const hangups: (() => void)[] = []
   const uncaught: ((error: unknown) => void)[] = []
   const stream = (name: 'stdout' | 'stderr') => ({
     isTTY,
@@ -116,12 +117,13 @@ function fakeIo(start: Io['start'] = async () => Promise.reject(new Error('not e
     readFile: () => 'upstream: http://gateway\n',
     start,
     onStopSignal: (listener) => signals.push(listener),
-    onHangup: () => undefined,
+    onHangup: (listener) => hangups.push(listener),
     onUncaught: (listener) => uncaught.push(listener),
   }
   return {
     io,
     written,
+    hangUp: () => hangups.forEach((listener) => void listener()),
     signal: () => signals.forEach((listener) => void listener()),
     fail: (error: unknown) => uncaught.forEach((listener) => void listener(error)),
   }
@@ -129,13 +131,16 @@ function fakeIo(start: Io['start'] = async () => Promise.reject(new Error('not e
 
 /** A sidecar of tests that runs until it is stopped. */
 function fakeRunning(lostRecords = 0) {
-  const seen = { config: undefined as Config | undefined, stops: 0 }
+  const seen = { config: undefined as Config | undefined, stops: 0, reloads: 0 }
   const start = async (config: Config): Promise<Running> => {
     seen.config = config
     return {
       port: 4141,
       adminPort: 4142,
-      reload: () => new Promise(() => undefined),
+      reload: () => {
+        seen.reloads++
+        return new Promise(() => undefined)
+      },
       stop: async () => {
         seen.stops++
         return { lostRecords }
@@ -153,7 +158,7 @@ describe('starting', () => {
     const { io, written, signal } = fakeIo(start)
     const code = runCli(['--upstream', 'http://gateway:8000/base', '--listen', '[::1]:0'], {}, io)
     await expect.poll(() => written.stderr).toContain('ledger')
-    expect(seen).toEqual({ config: expect.objectContaining({ listen: { host: '::1', port: 0 } }), stops: 0 })
+    expect(seen).toEqual({ config: expect.objectContaining({ listen: { host: '::1', port: 0 } }), stops: 0, reloads: 0 })
     expect(written).toEqual({
       stdout: '',
       stderr: `tokenweir ${version} listens on http://[::1]:4141
@@ -237,6 +242,51 @@ describe('starting', () => {
     signal()
     open()
     expect([await code, seen.stops, written.stderr]).toEqual([0, 1, ''])
+  })
+
+  it('reads the settings again at each hangup, once after the start when it came during it', async () => {
+    const { start, seen } = fakeRunning()
+    const gate = Promise.withResolvers<void>()
+    let begun = false
+    const { io, signal, hangUp, written } = fakeIo(async (config) => {
+      begun = true
+      await gate.promise
+      return await start(config)
+    })
+    const code = runCli(['--upstream', 'http://gateway'], {}, io)
+    await expect.poll(() => begun).toBe(true)
+    hangUp()
+    hangUp()
+    expect(seen.reloads).toBe(0)
+    gate.resolve()
+    await expect.poll(() => seen.reloads).toBe(1)
+    expect(written.stderr).toContain('ledger')
+    hangUp()
+    expect(seen.reloads).toBe(2)
+    signal()
+    expect(await code).toBe(0)
+  })
+
+  it('knows when a file has changed that is read at the start only', async () => {
+    const { start } = fakeRunning()
+    let stale: (() => readonly string[]) | undefined
+    const { io, signal } = fakeIo((config, _report, sources) => {
+      stale = sources.stale
+      return start(config)
+    })
+    const files = { otel: 'file_format: "1.0"' as string | undefined }
+    const readFile = () => {
+      if (files.otel === undefined) throw new Error('ENOENT')
+      return files.otel
+    }
+    const code = runCli(['--upstream', 'http://gateway'], { OTEL_CONFIG_FILE: 'otel.yaml' }, { ...io, readFile })
+    await expect.poll(() => stale?.()).toEqual([])
+    files.otel = 'file_format: "1.1"'
+    expect(stale?.()).toEqual(['OTEL_CONFIG_FILE'])
+    files.otel = undefined
+    expect(stale?.()).toEqual(['OTEL_CONFIG_FILE'])
+    signal()
+    await code
   })
 
   it('gives up a start that hangs at the second signal', async () => {

@@ -112,7 +112,6 @@ describe('a reload', () => {
         caller: 'none',
         requestIdHeader: 'false',
         logFormat: 'json',
-        tls: '{cert: c.pem, key: k.pem}',
         listeners: '[{address: ":5"}]',
         callerNames: '{a: b}',
         callerNamesFile: 'n.yaml',
@@ -124,7 +123,7 @@ describe('a reload', () => {
     const top = settings.map(({ key }) => key).filter((key) => !/[.[]/.test(key) && key !== 'config')
     expect(top.filter((key) => values[key] === undefined)).toEqual([])
     const restart: string[] = []
-    for (const key of [...top, 'tls', 'listeners']) {
+    for (const key of [...top, 'listeners']) {
       const text = `${key === 'upstream' ? '' : upstream}${key}: ${values[key]}\n`
       const files: Readonly<Record<string, string>> = { 'n.yaml': '{}', 'p.json': '{"date": "2026-11-28", "rows": []}' }
       const loaded = await loadConfig({ flags: { config: 'tokenweir.yaml' }, env: {}, readFile: (name) => files[name] ?? text })
@@ -133,7 +132,7 @@ describe('a reload', () => {
       expect([key, result]).not.toEqual([key, 'refused'])
       restart.push(...needsRestart)
     }
-    expect(restart).toEqual(['listen', 'admin', 'ledger', 'semconv', 'tls', 'listeners'])
+    expect(restart).toEqual(['listen', 'admin', 'ledger', 'semconv', 'listeners'])
   })
 })
 
