@@ -1,6 +1,7 @@
 /** Clients that speak HTTP/2 with the sidecar; its upstreams speak HTTP/1.1. */
 import http2 from 'node:http2'
 import type { Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { certificate } from './certificate.ts'
 import { pemFolder } from './certificates.ts'
@@ -172,6 +173,16 @@ describe('what ends early', () => {
     await until(() => upstream.connections[0]?.destroyed === true)
   })
 
+  it('a request that is reset (NGHTTP2_NO_ERROR) amid a body that the upstream does not take', async () => {
+    const { proxy, upstream } = await start((_, socket) => void socket.pause())
+    const asked = ask(connect(proxy.port), { ':method': 'POST' })
+    asked.stream.write('x'.repeat(32 << 20))
+    await until(() => upstream.connections.length === 1)
+    await setTimeout(300) // what the system takes by itself has gone
+    asked.stream.close(http2.constants.NGHTTP2_NO_ERROR)
+    expect((await proxy.ended()).ends).toEqual(aborted(undefined))
+  })
+
   it('a connection that breaks ends every request on it, once', async () => {
     const { proxy } = await start((_, socket) => void socket.write(sse + chunk('data: 1\n\n')))
     const session = connect(proxy.port)
@@ -187,11 +198,24 @@ describe('what ends early', () => {
   it('what an upstream sent before it broke off arrives, and then the stream is reset', async () => {
     const { proxy } = await start((_, socket) => {
       socket.write(sse + chunk('data: 1\n\n'))
-      setTimeout(() => socket.destroy(), 50)
+      setTimeout(50).then(() => socket.destroy())
     })
     const asked = await ask(connect(proxy.port)).whole()
     expect([asked.body, asked.stream.rstCode]).toEqual(['data: 1\n\n', http2.constants.NGHTTP2_INTERNAL_ERROR])
     expect((await proxy.ended()).ends[0]?.outcome.kind).toBe('upstream-aborted')
+  })
+
+  it('what an upstream sent before it broke off arrives also when the client makes room for it later', async () => {
+    const { proxy } = await start((_, socket) => {
+      socket.write(sse + chunk('x'.repeat(10_000)))
+      setTimeout(100).then(() => socket.destroy())
+    })
+    const asked = ask(connect(proxy.port, { settings: { initialWindowSize: 1000 } }))
+    asked.stream.pause()
+    expect((await proxy.ended()).ends[0]?.outcome.kind).toBe('upstream-aborted')
+    asked.stream.resume()
+    await asked.whole()
+    expect([asked.body.length, asked.stream.rstCode]).toEqual([10_000, http2.constants.NGHTTP2_INTERNAL_ERROR])
   })
 
   it('an upstream that is not there is 502, also amid a body, of which no more is asked for', async () => {

@@ -1,4 +1,6 @@
 /** Unix sockets on both sides. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
@@ -49,11 +51,12 @@ it('a client is served on one, whose file has its mode, and is gone when the lis
 
 it('the file that a killed process left is taken over', async () => {
   const path = socketPath()
-  const abandoned = net.createServer().listen(path)
-  await new Promise((resolve) => abandoned.once('listening', resolve))
-  // Closing it would remove the file: its descriptor alone is closed, as when a process is killed.
-  ;(abandoned as unknown as { _handle: { close(): void } })._handle.close()
-  writeFileSync(`${path}.probe`, '')
+  const program = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('listens'))`
+  const killed = spawn(process.execPath, ['-e', program])
+  await once(killed.stdout, 'data')
+  killed.kill('SIGKILL')
+  await once(killed, 'exit')
+  expect(existsSync(path)).toBe(true)
   const upstream = await rawUpstream((_, socket) => void socket.write(ok))
   await startProxy(upstream.url, { address: unixAddress(path) })
   expect(await get(path)).toBe('ok')
