@@ -82,7 +82,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   })
   const metrics = createMetricsSink({
     ...{ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues },
-    metricLabels: config.labels.filter(({ metric }) => metric).map(({ name }) => name),
+    metricLabels: markedLabels(config.labels),
   })
   const reader = createReader({ path: config.ledger })
   const admin = createAdmin(config, { cells, store, meter, live, reader, pricesDate: pricer.date, exports: isExporting(plan) })
@@ -128,11 +128,16 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
 
 const dayMs = 86_400_000
 
-function storeLimits({ retention }: Config) {
+function storeLimits({ retention, labels }: Config) {
   return {
-    retention: { ageMsMax: retention.days * dayMs, bytesMax: retention.bytes },
+    retention: { ageMsMax: retention.days * dayMs, bytesMax: retention.bytes, rollupAgeMsMax: retention.rollupDays * dayMs },
+    rollupLabels: markedLabels(labels),
     spool: { bytesMax: retention.spoolBytes, ageMsMax: retention.spoolDays * dayMs },
   }
+}
+
+function markedLabels(labels: Config['labels']): readonly string[] {
+  return labels.filter(({ metric }) => metric).map(({ name }) => name)
 }
 
 function reported(sentence: string): (error: unknown) => void {

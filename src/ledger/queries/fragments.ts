@@ -11,23 +11,34 @@ const dimensionSql: Readonly<Record<Exclude<Dimension, LabelDimension>, string>>
   day: "date(started_at / 1000, 'unixepoch', 'localtime')",
 }
 
+/** Rows, or the keys of rollups. */
+export type Table = 'exchanges' | 'rollup_keys'
+
 /** A label's name is one of `dimensionOf`, which is safe to write here. */
-export function sqlOf(dimension: Dimension): string {
-  const name = /^label:(\w+)$/.exec(dimension)?.[1]
-  return name === undefined ? dimensionSql[dimension as keyof typeof dimensionSql] : `json_extract(labels, '$.${name}')`
+export function sqlOf(dimension: Dimension, table: Table = 'exchanges'): string {
+  const name = labelOf(dimension)
+  if (name !== undefined) return `json_extract(labels, '$.${name}')`
+  return dimension === 'model' && table === 'rollup_keys' ? 'model' : dimensionSql[dimension as keyof typeof dimensionSql]
+}
+
+export function labelOf(dimension: Dimension): string | undefined {
+  return /^label:(\w+)$/.exec(dimension)?.[1]
 }
 
 /** Behind a WHERE, with its values. */
-export function conditionSql(conditions: readonly Condition[]): {
+export function conditionSql(
+  conditions: readonly Condition[],
+  table: Table = 'exchanges',
+): {
   readonly sql: string
   readonly values: Readonly<Record<string, string>>
 } {
   const values: Record<string, string> = {}
   const sql = conditions.map(({ dimension, values: wanted }, at) => {
     const each = wanted.map((value, index) => {
-      if (value === null) return `${sqlOf(dimension)} IS NULL`
+      if (value === null) return `${sqlOf(dimension, table)} IS NULL`
       values[`where${at}_${index}`] = value
-      return `${sqlOf(dimension)} = :where${at}_${index}`
+      return `${sqlOf(dimension, table)} = :where${at}_${index}`
     })
     return ` AND (${each.join(' OR ')})`
   })
