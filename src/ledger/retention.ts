@@ -21,8 +21,8 @@ export interface RetentionOptions {
   readonly now: () => number
   /** Rows removed in one step: some milliseconds. */
   readonly stepRows?: number
-  /** Part of the transaction in which they leave: how many, and when the last of them had started. */
-  readonly onExpired: (rows: number, startedAt: number) => void
+  /** Part of the transaction in which they leave: how many, and from when on all rows are there. */
+  readonly onExpired: (rows: number, wholeFrom: number) => void
 }
 
 export interface Retention {

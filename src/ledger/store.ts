@@ -12,6 +12,7 @@ import { createMetadata } from './metadata.ts'
 import { createPendingRows } from './pending-rows.ts'
 import { createQueue, lowest, type Queue, type QueueLimits } from './queue.ts'
 import { createRetention, type RetentionLimits } from './retention.ts'
+import { keysUsualMax } from './rollups/keys.ts'
 import { createRollups } from './rollups/rollups.ts'
 import type { RowValues, SqlValue } from './row.ts'
 import { createSeriesKeeper } from './series.ts'
@@ -75,6 +76,7 @@ export function openStore(given: StoreOptions): Store {
   const inside = createInside({
     retention: usualRetention,
     rollupLabels: [],
+    rollupKeysMax: keysUsualMax,
     now: Date.now,
     rowsWaitingMax: rowsWaitingUsualMax,
     retryMs: retryUsualMs,
@@ -116,8 +118,8 @@ export function openStore(given: StoreOptions): Store {
 }
 
 function createInside(options: Required<StoreOptions>): Inside {
-  const { shape, meter, now, rollupLabels, retention } = options
-  const rollups = createRollups({ shape, meter, now, labels: rollupLabels, ageMsMax: retention.rollupAgeMsMax })
+  const { shape, meter, now, rollupLabels, rollupKeysMax, retention } = options
+  const rollups = createRollups({ shape, meter, now, labels: rollupLabels, keysMax: rollupKeysMax, ageMsMax: retention.rollupAgeMsMax })
   const metadata = createMetadata()
   const limits = options.spool as QueueLimits
   const isWritten = () => inside.rows.size() === 0

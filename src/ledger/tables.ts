@@ -21,9 +21,9 @@ export interface Tables {
   lastRowid(): number
   /**
    * Removes closed rows up to that rowid, the oldest first, but never the newest: rowids must go on growing. Returns how many. `told` is part of the
-   * transaction: how many, and when the last of them had started.
+   * transaction: how many, and from when on all rows are there.
    */
-  expireRows(startedBefore: number, upTo: number, limit: number, told: (rows: number, startedAt: number) => void): number
+  expireRows(startedBefore: number, upTo: number, limit: number, told: (rows: number, wholeFrom: number) => void): number
   series(limit: number): { readonly id: number; readonly saved: SavedSeries }[]
   addSeries(id: number, series: NamedSeries): void
   updateSeries(id: number, series: NamedSeries): void
@@ -64,6 +64,7 @@ function prepare(database: DatabaseSync, { start, end }: RowShape) {
     expire: database.prepare(`DELETE FROM exchanges WHERE rowid IN (
       SELECT rowid FROM exchanges WHERE started_at < ? AND end_reason IS NOT NULL AND rowid <= ? AND rowid < (SELECT max(rowid) FROM exchanges)
       ORDER BY started_at LIMIT ?) RETURNING started_at`),
+    oldestClosed: database.prepare('SELECT started_at FROM exchanges WHERE end_reason IS NOT NULL ORDER BY started_at LIMIT 1'),
     series: database.prepare('SELECT * FROM series ORDER BY id LIMIT ?'),
     addSeries: database.prepare(
       'INSERT OR REPLACE INTO series (id, name, labels, started_at, bounds, value, counts, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -94,12 +95,14 @@ function rowTable(database: DatabaseSync, on: Statements, { start }: RowShape) {
     closedTimes: (after: number, limit: number) => on.closedTimes.all(after, limit) as unknown as { rowid: number; time: number }[],
     firstRowid: () => Number(on.firstRowid.get()?.['rowid']),
     lastRowid: () => Number(on.lastRowid.get()?.['rowid']),
-    expireRows(startedBefore: number, upTo: number, limit: number, told: (rows: number, startedAt: number) => void) {
+    expireRows(startedBefore: number, upTo: number, limit: number, told: (rows: number, wholeFrom: number) => void) {
       let count = 0
       inTransaction(database, () => {
         const times = on.expire.all(startedBefore, upTo, limit).map((row) => Number(row['started_at']))
         count = times.length
-        if (count > 0) told(count, Math.max(...times))
+        if (count === 0) return
+        const oldest = Number(on.oldestClosed.get()?.['started_at'] ?? startedBefore)
+        told(count, Math.max(Math.max(...times) + 1, Math.min(startedBefore, oldest)))
       })
       return count
     },

@@ -25,6 +25,8 @@ export interface StoreOptions {
   readonly retention?: RetentionLimits
   /** Labels that rollups tell apart. */
   readonly rollupLabels?: readonly string[]
+  /** Combinations of model, caller and labels in them; what is beyond is `other`. */
+  readonly rollupKeysMax?: number
   readonly spool?: Partial<QueueLimits>
   /** Milliseconds since the epoch. */
   readonly now?: () => number

@@ -1,5 +1,5 @@
 /** Rollups say what the rows say: after kills, failed commits, retention, clocks that jump, late endings, and for a ledger of an earlier version. */
-import { copyFileSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -12,7 +12,7 @@ import { readSpent, readSummary } from '../../src/ledger/queries/summary.ts'
 import type { StoreOptions } from '../../src/ledger/store.ts'
 import type { Exchange } from '../../src/lib/exchange.ts'
 import type { Range } from '../../src/lib/range.ts'
-import { exchangeOf, openingOf } from '../sinks/exchange-of.ts'
+import { exchangeOf } from '../sinks/exchange-of.ts'
 import { copied, folder, id, type OpenedStore, open } from './harness.ts'
 
 const minute = 60_000
@@ -42,9 +42,17 @@ function randomExchange(random: Random, number: number, startedAt: number, tookM
   const errorType = status >= 400 ? String(status) : pick(random, [undefined, undefined, undefined, 'overloaded'])
   const labels = pick(random, [undefined, { team: 'search' }, { team: 'ads', secret: `${random(3)}` }, { secret: 'x' }])
   const cost = pick(random, [undefined, { status: 'unpriced' }, { status: 'priced', usd: random(1000) / 1024, source: 'table' }] as const)
-  const usage = outcome === 'missing' ? undefined : { inputTokens: random(3) === 0 ? undefined : random(500), outputTokens: random(90), cacheReadTokens: 3 }
+  const usage =
+    outcome === 'missing'
+      ? undefined
+      : { inputTokens: random(3) === 0 ? undefined : random(500), outputTokens: random(90), cacheReadTokens: 3 }
   return exchangeOf({
-    opening: { id: id(number), startedAt, route: pick(random, ['default', 'second']), caller: pick(random, [undefined, 'alice', 'bob', 'carol']) },
+    opening: {
+      id: id(number),
+      startedAt,
+      route: pick(random, ['default', 'second']),
+      caller: pick(random, [undefined, 'alice', 'bob', 'carol']),
+    },
     caller: pick(random, [undefined, 'alice', 'bob', 'carol']),
     ending: { status, streamed: random(4) > 0, endMs: tookMs, firstChunkMs: random(5) === 0 ? undefined : tookMs / (2 + random(50)) },
     endReason: pick(random, ['completed', 'completed', 'client-aborted']),
@@ -80,8 +88,8 @@ const conditions: readonly (readonly Condition[])[] = [
 function answersOf(database: DatabaseSync, range: Range) {
   const bucketMs = Math.max(minute, Math.ceil((range.untilMs - range.sinceMs) / 20 / minute) * minute)
   return {
-    summaries: [...sets.map((set) => [set, []] as const), ...conditions.map((where) => [['provider', 'model'], where] as const)].map(([set, where]) =>
-      readSummary(database, { range, sets: [set], where, groupsMax: 100 }),
+    summaries: [...sets.map((set) => [set, []] as const), ...conditions.map((where) => [['provider', 'model'], where] as const)].map(
+      ([set, where]) => readSummary(database, { range, sets: [set], where, groupsMax: 100 }),
     ),
     spent: conditions.map((where) => readSpent(database, { range, where, rowidMax: Number.MAX_SAFE_INTEGER })),
     latency: readLatency(database, range),
@@ -173,10 +181,10 @@ function failCommit(life: Life): void {
 }
 
 describe('rollups and rows say the same', () => {
-  it.each([1, 2, 3, 4])('of random batches, kills, failures and clocks (seed %d)', { timeout: 240_000 }, (seed) => {
+  it.each([1, 2, 3])('of random batches, kills, failures and clocks (seed %d)', { timeout: 240_000 }, (seed) => {
     const life = begin(seed)
     const { random } = life
-    for (let round = 0; round < 160; round++) {
+    for (let round = 0; round < 120; round++) {
       batch(life)
       const what = random(20)
       if (what === 0) kill(life)
@@ -205,5 +213,220 @@ describe('rollups and rows say the same', () => {
       life.now += pick(random, [500, 20_000, 9 * minute])
     }
     expectSame(life.opened.path, randomRanges(random, 8, start - day, life.now + hour))
+  })
+})
+
+describe('a ledger of an earlier version', () => {
+  const versions = [1, 2, 3, 4, 5]
+
+  it.each(versions)('%d is rolled up in steps while batches come', { timeout: 120_000 }, (version) => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL(`version-${version}.sql`, import.meta.url), 'utf8'))
+    const insert = old.prepare(
+      `INSERT INTO exchanges (id, started_at, ended_at, end_reason, status, streamed, provider, request_model, caller, route, input_tokens, usage_outcome,
+       duration_ms, time_to_first_chunk_ms) VALUES (?, ?, ?, ?, 200, 1, 'openai', ?, ?, 'default', ?, 'reported', 500, 20)`,
+    )
+    const random = randomOf(version)
+    for (let index = 1000; index < 3000; index++) {
+      const startedAt = start - 20 * day + index * 10 * minute
+      insert.run(
+        id(index),
+        startedAt,
+        startedAt + 500,
+        random(50) === 0 ? null : 'completed',
+        pick(random, ['gpt-4o', null]),
+        pick(random, ['alice', 'bob']),
+        index,
+      )
+    }
+    old.close()
+    const life = begin(version)
+    life.opened = reopened(life, path)
+    life.opened.store.recover(() => undefined)
+    const ranges = [{ sinceMs: 0, untilMs: start + 40 * day }, ...randomRanges(random, 2, start - 20 * day, start + day)]
+    expectSame(path, ranges)
+    vi.advanceTimersByTime(2010) // one step
+    const half = readState(new DatabaseSync(path, { readOnly: true }))
+    expect([half?.after, half?.upTo, half?.rows].map((value) => Number(value) > 0)).toEqual([true, true, true])
+    expect(half?.after).toBeLessThan(half?.upTo ?? 0)
+    batch(life)
+    expectSame(path, ranges)
+    for (let round = 0; round < 10; round++) {
+      batch(life)
+      vi.advanceTimersByTime(60)
+    }
+    expectSame(path, ranges)
+    idle(60_000)
+    const done = readState(new DatabaseSync(path, { readOnly: true }))
+    expect([done?.after, Number(done?.daysUntil) > start - 10 * day]).toEqual([done?.upTo, true])
+    expectSame(path, ranges)
+  })
+
+  it('is killed in the middle of it, and goes on', () => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL('version-4.sql', import.meta.url), 'utf8'))
+    old.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+      INSERT INTO exchanges (id, started_at, ended_at, end_reason, duration_ms) SELECT 'id-' || i, ${start} + i * 9000, ${start} + i * 9000, 'completed', 5 FROM n`)
+    old.close()
+    const life = begin(1)
+    life.opened = reopened(life, path)
+    for (let round = 0; round < 4; round++) {
+      vi.advanceTimersByTime(2100)
+      kill(life)
+    }
+    const { after = 0, upTo = 0 } = readState(new DatabaseSync(life.opened.path, { readOnly: true })) ?? {}
+    expect(after).toBeGreaterThan(0)
+    expectSame(life.opened.path, [{ sinceMs: 0, untilMs: start + day }])
+    idle(60_000)
+    expect(readState(new DatabaseSync(life.opened.path, { readOnly: true }))?.after).toBe(upTo)
+    expectSame(life.opened.path, [{ sinceMs: 0, untilMs: start + day }])
+  })
+
+  it('is read without rollups before its owner has opened it', () => {
+    const path = join(folder(), 'ledger.db')
+    const database = new DatabaseSync(path)
+    database.exec(readFileSync(new URL('version-5.sql', import.meta.url), 'utf8'))
+    const { rows } = readLedgerState(database, path)
+    expect(rows).toBeGreaterThan(0)
+    expect(readSummary(database, { range: { sinceMs: 0, untilMs: 3e12 }, sets: [['caller']], groupsMax: 9 }).total.requests).toBe(rows)
+    database.close()
+  })
+})
+
+describe('retention', () => {
+  const retention = { ageMsMax: 3 * day, bytesMax: 2 ** 40, rollupAgeMsMax: 10 * day }
+  const kept = { ageMsMax: 0, bytesMax: 2 ** 40, rollupAgeMsMax: 0 }
+
+  /** The same batches in a ledger that keeps everything. */
+  function lifeWithTwin(): { readonly life: Life; readonly twin: OpenedStore } {
+    const life = begin(11, { retention })
+    const twin = open(undefined, { rollupLabels: ['team'], now: () => life.now, retention: kept })
+    const { ledger, store } = life.opened
+    life.opened = {
+      ...life.opened,
+      ledger: { ...ledger, record: (one) => void [ledger.record(one), twin.ledger.record(one)] },
+      store: { ...store, commit: () => twin.store.commit() && store.commit() },
+    }
+    return { life, twin }
+  }
+
+  it('keeps the totals of whole days when their rows are gone, and everything of the days that are not', { timeout: 120_000 }, () => {
+    const { life, twin } = lifeWithTwin()
+    while (life.now < start + 7 * day) {
+      batch(life)
+      life.now += 40 * minute
+      if (life.random(6) === 0) idle(4000)
+    }
+    idle(60_000)
+    const { path } = life.opened
+    const [database, all] = [new DatabaseSync(path, { readOnly: true }), withoutRollups(twin.path)]
+    const { rowsFrom = 0 } = readState(database) ?? {}
+    expect(rowsFrom).toBeGreaterThan(start + 3 * day)
+    const ask = (from: DatabaseSync, range: Range) =>
+      readSummary(from, { range, sets: [['provider', 'model'], ['caller'], ['label:team']], groupsMax: 100 })
+    const midnight = Math.floor(start / day) * day
+    for (let from = 0; from < 8; from++)
+      for (let to = from + 1; to <= 8; to++) {
+        const range = { sinceMs: midnight + from * day, untilMs: midnight + to * day }
+        expect(ask(database, range)).toEqual(ask(all, range))
+      }
+    for (const range of randomRanges(life.random, 10, rowsFrom + 1, life.now)) {
+      const exact = { ...range, sinceMs: Math.max(range.sinceMs, rowsFrom + minute) }
+      expect(ask(database, exact)).toEqual(ask(all, exact))
+    }
+    // Ranges side by side share nothing and leave nothing out, however they cut what is known as a whole only.
+    const cuts = [0, ...Array.from({ length: 30 }, () => start + life.random(7 * day)), life.now + day].sort((a, b) => a - b)
+    const parts = cuts.slice(1).map((untilMs, index) => ask(database, { sinceMs: cuts[index] as number, untilMs }).total.requests)
+    expect(parts.reduce((sum, each) => sum + each, 0)).toBe(ask(all, { sinceMs: 0, untilMs: life.now + day }).total.requests)
+    const grains = database.prepare('SELECT DISTINCT grain FROM rollups WHERE period < ?').all((midnight + 3 * day) / minute)
+    expect(grains.map(({ grain }) => grain)).toEqual([2, 4, 6])
+    expect(readLedgerState(database, path).rows).toBe(Number(database.prepare('SELECT count(*) AS count FROM exchanges').get()?.['count']))
+  })
+
+  it('removes days, and combinations that nothing names any more, when they are too old', { timeout: 120_000 }, () => {
+    const life = begin(12, { retention })
+    for (let round = 0; round < 20; round++) batch(life)
+    idle(30_000)
+    life.now += 15 * day
+    for (let round = 0; round < 5; round++) {
+      batch(life)
+      life.now += hour
+      idle(30_000)
+    }
+    const database = new DatabaseSync(life.opened.path, { readOnly: true })
+    const old = database.prepare('SELECT count(*) AS count FROM rollups WHERE period < ?').get((start + 2 * day) / minute)
+    const keys = database.prepare('SELECT count(*) AS count FROM rollup_keys WHERE id NOT IN (SELECT key FROM rollups)').get()
+    const lost = database.prepare('SELECT count(*) AS count FROM rollups WHERE key NOT IN (SELECT id FROM rollup_keys)').get()
+    expect([old?.['count'], keys?.['count'], lost?.['count']]).toEqual([0, 0, 0])
+  })
+
+  it('leaves rows that are in no rollup yet', () => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL('version-4.sql', import.meta.url), 'utf8'))
+    old.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+      INSERT INTO exchanges (id, started_at, ended_at, end_reason, duration_ms) SELECT 'id-' || i, ${start} + i, ${start} + i, 'completed', 5 FROM n`)
+    const count = Number(old.prepare('SELECT count(*) AS count FROM exchanges WHERE started_at < ?').get(start + day)?.['count'])
+    old.close()
+    const life = begin(1, { retention })
+    life.now = start + 5 * day
+    life.opened = reopened(life, path)
+    life.opened.store.recover(() => undefined)
+    idle(60_000)
+    const database = new DatabaseSync(path, { readOnly: true })
+    const left = Number(database.prepare('SELECT count(*) AS count FROM exchanges').get()?.['count'])
+    expect(left).toBeLessThan(10)
+    const midnight = Math.ceil(start / day) * day
+    const { total } = readSummary(database, { range: { sinceMs: 0, untilMs: midnight + day }, sets: [], groupsMax: 1 })
+    expect(total.requests).toBeGreaterThanOrEqual(count - 10)
+  })
+})
+
+describe('labels', () => {
+  const both = [{ sinceMs: 0, untilMs: start + 40 * day }]
+
+  it('that are marked later are told apart from then on, and rows tell what was before', () => {
+    const life = begin(21)
+    for (let round = 0; round < 20; round++) {
+      batch(life)
+      life.now += hour
+    }
+    idle()
+    life.opened.store.close()
+    const marked = open(life.opened.path, { rollupLabels: ['secret', 'team'], now: () => life.now })
+    life.opened = marked
+    for (let round = 0; round < 20; round++) {
+      batch(life)
+      life.now += hour
+    }
+    idle(60_000)
+    expect(readState(new DatabaseSync(marked.path, { readOnly: true }))?.labels).toEqual({ secret: start + 20 * hour, team: 0 })
+    expectSame(marked.path, [...both, ...randomRanges(life.random, 6, start, life.now)])
+  })
+})
+
+describe('too many combinations', () => {
+  it('are other, and counted; totals stay right', () => {
+    const life = begin(31, { rollupKeysMax: 40 })
+    const one = (number: number, overrides: Parameters<typeof exchangeOf>[0]) =>
+      exchangeOf({ opening: { id: id(number), startedAt: start }, caller: `caller-${number}`, ...overrides })
+    life.opened.ledger.record({ opened: [], ended: Array.from({ length: 100 }, (_, index) => one(index, {})) })
+    life.opened.ledger.record({
+      opened: [],
+      ended: Array.from({ length: 100 }, (_, index) =>
+        one(100 + index, { errorType: 'odd', request: { operation: 'chat', usageExpected: true, model: 'm' } }),
+      ),
+    })
+    life.opened.store.commit()
+    const database = new DatabaseSync(life.opened.path, { readOnly: true })
+    const range = { sinceMs: Math.floor(start / minute) * minute, untilMs: Math.ceil(start / minute) * minute }
+    const { total, breakdowns } = readSummary(database, { range, sets: [['caller'], ['provider']], groupsMax: 1000 })
+    const others = breakdowns[0]?.groups.find(({ key }) => key.caller === 'other')?.requests ?? 0
+    expect([total.requests, total.errors, breakdowns[1]?.groups.length]).toEqual([200, 100, 1])
+    expect(others).toBeGreaterThan(150)
+    expect(life.opened.meter.total('tokenweir.ledger.rollup_overflow')).toBe(others)
+    expect(Number(database.prepare('SELECT count(*) AS count FROM rollup_keys').get()?.['count'])).toBeLessThan(50)
   })
 })

@@ -21,7 +21,7 @@ export function readCallers(database: DatabaseSync, range: Range): { readonly su
     const summary = readSummary(database, { range, sets: [['caller'], ['caller', 'model']], groupsMax: Number.POSITIVE_INFINITY })
     const [byCaller, byModel] = summary.breakdowns
     const used = new Map<string | null, { firstMs: number; lastMs: number }>()
-    for (const row of readSums(database, { intervals: [range], by: 'started', dimensions: ['caller'] })) {
+    for (const row of readSums(database, { intervals: [range], by: 'started', dimensions: ['caller'], sums: ['first_at', 'last_at'] })) {
       const caller = row['key_caller'] as string | null
       const { firstMs, lastMs } = used.get(caller) ?? { firstMs: Number.POSITIVE_INFINITY, lastMs: 0 }
       used.set(caller, { firstMs: Math.min(firstMs, Number(row['first_at'])), lastMs: Math.max(lastMs, Number(row['last_at'])) })

@@ -4,9 +4,9 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
-import { part, type RollupState } from '../rollups/grains.ts'
+import { dayMs, grain, minuteMs, part, type RollupState, type View } from '../rollups/grains.ts'
 import { sketchColumns } from '../rollups/measures.ts'
-import { addSketch } from '../rollups/sketch.ts'
+import { createSketchSum, encodeSketch } from '../rollups/sketch.ts'
 import type { LedgerRow } from '../row.ts'
 import { longMs } from '../schema.ts'
 import {
@@ -21,7 +21,7 @@ import {
   zeroUsageReason,
 } from './fragments.ts'
 import { planOf, type RowSpan, readState } from './plan.ts'
-import { addTo, type Buckets, bucketSql } from './quantiles.ts'
+import { type Buckets, bucketSql } from './quantiles.ts'
 import { type Condition, type Dimension, tokenKinds } from './queries.ts'
 
 export interface Look {
@@ -31,6 +31,8 @@ export interface Look {
   readonly by: 'started' | 'ended'
   readonly dimensions: readonly Dimension[]
   readonly where?: readonly Condition[] | undefined
+  /** Only these sums; by default all. */
+  readonly sums?: readonly string[]
 }
 
 /** `i` is the interval, `key_…` each dimension, `reason` why a stream may be without usage; the rest are sums, absent ones NULL. */
@@ -61,11 +63,6 @@ const sums: readonly (readonly [name: string, ofRow: string, ofCell: string, joi
     ]
   }),
 ]
-const rowSums = sums.map(([name, ofRow]) => `${ofRow} AS ${name}`).join(', ')
-const inCells = sums.filter(([, , ofCell]) => ofCell !== '')
-const cellSums = inCells.map(([name, , ofCell, join = 'sum']) => `${join}(r.${ofCell}) AS ${name}`).join(', ')
-const sumsOfCellSums = inCells.map(([name, , , join = 'sum']) => `${join}(${name}) AS ${name}`).join(', ')
-
 /** Runs `read` in one transaction; within another it is part of that. */
 export function inSnapshot<T>(database: DatabaseSync, read: () => T): T {
   if (database.isTransaction) return read()
@@ -77,12 +74,34 @@ export function inSnapshot<T>(database: DatabaseSync, read: () => T): T {
   }
 }
 
+/** From the first to the last request that rows or rollups know of, in milliseconds since the epoch. */
+export function spanOf(database: DatabaseSync): Range {
+  const one = (sql: string) => database.prepare(sql).get()?.['moment'] as number | null
+  const minutes = (end: 'min' | 'max') =>
+    readState(database) === undefined
+      ? null
+      : Math[end](
+          ...Object.values(grain)
+            .flatMap((of) => (typeof of === 'number' ? [of] : [of.providers]))
+            .map((of) => one(`SELECT ${end}(period) * ${minuteMs} AS moment FROM rollups WHERE grain = ${of}`))
+            .filter((moment) => moment !== null),
+        )
+  const first = [one('SELECT min(started_at) AS moment FROM exchanges'), minutes('min')].filter((moment) => moment !== null)
+  const last = [one('SELECT max(started_at) AS moment FROM exchanges'), minutes('max')].filter((moment) => moment !== null)
+  return { sinceMs: Math.min(...first), untilMs: Math.max(...last) + dayMs }
+}
+
 /** By interval, dimensions and reason; a combination may have several rows. The dimension `day` is left to the intervals. */
 export function readSums(database: DatabaseSync, look: Look): readonly SumRow[] {
   const dimensions = look.dimensions.filter((one) => one !== 'day')
   const keys = (table: Table) =>
     [...dimensions.map((one) => `${sqlOf(one, table)} AS "key_${one}"`), `${zeroUsageReason} AS reason`].join(', ')
   const groups = ['i', ...dimensions.map((one) => `"key_${one}"`), 'reason'].join(', ')
+  const wanted = sums.filter(([name]) => look.sums?.includes(name) !== false)
+  const inCells = wanted.filter(([, , ofCell]) => ofCell !== '')
+  const rowSums = wanted.map(([name, ofRow]) => `${ofRow} AS ${name}`).join(', ')
+  const cellSums = inCells.map(([name, , ofCell, join = 'sum']) => `${join}(r.${ofCell}) AS ${name}`).join(', ')
+  const sumsOfCellSums = inCells.map(([name, , , join = 'sum']) => `${join}(${name}) AS ${name}`).join(', ')
   return inSnapshot(database, () => {
     const { cells, rows } = sourcesOf(database, look)
     const ofCells = cells.flatMap(({ spans, from, values }) =>
@@ -111,37 +130,39 @@ export interface Sketched {
 export function readSketches(database: DatabaseSync, look: Look, sketch: Sketch): readonly Sketched[] {
   const { dimensions } = look
   const column = sketchColumns[sketch]
-  const found = new Map<string, Sketched>()
-  const bucketsOf = (i: number, key: Sketched['key']) => {
+  const found = new Map<string, { readonly i: number; readonly key: Sketched['key']; readonly sum: ReturnType<typeof createSketchSum> }>()
+  const sumOf = (i: number, key: Sketched['key']) => {
     const name = JSON.stringify([i, ...key])
     let entry = found.get(name)
-    if (entry === undefined) found.set(name, (entry = { i, key, buckets: new Map() }))
-    return entry.buckets
+    if (entry === undefined) found.set(name, (entry = { i, key, sum: createSketchSum() }))
+    return entry.sum
   }
   const keyOf = (row: LedgerRow) => dimensions.map((one) => row[`key_${one}`] as string | null)
   const names = (table: Table) => dimensions.map((one) => `, ${sqlOf(one, table)} AS "key_${one}"`).join('')
+  const groups = ['i', ...dimensions.map((one) => `"key_${one}"`)].join(', ')
   inSnapshot(database, () => {
     const { cells, rows } = sourcesOf(database, look)
-    const keyRow = database.prepare(`SELECT id${names('rollup_keys')} FROM rollup_keys WHERE id = ?`)
-    const keys = new Map<unknown, Sketched['key']>()
     for (const { spans, from, values } of cells) {
-      for (const { i, key, sketch: bytes } of database
-        .prepare(`${spans} SELECT i, r.key AS key, r.${sketch} AS sketch FROM ${from}`)
-        .iterate(values)) {
-        let known = keys.get(key)
-        if (known === undefined) keys.set(key, (known = keyOf(keyRow.get(key as number) ?? {})))
-        addSketch(bucketsOf(Number(i), known), bytes)
-      }
+      // One text for each group: to take every cell's bytes out of SQLite would cost more than to add them up.
+      const joined = database.prepare(
+        `${spans} SELECT i${names('rollup_keys')}, group_concat(sketch, '') AS sketch FROM
+         (SELECT i, r.key AS key, group_concat(hex(r.${sketch}), '') AS sketch FROM ${from} AND r.${sketch} IS NOT NULL GROUP BY 1, 2) c
+         JOIN rollup_keys k ON k.id = c.key GROUP BY ${groups}`,
+      )
+      for (const row of joined.iterate(values)) sumOf(Number(row['i']), keyOf(row)).add(Buffer.from(String(row['sketch']), 'hex'))
     }
     for (const { spans, from, values } of rows) {
       const counted = database.prepare(
         `${spans} SELECT i${names('exchanges')}, ${bucketSql(column)} AS bucket, count(*) AS count FROM ${from} AND ${column} IS NOT NULL
-         GROUP BY ${['i', ...dimensions.map((one) => `"key_${one}"`), 'bucket'].join(', ')}`,
+         GROUP BY ${groups}, bucket`,
       )
-      for (const row of counted.iterate(values)) addTo(bucketsOf(Number(row['i']), keyOf(row)), Number(row['bucket']), Number(row['count']))
+      for (const row of counted.iterate(values)) {
+        const bytes = encodeSketch(new Map([[Number(row['bucket']), Number(row['count'])]]))
+        if (bytes !== null) sumOf(Number(row['i']), keyOf(row)).add(bytes)
+      }
     }
   })
-  return [...found.values()]
+  return [...found.values()].map(({ sum, ...rest }) => ({ ...rest, buckets: sum.buckets() }))
 }
 
 /** What stands before a SELECT and behind its FROM, up to the end of a WHERE. */
@@ -161,9 +182,8 @@ function sourcesOf(database: DatabaseSync, look: Look): { readonly cells: readon
   const used = [...look.dimensions, ...where.map(({ dimension }) => dimension)]
   const since = state === undefined ? Number.POSITIVE_INFINITY : cellsFrom(used, where, state)
   if (state === undefined || since === Number.POSITIVE_INFINITY) return { cells: [], rows: rowSources(whole, look, undefined) }
-  const withCallers = used.some((one) => one === 'caller' || labelOf(one) !== undefined)
   const rowsFrom = by === 'started' ? state.rowsFrom : state.rowsFrom + longMs
-  const { cells, rows } = planOf(intervals, { state, withCallers, cellsFrom: since, rowsFrom })
+  const { cells, rows } = planOf(intervals, { state, view: viewOf(used), cellsFrom: since, rowsFrom })
   const condition = conditionSql(where, 'rollup_keys')
   const ofKeys = where.length === 0 ? '' : ` AND r.key IN (SELECT id FROM rollup_keys WHERE TRUE${condition.sql})`
   const cellSource: Source = {
@@ -181,6 +201,12 @@ function sourcesOf(database: DatabaseSync, look: Look): { readonly cells: readon
       ...(by === 'started' ? [openRows(whole, look)] : []),
     ],
   }
+}
+
+/** The smallest that tells these dimensions apart. */
+function viewOf(used: readonly Dimension[]): View {
+  if (used.some((one) => one === 'caller' || labelOf(one) !== undefined)) return 'all'
+  return used.some((one) => one === 'model' || one === 'route') ? 'withoutCallers' : 'providers'
 }
 
 /** From when on cells tell these dimensions apart; infinity for never. */

@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
-import { dayMs, finerFrom, type Grain, grain, hourMs, minuteMs, minuteOf, type RollupState, stateOf } from '../rollups/grains.ts'
+import { dayMs, finerFrom, type Grain, grain, hourMs, minuteMs, minuteOf, type RollupState, stateOf, type View } from '../rollups/grains.ts'
 
 /** Milliseconds since the epoch; `i` is the interval that it belongs to. */
 export interface RowSpan extends Range {
@@ -40,18 +40,17 @@ interface Level {
 
 export interface PlanOptions {
   readonly state: RollupState
-  /** Cells must tell callers or labels apart. */
-  readonly withCallers: boolean
+  readonly view: View
   /** Rows are read for what is before it. */
   readonly cellsFrom: number
   /** Rows are read from then on at the earliest: those of before may be gone. */
   readonly rowsFrom: number
 }
 
-export function planOf(intervals: readonly Range[], { state, withCallers, cellsFrom, rowsFrom }: PlanOptions): Plan {
+export function planOf(intervals: readonly Range[], { state, view, cellsFrom, rowsFrom }: PlanOptions): Plan {
   const levels: readonly Level[] = [
-    { grain: withCallers ? grain.day : grain.dayWithoutCallers, lengthMs: dayMs, wholeUntil: state.daysUntil },
-    { grain: withCallers ? grain.hour : grain.hourWithoutCallers, lengthMs: hourMs, wholeUntil: state.hoursUntil },
+    { grain: grain.day[view], lengthMs: dayMs, wholeUntil: state.daysUntil },
+    { grain: grain.hour[view], lengthMs: hourMs, wholeUntil: state.hoursUntil },
     { grain: grain.minute, lengthMs: minuteMs, wholeUntil: Number.POSITIVE_INFINITY },
   ]
   const cells: CellSpan[] = []

@@ -11,6 +11,8 @@ export interface SeriesQuestion {
   readonly providersMax: number
 }
 
+const seriesSums = ['requests', 'errors', 'zero_usage', 'input_sum', 'output_sum', 'reported']
+
 /** Both ends of the range are moved outwards to whole buckets. */
 export function readSeries(database: DatabaseSync, { range, bucketMs, providersMax }: SeriesQuestion): Series {
   const sinceMs = Math.floor(range.sinceMs / bucketMs) * bucketMs
@@ -18,7 +20,7 @@ export function readSeries(database: DatabaseSync, { range, bucketMs, providersM
   const length = Math.round((untilMs - sinceMs) / bucketMs)
   const intervals = Array.from({ length }, (_, i) => ({ sinceMs: sinceMs + i * bucketMs, untilMs: sinceMs + (i + 1) * bucketMs }))
   return inSnapshot(database, () => {
-    const rows = readSums(database, { intervals, by: 'ended', dimensions: ['provider'] })
+    const rows = readSums(database, { intervals, by: 'ended', dimensions: ['provider'], sums: seriesSums })
     const sum = (name: string) => {
       const values = new Array<number>(length).fill(0)
       for (const row of rows) values[Number(row['i'])] = (values[Number(row['i'])] ?? 0) + Number(row[name] ?? 0)

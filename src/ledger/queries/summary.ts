@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { periodAt } from '../../lib/period.ts'
 import type { Range } from '../../lib/range.ts'
 import { conditionSql, inRange } from './fragments.ts'
-import { inSnapshot, readSums, type SumRow } from './look.ts'
+import { inSnapshot, readSums, type SumRow, spanOf } from './look.ts'
 import {
   type Breakdown,
   type Condition,
@@ -28,7 +28,7 @@ export interface SummaryQuestion {
 
 export function readSummary(database: DatabaseSync, { range, sets, where = [], groupsMax }: SummaryQuestion): Summary {
   const used = [...new Set(sets.flat())]
-  const days = used.includes('day') ? daysOf(range) : [{ ...range, day: null }]
+  const days = used.includes('day') ? daysOf(database, range) : [{ ...range, day: null }]
   const rows = readSums(database, { intervals: days, by: 'started', dimensions: used, where }).map(
     (row): SumRow => ({ ...row, key_day: days[Number(row['i'])]?.day ?? null }),
   )
@@ -49,13 +49,13 @@ export function readSummary(database: DatabaseSync, { range, sets, where = [], g
   }
 }
 
-const daysMax = 5000
-
-/** The days of this machine's zone that the range touches, each cut by the range. */
-function daysOf({ sinceMs, untilMs }: Range): readonly (Range & { readonly day: string })[] {
+/** The days of this machine's zone that the range and the ledger share, each cut by the range. */
+function daysOf(database: DatabaseSync, range: Range): readonly (Range & { readonly day: string })[] {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  const known = spanOf(database)
+  const untilMs = Math.min(range.untilMs, known.untilMs)
   const days: (Range & { readonly day: string })[] = []
-  for (let at = sinceMs; at < untilMs && days.length < daysMax; ) {
+  for (let at = Math.max(range.sinceMs, known.sinceMs); at < untilMs; ) {
     const day = periodAt(at, 'day', zone)
     const noon = new Date((day.sinceMs + day.untilMs) / 2)
     const name = `${noon.getFullYear()}-${two(noon.getMonth() + 1)}-${two(noon.getDate())}`

@@ -1,15 +1,26 @@
 /**
- * What a rollup is about: how long its period is, and whether it tells callers and labels apart. Every closed row is in a cell of its minute;
- * hours are added up from minutes and days from hours, some time later (`maintain.ts`).
+ * What a rollup is about: how long its period is, and what it tells apart. Every closed row is in a cell of its minute; hours are added up from minutes
+ * and days from hours, some time later (`maintain.ts`).
  */
 
 export const minuteMs = 60_000
 export const hourMs = 60 * minuteMs
 export const dayMs = 24 * hourMs
 
-/** Values of the column `grain`. Hours and days also exist without callers and labels: few cells, however many callers there are. */
-export const grain = { minute: 0, hour: 1, day: 2, hourWithoutCallers: 3, dayWithoutCallers: 4 } as const
-export type Grain = (typeof grain)[keyof typeof grain]
+/**
+ * What hours and days tell apart: everything; all but callers and labels; providers and usage alone. The last two are few cells, however many
+ * callers and models there are. Minutes tell everything apart.
+ */
+export const views = ['all', 'withoutCallers', 'providers'] as const
+export type View = (typeof views)[number]
+
+/** Values of the column `grain`. */
+export const grain = {
+  minute: 0,
+  hour: { all: 1, withoutCallers: 3, providers: 5 },
+  day: { all: 2, withoutCallers: 4, providers: 6 },
+} as const
+export type Grain = 0 | 1 | 2 | 3 | 4 | 5 | 6
 
 /**
  * Values of the column `part`. A request counts in the period in which it started and in the one in which it ended; `both` is for one that did both

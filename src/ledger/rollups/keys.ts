@@ -1,6 +1,6 @@
 /** What cells are told apart by, as numbers: each combination is one row of `rollup_keys`. */
 import type { DatabaseSync } from 'node:sqlite'
-import { dayMs, minuteMs } from './grains.ts'
+import { dayMs, minuteMs, type View } from './grains.ts'
 import { type KeyValues, keyColumns } from './measures.ts'
 
 /** In the ledger; a combination beyond them keeps its provider, route and outcome, and is `other` in all else. */
@@ -9,29 +9,28 @@ export const keysUsualMax = 200_000
 const failedShare = 0.5
 /** Of one combination. */
 const charactersMax = 2000
+const otherCharactersMax = 100
 /** Remembered; more begin anew. */
 const rememberedMax = 20_000
 
-export const otherKey = 'other'
+const otherKey = 'other'
 
-export interface Key {
-  readonly id: number
-  /** The key without caller and labels; its own id where it is one. */
-  readonly withoutCallers: number
-}
+/** The ids of a combination: its own, and those of what it is called in the other views. */
+export type Key = Readonly<Record<View, number>>
 
 export interface Keys {
   /** `minute`: when it is used. Part of a transaction. */
   find(values: KeyValues, minute: number): Key
   /** Of a key that is in the table. */
-  withoutCallers(id: number): number
+  byId(id: number): Key
   /** Removes some that were last used before that moment; how many. */
   expire(beforeMs: number, limit: number): number
   /** The transaction failed, or rows went: nothing that is remembered is right. */
   forget(): void
 }
 
-interface Remembered extends Key {
+interface Remembered {
+  readonly key: Key
   /** UTC day of its last use. */
   used: number
 }
@@ -42,65 +41,87 @@ export interface KeysOptions {
   readonly onOverflow: () => void
 }
 
-const [callerAt, labelsAt, errorAt, modelAt] = ['caller', 'labels', 'error_type', 'model'].map((name) =>
-  keyColumns.indexOf(name as (typeof keyColumns)[number]),
-) as [number, number, number, number]
+const indexOf = (name: (typeof keyColumns)[number]) => keyColumns.indexOf(name)
+const callers = [indexOf('caller'), indexOf('labels')]
+const usage = [indexOf('provider'), indexOf('usage_outcome'), indexOf('usage_reason')]
+/** What a view does not tell apart is NULL. */
+const valueIn: Readonly<Record<View, (value: string | null, index: number) => string | null>> = {
+  all: (value) => value,
+  withoutCallers: (value, index) => (callers.includes(index) ? null : value),
+  providers: (value, index) => (usage.includes(index) ? value : null),
+}
+const neverUsed = -1
 const minutesPerDay = dayMs / minuteMs
 
 export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys {
-  const select = database.prepare('SELECT id, without_callers, used FROM rollup_keys WHERE name = ?')
-  const selectId = database.prepare('SELECT without_callers FROM rollup_keys WHERE id = ?')
+  const select = database.prepare('SELECT id, without_callers, providers, used FROM rollup_keys WHERE name = ?')
+  const selectId = database.prepare('SELECT without_callers, providers FROM rollup_keys WHERE id = ?')
   const insert = database.prepare(
-    `INSERT INTO rollup_keys (name, without_callers, used, ${keyColumns.join(', ')}) VALUES (?, ?, ?, ${keyColumns.map(() => '?').join(', ')})`,
+    `INSERT INTO rollup_keys (name, without_callers, providers, used, ${keyColumns.join(', ')})
+     VALUES (?, ?, ?, ?, ${keyColumns.map(() => '?').join(', ')})`,
   )
-  const use = database.prepare('UPDATE rollup_keys SET used = max(used, ?) WHERE id IN (?, ?)')
+  const use = database.prepare('UPDATE rollup_keys SET used = max(used, ?) WHERE id IN (?, ?, ?)')
   const count = database.prepare('SELECT count(*) AS count FROM rollup_keys')
   const remove = database.prepare('DELETE FROM rollup_keys WHERE id IN (SELECT id FROM rollup_keys WHERE used < ? LIMIT ?)')
   let byName = new Map<string, Remembered>()
-  let byId = new Map<number, number>()
+  let byId = new Map<number, Key>()
   let size: number | undefined
 
-  function findRow(name: string, values: KeyValues, without: () => number | null, day: number): Remembered | undefined {
-    const row = select.get(name)
-    if (row !== undefined) {
-      const id = Number(row['id'])
-      return { id, withoutCallers: Number(row['without_callers'] ?? id), used: Number(row['used']) }
-    }
-    size ??= Number(count.get()?.['count'])
-    const isRoom = size < keysMax * (values[errorAt] === null ? 1 : failedShare) && name.length <= charactersMax
-    if (!isRoom && !isOther(values)) return undefined
-    const withoutCallers = without()
-    const id = Number(insert.run(name, withoutCallers, day, ...values).lastInsertRowid)
-    size++
-    return { id, withoutCallers: withoutCallers ?? id, used: day }
+  const nameOf = (values: KeyValues, view: View) => JSON.stringify(view === 'all' ? values : [view, ...values])
+
+  function inView(values: KeyValues, view: 'withoutCallers' | 'providers', day: number): number {
+    const those = values.map(valueIn[view])
+    const name = nameOf(those, view)
+    return Number(select.get(name)?.['id'] ?? add(name, [null, null], day, those))
   }
 
-  function find(values: KeyValues, day: number, isNarrow: boolean): Remembered {
-    const name = JSON.stringify(isNarrow ? ['', ...values] : values)
-    let key = byName.get(name)
-    if (key === undefined) {
-      const narrow = values.map((value, index) => (index === callerAt || index === labelsAt ? null : value))
-      key = findRow(name, values, () => (isNarrow ? null : find(narrow, day, true).id), day)
-      if (key === undefined) {
-        onOverflow()
-        return find(otherOf(values), day, isNarrow)
-      }
+  function add(name: string, others: readonly [number | null, number | null], day: number, values: KeyValues): number {
+    size = sizeNow() + 1
+    return Number(insert.run(name, ...others, day, ...values).lastInsertRowid)
+  }
+
+  function sizeNow(): number {
+    return (size ??= Number(count.get()?.['count']))
+  }
+
+  /** Undefined when there is no room for it. */
+  function load(name: string, values: KeyValues, day: number): Remembered | undefined {
+    const row = select.get(name)
+    if (row !== undefined) {
+      const key = { all: Number(row['id']), withoutCallers: Number(row['without_callers']), providers: Number(row['providers']) }
+      return { key, used: Number(row['used']) }
+    }
+    const isRoom = sizeNow() < keysMax * (values[indexOf('error_type')] === null ? 1 : failedShare) && name.length <= charactersMax
+    if (!isRoom && !isOther(values)) return undefined
+    const [withoutCallers, providers] = [inView(values, 'withoutCallers', day), inView(values, 'providers', day)]
+    return { key: { all: add(name, [withoutCallers, providers], day, values), withoutCallers, providers }, used: neverUsed }
+  }
+
+  function find(values: KeyValues, day: number): Key {
+    const name = nameOf(values, 'all')
+    const found = byName.get(name) ?? load(name, values, day)
+    if (found === undefined) {
+      onOverflow()
+      return find(otherOf(values), day)
+    }
+    if (!byName.has(name)) {
       if (byName.size >= rememberedMax) byName = new Map()
-      byName.set(name, key)
+      byName.set(name, found)
     }
-    if (key.used < day) {
-      use.run(day, key.id, key.withoutCallers)
-      key.used = day
+    if (found.used < day) {
+      use.run(day, found.key.all, found.key.withoutCallers, found.key.providers)
+      found.used = day
     }
-    return key
+    return found.key
   }
 
   return {
-    find: (values, minute) => find(values, Math.floor(minute / minutesPerDay), false),
-    withoutCallers(id) {
+    find: (values, minute) => find(values, Math.floor(minute / minutesPerDay)),
+    byId(id) {
       let found = byId.get(id)
       if (found === undefined) {
-        found = Number(selectId.get(id)?.['without_callers'] ?? id)
+        const row = selectId.get(id)
+        found = { all: id, withoutCallers: Number(row?.['without_callers']), providers: Number(row?.['providers']) }
         if (byId.size >= rememberedMax) byId = new Map()
         byId.set(id, found)
       }
@@ -119,12 +140,14 @@ export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys
   }
 }
 
-/** What is configured and what is a fixed word stays; what a client can name does not. */
+/** What a client can name; the rest is configured, or a word of ours. */
+const named = [indexOf('caller'), indexOf('error_type'), indexOf('model')]
+
 function otherOf(values: KeyValues): KeyValues {
-  const replaced = [callerAt, errorAt, modelAt]
-  return values.map((value, index) =>
-    index === labelsAt || value === null ? null : replaced.includes(index) || value.length > charactersMax / 20 ? otherKey : value,
-  )
+  return values.map((value, index) => {
+    if (value === null || index === indexOf('labels')) return null
+    return named.includes(index) || value.length > otherCharactersMax ? otherKey : value
+  })
 }
 
 function isOther(values: KeyValues): boolean {

@@ -5,7 +5,7 @@
 import { inTransaction } from '../migrations.ts'
 import type { SqlValue } from '../row.ts'
 import { addCell } from './cells.ts'
-import { dayMs, finerFrom, type Grain, grain, hourMs, minuteMs, minuteOf, part } from './grains.ts'
+import { dayMs, finerFrom, type Grain, grain, hourMs, minuteMs, minuteOf, part, type View, views } from './grains.ts'
 import { neededColumns } from './measures.ts'
 import type { OpenRollups } from './open.ts'
 
@@ -15,32 +15,35 @@ export interface MaintenanceOptions {
   /** How long days are kept; 0 is without limit. */
   readonly ageMsMax: number
   readonly on: () => OpenRollups | undefined
+  readonly stepMs?: number | undefined
   /** A step failed. */
   readonly failed: () => void
 }
 
 export interface Maintenance {
+  /** Whether there may be more to do. */
+  step(): boolean
   /** Goes on in steps until nothing is left to do. `isStopped` ends it before. */
   begin(isStopped: () => boolean): void
   stop(): void
 }
 
 /** A step takes half of this to twice as much. */
-const stepMs = 12
+const stepUsualMs = 12
 const betweenStepsMs = 50
-const amountMin = 64
-const amountMax = 4096
-/** Minutes are added to their hour when this has passed: most of what began in them has ended. */
-const settledMs = 2 * minuteMs
+/** With less, a step is mostly the writing of the same cells again. */
+const amountMin = 400
+const amountMax = 32_768
+/** Minutes are added to their hour so many at a time, when most of what began in them has ended. */
+const settledMs = 15 * minuteMs
 /** Cells or keys that leave in one step. */
 const expireMax = 1000
 
-export function createMaintenance({ now, ageMsMax, on, failed }: MaintenanceOptions): Maintenance {
+export function createMaintenance({ now, ageMsMax, on, failed, stepMs = stepUsualMs }: MaintenanceOptions): Maintenance {
   /** Rows or cells of one step. It adapts to how long the last one took. */
   let amount = amountMin
   let next: NodeJS.Timeout | undefined
 
-  /** Whether there may be more to do. */
   function step(): boolean {
     const open = on()
     if (open === undefined) return false
@@ -75,14 +78,14 @@ export function createMaintenance({ now, ageMsMax, on, failed }: MaintenanceOpti
     }, betweenStepsMs).unref()
   }
 
-  return { begin, stop: () => clearTimeout(next) }
+  return { step, begin, stop: () => clearTimeout(next) }
 }
 
 function work(open: OpenRollups, amount: number, now: number, ageMsMax: number): boolean {
   const { after, upTo } = open.state()
   return (
     (after < upTo && addEarlier(open, amount)) ||
-    addUp(open, toHours, now - settledMs, amount) ||
+    addUp(open, toHours, Math.floor((now - 2 * minuteMs) / settledMs) * settledMs, amount) ||
     addUp(open, toDays, open.state().hoursUntil, amount) ||
     expire(open, ageMsMax === 0 ? Number.NEGATIVE_INFINITY : now - ageMsMax)
   )
@@ -106,25 +109,18 @@ function addEarlier(open: OpenRollups, limit: number): boolean {
 
 interface Level {
   readonly from: Grain
-  readonly to: Grain
-  readonly toWithoutCallers: Grain
+  readonly to: Readonly<Record<View, Grain>>
   readonly fromMs: number
   readonly toMs: number
   readonly until: 'hoursUntil' | 'daysUntil'
   readonly key: 'hoursKey' | 'daysKey'
 }
-const toHours: Level = {
-  ...{ from: grain.minute, to: grain.hour, toWithoutCallers: grain.hourWithoutCallers, fromMs: minuteMs, toMs: hourMs },
-  ...{ until: 'hoursUntil', key: 'hoursKey' },
-}
-const toDays: Level = {
-  ...{ from: grain.hour, to: grain.day, toWithoutCallers: grain.dayWithoutCallers, fromMs: hourMs, toMs: dayMs },
-  ...{ until: 'daysUntil', key: 'daysKey' },
-}
+const toHours: Level = { from: grain.minute, to: grain.hour, fromMs: minuteMs, toMs: hourMs, until: 'hoursUntil', key: 'hoursKey' }
+const toDays: Level = { from: grain.hour.all, to: grain.day, fromMs: hourMs, toMs: dayMs, until: 'daysUntil', key: 'daysKey' }
 
 /** The next cells of periods that end before that moment are added to the longer period's. False when there are none. */
 function addUp({ cells, keys, state, change }: OpenRollups, level: Level, beforeMs: number, limit: number): boolean {
-  const { from, to, toWithoutCallers, fromMs, toMs, until, key } = level
+  const { from, to, fromMs, toMs, until, key } = level
   const before = minuteOf(Math.floor(beforeMs / fromMs) * fromMs)
   const found = cells.read(from, minuteOf(state()[until]), state()[key], before, limit)
   const last = found.at(-1)
@@ -134,8 +130,7 @@ function addUp({ cells, keys, state, change }: OpenRollups, level: Level, before
     if (isCut && cell.period === last.period && cell.key === last.key) break // its parts may be cut apart
     const period = minuteOf(Math.floor((cell.period * minuteMs) / toMs) * toMs)
     for (const each of cell.part === part.both ? [part.started, part.ended] : [cell.part]) {
-      addCell(cells.find(to, period, cell.key, each), cell)
-      addCell(cells.find(toWithoutCallers, period, keys.withoutCallers(cell.key), each), cell)
+      for (const view of views) addCell(cells.find(to[view], period, keys.byId(cell.key)[view], each), cell)
     }
   }
   change({ [until]: last.period * minuteMs + (isCut ? 0 : fromMs), [key]: isCut ? last.key : 0 })
@@ -148,10 +143,8 @@ function expire(open: OpenRollups, daysBefore: number): boolean {
   const days = Math.floor(Math.min(daysBefore, finer) / dayMs) * dayMs
   const before = [
     [grain.minute, finer],
-    [grain.hour, finer],
-    [grain.hourWithoutCallers, finer],
-    [grain.day, days],
-    [grain.dayWithoutCallers, days],
+    ...Object.values(grain.hour).map((which) => [which, finer] as const),
+    ...Object.values(grain.day).map((which) => [which, days] as const),
   ] as const
   for (const [which, moment] of before) {
     if (moment > 0 && removeSome(open, which, minuteOf(moment))) {

@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { RowValues, SqlValue } from '../row.ts'
 import { addMeasured, type Cells, createCells } from './cells.ts'
-import { dayMs, grain, hourMs, minuteMs, minuteOf, type Part, part, type RollupState, stateOf } from './grains.ts'
+import { dayMs, grain, hourMs, minuteMs, minuteOf, type Part, part, type RollupState, stateOf, views } from './grains.ts'
 import type { Key, Keys } from './keys.ts'
 import type { Measured } from './measures.ts'
 
@@ -55,9 +55,9 @@ export function addRow(open: OpenRollups, measured: Measured): void {
   const [started, ended] = [minuteOf(measured.startedAt), minuteOf(measured.endedAt)]
   const key = open.keys.find(measured.key, Math.max(started, ended))
   const at = (minute: number, one: Part) => {
-    addMeasured(open.cells.find(grain.minute, minute, key.id, one), measured)
+    addMeasured(open.cells.find(grain.minute, minute, key.all, one), measured)
     const { hoursUntil, hoursKey } = open.state()
-    if (isBefore(minute * minuteMs, key.id, hoursUntil, hoursKey)) addLate(open, measured, minute, key, one)
+    if (isBefore(minute * minuteMs, key.all, hoursUntil, hoursKey)) addLate(open, measured, minute, key, one)
   }
   if (started === ended) at(started, part.both)
   else {
@@ -69,16 +69,15 @@ export function addRow(open: OpenRollups, measured: Measured): void {
 const isBefore = (moment: number, key: number, until: number, untilKey: number) => moment < until || (moment === until && key < untilKey)
 
 /** Its minute has been added to its hour already. */
-function addLate({ cells, state }: OpenRollups, measured: Measured, minute: number, { id, withoutCallers }: Key, one: Part): void {
+function addLate({ cells, state }: OpenRollups, measured: Measured, minute: number, key: Key, one: Part): void {
   const hour = Math.floor((minute * minuteMs) / hourMs) * hourMs
   const day = Math.floor(hour / dayMs) * dayMs
-  const isLateForDay = isBefore(hour, id, state().daysUntil, state().daysKey)
+  const isLateForDay = isBefore(hour, key.all, state().daysUntil, state().daysKey)
   for (const each of one === part.both ? [part.started, part.ended] : [one]) {
-    addMeasured(cells.find(grain.hour, minuteOf(hour), id, each), measured)
-    addMeasured(cells.find(grain.hourWithoutCallers, minuteOf(hour), withoutCallers, each), measured)
-    if (!isLateForDay) continue
-    addMeasured(cells.find(grain.day, minuteOf(day), id, each), measured)
-    addMeasured(cells.find(grain.dayWithoutCallers, minuteOf(day), withoutCallers, each), measured)
+    for (const view of views) {
+      addMeasured(cells.find(grain.hour[view], minuteOf(hour), key[view], each), measured)
+      if (isLateForDay) addMeasured(cells.find(grain.day[view], minuteOf(day), key[view], each), measured)
+    }
   }
 }
 

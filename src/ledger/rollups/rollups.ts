@@ -6,7 +6,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { object, parseJson } from '../../lib/json.ts'
 import type { Meter } from '../../telemetry/meter.ts'
 import type { RowShape, RowValues, SqlValue } from '../row.ts'
-import { createKeys, keysUsualMax } from './keys.ts'
+import { createKeys } from './keys.ts'
 import { createMaintenance, type Maintenance } from './maintain.ts'
 import { createMeasure, neededColumns } from './measures.ts'
 import { addRow, createOpen, type OpenRollups } from './open.ts'
@@ -20,7 +20,9 @@ export interface RollupOptions {
   readonly labels: readonly string[]
   /** How long days are kept; 0 is without limit. */
   readonly ageMsMax: number
-  readonly keysMax?: number
+  readonly keysMax: number
+  /** How long a step of the maintenance takes, about. */
+  readonly stepMs?: number | undefined
 }
 
 export interface Rollups {
@@ -33,15 +35,15 @@ export interface Rollups {
   committed(): void
   /** The transaction failed. */
   failed(): void
-  /** Rows left, all of which started before that moment. Part of a transaction. */
-  expired(rows: number, beforeMs: number): void
+  /** Rows left; all that started from that moment on are there. Part of a transaction. */
+  expired(rows: number, wholeFrom: number): void
   /** Rows above it are in no rollup yet, and may not be removed. */
   neededAfter(): number | undefined
   /** What is to be done between batches, one step at a time, each in a transaction of its own. */
   readonly maintenance: Maintenance
 }
 
-export function createRollups({ shape, meter, now, labels, ageMsMax, keysMax = keysUsualMax }: RollupOptions): Rollups {
+export function createRollups({ shape, meter, now, labels, ageMsMax, keysMax, stepMs }: RollupOptions): Rollups {
   const overflow = meter.counter('tokenweir.ledger.rollup_overflow', {})
   const labelsOf = createLabelText(labels)
   const measure = createMeasure(
@@ -78,16 +80,16 @@ export function createRollups({ shape, meter, now, labels, ageMsMax, keysMax = k
       open?.cells.trim()
     },
     failed,
-    expired(rows, beforeMs) {
+    expired(rows, wholeFrom) {
       if (open === undefined || rows === 0) return
       const { rows: before, rowsFrom } = open.state()
-      open.change({ rows: before - rows, rowsFrom: Math.max(rowsFrom, beforeMs) })
+      open.change({ rows: before - rows, rowsFrom: Math.max(rowsFrom, wholeFrom) })
     },
     neededAfter() {
       const state = open?.state()
       return state === undefined || state.after >= state.upTo ? undefined : state.after
     },
-    maintenance: createMaintenance({ now, ageMsMax, on: () => open, failed }),
+    maintenance: createMaintenance({ now, ageMsMax, stepMs, on: () => open, failed }),
   }
 }
 
