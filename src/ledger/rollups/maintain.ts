@@ -1,6 +1,6 @@
 /**
  * What is done to the rollups between batches, a step at a time: rows of an earlier version are added, minutes are added up to hours and hours to
- * days, and what is too old leaves. A step takes about ten milliseconds, so that no batch waits for it.
+ * days, and what is too old leaves. A step takes about ten milliseconds, so that no batch waits long for it.
  */
 import { inTransaction } from '../migrations.ts'
 import type { SqlValue } from '../row.ts'
@@ -29,10 +29,10 @@ export interface Maintenance {
 }
 
 /** A step takes half of this to twice as much. */
-const stepUsualMs = 12
+const stepUsualMs = 8
 const betweenStepsMs = 50
 /** With less, a step is mostly the writing of the same cells again. */
-const amountMin = 400
+const amountMin = 150
 const amountMax = 32_768
 /** Minutes are added to their hour so many at a time, when most of what began in them has ended. */
 const settledMs = 15 * minuteMs
