@@ -384,6 +384,31 @@ describe('retention', () => {
   })
 })
 
+describe('what is spent', () => {
+  it('is that of the rows up to one, whatever has been written since', () => {
+    const life = begin(41)
+    for (let round = 0; round < 12; round++) {
+      batch(life)
+      life.now += 20 * minute
+    }
+    idle(60_000)
+    const database = new DatabaseSync(life.opened.path, { readOnly: true })
+    const rowidMax = Number(database.prepare('SELECT max(rowid) AS last FROM exchanges').get()?.['last'])
+    const range = { sinceMs: start - hour + 7, untilMs: start + 40 * day }
+    const where = [{ dimension: 'provider', values: ['openai'] }] as const
+    const before = readSpent(database, { range, where, rowidMax })
+    expect(before).toEqual({
+      ...database
+        .prepare("SELECT total(cost) AS usd, total(input_tokens) + total(output_tokens) AS tokens FROM exchanges WHERE provider = 'openai'")
+        .get(),
+    })
+    expect(before.tokens).toBeGreaterThan(0)
+    for (let round = 0; round < 12; round++) batch(life)
+    expect(readSpent(database, { range, where, rowidMax })).toEqual(before)
+    expect(readSpent(database, { range, where, rowidMax: Number.MAX_SAFE_INTEGER }).tokens).toBeGreaterThan(before.tokens)
+  })
+})
+
 describe('labels', () => {
   const both = [{ sinceMs: 0, untilMs: start + 40 * day }]
 
