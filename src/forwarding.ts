@@ -59,6 +59,7 @@ export function createForwarding({ config, records, upstreams, callers, cells, r
     drain,
     bodies: new BodyBudget(config.limits.heldBytes),
     silence: { bodyMs: config.timeouts.clientBodyMs, readMs: config.timeouts.clientReadMs },
+    tellsId: config.capture === 'inject' && config.requestIdHeader,
     clock,
     ids: createIds(),
     cells,

@@ -114,6 +114,8 @@ CREATE TABLE IF NOT EXISTS tokenweir.exchanges (
     rate_limits LowCardinality(Nullable(String)) COMMENT 'JSON object of the limits on rate that the head told, by what is limited: {"tokens":{"limit":30000,"remaining":29000,"resetMs":2000}}.',
     retry_after_ms Nullable(Float64) COMMENT 'How long the upstream asked to wait before the next try, in milliseconds.',
     labels LowCardinality(Nullable(String)) COMMENT 'JSON object of the labels (see labels.md), by name: {"team":"search"}.',
+    time_per_output_token_ms Nullable(Float64) COMMENT 'Mean time of each output token after the first, in milliseconds; 1000 / this is tokens per second. NULL where it cannot be known.',
+    cache_saved Nullable(Float64) COMMENT 'USD by which prompt caching made the request cheaper; below zero where writing to the cache cost more. NULL where that is not certain.',
     service LowCardinality(String) COMMENT 'service.name of the sidecar.',
     instance LowCardinality(String) COMMENT 'service.instance.id of the sidecar.'
 ) ENGINE = ReplacingMergeTree
@@ -184,6 +186,8 @@ SELECT
     nullIf(LogAttributes['rate_limits'], '') AS rate_limits,
     toFloat64OrNull(LogAttributes['retry_after_ms']) AS retry_after_ms,
     nullIf(LogAttributes['labels'], '') AS labels,
+    toFloat64OrNull(LogAttributes['time_per_output_token_ms']) AS time_per_output_token_ms,
+    toFloat64OrNull(LogAttributes['cache_saved']) AS cache_saved,
     ServiceName AS service,
     ResourceAttributes['service.instance.id'] AS instance
 FROM tokenweir.otel_logs

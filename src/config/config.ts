@@ -71,6 +71,8 @@ export interface Config {
   /** Path of the SQLite file. */
   readonly ledger: string
   readonly capture: 'observe' | 'inject'
+  /** Responses tell the id of their exchange, unless `capture` is observe. */
+  readonly requestIdHeader: boolean
   readonly semconv: '1.41' | 'genai'
   /** The default for routes that do not set it. */
   readonly trace: TraceMode

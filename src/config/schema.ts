@@ -189,6 +189,14 @@ const schema = section({
     ),
     'inject',
   ),
+  requestIdHeader: v.optional(
+    leaf(
+      values.flag,
+      { type: 'true or false' },
+      "Add x-tokenweir-id, the request's id in the ledger, to responses; never with capture: observe.",
+    ),
+    true,
+  ),
   disconnect: v.optional(
     leaf(
       values.choice('cancel', 'drain'),

@@ -33,10 +33,12 @@ export function createTables(database: DatabaseSync, { start, end }: RowShape): 
       CREATE INDEX rollup_keys_used ON rollup_keys (used);
       CREATE TABLE rollups (
         grain INTEGER, period INTEGER, key INTEGER, part INTEGER, requests INTEGER, errors INTEGER, streams INTEGER, zero_usage INTEGER, usd REAL,
-        priced INTEGER, unpriced INTEGER, tokens_reported INTEGER, input_tokens INTEGER, input_reported INTEGER, input_unreported INTEGER,
+        priced INTEGER, unpriced INTEGER, saved_usd REAL, saved INTEGER, cache_hits INTEGER, cache_input INTEGER, cache_known INTEGER, token_ms REAL,
+        timed INTEGER, tokens_reported INTEGER, input_tokens INTEGER, input_reported INTEGER, input_unreported INTEGER,
         output_tokens INTEGER, output_reported INTEGER, output_unreported INTEGER, cache_read_tokens INTEGER, cache_read_reported INTEGER,
         cache_read_unreported INTEGER, cache_write_tokens INTEGER, cache_write_reported INTEGER, cache_write_unreported INTEGER, reasoning_tokens INTEGER,
         reasoning_reported INTEGER, reasoning_unreported INTEGER, first_at INTEGER, last_at INTEGER, first_chunk BLOB, duration BLOB,
+        token_time BLOB,
         PRIMARY KEY (grain, period, key, part)
       ) WITHOUT ROWID;
       PRAGMA application_id = ${applicationId};

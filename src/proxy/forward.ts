@@ -37,6 +37,8 @@ export interface ForwardOptions extends OpeningOptions {
   /** Of all request bodies that are read whole. */
   readonly bodies: BodyBudget
   readonly silence: SilenceLimits
+  /** Responses tell the id of their exchange (`idHeader`). */
+  readonly tellsId?: boolean | undefined
   /** Shared counters, see `Cell`. */
   readonly cells: Int32Array
   /** A connection could not be made for lack of a descriptor. */
@@ -123,10 +125,15 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     request.on('error', () => undefined)
   }
 
+  /** What the client is told of it. */
+  get #id(): string | undefined {
+    return this.#options.tellsId ? this.#opening.id : undefined
+  }
+
   /** Where the request is at fault, its connection ends: what follows on it may be no request. */
   refuse({ status, code, message }: Refusal, persists = true): void {
     if (!persists) this.#response.shouldKeepAlive = false
-    sendError(this.#response, status, code, message)
+    sendError(this.#response, status, code, message, this.#id)
     this.#request.resume()
     this.#settle({ kind: 'refused', reason: code })
   }
@@ -236,7 +243,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#probe = undefined
     this.#forgetRequest()
     if (this.#draining === undefined) {
-      const framing = { status, takesChunks: takesChunks(this.#request), filtered: filter !== undefined }
+      const framing = { status, takesChunks: takesChunks(this.#request), filtered: filter !== undefined, id: this.#id }
       this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, framing), filter)
       this.#headSent = true
     }
@@ -311,7 +318,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#probe?.answered(undefined)
     // An upstream that was not even there says nothing of what it makes of the request.
     if (!this.#sentAgain && (reason === 'closed' || reason === 'timeout' || reason === 'protocol')) this.#edit?.broken()
-    if (!this.#response.destroyed) sendUnreachable(this.#response, reason, error)
+    if (!this.#response.destroyed) sendUnreachable(this.#response, reason, error, this.#id)
     this.#request.resume()
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }
@@ -333,7 +340,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       return
     }
     this.#cutting = true
-    if (!this.#headSent) sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
+    if (!this.#headSent) sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.', this.#id)
     this.#settle({ kind: 'sidecar-stopped' })
     this.#call?.abort()
     if (this.#headSent) this.#cutClient()
@@ -354,7 +361,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     Atomics.add(this.#options.cells, isBody ? Cell.silentBodies : Cell.silentReaders, 1)
     const isAnswered = this.#headSent
     this.#response.shouldKeepAlive = false // where the next request would begin is not known
-    if (!isAnswered) sendError(this.#response, 408, reason, 'The rest of the request body did not arrive in time (timeouts.clientBodyMs).')
+    const late = 'The rest of the request body did not arrive in time (timeouts.clientBodyMs).'
+    if (!isAnswered) sendError(this.#response, 408, reason, late, this.#id)
     this.#settle({ kind: 'client-aborted', reason })
     this.#call?.abort()
     if (isAnswered) this.#response.destroy()

@@ -85,8 +85,13 @@ export class Upgrading implements CallHandler, Member {
     if (head.length > 0) this.#onEarly(head)
   }
 
+  /** What the client is told of it. */
+  get #id(): string | undefined {
+    return this.#options.tellsId ? this.#opening.id : undefined
+  }
+
   refuse({ status, code, message }: Refusal): void {
-    this.#status = sendError(this.#response, status, code, message)
+    this.#status = sendError(this.#response, status, code, message, this.#id)
     this.#settle({ kind: 'refused', reason: code })
   }
 
@@ -130,7 +135,7 @@ export class Upgrading implements CallHandler, Member {
 
   /** Grace is over: the connection ends here. */
   cut(): void {
-    if (this.#status === undefined) this.#status = sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
+    if (this.#status === undefined) this.#status = sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.', this.#id)
     else this.#client.destroy()
     this.#settle({ kind: 'sidecar-stopped' })
     this.#drop()
@@ -161,7 +166,7 @@ export class Upgrading implements CallHandler, Member {
     }
     const reason = unreachableReason(error)
     if (isLack(error)) this.#options.lacking()
-    this.#status = sendUnreachable(this.#response, reason, error)
+    this.#status = sendUnreachable(this.#response, reason, error, this.#id)
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }
 
@@ -170,7 +175,11 @@ export class Upgrading implements CallHandler, Member {
     if (this.#settled) return
     const receivedAt = this.#options.clock.now()
     this.#status = status
-    this.#response.writeHead(status, statusText, responseHeaders(rawHeaders, { status, takesChunks: takesChunks(this.#request) }))
+    this.#response.writeHead(
+      status,
+      statusText,
+      responseHeaders(rawHeaders, { status, takesChunks: takesChunks(this.#request), id: this.#id }),
+    )
     this.#response.flushHeaders()
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
   }
@@ -203,7 +212,7 @@ export class Upgrading implements CallHandler, Member {
     this.#upstream = upstream
     this.#status = 101
     this.#response.detachSocket(client)
-    client.write(headText(rawHeaders), 'latin1')
+    client.write(headText(rawHeaders, this.#id), 'latin1')
     this.#observer.tell((observer) => observer.responseStart({ status: 101, rawHeaders }, receivedAt))
     client.off('data', this.#onEarly).off('end', this.#onEarlyEnd)
     upstream.on('close', () => this.#onClosed('upstream'))
@@ -270,8 +279,8 @@ function cutSocket(socket: Socket): void {
 }
 
 /** undici does not tell the reason phrase of a 101. */
-function headText(rawHeaders: readonly string[]): string {
-  const fields = upgradeHeaders(rawHeaders)
+function headText(rawHeaders: readonly string[], id: string | undefined): string {
+  const fields = upgradeHeaders(rawHeaders, id)
   let text = 'HTTP/1.1 101 Switching Protocols\r\n'
   for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
   return `${text}\r\n`

@@ -80,6 +80,14 @@ export const attributes = {
     type: 'string',
     description: 'Who called: `key:` and ten hex digits, the value of a header, a verified claim, or the name that `callerNames` gives it.',
   },
+  'tokenweir.time_per_output_token': {
+    type: 'double',
+    description: 'Mean seconds of each output token after the first; absent where it cannot be known.',
+  },
+  'tokenweir.cache.saved': {
+    type: 'double',
+    description: 'USD by which prompt caching made the request cheaper; below zero where writing to the cache cost more.',
+  },
   'tokenweir.estimated.input_tokens': {
     type: 'int',
     description: 'Estimated input tokens, when estimates are on and the provider reported none.',
@@ -127,6 +135,8 @@ export interface MetricEntry {
 const durationBuckets = [
   0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36,
 ] as const
+/** Seconds. The conventions begin at 0.01; fast models write a token in less. */
+const perTokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5] as const
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864] as const
 /** Seconds, as the HTTP conventions advise. */
 const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
@@ -149,6 +159,7 @@ const operationLabels = [
 ] as const
 const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route'] as const
 
+const payerLabels = ['gen_ai.provider.name', 'gen_ai.request.model', 'http.route', 'caller'] as const
 const budgetLabels = ['budget', 'period', 'budget_unit'] as const
 const limitLabels = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const
 
@@ -188,6 +199,12 @@ export const metrics = {
   'gen_ai.client.inference.duration': operation('genai', 's', toEnd, 'error.type'),
   'gen_ai.client.inference.time_to_first_chunk': operation('genai', 's', toFirstChunk),
   'gen_ai.client.inference.time_per_output_chunk': operation('genai', 's', betweenChunks),
+  'gen_ai.server.time_per_output_token': histogram(
+    's',
+    perTokenBuckets,
+    'Mean time of each output token after the first, of one stream; nothing where it cannot be known. As a client sees it: the way from the upstream is part of it.',
+    ...operationLabels,
+  ),
   'http.server.request.duration': histogram(
     's',
     httpBuckets,
@@ -233,6 +250,16 @@ export const metrics = {
     'Cost in USD of the requests whose cost is known; as `tokenweir.tokens` with the labels that are marked `metric`.',
     ...operationLabels,
     'caller',
+  ),
+  'tokenweir.cache.saved': counter(
+    '{USD}',
+    'USD that prompt caching saved, over the requests that it made cheaper; as `tokenweir.tokens` with the labels that are marked `metric`.',
+    ...payerLabels,
+  ),
+  'tokenweir.cache.lost': counter(
+    '{USD}',
+    'USD that prompt caching cost more, over the requests that it made dearer: writing to a cache can cost more than plain input.',
+    ...payerLabels,
   ),
   'tokenweir.cost.requests': counter(
     '{request}',

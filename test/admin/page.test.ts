@@ -124,7 +124,7 @@ describe('the data', () => {
     ],
     ['/api/summary?since=500d', 'The range is longer than 400 days. Ask for less at a time.'],
     ['/api/summary?by=planet', 'by="planet" is none of provider, model, caller, route, day or label:NAME.'],
-    ['/api/summary?form=csv', 'There is no parameter "form". The parameters are since, until, by, where.'],
+    ['/api/summary?form=csv', 'There is no parameter "form". The parameters are since, until, by, where, label.NAME.'],
     ['/api/series?since=1h&until=2h', 'The range is empty: since is not before until. Swap the two, or take one away.'],
     ['/api/requests?limit=501', 'limit is no whole number from 1 to 500.'],
     ['/api/requests?limit=x', 'limit is no whole number from 1 to 500.'],

@@ -35,7 +35,8 @@ const ended: readonly Exchange[] = [
     exchangeOf({
       ...next(0),
       response: { usage: { inputTokens: 123_456, outputTokens: 7_890, cacheReadTokens: 1000, reasoningTokens: 12 }, finished: true },
-      cost: { status: 'priced', usd: 0.387_54, source: 'table' },
+      cost: { status: 'priced', usd: 0.387_54, source: 'table', cacheSavedUsd: 0.001_25 },
+      timePerOutputTokenMs: 12.5,
     }),
   ),
   ...several(3, () =>

@@ -29,6 +29,7 @@ export interface Seen {
 export interface ProxyOptions {
   readonly route?: Partial<Route>
   readonly editor?: Editor
+  readonly tellsId?: boolean
   readonly drain?: { readonly msMax: number; readonly bytesMax: number }
   readonly callers?: Callers
   readonly headMs?: number
@@ -78,6 +79,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
   const lacking = createLack(cells, (sentence) => reports.push(sentence))
   const forwarder = createForwarder(routes, {
     editor: options.editor,
+    tellsId: options.tellsId,
     drain: options.drain ?? { msMax: 60_000, bytesMax: 1 << 20 },
     callers: options.callers,
     bodies,

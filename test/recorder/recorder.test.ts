@@ -90,11 +90,13 @@ describe('a recorded request', () => {
     const refused = { status: 429, responseHeaders: { 'retry-after': '1' } }
     const rare = { notes: ['usage_injected'], drained: { ms: 5, bytes: 6 } }
     const priced = { ...response, usage: { inputTokens: 3, outputTokens: 4 } }
+    const cached = { ...priced, model: 'gpt-4o-2024-08-06', usage: { ...priced.usage, cacheReadTokens: 1 } }
     await recorder.record({
       ended: [
         { opening: openingOf({ id: id(1), caller: 'alice' }), ending: endingOf({ id: id(1), response, ...rare, responseHeaders: limit }) },
         { opening: openingOf({ id: id(2), requestHeaders }), ending: endingOf({ id: id(2), response: priced }) },
         { opening: openingOf({ id: id(3) }), ending: endingOf({ id: id(3), ...refused }) },
+        { opening: openingOf({ id: id(4) }), ending: endingOf({ id: id(4), response: cached, firstToken: { ms: 60, of: 'answer' } }) },
       ],
     })
     const names = Object.entries<MetricEntry>(metrics).filter(

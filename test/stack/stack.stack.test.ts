@@ -12,7 +12,7 @@ import { until } from './programs.ts'
 import type { Sample } from './prometheus.ts'
 import { root, type Stack, startStack } from './stack.ts'
 import { firstOfItsKind, round, sendAll } from './traffic.ts'
-import type { Webhook } from './webhook.ts'
+import type { Notified, Webhook } from './webhook.ts'
 
 const missing = missingTools()
 if (missing.length > 0) {
@@ -211,6 +211,13 @@ describe.skipIf(missing.length > 0)('the stack', () => {
         traces_url: expect.stringContaining('/explore?'),
       },
     })
+  }, 320_000)
+
+  it('tells of a budget that is spent, once, and of no other', async () => {
+    const spent = ({ labels }: Notified) => labels['alertname'] === 'TokenweirBudgetExceeded' && labels['pace'] === undefined
+    await until('the notification', 300_000, async () => stack.webhook.alerts.some(spent))
+    const told = stack.webhook.alerts.filter(spent).map(({ receiver, status, labels }) => [receiver, status, labels['budget']])
+    expect(told).toEqual([['page', 'firing', 'tiny']])
   }, 320_000)
 
   it('tells when it is over', async () => {

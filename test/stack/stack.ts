@@ -102,11 +102,9 @@ export async function startStack(): Promise<Stack> {
     }
     const ledger = join(folder, 'ledger.db')
     const settings = join(folder, 'tokenweir.yaml')
-    // A forecast is absent in the first twentieth of its period.
-    writeFileSync(
-      settings,
-      `budgets:\n${['day', 'month'].map((period) => `  - {name: ${period}ly, period: ${period}, usd: 100, tokens: 100000000}\n`).join('')}`,
-    )
+    // A forecast is absent in the first twentieth of its period. The last one is spent with the first answer.
+    const budgets = ['day', 'month'].map((period) => `{name: ${period}ly, period: ${period}, usd: 100, tokens: 100000000}`)
+    writeFileSync(settings, `budgets:\n${[...budgets, '{name: tiny, period: month, tokens: 1}'].map((one) => `  - ${one}\n`).join('')}`)
     const options = { upstream: gateway.url, ledger, env, args: ['--config', settings] }
     let product = await startProduct(options)
     keep(undefined, () => product.stop())

@@ -41,11 +41,19 @@ function randomExchange(random: Random, number: number, startedAt: number, tookM
   const status = pick(random, [200, 200, 200, 204, 101, 404, 500])
   const errorType = status >= 400 ? String(status) : pick(random, [undefined, undefined, undefined, 'overloaded'])
   const labels = pick(random, [undefined, { team: 'search' }, { team: 'ads', secret: `${random(3)}` }, { secret: 'x' }])
-  const cost = pick(random, [undefined, { status: 'unpriced' }, { status: 'priced', usd: random(1000) / 1024, source: 'table' }] as const)
+  const cost = pick(random, [
+    undefined,
+    { status: 'unpriced' },
+    { status: 'priced', usd: random(1000) / 1024, source: 'table', cacheSavedUsd: random(3) === 0 ? undefined : (random(100) - 20) / 1024 },
+  ] as const)
   const usage =
     outcome === 'missing'
       ? undefined
-      : { inputTokens: random(3) === 0 ? undefined : random(500), outputTokens: random(90), cacheReadTokens: 3 }
+      : {
+          inputTokens: random(3) === 0 ? undefined : random(500),
+          outputTokens: random(90),
+          cacheReadTokens: random(2) === 0 ? undefined : 3,
+        }
   return exchangeOf({
     opening: {
       id: id(number),
@@ -60,6 +68,7 @@ function randomExchange(random: Random, number: number, startedAt: number, tookM
     request: { operation: 'chat', usageExpected: true, model: pick(random, [undefined, 'gpt-4o', 'gpt-5', 'claude']) },
     response: { model: pick(random, [undefined, 'gpt-4o-2024-08-06']), usage },
     usageOutcome: outcome,
+    timePerOutputTokenMs: random(2) === 0 ? undefined : 1 + random(50_000) / 1024,
     usageReason: isProbe || outcome === 'missing' ? pick(random, ['not_requested', 'upstream_omitted']) : undefined,
     notes: isProbe ? ['usage_probe'] : [],
     ...(labels === undefined ? {} : { labels }),
@@ -217,7 +226,7 @@ describe('rollups and rows say the same', () => {
 })
 
 describe('a ledger of an earlier version', () => {
-  const versions = [1, 2, 3, 4, 5]
+  const versions = [1, 2, 3, 4, 5, 6]
 
   it.each(versions)('%d is rolled up in steps while batches come', { timeout: 120_000 }, (version) => {
     const path = join(folder(), 'ledger.db')
@@ -287,7 +296,7 @@ describe('a ledger of an earlier version', () => {
   it('is read without rollups before its owner has opened it', () => {
     const path = join(folder(), 'ledger.db')
     const database = new DatabaseSync(path)
-    database.exec(readFileSync(new URL('version-5.sql', import.meta.url), 'utf8'))
+    database.exec(readFileSync(new URL('version-6.sql', import.meta.url), 'utf8'))
     const { rows } = readLedgerState(database, path)
     expect(rows).toBeGreaterThan(0)
     expect(readSummary(database, { range: { sinceMs: 0, untilMs: 3e12 }, sets: [['caller']], groupsMax: 9 }).total.requests).toBe(rows)

@@ -1,5 +1,5 @@
 import type { Page } from '../layout.ts'
-import { heatmapPanel, type PanelBuilder, statPanel, timeSeriesPanel } from '../panels.ts'
+import { heatmapPanel, type PanelBuilder, type Query, statPanel, timeSeriesPanel } from '../panels.ts'
 import { either, type Label, labelName, quantile, rate, sum, topk } from '../promql.ts'
 import { spanDuration } from '../span-metrics.ts'
 import { selected } from '../variables.ts'
@@ -9,6 +9,7 @@ type Generation = 'operation' | 'inference'
 const duration = (generation: Generation) => selected(`gen_ai.client.${generation}.duration`, {}, 'bucket')
 const firstChunk = (generation: Generation) => selected(`gen_ai.client.${generation}.time_to_first_chunk`, {}, 'bucket')
 const perChunk = (generation: Generation) => selected(`gen_ai.client.${generation}.time_per_output_chunk`, {}, 'bucket')
+const perToken = () => selected('gen_ai.server.time_per_output_token', {}, 'bucket')
 type Buckets = (generation: Generation) => string
 
 const shares = [0.5, 0.95, 0.99] as const
@@ -51,6 +52,12 @@ const spread = (title: string, description: string, buckets: Buckets): PanelBuil
     queries: [{ expr: either((generation) => sum(`increase(${buckets(generation)}[$__rate_interval])`, 'le')), legend: '{{le}}' }],
   })
 
+/** Of so many streams at least; the time of a token is the one over it. Both generations have the same metric. */
+const perSecond = (share: number, ...by: readonly Label[]) => `1 / histogram_quantile(${share}, ${sum(rate(perToken()), 'le', ...by)})`
+
+const tokenSpeed = (title: string, description: string, queries: readonly Query[]): PanelBuilder =>
+  timeSeriesPanel({ title, description, unit: 'short', width: 12, queries })
+
 export const latencyPage: Page = {
   name: 'latency',
   title: 'Latency',
@@ -83,6 +90,19 @@ export const latencyPage: Page = {
       panels: [
         quantiles('Time between chunks', 'Half, 95 and 99 of 100 streams had this mean time between chunks.', perChunk),
         slowest('Slowest models between chunks (p95)', 'The 15 models whose streams trickle.', perChunk, 'gen_ai.request.model'),
+      ],
+    },
+    {
+      title: 'Between tokens',
+      panels: [
+        tokenSpeed(
+          'Output tokens per second of one stream',
+          'Half, 95 and 99 of 100 streams wrote at least so many: output tokens after the first, over the time from the first to the last. Streams of which that cannot be known are left out.',
+          shares.map((share) => ({ expr: perSecond(share), legend: percent(share) })),
+        ),
+        tokenSpeed('Slowest models (output tokens per second)', 'The 15 models whose median stream writes slowest.', [
+          { expr: `bottomk(15, ${perSecond(0.5, 'gen_ai.request.model')})`, legend: '{{gen_ai_request_model}}' },
+        ]),
       ],
     },
     {

@@ -53,6 +53,11 @@ const callerTokens = (type: 'input' | 'output') => selected('tokenweir.caller.to
 const known = selected('tokenweir.cost.requests')
 const unpriced = selected('tokenweir.cost.requests', { price_status: '="unpriced"' })
 
+const byModel = ['gen_ai.provider.name', 'gen_ai.request.model'] as const
+const cacheShare = ratio(sum(rate(tokens('cache_read')), ...byModel), sum(rate(tokens('input')), ...byModel))
+const savedPerHour = (by: Label) =>
+  `3600 * (${sum(rate(selected('tokenweir.cache.saved')), by)} - ${sum(rate(selected('tokenweir.cache.lost')), by)})`
+
 export const tokensPage: Page = {
   name: 'tokens',
   title: 'Tokens per provider',
@@ -121,6 +126,29 @@ export const tokensPage: Page = {
             { expr: inRange(selected('tokenweir.caller.requests'), 'caller'), legend: 'Requests' },
           ],
           noData: 'No data: no caller is known. See docs/callers.md.',
+        }),
+      ],
+    },
+    {
+      title: 'Prompt caching',
+      panels: [
+        timeSeriesPanel({
+          title: 'Input read from a cache, by model',
+          description:
+            'Share of the input tokens that was read from a cache, of the models that report it. Low: prompts change at their beginning.',
+          unit: 'percentunit',
+          width: 12,
+          queries: [{ expr: topk(15, cacheShare), legend: '{{gen_ai_provider_name}} {{gen_ai_request_model}}' }],
+          noData: 'No data: no answer told whether its input was cached.',
+        }),
+        timeSeriesPanel({
+          title: 'Saved by caching per hour, by model',
+          description:
+            'USD per hour at the present rate: what the input would have cost uncached, less what it cost. Below 0, writing to caches costs more than reading from them saves. Only where the prices are certain.',
+          unit: 'currencyUSD',
+          width: 12,
+          queries: [{ expr: savedPerHour('gen_ai.request.model'), legend: '{{gen_ai_request_model}}' }],
+          noData: 'No data: no answer told whether its input was cached, or no price is certain.',
         }),
       ],
     },

@@ -127,7 +127,14 @@ function rememberRange() {
   }
 }
 
+/** `/?id=ID`, as `x-tokenweir-id` tells it, opens that request. */
+function openNamed() {
+  const id = new URLSearchParams(location.search).get('id')
+  if (id !== null) details.open(id)
+}
+
 rememberRange()
+openNamed()
 followTheme(plots.draw)
 choose()
 askState()

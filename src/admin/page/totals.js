@@ -1,6 +1,6 @@
 /** Totals by one dimension, and the streams without usage by reason. */
 import { marked } from './colours.js'
-import { atLeast, el, milliseconds, name, number, unknown, usdTotal } from './text.js'
+import { atLeast, el, milliseconds, name, number, percent, unknown, usdTotal } from './text.js'
 
 const rowsMax = 12
 const titles = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route' }
@@ -47,6 +47,9 @@ export function createTotals(onLabel) {
       'Reasoning',
       ...(withLatency ? ['First chunk p50', 'p95'] : []),
       'Cost',
+      'Cached',
+      'Saved',
+      'Tokens/s',
     ]
     const head = el(
       'thead',
@@ -132,7 +135,7 @@ function titleOf(group, by) {
 }
 
 function row(title, totals, times) {
-  const { requests, streams, errors, zeroUsage, tokens, cost } = totals
+  const { requests, streams, errors, zeroUsage, tokens, cost, cache, timePerOutputTokenMs: perToken } = totals
   const cell = (content, kind = '') => el('td', { class: `number ${kind}` }, content)
   return el(
     'tr',
@@ -150,6 +153,9 @@ function row(title, totals, times) {
           cell(times === null ? unknown('not measured') : milliseconds(times.p95)),
         ]),
     cell(costOf(cost)),
+    cell(cache.hitShare === null ? unknown() : percent(cache.hitShare)),
+    cell(cache.savedUsd === null ? unknown('not known') : usdTotal(cache.savedUsd)),
+    cell(perToken === null ? unknown('not measured') : (1000 / perToken).toFixed(1)),
   )
 }
 

@@ -18,10 +18,15 @@ const mark = '+'
 export const number = new Intl.NumberFormat('en-US')
 const usd = new Intl.NumberFormat('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })
 
+const percent = new Intl.NumberFormat('en-US', { style: 'percent', maximumFractionDigits: 1 })
+const perSecond = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
+
 interface Measure {
   readonly title: string
   readonly spare: number
   readonly text: (totals: Totals) => string
+  /** Left out where no line knows it. */
+  readonly ifKnown?: true
 }
 
 const tokens = (title: string, kind: TokenKind, spare: number): Measure => ({
@@ -31,7 +36,7 @@ const tokens = (title: string, kind: TokenKind, spare: number): Measure => ({
 })
 
 /** The order in which columns are left out on a narrow terminal. */
-const measures: readonly Measure[] = [
+const allMeasures: readonly Measure[] = [
   { title: 'Requests', spare: 0, text: ({ requests }) => number.format(requests) },
   { title: 'Streams', spare: 4, text: ({ streams }) => number.format(streams) },
   { title: 'Errors', spare: 3, text: ({ errors }) => number.format(errors) },
@@ -45,6 +50,19 @@ const measures: readonly Measure[] = [
     title: 'Cost USD',
     spare: 0,
     text: ({ cost }) => costText(cost),
+  },
+  {
+    title: 'Cached',
+    spare: 9,
+    text: ({ cache }) => (cache.hitShare === null ? notKnown : percent.format(cache.hitShare)),
+    ifKnown: true,
+  },
+  { title: 'Saved USD', spare: 10, text: ({ cache }) => (cache.savedUsd === null ? notKnown : usdText(cache.savedUsd)), ifKnown: true },
+  {
+    title: 'Tokens/s',
+    spare: 5,
+    text: ({ timePerOutputTokenMs: ms }) => (ms === null ? notKnown : perSecond.format(1000 / ms)),
+    ifKnown: true,
   },
 ]
 
@@ -81,7 +99,9 @@ export function tableOf(
   const [breakdown] = summary.breakdowns
   if (breakdown === undefined) return ''
   const { by, groups } = breakdown
-  const lines = [...groups, summary.total].map((totals) => measures.map(({ text }) => text(totals)))
+  const all = [...groups, summary.total]
+  const measures = allMeasures.filter(({ text, ifKnown }) => ifKnown !== true || all.some((totals) => text(totals) !== notKnown))
+  const lines = all.map((totals) => measures.map(({ text }) => text(totals)))
   // The mark has a place of its own in each line of a column in which one line has it, so that digits stand below each other.
   const marked = measures.map((_, at) => lines.some((line) => line[at]?.endsWith(mark)))
   const cells = (line: readonly string[] | undefined) =>
@@ -161,12 +181,14 @@ export function csvOf({ breakdowns }: Summary): string {
     ...['requests', 'open', 'errors', 'streams', 'zero_usage_streams'],
     ...tokenKinds.map((kind) => countNames[kind]),
     ...['input_tokens_unreported', 'output_tokens_unreported', 'cost_usd', 'unpriced_requests'],
+    ...['cache_hit_share', 'cache_saved_usd', 'time_per_output_token_ms'],
   ]
   const line = (group: Group) => [
     ...by.map((dimension) => csvText(group.key[dimension] ?? '')),
     ...[group.requests, group.open, group.errors, group.streams, group.zeroUsage],
     ...tokenKinds.map((kind) => group.tokens[kind].sum ?? ''),
     ...[group.tokens.input.unreported, group.tokens.output.unreported, group.cost.usd ?? '', group.cost.unpriced],
+    ...[group.cache.hitShare ?? '', group.cache.savedUsd ?? '', group.timePerOutputTokenMs ?? ''],
   ]
   return [header, ...groups.map(line)].map((cells) => `${cells.join(',')}\n`).join('')
 }

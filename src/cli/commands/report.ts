@@ -35,6 +35,8 @@ export function reportCommand({ program, env, io, flags, end, refuseUse }: Comma
 The ledger is the one that --ledger, TOKENWEIR_LEDGER or the file of --config names.
 Requests count where they began. – is not reported, which is not zero; + is at
 least: some requests did not report it, or have no price that is known.
+Cached is the share of the input that was read from a cache, Saved what prompt
+caching saved, Tokens/s the output tokens per second of the mean stream.
 
 Examples:
   tokenweir report

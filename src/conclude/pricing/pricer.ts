@@ -6,7 +6,7 @@ import type { ModelPrice } from '../../config/config.ts'
 import type { Cost, Exchange, Usage } from '../../lib/exchange.ts'
 import { type Bill, billedUsage, billOf, isSameBill, queryOf } from './biller.ts'
 import { createCustomPrices } from './custom.ts'
-import { costBy, lacksPrice, type Plan } from './plan.ts'
+import { cacheSavedBy, costBy, lacksPrice, type Plan } from './plan.ts'
 import { type Found, loadPriceTable, type PriceTable } from './table.ts'
 
 export interface Pricer {
@@ -85,8 +85,9 @@ export function createPricer({ prices, loadTable = () => loadPriceTable() }: Pri
       if (custom.isFree) return { status: 'free', usd: 0, source: 'custom' }
       return priced(custom, billedUsage(exchange), 1, 'custom')
     }
-    if (reported !== undefined) return { status: reported === 0 ? 'free' : 'priced', usd: reported, source: 'reported' }
-    return byTable(exchange)
+    if (reported === 0) return { status: 'free', usd: 0, source: 'reported' }
+    const table = byTable(exchange)
+    return reported === undefined ? table : { status: 'priced', usd: reported, source: 'reported', cacheSavedUsd: savedOf(table, reported) }
   }
 
   return {
@@ -107,5 +108,15 @@ export function createPricer({ prices, loadTable = () => loadPriceTable() }: Pri
 
 function priced(plan: Plan, usage: Usage | undefined, factor: number, source: 'custom' | 'table'): Cost {
   const usd = usage === undefined ? undefined : costBy(plan, usage, factor)
-  return usd === undefined ? unpriced : { status: 'priced', usd, source }
+  if (usage === undefined || usd === undefined) return unpriced
+  return { status: 'priced', usd, source, cacheSavedUsd: cacheSavedBy(plan, usage, factor) }
+}
+
+/** Gateways round, and add up in another order. */
+const shareOffMax = 0.01
+
+/** A cost that was reported does not say what plain input would have cost. Where the table comes to the same cost, its prices are the billed ones. */
+function savedOf(table: Cost, reportedUsd: number): number | undefined {
+  if (table.status !== 'priced') return undefined
+  return Math.abs(table.usd - reportedUsd) <= reportedUsd * shareOffMax ? table.cacheSavedUsd : undefined
 }

@@ -52,6 +52,11 @@ const sums: readonly (readonly [name: string, ofRow: string, ofCell: string, joi
   ['usd', 'sum(cost)', 'usd'],
   ['priced', 'count(cost)', 'priced'],
   ['unpriced', "sum(cost_status = 'unpriced')", 'unpriced'],
+  ['saved_usd', 'sum(cache_saved)', 'saved_usd'],
+  ['cache_hits', 'sum(CASE WHEN input_tokens IS NOT NULL THEN cache_read_tokens END)', 'cache_hits'],
+  ['cache_input', 'sum(CASE WHEN cache_read_tokens IS NOT NULL THEN input_tokens END)', 'cache_input'],
+  ['token_ms', 'sum(time_per_output_token_ms)', 'token_ms'],
+  ['timed', 'count(time_per_output_token_ms)', 'timed'],
   ['reported', 'count(coalesce(input_tokens, output_tokens))', 'tokens_reported'],
   ...tokenKinds.flatMap((kind): [string, string, string][] => {
     const column = tokenColumn[kind]

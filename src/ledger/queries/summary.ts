@@ -116,7 +116,8 @@ interface Adder {
   totals(): Totals
 }
 
-const plain = ['requests', 'open', 'errors', 'streams', 'zero_usage', 'priced', 'unpriced'] as const
+const plain = ['requests', 'open', 'errors', 'streams', 'zero_usage', 'priced', 'unpriced', 'timed'] as const
+const perhaps = ['usd', 'saved_usd', 'cache_hits', 'cache_input', 'token_ms'] as const
 
 function createAdder(): Adder {
   const whole: Record<string, number> = {}
@@ -137,7 +138,7 @@ function createAdder(): Adder {
   return {
     add(row) {
       for (const name of plain) addWhole(name, row)
-      addKnown('usd', row)
+      for (const name of perhaps) addKnown(name, row)
       for (const kind of tokenKinds) {
         addKnown(`${kind}_sum`, row)
         addWhole(`${kind}_reported`, row)
@@ -153,13 +154,19 @@ function createAdder(): Adder {
         streams: of('streams'),
         zeroUsage: of('zero_usage'),
         tokens: Object.fromEntries(tokenKinds.map((kind) => [kind, count(kind)])) as Totals['tokens'],
-        // Sums of floating-point amounts depend on their order; below a billionth of a dollar nobody is billed.
-        cost: {
-          usd: known['usd'] === undefined ? null : Math.round(known['usd'] * 1e9) / 1e9,
-          priced: of('priced'),
-          unpriced: of('unpriced'),
-        },
+        cost: { usd: amount(known['usd']), priced: of('priced'), unpriced: of('unpriced') },
+        cache: { hitShare: share(known['cache_hits'], known['cache_input']), savedUsd: amount(known['saved_usd']) },
+        timePerOutputTokenMs: share(known['token_ms'], of('timed')),
       }
     },
   }
+}
+
+/** Sums of floating-point amounts depend on their order; below a billionth of a dollar nobody is billed. */
+function amount(usd: number | undefined): number | null {
+  return usd === undefined ? null : Math.round(usd * 1e9) / 1e9
+}
+
+function share(part: number | undefined, whole: number | undefined): number | null {
+  return part === undefined || whole === undefined || whole === 0 ? null : part / whole
 }

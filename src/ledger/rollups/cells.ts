@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { addTo, type Buckets } from '../queries/quantiles.ts'
 import type { LedgerRow, SqlValue } from '../row.ts'
 import type { Grain, Part } from './grains.ts'
-import { type Measured, sketchNames, sumColumns } from './measures.ts'
+import { knownBy, type Measured, sketchNames, sumColumns } from './measures.ts'
 import { addSketch, encodeSketch } from './sketch.ts'
 
 export interface Cell {
@@ -35,10 +35,8 @@ const columns = ['grain', 'period', 'key', 'part', ...sumColumns, 'first_at', 'l
 /** Of a cell: about 600 bytes. */
 const rememberedMax = 5000
 
-/** Sums that are NULL while nothing is known of them, by the index of their count: unknown is not zero. */
-const countOf = sumColumns.map((name) =>
-  sumColumns.indexOf(name === 'usd' ? 'priced' : /_tokens$/.test(name) ? name.replace('_tokens', '_reported') : name),
-)
+/** By the index of a sum, that of the count by which it is known; its own where it always is. */
+const countOf = sumColumns.map((name) => sumColumns.indexOf(knownBy[name] ?? name))
 
 export function createCells(database: DatabaseSync): Cells {
   const select = database.prepare('SELECT * FROM rollups WHERE grain = ? AND period = ? AND key = ? AND part = ?')

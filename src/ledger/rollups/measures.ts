@@ -13,11 +13,27 @@ export const sumColumns = [
   'usd',
   'priced',
   'unpriced',
+  'saved_usd',
+  'saved',
+  'cache_hits',
+  'cache_input',
+  'cache_known',
+  'token_ms',
+  'timed',
   'tokens_reported',
   ...tokenNames.flatMap((name) => [`${name}_tokens`, `${name}_reported`, `${name}_unreported`]),
 ]
+/** Sums that are NULL while nothing is known of them, because unknown is not zero: each with the count of the requests of which it is known. */
+export const knownBy: Readonly<Record<string, string>> = {
+  ...{ usd: 'priced', saved_usd: 'saved', cache_hits: 'cache_known', cache_input: 'cache_known', token_ms: 'timed' },
+  ...Object.fromEntries(tokenNames.map((name) => [`${name}_tokens`, `${name}_reported`])),
+}
 /** Durations whose distribution is kept: the column of the row by the column of the cell. */
-export const sketchColumns = { first_chunk: 'time_to_first_chunk_ms', duration: 'duration_ms' } as const
+export const sketchColumns = {
+  first_chunk: 'time_to_first_chunk_ms',
+  duration: 'duration_ms',
+  token_time: 'time_per_output_token_ms',
+} as const
 export const sketchNames = Object.keys(sketchColumns) as (keyof typeof sketchColumns)[]
 
 /** What cells are told apart by: the columns of the table `rollup_keys`. */
@@ -37,7 +53,7 @@ export type KeyValues = readonly (string | null)[]
 /** The columns of a row that are read. */
 export const neededColumns = [
   ...['started_at', 'ended_at', 'provider', 'request_model', 'response_model', 'caller', 'route', 'labels', 'end_reason', 'error_type'],
-  ...['usage_outcome', 'usage_reason', 'streamed', 'status', 'notes', 'cost', 'cost_status'],
+  ...['usage_outcome', 'usage_reason', 'streamed', 'status', 'notes', 'cost', 'cost_status', 'cache_saved'],
   ...tokenNames.map((name) => `${name}_tokens`),
   ...Object.values(sketchColumns),
 ]
@@ -65,7 +81,9 @@ export function createMeasure(names: readonly string[], labelsOf: (labels: SqlVa
     const errorType = text('error_type')
     const usageOutcome = text('usage_outcome')
     const usageReason = text('usage_reason')
-    const cost = value('cost')
+    const [cost, saved, tokenMs] = [value('cost'), value('cache_saved'), value('time_per_output_token_ms')]
+    const [input, cacheRead] = [value('input_tokens'), value('cache_read_tokens')]
+    const isCacheKnown = input !== null && cacheRead !== null
     const isStream = isCompletedStream(row, at)
     const owesUsage = usageOutcome === 'partial' || usageOutcome === 'missing' || usageOutcome === 'undecodable'
     const isProbe = usageReason === 'not_requested' && text('notes')?.includes('"usage_probe"') === true
@@ -96,6 +114,9 @@ export function createMeasure(names: readonly string[], labelsOf: (labels: SqlVa
         Number(cost ?? 0),
         Number(cost !== null),
         Number(value('cost_status') === 'unpriced'),
+        ...[Number(saved ?? 0), Number(saved !== null)],
+        ...(isCacheKnown ? [Number(cacheRead), Number(input), 1] : [0, 0, 0]),
+        ...[Number(tokenMs ?? 0), Number(tokenMs !== null)],
         Math.max(counts[1] ?? 0, counts[4] ?? 0),
         ...counts,
       ],
