@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { inputKey, type Label, type LabelSource, labelValueCharsMax, wordFor } from '../config/labels.ts'
 import type { Exchange } from '../lib/exchange.ts'
 import { type Json, object, parseJson } from '../lib/json.ts'
-import { printableLine } from '../lib/printable.ts'
+import { isPrintableLine } from '../lib/printable.ts'
 import { clientOf } from './clients.ts'
 
 /** Why a value was not recorded. */
@@ -142,7 +142,7 @@ const credential =
 
 function faultOf(value: string): LabelFault | undefined {
   // What would have to be escaped to be shown is no text, nor are bytes that were none.
-  if (printableLine(value) !== value || value.includes('\ufffd')) return 'not_text'
+  if (!isPrintableLine(value) || value.includes('\ufffd')) return 'not_text'
   if (credential.test(value)) return 'credential'
   return value.length > labelValueCharsMax ? 'too_long' : undefined
 }

@@ -9,8 +9,9 @@ const msMin = 0.05
 
 /**
  * Mean milliseconds of each output token after the first: (last − first token's time) / (output tokens − 1), as
- * `gen_ai.server.time_per_output_token` is defined. Of a stream that came whole, with its usage. Undefined where that cannot be known: no stream, one token, one read, several choices at
- * once, tokens that are no text. Reasoning that the stream does not show came before its first token, and is not counted.
+ * `gen_ai.server.time_per_output_token` is defined. Of an answer that came whole, with its usage. Undefined where that cannot be known: no stream,
+ * one token, few reads, several choices at once, tokens that are no text. Reasoning that the stream does not show came before its first token,
+ * and is not counted.
  */
 export function timePerOutputTokenMs(
   { firstToken, lastChunkMs, chunkCount }: Ending,

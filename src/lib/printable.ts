@@ -16,6 +16,14 @@ export function printableLines(text: string): string {
   return printable(text).replace(/[\u0000-\u0009\u000b-\u001f]/g, escaped)
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what would be escaped
+const unprintable = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/
+
+/** Whether `printableLine` would leave the text as it is. */
+export function isPrintableLine(text: string): boolean {
+  return !unprintable.test(text)
+}
+
 /** For a name or a cell of a table. */
 export function printableLine(text: string): string {
   return printableLines(text).replaceAll('\n', '\\n')

@@ -140,7 +140,9 @@ describe.skipIf(!hasChromium)('the live page', () => {
       '50 ms',
       '261 ms',
     ])
-    await text(page.locator('#totals tfoot tr')).toBe('Total1101–not reported–not reported–not reported–not reported50 ms50 ms–not known–not reported–not known–not measured')
+    await text(page.locator('#totals tfoot tr')).toBe(
+      'Total1101–not reported–not reported–not reported–not reported50 ms50 ms–not known–not reported–not known–not measured',
+    )
     expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
   })
 

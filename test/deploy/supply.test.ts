@@ -71,7 +71,7 @@ describe('the Node that comes along', () => {
 
 it('every Python package has its version and its hashes', () => {
   const lists = globSync('{test,examples}/**/*requirements.txt', { cwd: root, exclude: ['**/node_modules/**'] })
-  expect(lists.length).toBe(3)
+  expect(lists.length).toBe(4)
   const bare = lists.flatMap((path) =>
     read(path)
       .replaceAll('\\\n', '')
