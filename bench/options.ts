@@ -84,6 +84,8 @@ export interface Options {
   readonly nodeArguments: readonly string[]
   readonly keep: boolean
   readonly selfCheck: boolean
+  /** Instead of everything else: ledgers of so many rows. */
+  readonly ledgerRows: readonly number[] | undefined
 }
 
 /** With fewer there is no median that a document could show. */
@@ -97,6 +99,7 @@ export const help = `npm run bench -- [options]
   --gateways        only the gateways, and tokenweir in front of LiteLLM (--scenario gateways)
   --durability      instead of them: what spool and disk cost (${Object.keys(durability).join(', ')})
   --tls             instead of them: what TLS and HTTP/2 with clients cost (${Object.keys(secure).join(', ')})
+  --ledger-rows A,B instead of all else: make ledgers of so many rows (about 1 GB a million), ask them for 30 days, and remove them
   --scenario A,B    ${scenarioNames.join(', ')}
   --quick           one short round, a minute or two: to see that it runs, not to quote
   --full            memory also with 5,000 and 9,500 open streams
@@ -126,13 +129,26 @@ export function readOptions(args: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      ...{ rounds: text, only: text, targets: text, baseline: text, scenario: text, json: text, profile: text, 'node-args': text },
+      ...{
+        rounds: text,
+        only: text,
+        targets: text,
+        baseline: text,
+        scenario: text,
+        json: text,
+        profile: text,
+        'node-args': text,
+        'ledger-rows': text,
+      },
       ...{ quick: flag, full: flag, durability: flag, tls: flag, gateways: flag, keep: flag, 'self-check': flag, help: flag },
     },
   })
   if (values.help) return undefined
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
   if (!Number.isSafeInteger(rounds) || rounds < 1 || rounds > 100) throw new Error('--rounds: give a whole number from 1 to 100')
+  const ledgerRows = values['ledger-rows']?.split(',').map(Number)
+  if (ledgerRows?.some((count) => !Number.isSafeInteger(count) || count < 100_000) === true)
+    throw new Error('--ledger-rows: give whole numbers of 100000 or more, with commas between them')
   const size = values.quick ? quick : normal
   const only = values.only ?? values.targets
   const scenario = values.gateways ? 'gateways' : values.scenario
@@ -153,5 +169,6 @@ export function readOptions(args: readonly string[]): Options | undefined {
     ],
     keep: values.keep ?? false,
     selfCheck: values['self-check'] ?? false,
+    ledgerRows,
   }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Load, startLoad, startUpstream } from './aides.ts'
 import { prepareBaseline } from './baseline.ts'
 import { gatewayKinds, gatewayVersions } from './gateways.ts'
+import { type LedgerFigures, ledgersText, measureLedger } from './ledgers.ts'
 import type { Stage } from './measure.ts'
 import { help, type Options, readOptions } from './options.ts'
 import { gatewayPass, gatewayRowNames, memoryPass, type Pass, startPass, timedPass } from './passes.ts'
@@ -146,6 +147,12 @@ async function bench(options: Options, directory: string): Promise<boolean> {
     say('self-check: bodies equal, counts right')
     return true
   }
+  if (options.ledgerRows !== undefined) {
+    const figures: LedgerFigures[] = []
+    for (const rows of options.ledgerRows) figures.push(await measureLedger(rows, directory, say))
+    process.stdout.write(`${ledgersText(figures)}\n`)
+    return true
+  }
   const report = await measureAll(options, directory)
   write(report, options)
   const wrong = report.verdicts.filter((verdict) => !verdict.ok)
@@ -166,8 +173,10 @@ async function main(options: Options): Promise<number> {
     void stopAll()
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupt('interrupted'))
-  const minutesMax = 15 + 10 * options.rounds
-  setTimeout(() => interrupt(`not done within ${minutesMax} minutes`), minutesMax * 60_000).unref()
+  // A million rows take a minute.
+  const ledgerMinutes = (options.ledgerRows ?? []).reduce((sum, rows) => sum + rows / 200_000, 0)
+  const minutesMax = 15 + 10 * options.rounds + ledgerMinutes
+  setTimeout(() => interrupt(`not done within ${Math.round(minutesMax)} minutes`), minutesMax * 60_000).unref()
   try {
     return (await bench(options, directory)) ? 0 : 1
   } catch (error) {

@@ -136,6 +136,8 @@ export interface Config {
   readonly retention: {
     /** How long the ledger stores a row, in days. */
     readonly days: number
+    /** How long the ledger stores the totals of a day, in days. */
+    readonly rollupDays: number
     /** The size of the ledger file, including the queue for the collector. */
     readonly bytes: number
     /** How much telemetry may wait for the collector. */

@@ -369,6 +369,14 @@ const schema = section({
   retention: v.optional(
     section({
       days: v.optional(leaf(values.integer(0, 36_500), { type: 'days' }, 'How long the ledger stores a row; 0 means no limit.'), 90),
+      rollupDays: v.optional(
+        leaf(
+          values.integer(0, 36_500),
+          { type: 'days' },
+          'How long the ledger stores the totals of a day, which remain when its rows are gone; never less than `days`. 0 means no limit.',
+        ),
+        400,
+      ),
       bytes: v.optional(size(MiB, 1024 * 1024 * MiB, 'Maximum size of the ledger file; the oldest rows are deleted.'), 10 * 1024 * MiB),
       spoolBytes: v.optional(
         size(MiB, 1024 * 1024 * MiB, 'How much telemetry may wait for the OTLP collector; the oldest is deleted.'),

@@ -34,6 +34,25 @@ const steps: Readonly<Record<number, string>> = {
   5: `
     ALTER TABLE exchanges ADD COLUMN time_per_output_token_ms REAL;
     ALTER TABLE exchanges ADD COLUMN cache_saved REAL;`,
+  // The rows that are there are added later, in steps: those up to `upTo`.
+  6: `
+    CREATE TABLE rollup_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE rollup_keys (
+      id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, without_callers INTEGER, providers INTEGER, used INTEGER NOT NULL, provider TEXT, model TEXT,
+      caller TEXT, route TEXT, labels TEXT, end_reason TEXT, error_type TEXT, usage_outcome TEXT, usage_reason TEXT
+    );
+    CREATE INDEX rollup_keys_used ON rollup_keys (used);
+    CREATE TABLE rollups (
+      grain INTEGER, period INTEGER, key INTEGER, part INTEGER, requests INTEGER, errors INTEGER, streams INTEGER, zero_usage INTEGER, usd REAL,
+      priced INTEGER, unpriced INTEGER, saved_usd REAL, saved INTEGER, cache_hits INTEGER, cache_input INTEGER, cache_known INTEGER, token_ms REAL,
+      timed INTEGER, tokens_reported INTEGER, input_tokens INTEGER, input_reported INTEGER, input_unreported INTEGER,
+      output_tokens INTEGER, output_reported INTEGER, output_unreported INTEGER, cache_read_tokens INTEGER, cache_read_reported INTEGER,
+      cache_read_unreported INTEGER, cache_write_tokens INTEGER, cache_write_reported INTEGER, cache_write_unreported INTEGER, reasoning_tokens INTEGER,
+      reasoning_reported INTEGER, reasoning_unreported INTEGER, first_at INTEGER, last_at INTEGER, first_chunk BLOB, duration BLOB,
+      token_time BLOB,
+      PRIMARY KEY (grain, period, key, part)
+    ) WITHOUT ROWID;
+    INSERT INTO rollup_state SELECT 'upTo', ifnull(max(rowid), 0) FROM exchanges;`,
 }
 
 /** `user_version` of the file. A change of the tables is the next step. */

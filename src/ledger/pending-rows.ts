@@ -17,8 +17,8 @@ export interface PendingRows {
   /** Undefined when none waits. */
   isClosed(id: string): boolean | undefined
   size(): number
-  /** Part of a transaction. The rowid of each closed row, by its id. */
-  write(tables: Tables): ReadonlyMap<string, number>
+  /** Part of a transaction. The rowid of each closed row, by its id; `onClosed` is given each of them. */
+  write(tables: Tables, onClosed: (row: RowValues) => void): ReadonlyMap<string, number>
   committed(): void
 }
 
@@ -42,11 +42,13 @@ export function createPendingRows({ shape, meter, rowsMax, stateOf }: PendingRow
       return row === undefined ? undefined : isWhole(row)
     },
     size: () => rows.size,
-    write(tables) {
+    write(tables, onClosed) {
       const closed = new Map<string, number>()
       for (const [id, row] of rows) {
         const rowid = tables.putRow(row)
-        if (isWhole(row)) closed.set(id, rowid)
+        if (!isWhole(row)) continue
+        closed.set(id, rowid)
+        onClosed(row)
       }
       return closed
     },

@@ -145,7 +145,7 @@ export function createQueue({ limits, now, metadata, leftover, commit, isWritten
   }
 }
 
-function lowest(marks: readonly (number | undefined)[]): number | undefined {
+export function lowest(marks: readonly (number | undefined)[]): number | undefined {
   const known = marks.filter((mark) => mark !== undefined)
   return known.length === 0 ? undefined : Math.min(...known)
 }

@@ -10,6 +10,8 @@ export interface RetentionLimits {
   readonly ageMsMax: number
   /** Of the file, without its free pages. */
   readonly bytesMax: number
+  /** How long the rollups of days are kept, at least as long as the rows; 0 is without limit. */
+  readonly rollupAgeMsMax: number
 }
 
 export interface RetentionOptions {
@@ -19,6 +21,8 @@ export interface RetentionOptions {
   readonly now: () => number
   /** Rows removed in one step: some milliseconds. */
   readonly stepRows?: number
+  /** Part of the transaction in which they leave: how many, and from when on all rows are there. */
+  readonly onExpired: (rows: number, wholeFrom: number) => void
 }
 
 export interface Retention {
@@ -33,7 +37,7 @@ const stepPages = 256
 const freeBytesMax = 4 * 2 ** 20
 const betweenStepsMs = 100
 
-export function createRetention({ limits, meter, now, stepRows = stepUsualRows }: RetentionOptions): Retention {
+export function createRetention({ limits, meter, now, stepRows = stepUsualRows, onExpired }: RetentionOptions): Retention {
   const expired = meter.counter('tokenweir.ledger.expired', {})
   let next: NodeJS.Timeout | undefined
 
@@ -42,7 +46,7 @@ export function createRetention({ limits, meter, now, stepRows = stepUsualRows }
     if (tables.firstRowid() > upTo) return 0
     const isTooLarge = tables.size().usedBytes > limits.bytesMax
     const before = isTooLarge ? Number.MAX_VALUE : limits.ageMsMax === 0 ? 0 : now() - limits.ageMsMax
-    const count = before === 0 ? 0 : tables.expireRows(before, upTo, stepRows)
+    const count = before === 0 ? 0 : tables.expireRows(before, upTo, stepRows, onExpired)
     expired.add(count)
     const { bytes, usedBytes } = tables.size()
     if (count > 0 || bytes - usedBytes > freeBytesMax) tables.vacuum(stepPages)

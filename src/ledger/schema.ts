@@ -10,7 +10,7 @@ export const applicationId = 0x74776572
 export const longMs = 600_000
 
 /**
- * `series`: counters and histograms as they stand. `meta`: what the file itself has to remember.
+ * `series`: counters and histograms as they stand. `meta`: what the file itself has to remember. `rollup…`: the rows added up (`rollups/`).
  * No STRICT and no constraint but the key: a row that a check refused would hold up every row after it.
  */
 export function createTables(database: DatabaseSync, { start, end }: RowShape): void {
@@ -25,6 +25,22 @@ export function createTables(database: DatabaseSync, { start, end }: RowShape): 
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, labels TEXT NOT NULL, started_at REAL NOT NULL, value REAL, bounds TEXT, counts TEXT, sum REAL
       );
       CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+      CREATE TABLE rollup_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+      CREATE TABLE rollup_keys (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, without_callers INTEGER, providers INTEGER, used INTEGER NOT NULL, provider TEXT, model TEXT,
+        caller TEXT, route TEXT, labels TEXT, end_reason TEXT, error_type TEXT, usage_outcome TEXT, usage_reason TEXT
+      );
+      CREATE INDEX rollup_keys_used ON rollup_keys (used);
+      CREATE TABLE rollups (
+        grain INTEGER, period INTEGER, key INTEGER, part INTEGER, requests INTEGER, errors INTEGER, streams INTEGER, zero_usage INTEGER, usd REAL,
+        priced INTEGER, unpriced INTEGER, saved_usd REAL, saved INTEGER, cache_hits INTEGER, cache_input INTEGER, cache_known INTEGER, token_ms REAL,
+        timed INTEGER, tokens_reported INTEGER, input_tokens INTEGER, input_reported INTEGER, input_unreported INTEGER,
+        output_tokens INTEGER, output_reported INTEGER, output_unreported INTEGER, cache_read_tokens INTEGER, cache_read_reported INTEGER,
+        cache_read_unreported INTEGER, cache_write_tokens INTEGER, cache_write_reported INTEGER, cache_write_unreported INTEGER, reasoning_tokens INTEGER,
+        reasoning_reported INTEGER, reasoning_unreported INTEGER, first_at INTEGER, last_at INTEGER, first_chunk BLOB, duration BLOB,
+        token_time BLOB,
+        PRIMARY KEY (grain, period, key, part)
+      ) WITHOUT ROWID;
       PRAGMA application_id = ${applicationId};
       PRAGMA user_version = ${schemaVersion};
     `)

@@ -10,8 +10,10 @@ import type { Meter } from '../telemetry/meter.ts'
 import { createLeftoverSpool } from './leftover-spool.ts'
 import { createMetadata } from './metadata.ts'
 import { createPendingRows } from './pending-rows.ts'
-import { createQueue, type Queue, type QueueLimits } from './queue.ts'
+import { createQueue, lowest, type Queue, type QueueLimits } from './queue.ts'
 import { createRetention, type RetentionLimits } from './retention.ts'
+import { keysUsualMax } from './rollups/keys.ts'
+import { createRollups } from './rollups/rollups.ts'
 import type { RowValues, SqlValue } from './row.ts'
 import { createSeriesKeeper } from './series.ts'
 import type { LostReason } from './watch.ts'
@@ -68,12 +70,14 @@ const retryUsualMs = 1000
 const tickMs = 2000
 const lookUsualMs = 1000
 const day = 86_400_000
-const usualRetention: RetentionLimits = { ageMsMax: 90 * day, bytesMax: 10 * 2 ** 30 }
+const usualRetention: RetentionLimits = { ageMsMax: 90 * day, bytesMax: 10 * 2 ** 30, rollupAgeMsMax: 400 * day }
 const usualSpool: QueueLimits = { bytesMax: 2 ** 28, ageMsMax: 7 * day }
 
 /** Throws `StoreError` with a sentence that says what to do. A full disk is no error: everything waits for it to have room. */
 export function openStore(given: StoreOptions): Store {
   const inside = createInside({
+    rollupLabels: [],
+    rollupKeysMax: keysUsualMax,
     now: Date.now,
     rowsWaitingMax: rowsWaitingUsualMax,
     retryMs: retryUsualMs,
@@ -120,7 +124,9 @@ export function openStore(given: StoreOptions): Store {
 }
 
 function createInside(options: Required<StoreOptions>): Inside {
-  const { shape, meter, now } = options
+  const { shape, meter, now, rollupLabels, rollupKeysMax, retention } = options
+  const ageMsMax = () => retention.rollupAgeMsMax
+  const rollups = createRollups({ shape, meter, now, labels: rollupLabels, keysMax: rollupKeysMax, ageMsMax })
   const metadata = createMetadata()
   const limits = options.spool as QueueLimits
   const isWritten = () => inside.rows.size() === 0
@@ -140,7 +146,8 @@ function createInside(options: Required<StoreOptions>): Inside {
     metadata,
     series: createSeriesKeeper(meter),
     queue: createQueue({ limits, now, metadata, leftover: createLeftoverSpool(), commit: () => void commit(inside), isWritten }),
-    retention: createRetention({ limits: options.retention, meter, now }),
+    retention: createRetention({ limits: retention, meter, now, onExpired: rollups.expired }),
+    rollups,
     written: meter.counter('tokenweir.ledger.written', {}),
     failures: meter.counter('tokenweir.ledger.failures', {}),
     lost: {
@@ -181,11 +188,12 @@ function observe(inside: Inside): void {
 function tick(inside: Inside): void {
   for (const read of inside.ticks) read()
   commit(inside)
-  const { file, retention, queue } = inside
+  const { file, retention, queue, rollups } = inside
   const isStopped = () => inside.file === undefined || inside.state !== 'writing'
   if (file === undefined || isStopped()) return
   try {
-    retention.begin(file.tables, isStopped, queue.neededAfter)
+    rollups.maintenance.begin(isStopped)
+    retention.begin(file.tables, isStopped, () => lowest([queue.neededAfter(), rollups.neededAfter()]))
   } catch (error) {
     fail(inside, error as Error)
     tryLater(inside)

@@ -2,6 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type MetricEntry, metrics } from '../telemetry/catalog.ts'
 import type { NamedSeries, SavedSeries } from '../telemetry/meter.ts'
+import { inTransaction } from './migrations.ts'
 import type { LedgerRow, RowShape, RowValues, SqlValue } from './row.ts'
 
 export interface Tables {
@@ -18,8 +19,11 @@ export interface Tables {
   /** 0 when there is no row. */
   firstRowid(): number
   lastRowid(): number
-  /** Removes closed rows up to that rowid, the oldest first, but never the newest: rowids must go on growing. Returns how many. */
-  expireRows(startedBefore: number, upTo: number, limit: number): number
+  /**
+   * Removes closed rows up to that rowid, the oldest first, but never the newest: rowids must go on growing. Returns how many. `told` is part of the
+   * transaction: how many, and from when on all rows are there.
+   */
+  expireRows(startedBefore: number, upTo: number, limit: number, told: (rows: number, wholeFrom: number) => void): number
   series(limit: number): { readonly id: number; readonly saved: SavedSeries }[]
   addSeries(id: number, series: NamedSeries): void
   updateSeries(id: number, series: NamedSeries): void
@@ -59,7 +63,8 @@ function prepare(database: DatabaseSync, { start, end }: RowShape) {
     lastRowid: database.prepare('SELECT ifnull(max(rowid), 0) AS rowid FROM exchanges'),
     expire: database.prepare(`DELETE FROM exchanges WHERE rowid IN (
       SELECT rowid FROM exchanges WHERE started_at < ? AND end_reason IS NOT NULL AND rowid <= ? AND rowid < (SELECT max(rowid) FROM exchanges)
-      ORDER BY started_at LIMIT ?)`),
+      ORDER BY started_at LIMIT ?) RETURNING started_at`),
+    oldestClosed: database.prepare('SELECT started_at FROM exchanges WHERE end_reason IS NOT NULL ORDER BY started_at LIMIT 1'),
     series: database.prepare('SELECT * FROM series ORDER BY id LIMIT ?'),
     addSeries: database.prepare(
       'INSERT OR REPLACE INTO series (id, name, labels, started_at, bounds, value, counts, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -77,10 +82,10 @@ function prepare(database: DatabaseSync, { start, end }: RowShape) {
 
 export function createTablesOf(database: DatabaseSync, shape: RowShape): Tables {
   const on = prepare(database, shape)
-  return { ...rowTable(on, shape), ...seriesTable(on), ...fileTable(database, on) }
+  return { ...rowTable(database, on, shape), ...seriesTable(on), ...fileTable(database, on) }
 }
 
-function rowTable(on: Statements, { start }: RowShape) {
+function rowTable(database: DatabaseSync, on: Statements, { start }: RowShape) {
   return {
     putRow: (row: RowValues) => Number((row.length === start.length ? on.start : on.whole).run(...row).lastInsertRowid),
     stateOf: (id: string) => on.stateOf.get(id)?.['state'] as 'open' | 'closed' | undefined,
@@ -90,7 +95,17 @@ function rowTable(on: Statements, { start }: RowShape) {
     closedTimes: (after: number, limit: number) => on.closedTimes.all(after, limit) as unknown as { rowid: number; time: number }[],
     firstRowid: () => Number(on.firstRowid.get()?.['rowid']),
     lastRowid: () => Number(on.lastRowid.get()?.['rowid']),
-    expireRows: (startedBefore: number, upTo: number, limit: number) => Number(on.expire.run(startedBefore, upTo, limit).changes),
+    expireRows(startedBefore: number, upTo: number, limit: number, told: (rows: number, wholeFrom: number) => void) {
+      let count = 0
+      inTransaction(database, () => {
+        const times = on.expire.all(startedBefore, upTo, limit).map((row) => Number(row['started_at']))
+        count = times.length
+        if (count === 0) return
+        const oldest = Number(on.oldestClosed.get()?.['started_at'] ?? startedBefore)
+        told(count, Math.max(Math.max(...times) + 1, Math.min(startedBefore, oldest)))
+      })
+      return count
+    },
   }
 }
 

@@ -10,6 +10,7 @@ import { inTransaction } from './migrations.ts'
 import type { PendingRows } from './pending-rows.ts'
 import type { QueueLimits, StoreQueue } from './queue.ts'
 import type { Retention, RetentionLimits } from './retention.ts'
+import type { Rollups } from './rollups/rollups.ts'
 import type { LedgerRow, RowShape } from './row.ts'
 import type { SeriesKeeper } from './series.ts'
 import { createTablesOf, type Tables } from './tables.ts'
@@ -22,6 +23,10 @@ export interface StoreOptions {
   /** A line for stderr: when writing begins to fail, when it works again, what was moved aside. */
   readonly report: (line: string) => void
   readonly retention?: RetentionLimits
+  /** Labels that rollups tell apart. */
+  readonly rollupLabels?: readonly string[]
+  /** Combinations of model, caller and labels in them; what is beyond is `other`. */
+  readonly rollupKeysMax?: number
   readonly spool?: Partial<QueueLimits>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -92,6 +97,7 @@ export interface Inside {
   readonly series: SeriesKeeper
   readonly queue: StoreQueue
   readonly retention: Retention
+  readonly rollups: Rollups
   readonly written: Counter
   readonly failures: Counter
   readonly lost: Readonly<Record<LostReason, Counter>>
@@ -126,8 +132,9 @@ export function openFile(inside: Inside): boolean {
 }
 
 function takeOver(inside: Inside, { database, tables }: OpenFile): void {
-  const { metadata, series, queue } = inside
+  const { metadata, series, queue, rollups } = inside
   inside.isTakenOver = true
+  rollups.opened(database)
   metadata.opened(tables)
   metadata.remember('process', Number(metadata.recall('process') ?? 0) + 1)
   series.opened(tables)
@@ -137,8 +144,9 @@ function takeOver(inside: Inside, { database, tables }: OpenFile): void {
 }
 
 /** After a file that was lost: a new one, or an earlier state of it. Its marks are right for its rows; the counts of this process stand above its own. */
-function resume({ metadata, queue }: Inside, { database, tables }: OpenFile): void {
+function resume({ metadata, queue, rollups }: Inside, { database, tables }: OpenFile): void {
   tables.clearSeries()
+  rollups.opened(database)
   metadata.opened(tables)
   queue.leftover.opened(database)
   queue.opened(tables)
@@ -203,7 +211,7 @@ function hasWork({ rows, metadata, queue, options }: Inside): boolean {
 }
 
 /** One transaction. What fails in it leaves rows, marks and counts as they were. */
-function writeAll({ file, rows, metadata, series, queue, written, options, commits }: Inside): void {
+function writeAll({ file, rows, metadata, series, queue, rollups, written, options, commits }: Inside): void {
   if (file === undefined) return
   const { database, tables } = file
   const count = rows.size()
@@ -212,7 +220,8 @@ function writeAll({ file, rows, metadata, series, queue, written, options, commi
   written.add(count)
   try {
     inTransaction(database, () => {
-      rowids = rows.write(tables)
+      rowids = rows.write(tables, rollups.add)
+      rollups.write()
       queue.leftover.write()
       series.write(tables)
       metadata.write(tables)
@@ -220,9 +229,11 @@ function writeAll({ file, rows, metadata, series, queue, written, options, commi
     })
   } catch (error) {
     written.add(-count)
+    rollups.failed()
     throw error
   }
   rows.committed()
+  rollups.committed()
   metadata.committed()
   queue.leftover.committed()
   series.committed()
@@ -290,6 +301,7 @@ function reopen(inside: Inside, { database, tables, watch, rows }: OpenFile): vo
   watch?.renew()
   inside.queue.reopened(again.tables)
   inside.queue.leftover.opened(opened)
+  inside.rollups.opened(opened)
   report(`The -wal or -shm of the ledger ${path} was removed while it was in use; nothing is lost. ${mendLost}`)
 }
 
@@ -353,6 +365,7 @@ function attempt(work: () => boolean): boolean {
 function closeFile(inside: Inside): void {
   inside.queue.closed()
   inside.queue.leftover.closed()
+  inside.rollups.closed()
   inside.file?.database.close()
   inside.file = undefined
 }
@@ -367,8 +380,9 @@ export function stateInFile({ file }: Inside, id: string): 'open' | 'closed' | u
 
 /** How many closed rows are in no file. */
 export function close(inside: Inside): number {
-  const { options, retention, ticks, rows } = inside
+  const { options, retention, rollups, ticks, rows } = inside
   retention.stop()
+  rollups.maintenance.stop()
   for (const read of ticks) read()
   clearTimeout(inside.retry)
   inside.lookedAt = Number.NEGATIVE_INFINITY

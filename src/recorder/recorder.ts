@@ -134,14 +134,15 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
 
 const dayMs = 86_400_000
 
-function storeLimits({ retention }: Config) {
+function storeLimits({ retention, labels }: Config) {
   return {
-    retention: { ageMsMax: retention.days * dayMs, bytesMax: retention.bytes },
+    retention: { ageMsMax: retention.days * dayMs, bytesMax: retention.bytes, rollupAgeMsMax: retention.rollupDays * dayMs },
+    rollupLabels: metricLabels({ labels }),
     spool: { bytesMax: retention.spoolBytes, ageMsMax: retention.spoolDays * dayMs },
   }
 }
 
-const metricLabels = ({ labels }: Config) => labels.filter(({ metric }) => metric).map(({ name }) => name)
+const metricLabels = ({ labels }: Pick<Config, 'labels'>) => labels.filter(({ metric }) => metric).map(({ name }) => name)
 
 /** Rows that are there now were recorded before; those that come are counted as they are recorded, under higher rowids. */
 function spentBefore(reader: Reader, store: Store): BudgetsOptions['spentBefore'] {

@@ -398,6 +398,10 @@ export const metrics = {
     'reason',
   ),
   'tokenweir.ledger.expired': counter('{row}', 'Rows removed because they were too old, or the ledger too large.'),
+  'tokenweir.ledger.rollup_overflow': counter(
+    '{row}',
+    'Rows whose model, caller, labels or error are `other` in the rollups, because too many combinations are in the ledger.',
+  ),
   'tokenweir.ledger.bytes': updown('By', "Size of the ledger's file."),
   'tokenweir.ledger.writable': updown('{ledger}', '1 while the ledger can be written, else 0.'),
   'tokenweir.ledger.dropped': counter('{row}', 'Requests that ended without a row, because too many rows waited for the ledger.'),

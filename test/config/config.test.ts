@@ -79,7 +79,7 @@ describe('with nothing but an upstream', () => {
         headerBytes: 65_536,
         labelValues: 1000,
       },
-      retention: { days: 90, bytes: 10_737_418_240, spoolBytes: 268_435_456, spoolDays: 7 },
+      retention: { days: 90, rollupDays: 400, bytes: 10_737_418_240, spoolBytes: 268_435_456, spoolDays: 7 },
       prices: [],
       budgets: [],
       estimates: { enabled: false },
@@ -532,6 +532,7 @@ limits:
   labelValues: 1000      # default
 retention:
   days: 90               # default
+  rollupDays: 400        # default
   bytes: 10737418240     # default
   spoolBytes: 268435456  # default
   spoolDays: 7           # default

@@ -59,7 +59,7 @@ export function configOf(overrides: Partial<Config> = {}): Config {
       flushMs: 1000,
     },
     limits: { bodyBytes: 1 << 20, heldBytes: 1 << 26, messageBytes: 1 << 20, drainBytes: 1 << 20, headerBytes: 1 << 16, labelValues: 100 },
-    retention: { days: 90, bytes: 2 ** 30, spoolBytes: 2 ** 28, spoolDays: 0 },
+    retention: { days: 90, rollupDays: 0, bytes: 2 ** 30, spoolBytes: 2 ** 28, spoolDays: 0 },
     prices: [],
     estimates: { enabled: false },
     ...overrides,

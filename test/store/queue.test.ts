@@ -115,7 +115,7 @@ describe('a limit of the queue', () => {
 
 describe('retention', () => {
   it('leaves every row that waits, of either signal, and takes it when it waits no more', async () => {
-    const opened = open(undefined, { retention: { ageMsMax: 1000, bytesMax: 2 ** 30 }, spool: { ageMsMax: 0 } })
+    const opened = open(undefined, { retention: { ageMsMax: 1000, bytesMax: 2 ** 30, rollupAgeMsMax: 0 }, spool: { ageMsMax: 0 } })
     const { store, meter, path } = opened
     store.queue.begin('traces')
     store.queue.begin('logs')

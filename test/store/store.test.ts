@@ -176,7 +176,7 @@ describe('a file that cannot be written while requests open and end', () => {
 describe('retention', () => {
   it('removes old rows a few at a time, never an open one and never the newest', async () => {
     const { path, store, ledger, meter } = open(undefined, {
-      retention: { ageMsMax: 1000, bytesMax: 2 ** 30 },
+      retention: { ageMsMax: 1000, bytesMax: 2 ** 30, rollupAgeMsMax: 0 },
       now: () => startedAt + 5000,
     })
     const opening = (index: number, age: number) => ({ id: id(index), startedAt: startedAt + 5000 - age })
@@ -200,13 +200,13 @@ describe('retention', () => {
       ended: [1, 2].map((index) => exchangeOf({ opening: { id: id(index), startedAt: startedAt + index * 2000 } })),
     })
     store.commit()
-    store.limit({ retention: { ageMsMax: 2000, bytesMax: 2 ** 30 }, spool: { bytesMax: 1, ageMsMax: 1 } })
+    store.limit({ retention: { ageMsMax: 2000, bytesMax: 2 ** 30, rollupAgeMsMax: 0 }, spool: { bytesMax: 1, ageMsMax: 1 } })
     await expect.poll(() => rows(path, 'SELECT id FROM exchanges ORDER BY id')).toEqual([{ id: id(2) }])
   })
 
   it('keeps the file below its size, and gives the room back to the disk', async () => {
     const bytesMax = 400_000
-    const { path, store, ledger, meter } = open(undefined, { retention: { ageMsMax: 0, bytesMax } })
+    const { path, store, ledger, meter } = open(undefined, { retention: { ageMsMax: 0, bytesMax, rollupAgeMsMax: 0 } })
     const long = 'x'.repeat(2000)
     for (let index = 0; index < 1200; index++)
       ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(index), path: long } })] })

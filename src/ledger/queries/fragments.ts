@@ -11,27 +11,38 @@ const dimensionSql: Readonly<Record<Exclude<Dimension, LabelDimension>, string>>
   day: "date(started_at / 1000, 'unixepoch', 'localtime')",
 }
 
+/** Rows, or the keys of rollups. */
+export type Table = 'exchanges' | 'rollup_keys'
+
 /** A label's name is one of `dimensionOf`, which is safe to write here. */
-export function sqlOf(dimension: Dimension): string {
-  const name = /^label:(\w+)$/.exec(dimension)?.[1]
-  return name === undefined ? dimensionSql[dimension as keyof typeof dimensionSql] : `json_extract(labels, '$.${name}')`
+export function sqlOf(dimension: Dimension, table: Table = 'exchanges'): string {
+  const name = labelOf(dimension)
+  if (name !== undefined) return `json_extract(labels, '$.${name}')`
+  return dimension === 'model' && table === 'rollup_keys' ? 'model' : dimensionSql[dimension as keyof typeof dimensionSql]
+}
+
+export function labelOf(dimension: Dimension): string | undefined {
+  return /^label:(\w+)$/.exec(dimension)?.[1]
 }
 
 /** The name of a column is one of `conditionsOf`, which is safe to write here. */
-function fieldSql(field: Field): string {
+function fieldSql(field: Field, table: Table): string {
   if (field === 'any_model') return "(coalesce(request_model, '') || ' ' || coalesce(response_model, ''))"
-  return field.startsWith('column:') ? field.slice('column:'.length) : sqlOf(field as Dimension)
+  return field.startsWith('column:') ? field.slice('column:'.length) : sqlOf(field as Dimension, table)
 }
 
 /** Behind a WHERE, with its values. */
-export function conditionSql(conditions: readonly Condition[]): {
+export function conditionSql(
+  conditions: readonly Condition[],
+  table: Table = 'exchanges',
+): {
   readonly sql: string
   readonly values: Readonly<Record<string, string | number>>
 } {
   const values: Record<string, string | number> = {}
   const sql = conditions.map(({ dimension, operator, values: wanted }, at) => {
     const each = wanted.map((value, index) => {
-      const field = fieldSql(dimension)
+      const field = fieldSql(dimension, table)
       if (value === null) return `${field} IS ${operator === '!=' ? 'NOT ' : ''}NULL`
       const name = `where${at}_${index}`
       values[name] = operator === '~=' ? `%${escapedLike(String(value))}%` : value

@@ -2,6 +2,8 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { conditionSql, escapedLike, inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
+import { inSnapshot } from './look.ts'
+import { readState } from './plan.ts'
 import { type LedgerState, type ListedRequest, listedColumns, type RequestFilter, type RequestPage, type WholeRequest } from './queries.ts'
 
 const outcomeSql: Readonly<Record<NonNullable<RequestFilter['outcome']>, string>> = {
@@ -70,12 +72,21 @@ export function readRequest(database: DatabaseSync, id: string): WholeRequest | 
   return row === undefined ? null : ({ ...row } as WholeRequest)
 }
 
-export function readState(database: DatabaseSync, path: string): LedgerState {
-  const row = database.prepare('SELECT count(*) AS rows, min(started_at) AS oldest FROM exchanges').get() as {
-    rows: number
-    oldest: number | null
-  }
-  return { rows: row.rows, bytes: bytesOf(path) + bytesOf(`${path}-wal`), oldestStartedAt: row.oldest }
+export function readLedgerState(database: DatabaseSync, path: string): LedgerState {
+  return inSnapshot(database, () => {
+    const oldest = database.prepare('SELECT min(started_at) AS oldest FROM exchanges').get()?.['oldest'] as number | null
+    return { rows: countRows(database), bytes: bytesOf(path) + bytesOf(`${path}-wal`), oldestStartedAt: oldest }
+  })
+}
+
+/** Counting every row of a large ledger takes a second; those that are in rollups have been counted. */
+function countRows(database: DatabaseSync): number {
+  const state = readState(database)
+  const count = (condition: string) =>
+    Number(database.prepare(`SELECT count(*) AS count FROM exchanges WHERE ${condition}`).get()?.['count'])
+  if (state === undefined) return count('TRUE')
+  const { rows, after, upTo } = state
+  return rows + count('end_reason IS NULL') + (after < upTo ? count(`rowid > ${after} AND rowid <= ${upTo} AND end_reason IS NOT NULL`) : 0)
 }
 
 function bytesOf(path: string): number {

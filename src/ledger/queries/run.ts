@@ -1,7 +1,7 @@
 /** A question → its answer, out of an open ledger. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Answers, Question } from './queries.ts'
-import { readRequest, readRequests, readState } from './requests.ts'
+import { readLedgerState, readRequest, readRequests } from './requests.ts'
 import { readLatency, readSeries } from './series.ts'
 import { readSpent, readSummary } from './summary.ts'
 
@@ -20,6 +20,6 @@ export function answer(database: DatabaseSync, path: string, question: Question)
     case 'request':
       return readRequest(database, question.id)
     case 'state':
-      return readState(database, path)
+      return readLedgerState(database, path)
   }
 }

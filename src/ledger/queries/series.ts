@@ -1,18 +1,9 @@
 /** Rates over time, and how long answers took. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
-import { longMs } from '../schema.ts'
-import { inRange, isZeroUsage } from './fragments.ts'
-import { addTo, type Buckets, bucketSql, quantilesOf } from './quantiles.ts'
+import { inSnapshot, readSketches, readSums, type Sketched, type SumRow } from './look.ts'
+import { addTo, type Buckets, quantilesOf } from './quantiles.ts'
 import type { Latency, ProviderSeries, Quantiles, Series } from './queries.ts'
-
-/** A row left open by a killed process has no end: it counts where it began. */
-const at = 'coalesce(ended_at, started_at)'
-/** Of requests that ended in the range: most are found by when they began, no longer before it than that; those that took longer, by their end. */
-const ways = [
-  `started_at >= :since - ${longMs} AND started_at < :until AND ${at} >= :since AND ${at} < :until AND end_reason IS NOT NULL`,
-  `duration_ms > ${longMs} AND ended_at >= :since AND ended_at < :until AND started_at < :since - ${longMs}`,
-]
 
 export interface SeriesQuestion {
   readonly range: Range
@@ -20,70 +11,42 @@ export interface SeriesQuestion {
   readonly providersMax: number
 }
 
+const seriesSums = ['requests', 'errors', 'zero_usage', 'input_sum', 'output_sum', 'reported']
+
 /** Both ends of the range are moved outwards to whole buckets. */
 export function readSeries(database: DatabaseSync, { range, bucketMs, providersMax }: SeriesQuestion): Series {
   const sinceMs = Math.floor(range.sinceMs / bucketMs) * bucketMs
   const untilMs = Math.ceil(range.untilMs / bucketMs) * bucketMs
   const length = Math.round((untilMs - sinceMs) / bucketMs)
-  const index = `CAST((${at} - :since) / ${bucketMs} AS INTEGER)`
-  const bounds = { since: sinceMs, until: untilMs }
-  const counted = (what: string, condition = 'TRUE') =>
-    ways.flatMap((way) =>
-      database.prepare(`SELECT ${index} AS i, ${what} FROM exchanges WHERE ${way} AND ${condition} GROUP BY 1, 2`).all(bounds),
-    )
-  const rows = counted(
-    `provider, count(*) AS requests, sum(error_type IS NOT NULL) AS errors, sum(${isZeroUsage}) AS zero_usage,
-     total(input_tokens) + total(output_tokens) AS tokens, count(coalesce(input_tokens, output_tokens)) AS reported`,
-  ) as unknown as readonly SeriesRow[]
-  const zeros = () => new Array<number>(length).fill(0)
-  const requests = zeros()
-  const errors = zeros()
-  const zeroUsage = zeros()
-  for (const row of rows) {
-    requests[row.i] = (requests[row.i] ?? 0) + row.requests
-    errors[row.i] = (errors[row.i] ?? 0) + row.errors
-    zeroUsage[row.i] = (zeroUsage[row.i] ?? 0) + row.zero_usage
-  }
-  const firstChunk = quantilesByBucket(
-    counted(
-      `${bucketSql('time_to_first_chunk_ms')} AS bucket, count(*) AS count`,
-      'time_to_first_chunk_ms IS NOT NULL',
-    ) as unknown as readonly BucketRow[],
-    length,
-  )
-  return {
-    sinceMs,
-    untilMs,
-    bucketMs,
-    ...byProvider(rows, length, providersMax),
-    requests,
-    errors,
-    zeroUsage,
-    firstChunkP50Ms: firstChunk.map((quantiles) => quantiles?.p50 ?? null),
-    firstChunkP95Ms: firstChunk.map((quantiles) => quantiles?.p95 ?? null),
-  }
-}
-
-interface BucketRow {
-  readonly i: number
-  readonly bucket: number
-  readonly count: number
-}
-
-interface SeriesRow {
-  readonly i: number
-  readonly provider: string | null
-  readonly requests: number
-  readonly errors: number
-  readonly zero_usage: number
-  readonly tokens: number
-  readonly reported: number
+  const intervals = Array.from({ length }, (_, i) => ({ sinceMs: sinceMs + i * bucketMs, untilMs: sinceMs + (i + 1) * bucketMs }))
+  return inSnapshot(database, () => {
+    const rows = readSums(database, { intervals, by: 'ended', dimensions: ['provider'], sums: seriesSums })
+    const sum = (name: string) => {
+      const values = new Array<number>(length).fill(0)
+      for (const row of rows) values[Number(row['i'])] = (values[Number(row['i'])] ?? 0) + Number(row[name] ?? 0)
+      return values
+    }
+    const firstChunk = new Array<Quantiles | null>(length).fill(null)
+    for (const { i, buckets } of readSketches(database, { intervals, by: 'ended', dimensions: [] }, 'first_chunk'))
+      firstChunk[i] = quantilesOf(buckets)
+    return {
+      ...{ sinceMs, untilMs, bucketMs },
+      ...byProvider(rows, length, providersMax),
+      requests: sum('requests'),
+      errors: sum('errors'),
+      zeroUsage: sum('zero_usage'),
+      firstChunkP50Ms: firstChunk.map((quantiles) => quantiles?.p50 ?? null),
+      firstChunkP95Ms: firstChunk.map((quantiles) => quantiles?.p95 ?? null),
+    }
+  })
 }
 
 /** The providers with most tokens by name, the others as one. Those that never reported any count too, at the end. */
-function byProvider(rows: readonly SeriesRow[], length: number, providersMax: number): Pick<Series, 'providers' | 'others'> {
+function byProvider(rows: readonly SumRow[], length: number, providersMax: number): Pick<Series, 'providers' | 'others'> {
   const found = new Map<string | null, { total: number; reported: number; tokens: (number | null)[] }>()
-  for (const { i, provider, tokens, reported } of rows) {
+  for (const row of rows) {
+    const [i, provider, reported] = [Number(row['i']), row['key_provider'] as string | null, Number(row['reported'])]
+    const tokens = Number(row['input_sum'] ?? 0) + Number(row['output_sum'] ?? 0)
     let entry = found.get(provider)
     if (entry === undefined) found.set(provider, (entry = { total: 0, reported: 0, tokens: [] }))
     entry.tokens[i] = reported === 0 ? (entry.tokens[i] ?? null) : (entry.tokens[i] ?? 0) + tokens
@@ -102,41 +65,27 @@ function byProvider(rows: readonly SeriesRow[], length: number, providersMax: nu
   return { providers, others }
 }
 
-function quantilesByBucket(rows: readonly BucketRow[], length: number): (Quantiles | null)[] {
-  const found = Array.from({ length }, (): Buckets => new Map())
-  for (const { i, bucket, count } of rows) addTo(found[i] ?? new Map(), bucket, count)
-  return found.map(quantilesOf)
-}
-
 /** Of requests that began in the range. */
 export function readLatency(database: DatabaseSync, range: Range): Latency {
-  const firstChunk = bucketsByProvider(database, range, 'time_to_first_chunk_ms')
-  const duration = bucketsByProvider(database, range, 'duration_ms')
-  const providers = [...new Set([...firstChunk.keys(), ...duration.keys()])].sort((a, b) => ((a ?? '') < (b ?? '') ? -1 : 1))
-  return {
-    ...range,
-    total: { firstChunkMs: quantilesOf(merged(firstChunk)), durationMs: quantilesOf(merged(duration)) },
-    providers: providers.map((provider) => ({
-      provider,
-      firstChunkMs: quantilesOf(firstChunk.get(provider) ?? new Map()),
-      durationMs: quantilesOf(duration.get(provider) ?? new Map()),
-    })),
-  }
+  const look = { intervals: [range], by: 'started', dimensions: ['provider'] } as const
+  return inSnapshot(database, () => {
+    const firstChunk = byProviderOf(readSketches(database, look, 'first_chunk'))
+    const duration = byProviderOf(readSketches(database, look, 'duration'))
+    const providers = [...new Set([...firstChunk.keys(), ...duration.keys()])].sort((a, b) => ((a ?? '') < (b ?? '') ? -1 : 1))
+    return {
+      ...range,
+      total: { firstChunkMs: quantilesOf(merged(firstChunk)), durationMs: quantilesOf(merged(duration)) },
+      providers: providers.map((provider) => ({
+        provider,
+        firstChunkMs: quantilesOf(firstChunk.get(provider) ?? new Map()),
+        durationMs: quantilesOf(duration.get(provider) ?? new Map()),
+      })),
+    }
+  })
 }
 
-function bucketsByProvider(database: DatabaseSync, range: Range, column: string): Map<string | null, Buckets> {
-  const rows = database
-    .prepare(
-      `SELECT provider, ${bucketSql(column)} AS bucket, count(*) AS count FROM exchanges WHERE ${inRange} AND ${column} IS NOT NULL GROUP BY 1, 2`,
-    )
-    .all({ since: range.sinceMs, until: range.untilMs }) as unknown as readonly { provider: string | null; bucket: number; count: number }[]
-  const found = new Map<string | null, Buckets>()
-  for (const { provider, bucket, count } of rows) {
-    let buckets = found.get(provider)
-    if (buckets === undefined) found.set(provider, (buckets = new Map()))
-    addTo(buckets, bucket, count)
-  }
-  return found
+function byProviderOf(sketches: readonly Sketched[]): ReadonlyMap<string | null, Buckets> {
+  return new Map(sketches.filter(({ buckets }) => buckets.size > 0).map(({ key: [provider = null], buckets }) => [provider, buckets]))
 }
 
 function merged(all: ReadonlyMap<unknown, Buckets>): Buckets {

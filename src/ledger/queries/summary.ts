@@ -1,7 +1,9 @@
-/** Totals of a range, and their breakdowns: one pass over the rows in SQLite, added up by each set of dimensions here. */
+/** Totals of a range, and their breakdowns: one look at the ledger, added up by each set of dimensions here. */
 import type { DatabaseSync } from 'node:sqlite'
+import { periodAt } from '../../lib/period.ts'
 import type { Range } from '../../lib/range.ts'
-import { conditionSql, inRange, isCompletedStream, isZeroUsage, owesUsage, sqlOf, tokenColumn, zeroUsageReason } from './fragments.ts'
+import { conditionSql, inRange } from './fragments.ts'
+import { inSnapshot, readSums, type SumRow, spanOf } from './look.ts'
 import {
   type Breakdown,
   type Condition,
@@ -13,29 +15,6 @@ import {
   type Totals,
   tokenKinds,
 } from './queries.ts'
-
-type SummaryRow = Readonly<Record<string, string | number | null>>
-
-const sums = [
-  'count(*) AS requests',
-  'sum(end_reason IS NULL) AS open',
-  'sum(error_type IS NOT NULL) AS errors',
-  `sum(${isCompletedStream}) AS streams`,
-  `sum(${isZeroUsage}) AS zero_usage`,
-  'sum(cost) AS usd',
-  'count(cost) AS priced',
-  "sum(cost_status = 'unpriced') AS unpriced",
-  'sum(cache_saved) AS saved_usd',
-  'sum(CASE WHEN input_tokens IS NOT NULL THEN cache_read_tokens END) AS cache_hits',
-  'sum(CASE WHEN cache_read_tokens IS NOT NULL THEN input_tokens END) AS cache_input',
-  'sum(time_per_output_token_ms) AS token_ms',
-  'count(time_per_output_token_ms) AS timed',
-  ...tokenKinds.flatMap((kind) => [
-    `sum(${tokenColumn[kind]}) AS ${kind}_sum`,
-    `count(${tokenColumn[kind]}) AS ${kind}_reported`,
-    `sum(${owesUsage} AND ${tokenColumn[kind]} IS NULL) AS ${kind}_unreported`,
-  ]),
-].join(', ')
 
 export interface SummaryQuestion {
   readonly range: Range
@@ -49,42 +28,68 @@ export interface SummaryQuestion {
 
 export function readSummary(database: DatabaseSync, { range, sets, where = [], groupsMax }: SummaryQuestion): Summary {
   const used = [...new Set(sets.flat())]
-  const keys = used.map((dimension) => `${sqlOf(dimension)} AS "key_${dimension}"`)
-  const groupBy = used.length === 0 ? '' : ` GROUP BY ${used.map((dimension) => `"key_${dimension}"`).join(', ')}`
-  const condition = conditionSql(where)
-  const bounds = { since: range.sinceMs, until: range.untilMs, ...condition.values }
-  const chosen = `${inRange}${condition.sql}`
-  const rows = database.prepare(`SELECT ${[...keys, sums].join(', ')} FROM exchanges WHERE ${chosen}${groupBy}`).all(bounds) as SummaryRow[]
-  const reasons = database
-    .prepare(
-      `SELECT ${zeroUsageReason} AS reason, count(*) AS streams FROM exchanges WHERE ${chosen} AND ${isZeroUsage} GROUP BY 1 ORDER BY 2 DESC, 1`,
-    )
-    .all(bounds) as { reason: string; streams: number }[]
+  const days = used.includes('day') ? daysOf(database, range) : [{ ...range, day: null }]
+  const rows = readSums(database, { intervals: days, by: 'started', dimensions: used, where }).map(
+    (row): SumRow => ({ ...row, key_day: days[Number(row['i'])]?.day ?? null }),
+  )
   const total = createAdder()
-  for (const row of rows) total.add(row)
+  const reasons = new Map<string, number>()
+  for (const row of rows) {
+    total.add(row)
+    const [reason, streams] = [String(row['reason']), Number(row['zero_usage'] ?? 0)]
+    if (streams > 0) reasons.set(reason, (reasons.get(reason) ?? 0) + streams)
+  }
   return {
     ...range,
     total: total.totals(),
     breakdowns: sets.map((by) => breakdown(rows, by, groupsMax)),
-    zeroUsage: reasons.map(({ reason, streams }) => ({ reason, streams })),
+    zeroUsage: [...reasons]
+      .map(([reason, streams]) => ({ reason, streams }))
+      .sort((a, b) => b.streams - a.streams || (a.reason < b.reason ? -1 : 1)),
   }
 }
 
-/** What a budget's requests cost, as far as it is known. */
+/** The days of this machine's zone that the range and the ledger share, each cut by the range. */
+function daysOf(database: DatabaseSync, range: Range): readonly (Range & { readonly day: string })[] {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  const known = spanOf(database)
+  const untilMs = Math.min(range.untilMs, known.untilMs)
+  const days: (Range & { readonly day: string })[] = []
+  for (let at = Math.max(range.sinceMs, known.sinceMs); at < untilMs; ) {
+    const day = periodAt(at, 'day', zone)
+    const noon = new Date((day.sinceMs + day.untilMs) / 2)
+    const name = `${noon.getFullYear()}-${two(noon.getMonth() + 1)}-${two(noon.getDate())}`
+    days.push({ sinceMs: at, untilMs: Math.min(day.untilMs, untilMs), day: name })
+    at = day.untilMs
+  }
+  return days
+}
+
+const two = (number: number): string => String(number).padStart(2, '0')
+
+/** What a budget's requests cost, as far as it is known: of the rows up to `rowidMax`. */
 export function readSpent(
   database: DatabaseSync,
   { range, where, rowidMax }: { readonly range: Range; readonly where: readonly Condition[]; readonly rowidMax: number },
 ): { readonly usd: number; readonly tokens: number } {
-  const condition = conditionSql(where)
-  const row = database
-    .prepare(
-      `SELECT total(cost) AS usd, total(input_tokens) + total(output_tokens) AS tokens FROM exchanges WHERE ${inRange} AND rowid <= :rowid${condition.sql}`,
-    )
-    .get({ since: range.sinceMs, until: range.untilMs, rowid: rowidMax, ...condition.values }) as { usd: number; tokens: number }
-  return { ...row }
+  return inSnapshot(database, () => {
+    const sum = { usd: 0, tokens: 0 }
+    for (const row of readSums(database, { intervals: [range], by: 'started', dimensions: [], where })) {
+      sum.usd += Number(row['usd'] ?? 0)
+      sum.tokens += Number(row['input_sum'] ?? 0) + Number(row['output_sum'] ?? 0)
+    }
+    // Those above it are few: they were written since the question was first asked.
+    const condition = conditionSql(where)
+    const later = database
+      .prepare(
+        `SELECT total(cost) AS usd, total(input_tokens) + total(output_tokens) AS tokens FROM exchanges WHERE rowid > :rowid AND ${inRange}${condition.sql}`,
+      )
+      .get({ since: range.sinceMs, until: range.untilMs, rowid: rowidMax, ...condition.values }) as { usd: number; tokens: number }
+    return { usd: sum.usd - later.usd, tokens: sum.tokens - later.tokens }
+  })
 }
 
-function breakdown(rows: readonly SummaryRow[], by: readonly Dimension[], groupsMax: number): Breakdown {
+function breakdown(rows: readonly SumRow[], by: readonly Dimension[], groupsMax: number): Breakdown {
   const adders = new Map<string, { readonly key: Group['key']; readonly adder: Adder }>()
   for (const row of rows) {
     const key = Object.fromEntries(by.map((dimension) => [dimension, row[`key_${dimension}`] ?? null])) as Group['key']
@@ -107,7 +112,7 @@ function inOrder(by: readonly Dimension[]): (a: Group, b: Group) => number {
 }
 
 interface Adder {
-  add(row: SummaryRow): void
+  add(row: SumRow): void
   totals(): Totals
 }
 
@@ -118,10 +123,10 @@ function createAdder(): Adder {
   const whole: Record<string, number> = {}
   /** Sums that may be unknown: absent until one is known. */
   const known: Record<string, number> = {}
-  const addWhole = (name: string, row: SummaryRow) => {
+  const addWhole = (name: string, row: SumRow) => {
     whole[name] = (whole[name] ?? 0) + Number(row[name] ?? 0)
   }
-  const addKnown = (name: string, row: SummaryRow) => {
+  const addKnown = (name: string, row: SumRow) => {
     const value = row[name]
     if (typeof value === 'number') known[name] = (known[name] ?? 0) + value
   }

@@ -1,0 +1,91 @@
+/**
+ * Which rollups answer a question about a range, and for which moments rows must be read: the longest periods that fit, shorter ones at both ends,
+ * and rows where a minute is cut. So an answer is exact for every range, and in every time zone.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Range } from '../../lib/range.ts'
+import { dayMs, finerFrom, type Grain, grain, hourMs, minuteMs, minuteOf, type RollupState, stateOf, type View } from '../rollups/grains.ts'
+
+/** Milliseconds since the epoch; `i` is the interval that it belongs to. */
+export interface RowSpan extends Range {
+  readonly i: number
+}
+
+/** Minutes since the epoch. */
+export interface CellSpan {
+  readonly i: number
+  readonly grain: Grain
+  readonly since: number
+  readonly until: number
+}
+
+export interface Plan {
+  readonly cells: readonly CellSpan[]
+  /** Rows that started, or ended, in these. */
+  readonly rows: readonly RowSpan[]
+}
+
+/** Undefined in a file of a version without rollups, which its owner has not opened yet. */
+export function readState(database: DatabaseSync): RollupState | undefined {
+  const isThere = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'rollup_state'").get() !== undefined
+  return isThere ? stateOf(database.prepare('SELECT key, value FROM rollup_state').all()) : undefined
+}
+
+interface Level {
+  readonly grain: Grain
+  readonly lengthMs: number
+  /** Cells of periods that end by then have all that there is. */
+  readonly wholeUntil: number
+}
+
+export interface PlanOptions {
+  readonly state: RollupState
+  readonly view: View
+  /** Rows are read for what is before it. */
+  readonly cellsFrom: number
+  /** Rows are read from then on at the earliest: those of before may be gone. */
+  readonly rowsFrom: number
+}
+
+export function planOf(intervals: readonly Range[], { state, view, cellsFrom, rowsFrom }: PlanOptions): Plan {
+  const levels: readonly Level[] = [
+    { grain: grain.day[view], lengthMs: dayMs, wholeUntil: state.daysUntil },
+    { grain: grain.hour[view], lengthMs: hourMs, wholeUntil: state.hoursUntil },
+    { grain: grain.minute, lengthMs: minuteMs, wholeUntil: Number.POSITIVE_INFINITY },
+  ]
+  const cells: CellSpan[] = []
+  const rows: RowSpan[] = []
+
+  function cover(i: number, sinceMs: number, untilMs: number, [level, ...shorter]: readonly Level[]): void {
+    if (sinceMs >= untilMs) return
+    if (level === undefined) {
+      rows.push({ i, sinceMs, untilMs })
+      return
+    }
+    const { lengthMs, wholeUntil } = level
+    const first = Math.ceil(sinceMs / lengthMs) * lengthMs
+    const last = Math.floor(Math.min(untilMs, wholeUntil) / lengthMs) * lengthMs
+    if (first < last) cells.push({ i, grain: level.grain, since: minuteOf(first), until: minuteOf(last) })
+    cover(i, sinceMs, first < last ? first : untilMs, shorter)
+    if (first < last) cover(i, last, untilMs, shorter)
+  }
+
+  const finer = finerFrom(state)
+  const known = (moment: number) => knownMoment(moment, finer, rowsFrom)
+  const firstCell = Math.ceil(cellsFrom / minuteMs) * minuteMs
+  intervals.forEach(({ sinceMs, untilMs }, i) => {
+    const [since, until] = [known(sinceMs), known(untilMs)]
+    cover(i, since, Math.min(until, firstCell), [])
+    cover(i, Math.max(since, firstCell), until, levels)
+  })
+  return { cells, rows }
+}
+
+/**
+ * Of old days only the whole is known: such a day is taken to lie on the side of the moment on which its larger half lies. So ranges side by side
+ * share nothing and leave nothing out.
+ */
+function knownMoment(moment: number, finerFrom: number, rowsFrom: number): number {
+  if (Math.floor(moment / dayMs) * dayMs < finerFrom) return Math.round(moment / dayMs) * dayMs
+  return Math.floor(moment / minuteMs) * minuteMs < rowsFrom ? Math.round(moment / minuteMs) * minuteMs : moment
+}

@@ -1,0 +1,76 @@
+/**
+ * What a rollup is about: how long its period is, and what it tells apart. Every closed row is in a cell of its minute; hours are added up from minutes
+ * and days from hours, some time later (`maintain.ts`).
+ */
+
+export const minuteMs = 60_000
+export const hourMs = 60 * minuteMs
+export const dayMs = 24 * hourMs
+
+/**
+ * What hours and days tell apart: everything; all but callers and labels; providers and usage alone. The last two are few cells, however many
+ * callers and models there are. Minutes tell everything apart.
+ */
+export const views = ['all', 'withoutCallers', 'providers'] as const
+export type View = (typeof views)[number]
+
+/** Values of the column `grain`. */
+export const grain = {
+  minute: 0,
+  hour: { all: 1, withoutCallers: 3, providers: 5 },
+  day: { all: 2, withoutCallers: 4, providers: 6 },
+} as const
+export type Grain = 0 | 1 | 2 | 3 | 4 | 5 | 6
+
+/**
+ * Values of the column `part`. A request counts in the period in which it started and in the one in which it ended; `both` is for one that did both
+ * in the same minute. Hours and days have no `both`.
+ */
+export const part = { both: 0, started: 1, ended: 2 } as const
+export type Part = (typeof part)[keyof typeof part]
+
+/** A period is written as its first minute since the epoch. */
+export const minuteOf = (ms: number): number => Math.floor(ms / minuteMs)
+
+/** The table `rollup_state`. Moments are in milliseconds since the epoch. */
+export interface RollupState {
+  /** Minutes before it have been added to their hours; of the minute that begins then, those whose key is below `hoursKey`. */
+  readonly hoursUntil: number
+  readonly hoursKey: number
+  /** Hours before it have been added to their days; of the hour that begins then, those whose key is below `daysKey`. */
+  readonly daysUntil: number
+  readonly daysKey: number
+  /** Rows that started before it may be gone. */
+  readonly rowsFrom: number
+  /** Of the rows that were there before the rollups, those above `after` and up to `upTo` are in none yet. */
+  readonly after: number
+  readonly upTo: number
+  /** Closed rows in the ledger that are in the rollups. */
+  readonly rows: number
+  /** The labels that cells tell apart, each since when. */
+  readonly labels: Readonly<Record<string, number>>
+}
+
+export const emptyState: RollupState = {
+  hoursUntil: 0,
+  hoursKey: 0,
+  daysUntil: 0,
+  daysKey: 0,
+  rowsFrom: Number.MIN_SAFE_INTEGER,
+  after: 0,
+  upTo: 0,
+  rows: 0,
+  labels: {},
+}
+
+/** Out of the rows of `rollup_state`. */
+export function stateOf(rows: readonly Readonly<Record<string, unknown>>[]): RollupState {
+  const found: Record<string, unknown> = { ...emptyState }
+  for (const { key, value } of rows) found[String(key)] = key === 'labels' ? JSON.parse(String(value)) : value
+  return found as unknown as RollupState
+}
+
+/** Cells of minutes and hours before this moment may be gone: their days have all of it, and the rows are gone too. */
+export function finerFrom({ rowsFrom, daysUntil }: RollupState): number {
+  return Math.floor(Math.min(rowsFrom, daysUntil) / dayMs) * dayMs
+}

@@ -1,0 +1,170 @@
+/**
+ * What is done to the rollups between batches, a step at a time: rows of an earlier version are added, minutes are added up to hours and hours to
+ * days, and what is too old leaves. A step takes about ten milliseconds, so that no batch waits long for it.
+ */
+import { inTransaction } from '../migrations.ts'
+import type { SqlValue } from '../row.ts'
+import { addCell } from './cells.ts'
+import { dayMs, finerFrom, type Grain, grain, hourMs, minuteMs, minuteOf, part, type View, views } from './grains.ts'
+import { neededColumns } from './measures.ts'
+import type { OpenRollups } from './open.ts'
+
+export interface MaintenanceOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** How long days are kept; 0 is without limit. */
+  readonly ageMsMax: () => number
+  readonly on: () => OpenRollups | undefined
+  readonly stepMs?: number | undefined
+  /** A step failed. */
+  readonly failed: () => void
+}
+
+export interface Maintenance {
+  /** Whether there may be more to do. */
+  step(): boolean
+  /** Goes on in steps until nothing is left to do. `isStopped` ends it before. */
+  begin(isStopped: () => boolean): void
+  stop(): void
+}
+
+/** A step takes half of this to twice as much. */
+const stepUsualMs = 8
+const betweenStepsMs = 50
+/** With less, a step is mostly the writing of the same cells again. */
+const amountMin = 150
+const amountMax = 32_768
+/** Minutes are added to their hour so many at a time, when most of what began in them has ended. */
+const settledMs = 15 * minuteMs
+/** Cells or keys that leave in one step. */
+const expireMax = 1000
+
+export function createMaintenance({ now, ageMsMax, on, failed, stepMs = stepUsualMs }: MaintenanceOptions): Maintenance {
+  /** Rows or cells of one step. It adapts to how long the last one took. */
+  let amount = amountMin
+  let next: NodeJS.Timeout | undefined
+
+  function step(): boolean {
+    const open = on()
+    if (open === undefined) return false
+    let isMore = false
+    const began = performance.now()
+    try {
+      inTransaction(open.database, () => {
+        open.mark()
+        isMore = work(open, amount, now(), ageMsMax())
+        open.cells.write()
+      })
+      open.cells.trim()
+    } catch (error) {
+      failed()
+      throw error
+    }
+    const took = performance.now() - began
+    amount = took > stepMs ? Math.max(amountMin, amount / 2) : took < stepMs / 2 ? Math.min(amountMax, amount * 2) : amount
+    return isMore
+  }
+
+  function begin(isStopped: () => boolean): void {
+    if (next !== undefined || isStopped()) return
+    if (!step()) return
+    next = setTimeout(() => {
+      next = undefined
+      try {
+        begin(isStopped)
+      } catch {
+        // What fails here fails at the next commit too, and is reported there.
+      }
+    }, betweenStepsMs).unref()
+  }
+
+  return { step, begin, stop: () => clearTimeout(next) }
+}
+
+function work(open: OpenRollups, amount: number, now: number, ageMsMax: number): boolean {
+  const { after, upTo } = open.state()
+  return (
+    (after < upTo && addEarlier(open, amount)) ||
+    addUp(open, toHours, Math.floor((now - 2 * minuteMs) / settledMs) * settledMs, amount) ||
+    addUp(open, toDays, open.state().hoursUntil, amount) ||
+    expire(open, ageMsMax === 0 ? Number.NEGATIVE_INFINITY : now - ageMsMax)
+  )
+}
+
+/** Rows that were there before the rollups, in the order in which they were closed. */
+function addEarlier(open: OpenRollups, limit: number): boolean {
+  const { after, upTo, rows } = open.state()
+  const found = open.database
+    .prepare(`SELECT rowid, ${neededColumns.join(', ')} FROM exchanges WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?`)
+    .all(after, upTo, limit)
+  let added = 0
+  for (const row of found) {
+    if (row['end_reason'] === null) continue
+    open.addNeeded(neededColumns.map((name) => row[name] as SqlValue))
+    added++
+  }
+  open.change({ after: found.length < limit ? upTo : Number(found.at(-1)?.['rowid']), rows: rows + added })
+  return true
+}
+
+interface Level {
+  readonly from: Grain
+  readonly to: Readonly<Record<View, Grain>>
+  readonly fromMs: number
+  readonly toMs: number
+  readonly until: 'hoursUntil' | 'daysUntil'
+  readonly key: 'hoursKey' | 'daysKey'
+}
+const toHours: Level = { from: grain.minute, to: grain.hour, fromMs: minuteMs, toMs: hourMs, until: 'hoursUntil', key: 'hoursKey' }
+const toDays: Level = { from: grain.hour.all, to: grain.day, fromMs: hourMs, toMs: dayMs, until: 'daysUntil', key: 'daysKey' }
+
+/** The next cells of periods that end before that moment are added to the longer period's. False when there are none. */
+function addUp({ cells, keys, state, change }: OpenRollups, level: Level, beforeMs: number, limit: number): boolean {
+  const { from, to, fromMs, toMs, until, key } = level
+  const before = minuteOf(Math.floor(beforeMs / fromMs) * fromMs)
+  const found = cells.read(from, minuteOf(state()[until]), state()[key], before, limit)
+  const last = found.at(-1)
+  if (last === undefined) return false
+  const isCut = found.length === limit
+  for (const cell of found) {
+    if (isCut && cell.period === last.period && cell.key === last.key) break // its parts may be cut apart
+    const period = minuteOf(Math.floor((cell.period * minuteMs) / toMs) * toMs)
+    for (const each of cell.part === part.both ? [part.started, part.ended] : [cell.part]) {
+      for (const view of views) addCell(cells.find(to[view], period, keys.byId(cell.key)[view], each), cell)
+    }
+  }
+  change({ [until]: last.period * minuteMs + (isCut ? 0 : fromMs), [key]: isCut ? last.key : 0 })
+  return true
+}
+
+/** Minutes and hours leave with their rows, days when they are older than that moment; then the keys that nothing names any more. */
+function expire(open: OpenRollups, daysBefore: number): boolean {
+  const finer = finerFrom(open.state())
+  const days = Math.floor(Math.min(daysBefore, finer) / dayMs) * dayMs
+  const before = [
+    [grain.minute, finer],
+    ...Object.values(grain.hour).map((which) => [which, finer] as const),
+    ...Object.values(grain.day).map((which) => [which, days] as const),
+  ] as const
+  for (const [which, moment] of before) {
+    if (moment > 0 && removeSome(open, which, minuteOf(moment))) {
+      open.cells.forget()
+      return true
+    }
+  }
+  return days > 0 && open.keys.expire(days, expireMax) > 0
+}
+
+/** Of the first period that is too old. */
+function removeSome({ database }: OpenRollups, which: Grain, before: number): boolean {
+  const first = database.prepare('SELECT period FROM rollups WHERE grain = ? AND period < ? ORDER BY period LIMIT 1').get(which, before)
+  if (first === undefined) return false
+  const period = Number(first['period'])
+  const upTo = database
+    .prepare('SELECT key FROM rollups WHERE grain = ? AND period = ? ORDER BY key LIMIT 1 OFFSET ?')
+    .get(which, period, expireMax)
+  database
+    .prepare('DELETE FROM rollups WHERE grain = ? AND period = ? AND key <= ?')
+    .run(which, period, Number(upTo?.['key'] ?? Number.MAX_SAFE_INTEGER))
+  return true
+}

@@ -1,0 +1,90 @@
+/** The rollups of one open file: its state, its cells and its keys, and how a row is added to them. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { RowValues, SqlValue } from '../row.ts'
+import { addMeasured, type Cells, createCells } from './cells.ts'
+import { dayMs, grain, hourMs, minuteMs, minuteOf, type Part, part, type RollupState, stateOf, views } from './grains.ts'
+import type { Key, Keys } from './keys.ts'
+import type { Measured } from './measures.ts'
+
+export interface OpenRollups {
+  readonly database: DatabaseSync
+  readonly cells: Cells
+  readonly keys: Keys
+  /** As it stands in this transaction. */
+  state(): RollupState
+  change(values: Partial<RollupState>): void
+  /** Notes which labels are marked. Before anything is added. */
+  mark(): void
+  /** Adds a row of which the columns are `neededColumns`. */
+  addNeeded(row: RowValues): void
+}
+
+export interface OpenOptions extends Pick<OpenRollups, 'database' | 'keys'> {
+  /** Labels that cells tell apart. */
+  readonly labels: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly measure: (row: RowValues) => Measured
+}
+
+export function createOpen({ database, keys, measure, labels, now }: OpenOptions): OpenRollups {
+  const select = database.prepare('SELECT key, value FROM rollup_state')
+  const put = database.prepare('INSERT OR REPLACE INTO rollup_state VALUES (?, ?)')
+  let state: RollupState | undefined
+  let isMarked = false
+  const open: OpenRollups = {
+    database,
+    cells: createCells(database),
+    keys,
+    state: () => (state ??= stateOf(select.all())),
+    change(values) {
+      state = { ...open.state(), ...values }
+      for (const [key, value] of Object.entries(values))
+        put.run(key, typeof value === 'object' ? JSON.stringify(value) : (value as SqlValue))
+    },
+    mark() {
+      if (!isMarked) markLabels(open, labels, now())
+      isMarked = true
+    },
+    addNeeded: (row) => addRow(open, measure(row)),
+  }
+  return open
+}
+
+export function addRow(open: OpenRollups, measured: Measured): void {
+  const [started, ended] = [minuteOf(measured.startedAt), minuteOf(measured.endedAt)]
+  const key = open.keys.find(measured.key, Math.max(started, ended))
+  const at = (minute: number, one: Part) => {
+    addMeasured(open.cells.find(grain.minute, minute, key.all, one), measured)
+    const { hoursUntil, hoursKey } = open.state()
+    if (isBefore(minute * minuteMs, key.all, hoursUntil, hoursKey)) addLate(open, measured, minute, key, one)
+  }
+  if (started === ended) at(started, part.both)
+  else {
+    at(started, part.started)
+    at(ended, part.ended)
+  }
+}
+
+const isBefore = (moment: number, key: number, until: number, untilKey: number) => moment < until || (moment === until && key < untilKey)
+
+/** Its minute has been added to its hour already. */
+function addLate({ cells, state }: OpenRollups, measured: Measured, minute: number, key: Key, one: Part): void {
+  const hour = Math.floor((minute * minuteMs) / hourMs) * hourMs
+  const day = Math.floor(hour / dayMs) * dayMs
+  const isLateForDay = isBefore(hour, key.all, state().daysUntil, state().daysKey)
+  for (const each of one === part.both ? [part.started, part.ended] : [one]) {
+    for (const view of views) {
+      addMeasured(cells.find(grain.hour[view], minuteOf(hour), key[view], each), measured)
+      if (isLateForDay) addMeasured(cells.find(grain.day[view], minuteOf(day), key[view], each), measured)
+    }
+  }
+}
+
+/** A label that is marked from now on is in no cell of before. */
+function markLabels(open: OpenRollups, names: readonly string[], now: number): void {
+  const { labels, rows, after } = open.state()
+  const since = rows === 0 && after === 0 ? 0 : now
+  const marked = Object.fromEntries(names.map((name) => [name, labels[name] ?? since]))
+  if (JSON.stringify(marked) !== JSON.stringify(labels)) open.change({ labels: marked })
+}
