@@ -176,7 +176,8 @@ function createAdmin(config: Config, { cells, store, meter, live, reader, prices
   const setup: PageSetup = {
     ledger: path,
     capture: config.capture,
-    routes: config.routes.map(({ name }) => name),
+    listen: config.listen,
+    routes: config.routes.map(({ name, prefix, upstream }) => ({ name, prefix, upstream: `${upstream.origin}${upstream.pathname}` })),
     labels: config.labels.map(({ name }) => name),
     exports,
     traceUrl: config.traceUrl,

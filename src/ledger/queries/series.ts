@@ -2,9 +2,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
 import { longMs } from '../schema.ts'
-import { inRange, isZeroUsage } from './fragments.ts'
+import { conditionSql, inRange, isZeroUsage } from './fragments.ts'
 import { addTo, type Buckets, bucketSql, quantilesOf } from './quantiles.ts'
-import type { Latency, ProviderSeries, Quantiles, Series } from './queries.ts'
+import type { Condition, Latency, ProviderSeries, Quantiles, Series } from './queries.ts'
 
 /** A row left open by a killed process has no end: it counts where it began. */
 const at = 'coalesce(ended_at, started_at)'
@@ -18,18 +18,21 @@ export interface SeriesQuestion {
   readonly range: Range
   readonly bucketMs: number
   readonly providersMax: number
+  /** Only these requests. */
+  readonly where?: readonly Condition[] | undefined
 }
 
 /** Both ends of the range are moved outwards to whole buckets. */
-export function readSeries(database: DatabaseSync, { range, bucketMs, providersMax }: SeriesQuestion): Series {
+export function readSeries(database: DatabaseSync, { range, bucketMs, providersMax, where = [] }: SeriesQuestion): Series {
   const sinceMs = Math.floor(range.sinceMs / bucketMs) * bucketMs
   const untilMs = Math.ceil(range.untilMs / bucketMs) * bucketMs
   const length = Math.round((untilMs - sinceMs) / bucketMs)
   const index = `CAST((${at} - :since) / ${bucketMs} AS INTEGER)`
-  const bounds = { since: sinceMs, until: untilMs }
+  const chosen = conditionSql(where)
+  const bounds = { since: sinceMs, until: untilMs, ...chosen.values }
   const counted = (what: string, condition = 'TRUE') =>
     ways.flatMap((way) =>
-      database.prepare(`SELECT ${index} AS i, ${what} FROM exchanges WHERE ${way} AND ${condition} GROUP BY 1, 2`).all(bounds),
+      database.prepare(`SELECT ${index} AS i, ${what} FROM exchanges WHERE ${way} AND ${condition}${chosen.sql} GROUP BY 1, 2`).all(bounds),
     )
   const rows = counted(
     `provider, count(*) AS requests, sum(error_type IS NOT NULL) AS errors, sum(${isZeroUsage}) AS zero_usage,
