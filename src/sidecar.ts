@@ -5,7 +5,7 @@ import type { AdminServer } from './admin/server.ts'
 import type { Config } from './config/config.ts'
 import { labelNeeds } from './config/labels.ts'
 import { createForwarding } from './forwarding.ts'
-import { cellCount } from './lib/shared-counters.ts'
+import { cellCount, watchTerminal } from './lib/shared-counters.ts'
 import { createCallers } from './proxy/caller/callers.ts'
 import { createLack, placesMax } from './proxy/descriptors.ts'
 import { listen } from './proxy/listener.ts'
@@ -28,6 +28,7 @@ export interface Running {
 /** Starts the sidecar. Rejects with the sentence that mends it: a port in use, a ledger that cannot be written. `report` gets the operator's sentences. */
 export async function start(config: Config, report: (message: string) => void): Promise<Running> {
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT))
+  const unwatch = watchTerminal(process.stdout, cells)
   const recorder = new RecorderLink({ start: (restarted) => startRecorder(config, cells, restarted), cells, report })
   const lacking = createLack(cells, report)
   const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
@@ -65,6 +66,7 @@ export async function start(config: Config, report: (message: string) => void): 
         lostRecords = await recorder.close(config.timeouts.flushMs)
         upstreams.destroy()
         await opened.close()
+        unwatch()
       },
       hurry: () => recorder.hurry(),
       graceMs: config.timeouts.graceMs,
@@ -72,6 +74,7 @@ export async function start(config: Config, report: (message: string) => void): 
     return { port: listener.port, adminPort: opened.port, stop: async () => stop().then(() => ({ lostRecords })) }
   } catch (error) {
     await Promise.all([recorder.close(0), admin?.close()])
+    unwatch()
     throw error
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isTimeZone, periodAt, periods } from '../src/lib/period.ts'
+import { isTimeZone, momentOfWall, periodAt, periodName, reportPeriods } from '../src/lib/period.ts'
 
 const at = (text: string) => Date.parse(text)
 const range = (since: string, until: string) => ({ sinceMs: at(since), untilMs: at(until) })
@@ -21,6 +21,12 @@ describe('a period', () => {
     // Half an hour beside the others, and a midnight that does not exist.
     ['2026-06-01T00:00:00Z', 'day', 'Asia/Kolkata', '2026-05-31T18:30Z', '2026-06-01T18:30Z'],
     ['2026-09-06T12:00:00Z', 'day', 'America/Santiago', '2026-09-06T04:00Z', '2026-09-07T03:00Z'],
+    ['2026-11-28T12:34:56Z', 'hour', 'UTC', '2026-11-28T12:00Z', '2026-11-28T13:00Z'],
+    ['2026-11-28T12:15:00Z', 'hour', 'Asia/Kolkata', '2026-11-28T11:30Z', '2026-11-28T12:30Z'],
+    ['2026-11-28T12:15:00Z', 'hour', 'Asia/Kathmandu', '2026-11-28T12:15Z', '2026-11-28T13:15Z'],
+    // The clock goes back by half an hour, at two: half an hour comes twice.
+    ['2026-04-04T14:50:00Z', 'hour', 'Australia/Lord_Howe', '2026-04-04T14:00Z', '2026-04-04T15:00Z'],
+    ['2026-04-04T15:10:00Z', 'hour', 'Australia/Lord_Howe', '2026-04-04T15:00Z', '2026-04-04T15:30Z'],
   ] as const)('of %s, a %s in %s', (moment, period, zone, since, until) => {
     expect(periodAt(at(moment), period, zone)).toEqual(range(since, until))
   })
@@ -35,7 +41,7 @@ describe('a period', () => {
       'Australia/Lord_Howe',
       'Africa/Cairo',
     ]) {
-      for (const period of periods) {
+      for (const period of reportPeriods) {
         let moment = at('2025-12-30T00:00:00Z') + 12_345
         for (let turn = 0; turn < 400; turn++) {
           const { sinceMs, untilMs } = periodAt(moment, period, zone)
@@ -51,4 +57,22 @@ describe('a period', () => {
 
 it('Names of time zones are known, others are not.', () => {
   expect(['UTC', 'Europe/Berlin', 'Mars/Olympus', ''].map(isTimeZone)).toEqual([true, true, false, false])
+})
+
+describe('the name of a period', () => {
+  it.each([
+    ['2026-11-30T23:00Z', 'month', 'Europe/Berlin', '2026-12'],
+    ['2026-11-22T23:00Z', 'week', 'Europe/Berlin', '2026-11-23'],
+    ['2026-09-06T04:00Z', 'day', 'America/Santiago', '2026-09-06'],
+    // The hour that comes twice has two names.
+    ['2026-10-25T00:00Z', 'hour', 'Europe/Berlin', '2026-10-25T02:00+02:00'],
+    ['2026-10-25T01:00Z', 'hour', 'Europe/Berlin', '2026-10-25T02:00+01:00'],
+    ['2026-11-28T12:00Z', 'hour', 'America/St_Johns', '2026-11-28T08:30-03:30'],
+  ] as const)('at %s, a %s in %s', (moment, period, zone, name) => {
+    expect(periodName(at(moment), period, zone)).toBe(name)
+  })
+})
+
+it('A time on the wall is the moment that shows it first.', () => {
+  expect(momentOfWall(at('2026-10-25T02:30Z'), 'Europe/Berlin')).toBe(at('2026-10-25T00:30Z'))
 })

@@ -2,7 +2,6 @@
 
 import {
   type Condition,
-  conditionsOf,
   type Dimension,
   dimensionOf,
   dimensionsHelp,
@@ -12,6 +11,7 @@ import {
   type RequestFilter,
   requestSorts,
 } from '../ledger/queries/queries.ts'
+import { ConditionError, conditionsOf } from '../ledger/queries/where.ts'
 import { MomentError, type Range, rangeOf } from '../lib/range.ts'
 
 /** Becomes a 400 response with its message. */
@@ -121,11 +121,13 @@ function textOf({ get }: Query, name: string): string | undefined {
   return text
 }
 
-/** `where=provider=openai&where=label:team=search`. */
+/** `where=provider=openai&where=label:team=search&where=status>=400`. */
 export function whereOf(query: Query): readonly Condition[] {
-  const conditions = conditionsOf(query.all('where'))
-  if (conditions === undefined) throw new ParameterError(`where is no ${dimensionsHelp} with = and a value: where=provider=openai.`)
-  return conditions
+  try {
+    return conditionsOf(query.all('where'))
+  } catch (error) {
+    throw error instanceof ConditionError ? new ParameterError(error.message) : error
+  }
 }
 
 export function filterOf(query: Query): RequestFilter {

@@ -58,7 +58,7 @@ export async function runCli(argv: readonly string[], env: Environment, given: I
 /** All that is printed goes through here. */
 function printing(output: Output): Output {
   return {
-    write: (text) => output.write(printable(text)),
+    write: (text) => output.write(typeof text === 'string' ? printable(text) : text),
     get isTTY() {
       return output.isTTY
     },
@@ -183,6 +183,7 @@ const placeholders: Readonly<Record<string, string>> = {
   path: 'file',
   URL: 'url',
   'inject or observe': 'inject|observe',
+  'auto, json or short': 'auto|json|short',
 }
 
 async function describeProgram(program: Command): Promise<void> {

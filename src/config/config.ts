@@ -71,6 +71,8 @@ export interface Config {
   /** Path of the SQLite file. */
   readonly ledger: string
   readonly capture: 'observe' | 'inject'
+  /** The lines on standard output; `auto` is short on a terminal and JSON everywhere else. */
+  readonly logFormat: 'auto' | 'json' | 'short'
   readonly semconv: '1.41' | 'genai'
   /** The default for routes that do not set it. */
   readonly trace: TraceMode

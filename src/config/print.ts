@@ -21,6 +21,7 @@ export function describeConfig(
     { key: 'admin', text: `admin: ${address(config.admin)}` },
     { key: 'ledger', text: `ledger: ${scalar(config.ledger)}` },
     { key: 'capture', text: `capture: ${config.capture}` },
+    { key: 'logFormat', text: `logFormat: ${config.logFormat}` },
     { key: 'semconv', text: `semconv: ${scalar(config.semconv)}` },
     { key: 'trace', text: `trace: ${config.trace}` },
     { key: 'caller', text: `caller: ${flow(writtenSources(config.caller))}` },

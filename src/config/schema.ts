@@ -189,6 +189,14 @@ const schema = section({
     ),
     'inject',
   ),
+  logFormat: v.optional(
+    leaf(
+      values.choice('auto', 'json', 'short'),
+      { type: 'auto, json or short', flag: '--log-format', env: 'TOKENWEIR_LOG_FORMAT' },
+      'The request log: JSON lines or short lines to read; auto is short on a terminal.',
+    ),
+    'auto',
+  ),
   disconnect: v.optional(
     leaf(
       values.choice('cancel', 'drain'),

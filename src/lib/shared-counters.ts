@@ -32,9 +32,20 @@ export const Cell = {
   /** Clients that stopped amid their body, or stopped reading, and were waited for no longer. */
   silentBodies: 14,
   silentReaders: 15,
+  /** Columns of the terminal that standard output is; 0 when it is none. */
+  terminalColumns: 63,
   /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
 } as const
 
 /** Cells in the shared array. */
 export const cellCount = 64
+
+/** Shows the recorder, which has no stream of its own, how wide the terminal is. Gives what stops it. */
+export function watchTerminal(stdout: NodeJS.WriteStream, cells: Int32Array): () => void {
+  if (!stdout.isTTY) return () => undefined
+  const show = () => void Atomics.store(cells, Cell.terminalColumns, stdout.columns || 80)
+  show()
+  stdout.on('resize', show)
+  return () => void stdout.off('resize', show)
+}

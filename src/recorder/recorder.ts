@@ -24,6 +24,7 @@ import { createFanOut } from '../sinks/fan-out.ts'
 import { createLedgerSink, ledgerShape } from '../sinks/ledger.ts'
 import { createLiveSink, type LiveSink } from '../sinks/live.ts'
 import { createLogSink } from '../sinks/log.ts'
+import { createLogLine } from '../sinks/log-line.ts'
 import { createMetricsSink } from '../sinks/metrics/metrics.ts'
 import { createLineLimit } from '../telemetry/line-limit.ts'
 import { createMeter, type Meter } from '../telemetry/meter.ts'
@@ -63,7 +64,9 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const meter = createMeter(Date.now)
   const plan = planExport(process.env, report)
   const store = openStore({ path: config.ledger, shape: ledgerShape, meter, report, ...storeLimits(config) })
-  const log = createLogSink({ meter, onMark: (rowid) => store.remember('log_mark', rowid) })
+  const terminalColumns = () => Atomics.load(cells, Cell.terminalColumns)
+  const line = createLogLine({ format: config.logFormat, terminalColumns, env: process.env })
+  const log = createLogSink({ meter, onMark: (rowid) => store.remember('log_mark', rowid), line })
   store.onCommit(({ last }) => last > 0 && log.letOut(last))
   const leftoverAgeMsMax = config.retention.spoolDays * dayMs
   const exported = createExport({ plan, meter, store, generation: config.semconv, version, leftoverAgeMsMax, report })

@@ -3,7 +3,8 @@
  * Requests count where they began, as in `report`.
  */
 import type { Budget } from '../config/config.ts'
-import { type Condition, conditionsOf, type Dimension } from '../ledger/queries/queries.ts'
+import type { Condition, Field } from '../ledger/queries/queries.ts'
+import { conditionsOf } from '../ledger/queries/where.ts'
 import type { Exchange } from '../lib/exchange.ts'
 import { periodAt } from '../lib/period.ts'
 import type { Range } from '../lib/range.ts'
@@ -42,7 +43,7 @@ interface Account {
 
 export function createBudgets({ budgets, meter, spentBefore, report, now }: BudgetsOptions): Sink {
   const accounts = budgets.map((budget): Account => {
-    const where = conditionsOf(Object.entries(budget.where).flatMap(([of, values]) => values.map((value) => `${of}=${value}`))) ?? []
+    const where = conditionsOf(Object.entries(budget.where).flatMap(([of, values]) => values.map((value) => `${of}=${value}`)))
     return { budget, where, period: periodAt(now(), budget.period, budget.timeZone), usd: 0, tokens: 0, isKnown: false }
   })
   // One after the other: each is a pass over the rows of its period.
@@ -115,7 +116,7 @@ function holds({ dimension, values }: Condition, exchange: Exchange): boolean {
 }
 
 /** As the ledger's queries read it from the row. */
-function told(dimension: Dimension, { provider, caller, opening, request, response, labels }: Exchange): string | undefined {
+function told(dimension: Field, { provider, caller, opening, request, response, labels }: Exchange): string | undefined {
   switch (dimension) {
     case 'provider':
       return provider

@@ -16,6 +16,8 @@ export interface LogOptions {
   readonly waitingBytesMax?: number
   /** Told when the lines of all rows up to that rowid are out, or given up and counted. */
   readonly onMark?: (rowid: number) => void
+  /** An exchange's line; `logLine` when not given. */
+  readonly line?: typeof logLine
 }
 
 export type Write = (bytes: Uint8Array, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void
@@ -40,7 +42,8 @@ export interface LogSink extends Sink {
   replay(exchanges: readonly Exchange[]): void
 }
 
-export function createLogSink({ meter, write = writeStdout, waitingBytesMax = waitingBytesUsualMax, onMark }: LogOptions): LogSink {
+export function createLogSink(options: LogOptions): LogSink {
+  const { meter, write = writeStdout, waitingBytesMax = waitingBytesUsualMax, onMark, line = logLine } = options
   const written = meter.counter('tokenweir.log.written', {})
   const dropped = meter.counter('tokenweir.log.dropped', {})
   let waiting: Chunk[] = []
@@ -112,7 +115,7 @@ export function createLogSink({ meter, write = writeStdout, waitingBytesMax = wa
   return {
     name: 'log',
     record({ ended }) {
-      for (const exchange of ended) gathered += `${logLine(exchange)}\n`
+      for (const exchange of ended) gathered += `${line(exchange)}\n`
       gatheredLines += ended.length
     },
     letOut(mark) {
@@ -122,7 +125,7 @@ export function createLogSink({ meter, write = writeStdout, waitingBytesMax = wa
       gatheredLines = 0
       push(text, lines, mark)
     },
-    replay: (exchanges) => push(exchanges.map((exchange) => `${logLine(exchange, true)}\n`).join(''), exchanges.length, 0),
+    replay: (exchanges) => push(exchanges.map((exchange) => `${line(exchange, true)}\n`).join(''), exchanges.length, 0),
     close() {
       if (underWay === undefined) return Promise.resolve()
       return new Promise((resolve) => {

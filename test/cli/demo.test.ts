@@ -31,7 +31,7 @@ const comparisons = [
 ]
 
 it.each(terminals)('the demo looks as it should: $name', async ({ name, columns, colour }) => {
-  const paint = painter({ write: () => undefined, isTTY: colour }, {})
+  const paint = painter({ isTTY: colour }, {})
   const texts = [
     totalsText(standing, false, columns, paint),
     totalsText(standing, true, columns, paint),

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Io, runCli } from '../../src/cli/cli.ts'
-import { widthOf } from '../../src/cli/commands/table.ts'
 import { builtInPrices } from '../../src/conclude/pricing/table.ts'
 import type { Exchange } from '../../src/lib/exchange.ts'
 import { printable, printableLine, printableLines } from '../../src/lib/printable.ts'
+import { widthOf } from '../../src/lib/terminal.ts'
 import { cleanEnvironment } from '../e2e/product.ts'
 import { writeLedger } from '../reading/ledger-of.ts'
 import { exchangeOf, failedExchangeOf, openingOf } from '../sinks/exchange-of.ts'
@@ -189,8 +189,8 @@ describe('for programs', () => {
 
 describe('what is refused, and what is empty', () => {
   it.each([
-    [['--by', 'planet'], 'tokenweir: --by "planet" is none of provider, model, caller, route, day or label:NAME. See tokenweir --help.\n'],
-    [['--json', '--csv'], 'tokenweir: --json and --csv contradict each other. Take one away. See tokenweir --help.\n'],
+    [['--by', 'planet'], 'tokenweir: --by "planet" is none of provider, model, caller, route, hour, day, week, month or label:NAME. See tokenweir --help.\n'],
+    [['--json', '--csv'], 'tokenweir: The formats json and csv contradict each other. Take one away. See tokenweir --help.\n'],
     [
       ['--since', 'yesterday'],
       'tokenweir: "yesterday" is no time. Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z). See tokenweir --help.\n',

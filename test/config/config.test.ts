@@ -40,6 +40,7 @@ describe('with nothing but an upstream', () => {
       admin: { host: '127.0.0.1', port: 4142 },
       ledger: 'tokenweir.db',
       capture: 'inject',
+      logFormat: 'auto',
       semconv: '1.41',
       trace: 'child',
       caller: [{ kind: 'api-key' }],
@@ -303,7 +304,7 @@ colour: red
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, disconnect, semconv, trace, caller, callerNames, callerNamesFile, labels, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminToken, traceUrl.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, logFormat, disconnect, semconv, trace, caller, callerNames, callerNamesFile, labels, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminToken, traceUrl.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",
@@ -497,6 +498,7 @@ estimates: { enabled: true }
 admin: 127.0.0.1:4142    # default
 ledger: tokenweir.db     # default
 capture: inject          # default
+logFormat: auto          # default
 semconv: "1.41"          # default
 trace: child             # default
 caller: api-key          # default
@@ -548,6 +550,7 @@ describe('the table of settings', () => {
       ['admin', '--admin', 'TOKENWEIR_ADMIN', '127.0.0.1:4142'],
       ['ledger', '--ledger', 'TOKENWEIR_LEDGER', 'tokenweir.db'],
       ['capture', '--capture', 'TOKENWEIR_CAPTURE', 'inject'],
+      ['logFormat', '--log-format', 'TOKENWEIR_LOG_FORMAT', 'auto'],
       ['disconnect', undefined, 'TOKENWEIR_DISCONNECT', 'cancel'],
       ['semconv', undefined, 'TOKENWEIR_SEMCONV', '1.41'],
       ['trace', undefined, 'TOKENWEIR_TRACE', 'child'],

@@ -2,8 +2,9 @@
 import type { Config } from '../../config/config.ts'
 import type { CallerUse } from '../../ledger/queries/callers.ts'
 import { momentHelp, type Range, rangeOf } from '../../lib/range.ts'
+import { terminalWidth } from '../../lib/terminal.ts'
 import { type CommandContext, complain, type Environment, exit, explain, type Flags, type Io, painter } from './context.ts'
-import { whyEmpty, widthOf, withLedger } from './ledger.ts'
+import { whyEmpty, withLedger } from './ledger.ts'
 
 interface CallersOptions {
   readonly since?: string
@@ -81,7 +82,7 @@ async function tableOf(callers: readonly CallerUse[], io: Io, env: Environment):
         ...[countText(tokens.input), countText(tokens.output), costText(cost), modelsText(models)],
       ]),
     },
-    widthOf(io),
+    terminalWidth(io.stdout, env),
     painter(io.stdout, env),
   )
 }

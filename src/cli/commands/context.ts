@@ -1,13 +1,13 @@
 /** What every command receives, and what all of them share: exit codes, colours, error messages. */
-import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import type { Config, ConfigError } from '../../config/config.ts'
 import { printableLines } from '../../lib/printable.ts'
+import { type Environment, painter } from '../../lib/terminal.ts'
 import type { Running } from '../../sidecar.ts'
 
 /** A stream to write to: `process.stdout` or what a test gives. */
 export interface Output {
-  write(text: string): unknown
+  write(text: string | Uint8Array): unknown
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
   /** The reader has closed the stream. */
@@ -29,7 +29,8 @@ export interface Io {
   readonly onUncaught: (listener: (error: unknown) => void) => void
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>
+export type { Environment, Painter } from '../../lib/terminal.ts'
+export { coloured, painter } from '../../lib/terminal.ts'
 export type Flags = Readonly<Record<string, string | undefined>>
 
 /** 0 done, 1 failed, 2 bad arguments or configuration. */
@@ -55,6 +56,18 @@ export async function refuse(errors: readonly ConfigError[], env: Environment, i
   return exit.refused
 }
 
+/** For an option that may stand several times. */
+export function each(value: string, before: readonly string[] = []): string[] {
+  return [...before, value]
+}
+
+/** The language of `--where`, in `--help`. */
+export const whereText = `A condition is a field, one of = != ~= (contains) > >= < <=, and a value. Fields are
+provider, model, caller, route, day, label:NAME, any_model (requested or responding),
+outcome, reason, error, and every column of the ledger: status, duration_ms, cost ….
+Conditions must all hold; several values of one field with = are alternatives.
+No value is one that is not known: label:team= has no team, error!= has an error.`
+
 /** An error as one sentence; a bug of ours with its stack. */
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
@@ -64,24 +77,4 @@ export function explain(error: unknown): string {
 
 export function complain(io: Io, env: Environment, text: string): void {
   io.stderr.write(`${painter(io.stderr, env).red('tokenweir:')} ${printableLines(text)}\n`)
-}
-
-export function coloured(stream: Output, env: Environment): boolean {
-  return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
-}
-
-export interface Painter {
-  readonly bold: (text: string) => string
-  readonly dim: (text: string) => string
-  readonly red: (text: string) => string
-  readonly green: (text: string) => string
-  readonly yellow: (text: string) => string
-  readonly cyan: (text: string) => string
-}
-
-/** Colours on a terminal, plain text elsewhere. */
-export function painter(stream: Output, env: Environment): Painter {
-  const isColoured = coloured(stream, env)
-  const paint = (style: keyof Painter) => (text: string) => (isColoured ? styleText(style, text, { validateStream: false }) : text)
-  return { bold: paint('bold'), dim: paint('dim'), red: paint('red'), green: paint('green'), yellow: paint('yellow'), cyan: paint('cyan') }
 }

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { terminalWidth } from '../../lib/terminal.ts'
 import type { Comparison, DemoLedger } from '../demo/ledger.ts'
 import type { Parts, SampleGateway } from '../demo/parts.ts'
 import type { Sidecar } from '../demo/sidecar.ts'
 import type { Traffic } from '../demo/traffic.ts'
 import { type CommandContext, type Environment, exit, type Flags, type Io, painter } from './context.ts'
 import { comparisonsText, isEqual, totalsText } from './demo-text.ts'
-import { widthOfOutput } from './text.ts'
 
 /** The demo has a maximum duration, because the list of sent requests grows. */
 const secondsMax = 3600
@@ -145,7 +145,7 @@ interface Show {
 function createShow({ stdout }: Io, env: Environment): Show {
   const paint = painter(stdout, env)
   const isTerminal = stdout.isTTY === true
-  const width = () => (isTerminal ? widthOfOutput(stdout.columns) : undefined)
+  const width = () => (isTerminal ? terminalWidth(stdout, env) : undefined)
   let drawnLines = 0
   const draw = (text: string) => {
     if (drawnLines > 0) stdout.write(`\u001b[${drawnLines}A\u001b[J`)

@@ -1,7 +1,7 @@
 /** What the commands share that read the ledger of the configuration. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Config } from '../../config/config.ts'
-import type { Summary } from '../../ledger/queries/queries.ts'
+import type { Range } from '../../lib/range.ts'
 import { type Environment, type Flags, type Io, refuse } from './context.ts'
 
 /** Gives the exit code of `read`, or of a configuration with errors. The database is closed behind it. */
@@ -21,12 +21,7 @@ export async function withLedger(
   }
 }
 
-/** The terminal's width; undefined in a pipe, where nothing is cut. */
-export function widthOf({ stdout }: Io): number | undefined {
-  return stdout.isTTY === true ? stdout.columns : undefined
-}
-
-export function whyEmpty(database: DatabaseSync, path: string, { sinceMs }: Summary): string {
+export function whyEmpty(database: DatabaseSync, path: string, { sinceMs }: Pick<Range, 'sinceMs'>): string {
   const row = database.prepare('SELECT max(started_at) AS newest FROM exchanges').get() as { newest: number | null }
   if (row.newest === null) return `The ledger ${path} is empty. Send a request through tokenweir, and ask again.`
   const newest = new Date(row.newest).toISOString()

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
 import type { Outcome, ResponseFacts, Usage } from '../../lib/exchange.ts'
+import { cell, cut, terminalWidth } from '../../lib/terminal.ts'
 import type { Recording } from '../replay/recording.ts'
 import type { Replayed } from '../replay/replay.ts'
 import { type CommandContext, type Environment, exit, explain, type Io, painter, refuse } from './context.ts'
-import { cell, cut, folded, widthOfOutput } from './text.ts'
+import { folded } from './text.ts'
 
 interface Options {
   readonly request?: string
@@ -105,7 +106,7 @@ const nameWidth = 10
 
 function show(recording: Recording, replayed: Replayed, io: Io, env: Environment): void {
   const paint = painter(io.stdout, env)
-  const width = io.stdout.isTTY === true ? widthOfOutput(io.stdout.columns) : Number.POSITIVE_INFINITY
+  const width = terminalWidth(io.stdout, env) ?? Number.POSITIVE_INFINITY
   const entry = (name: string, text: string) => {
     const [first = '', ...more] = folded(text, width - nameWidth - 1)
     return [`${paint.bold(cell(name, nameWidth))} ${first}`, ...more.map((line) => ' '.repeat(nameWidth + 1) + line)]

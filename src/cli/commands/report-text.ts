@@ -1,14 +1,9 @@
 /** A summary of the ledger as a table, as JSON or as CSV. */
-import {
-  type Count,
-  type Dimension,
-  type Group,
-  type Summary,
-  type TokenKind,
-  type Totals,
-  tokenKinds,
-} from '../../ledger/queries/queries.ts'
+import type { Count, TokenKind, Totals } from '../../ledger/queries/queries.ts'
 import { printableLine } from '../../lib/printable.ts'
+import { changePercent, compared } from '../report/change.ts'
+import { flatColumns } from '../report/flat.ts'
+import type { Report, ReportGroup } from '../report/read.ts'
 import type { Painter } from './context.ts'
 import { type Column, tableText, wrapped } from './table.ts'
 
@@ -18,26 +13,30 @@ const mark = '+'
 export const number = new Intl.NumberFormat('en-US')
 const usd = new Intl.NumberFormat('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })
 
+/** Totals, and the same in the range before where that is compared with. */
+type Compared = Totals & Pick<ReportGroup, 'before'>
+
 interface Measure {
   readonly title: string
   readonly spare: number
-  readonly text: (totals: Totals) => string
+  readonly text: (totals: Compared) => string
+  /** The name among `compared`, of what has its change beside it. */
+  readonly change?: string
 }
 
-const tokens = (title: string, kind: TokenKind, spare: number): Measure => ({
-  title,
-  spare,
+const tokens = (title: string, kind: TokenKind, spare: number, change?: string): Measure => ({
+  ...{ title, spare, ...(change === undefined ? {} : { change }) },
   text: (totals) => countText(totals.tokens[kind]),
 })
 
 /** The order in which columns are left out on a narrow terminal. */
-const measures: readonly Measure[] = [
-  { title: 'Requests', spare: 0, text: ({ requests }) => number.format(requests) },
+const plainMeasures: readonly Measure[] = [
+  { title: 'Requests', spare: 0, text: ({ requests }) => number.format(requests), change: 'requests' },
   { title: 'Streams', spare: 4, text: ({ streams }) => number.format(streams) },
   { title: 'Errors', spare: 3, text: ({ errors }) => number.format(errors) },
   { title: 'No usage', spare: 2, text: ({ zeroUsage }) => number.format(zeroUsage) },
-  tokens('Input', 'input', 0),
-  tokens('Output', 'output', 0),
+  tokens('Input', 'input', 0, 'input_tokens'),
+  tokens('Output', 'output', 0, 'output_tokens'),
   tokens('Cache read', 'cacheRead', 6),
   tokens('Cache write', 'cacheWrite', 8),
   tokens('Reasoning', 'reasoning', 7),
@@ -45,6 +44,7 @@ const measures: readonly Measure[] = [
     title: 'Cost USD',
     spare: 0,
     text: ({ cost }) => costText(cost),
+    change: 'cost_usd',
   },
 ]
 
@@ -65,23 +65,38 @@ function usdText(amount: number): string {
   return amount > 0 && amount < 0.000_05 ? '<0.0001' : usd.format(amount)
 }
 
+/** What has changed stands behind what it is of, in a column of its own. */
+function changeMeasure({ title, change }: Measure): Measure {
+  const of = compared.find(({ name }) => name === change)?.of
+  return {
+    ...{ title: '±%', spare: title === 'Input' || title === 'Output' ? 5 : 1 },
+    text: (group) => (of === undefined || group.before === undefined ? notKnown : changeText(of(group), of(group.before))),
+  }
+}
+
+function changeText(now: number | null, before: number | null): string {
+  const percent = changePercent(now, before)
+  if (percent !== null) return `${percent > 0 ? '+' : ''}${percent.toFixed(Math.abs(percent) < 100 ? 1 : 0)}`
+  return (now ?? 0) > 0 && before === 0 ? 'new' : notKnown
+}
+
 /** `label:team` → `Team`. */
-function titleOf(dimension: Dimension): string {
+function titleOf(dimension: string): string {
   const name = dimension.replace(/^label:/, '')
   return name.charAt(0).toUpperCase() + name.slice(1)
 }
 
 /** `width` in columns; undefined is a pipe. */
 export function tableOf(
-  summary: Summary,
+  report: Report,
   { path, pricesDate }: { readonly path: string; readonly pricesDate: string },
   width: number | undefined,
   paint: Painter,
 ): string {
-  const [breakdown] = summary.breakdowns
-  if (breakdown === undefined) return ''
-  const { by, groups } = breakdown
-  const lines = [...groups, summary.total].map((totals) => measures.map(({ text }) => text(totals)))
+  const { by, groups, before } = report
+  const measures =
+    before === undefined ? plainMeasures : plainMeasures.flatMap((one) => (one.change === undefined ? one : [one, changeMeasure(one)]))
+  const lines = [...groups, { ...report.total, before: before?.total }].map((totals) => measures.map(({ text }) => text(totals)))
   // The mark has a place of its own in each line of a column in which one line has it, so that digits stand below each other.
   const marked = measures.map((_, at) => lines.some((line) => line[at]?.endsWith(mark)))
   const cells = (line: readonly string[] | undefined) =>
@@ -99,19 +114,19 @@ export function tableOf(
     width,
     paint,
   )
-  return `${paint.dim(`${when(summary.sinceMs)} to ${when(summary.untilMs)}, ${printableLine(path)}, prices of ${pricesDate}`)}\n\n${table}${notes(summary, width, paint)}`
+  const head = `${when(report.sinceMs)} to ${when(report.untilMs)}, ${printableLine(path)}, prices of ${pricesDate}`
+  return `${paint.dim(head)}\n\n${table}${notes(report, width, paint)}`
 }
 
 function when(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
-function notes({ total, zeroUsage, breakdowns }: Summary, width: number | undefined, paint: Painter): string {
+function notes({ total, zeroUsage, leftOut, before }: Report, width: number | undefined, paint: Painter): string {
   const lines: string[] = []
   const say = (text: string, colour = (line: string) => line) => lines.push(...wrapped(text, width).map(colour))
-  const [breakdown] = breakdowns
-  if (breakdown !== undefined && breakdown.leftOut > 0)
-    say(`${number.format(breakdown.leftOut)} more groups are in the total and not shown.`)
+  if (before !== undefined) say(`±% is the change against ${when(before.sinceMs)} to ${when(before.untilMs)}.`)
+  if (leftOut > 0) say(`${number.format(leftOut)} more groups are in the total and not shown.`)
   if (total.open > 0) say(`${number.format(total.open)} of them still open.`)
   if (total.zeroUsage > 0) {
     const reasons = zeroUsage.map(({ reason, streams }) => `${printableLine(reason)} ${number.format(streams)}`).join(', ')
@@ -129,46 +144,36 @@ function notes({ total, zeroUsage, breakdowns }: Summary, width: number | undefi
 }
 
 /** One object: the range, the totals, one entry for each group. Unknown values are null. */
-export function jsonOf({ sinceMs, untilMs, total, breakdowns, zeroUsage }: Summary, path: string, pricesDate: string): string {
-  const [breakdown] = breakdowns
+export function jsonOf({ sinceMs, untilMs, total, by, groups, zeroUsage, before }: Report, path: string, pricesDate: string): string {
+  const iso = (ms: number) => new Date(ms).toISOString()
   const report = {
     ledger: path,
     pricesDate,
-    since: new Date(sinceMs).toISOString(),
-    until: new Date(untilMs).toISOString(),
-    by: breakdown?.by,
-    groups: breakdown?.groups,
-    total,
+    since: iso(sinceMs),
+    until: iso(untilMs),
+    by,
+    groups: groups.map((group) => ({ ...group, ...changeOf(group) })),
+    total: { ...total, ...changeOf({ ...total, before: before?.total }) },
     zeroUsage,
+    ...(before === undefined ? {} : { before: { since: iso(before.sinceMs), until: iso(before.untilMs), total: before.total } }),
   }
   return `${JSON.stringify(report, undefined, 2)}\n`
 }
 
-const countNames: Readonly<Record<TokenKind, string>> = {
-  input: 'input_tokens',
-  output: 'output_tokens',
-  cacheRead: 'cache_read_tokens',
-  cacheWrite: 'cache_write_tokens',
-  reasoning: 'reasoning_tokens',
+/** In percent, by what changed. */
+function changeOf(group: Compared): { readonly changePercent?: Record<string, number | null> } {
+  const { before } = group
+  if (before === undefined) return {}
+  return { changePercent: Object.fromEntries(compared.map(({ name, of }) => [name, changePercent(of(group), of(before))])) }
 }
 
 /** RFC 4180, but with Unix line endings. Unknown values are empty. */
-export function csvOf({ breakdowns }: Summary): string {
-  const [breakdown] = breakdowns
-  const { by = [], groups = [] } = breakdown ?? {}
-  const header = [
-    ...by,
-    ...['requests', 'open', 'errors', 'streams', 'zero_usage_streams'],
-    ...tokenKinds.map((kind) => countNames[kind]),
-    ...['input_tokens_unreported', 'output_tokens_unreported', 'cost_usd', 'unpriced_requests'],
-  ]
-  const line = (group: Group) => [
-    ...by.map((dimension) => csvText(group.key[dimension] ?? '')),
-    ...[group.requests, group.open, group.errors, group.streams, group.zeroUsage],
-    ...tokenKinds.map((kind) => group.tokens[kind].sum ?? ''),
-    ...[group.tokens.input.unreported, group.tokens.output.unreported, group.cost.usd ?? '', group.cost.unpriced],
-  ]
-  return [header, ...groups.map(line)].map((cells) => `${cells.join(',')}\n`).join('')
+export function csvOf(report: Report): string {
+  const columns = flatColumns(report)
+  const lines = report.groups.map((_, at) =>
+    columns.map(({ values }) => (typeof values[at] === 'string' ? csvText(values[at]) : (values[at] ?? ''))),
+  )
+  return [columns.map(({ name }) => name), ...lines].map((cells) => `${cells.join(',')}\n`).join('')
 }
 
 /** What begins a formula, also full-width, behind blanks, controls and characters without width. */

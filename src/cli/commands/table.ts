@@ -1,6 +1,6 @@
 /** Tables of text that fit a terminal: columns as wide as they need, names cut with …, the least important columns left out first. */
 import { printableLine } from '../../lib/printable.ts'
-import type { Painter } from './context.ts'
+import { cut, type Painter, widthOf } from '../../lib/terminal.ts'
 
 export interface Column {
   readonly title: string
@@ -65,31 +65,6 @@ function layout(columns: readonly Column[], needed: readonly number[], width: nu
     widths[widest] = (widths[widest] ?? 0) - 1
   }
   return { kept, widths }
-}
-
-const segmenter = new Intl.Segmenter()
-const wide =
-  /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
-
-/** The width of the text in terminal columns: two for a wide character, none for a combining one. */
-export function widthOf(text: string): number {
-  // The usual case, which needs no segmenter.
-  if (/^[\u0020-\u007e]*$/.test(text)) return text.length
-  let width = 0
-  for (const { segment } of segmenter.segment(text)) width += wide.test(segment) ? 2 : 1
-  return width
-}
-
-function cut(text: string, width: number): string {
-  if (widthOf(text) <= width) return text
-  let kept = ''
-  let used = 1
-  for (const { segment } of segmenter.segment(text)) {
-    used += widthOf(segment)
-    if (used > width) break
-    kept += segment
-  }
-  return `${kept}…`
 }
 
 /** Wraps between words; an undefined width is a pipe, where nothing is wrapped. */

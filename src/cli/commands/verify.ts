@@ -1,10 +1,11 @@
 /** `tokenweir verify`: proves on a running sidecar that a streamed and a plain request are recorded with their tokens, or says what is wrong. */
 import type { Command } from 'commander'
 import type { Address } from '../../config/config.ts'
+import { cell, terminalWidth } from '../../lib/terminal.ts'
 import type { Api } from '../verify/ask.ts'
 import type { Check } from '../verify/judge.ts'
 import { type CommandContext, type Environment, exit, type Io, type Painter, painter, refuse } from './context.ts'
-import { cell, folded, widthOfOutput } from './text.ts'
+import { folded } from './text.ts'
 
 interface Options {
   readonly sidecar?: string
@@ -160,7 +161,7 @@ const nameWidth = 18
 
 function show(checks: readonly Check[], io: Io, env: Environment): void {
   const paint = painter(io.stdout, env)
-  const width = io.stdout.isTTY === true ? widthOfOutput(io.stdout.columns) : Number.POSITIVE_INFINITY
+  const width = terminalWidth(io.stdout, env) ?? Number.POSITIVE_INFINITY
   const colour = { ok: paint.green, failed: paint.red, skipped: paint.dim } as const
   const indent = ' '.repeat(nameWidth + 4)
   const lines = checks.flatMap(({ name, status, what, mend }) => {

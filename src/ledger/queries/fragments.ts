@@ -1,5 +1,5 @@
 /** Pieces of SQL that several questions share, so that all of them mean the same by the same word. */
-import type { Condition, Dimension, LabelDimension, TokenKind } from './queries.ts'
+import type { Condition, Dimension, Field, LabelDimension, TokenKind } from './queries.ts'
 
 export const inRange = 'started_at >= :since AND started_at < :until'
 
@@ -21,21 +21,36 @@ export function sqlOf(dimension: Dimension): string {
   return name === undefined ? dimensionSql[dimension as keyof typeof dimensionSql] : `json_extract(labels, '$.${name}')`
 }
 
+/** The name of a column is one of `conditionsOf`, which is safe to write here. */
+function fieldSql(field: Field): string {
+  if (field === 'any_model') return "(coalesce(request_model, '') || ' ' || coalesce(response_model, ''))"
+  return field.startsWith('column:') ? field.slice('column:'.length) : sqlOf(field as Dimension)
+}
+
 /** Behind a WHERE, with its values. */
 export function conditionSql(conditions: readonly Condition[]): {
   readonly sql: string
-  readonly values: Readonly<Record<string, string>>
+  readonly values: Readonly<Record<string, string | number>>
 } {
-  const values: Record<string, string> = {}
-  const sql = conditions.map(({ dimension, values: wanted }, at) => {
+  const values: Record<string, string | number> = {}
+  const sql = conditions.map(({ dimension, operator, values: wanted }, at) => {
     const each = wanted.map((value, index) => {
-      if (value === null) return `${sqlOf(dimension)} IS NULL`
-      values[`where${at}_${index}`] = value
-      return `${sqlOf(dimension)} = :where${at}_${index}`
+      const field = fieldSql(dimension)
+      if (value === null) return `${field} IS ${operator === '!=' ? 'NOT ' : ''}NULL`
+      const name = `where${at}_${index}`
+      values[name] = operator === '~=' ? `%${escapedLike(String(value))}%` : value
+      if (operator === '~=') return `${field} LIKE :${name} ESCAPE '\\'`
+      // What is not known is not this value either.
+      return `${field} ${operator === '!=' ? 'IS NOT' : operator} :${name}`
     })
     return ` AND (${each.join(' OR ')})`
   })
   return { sql: sql.join(''), values }
+}
+
+/** For `LIKE … ESCAPE '\\'`. */
+export function escapedLike(text: string): string {
+  return text.replace(/[\\%_]/g, '\\$&')
 }
 
 export const tokenColumn: Readonly<Record<TokenKind, string>> = {

@@ -35,7 +35,7 @@ export function readGroups(database: DatabaseSync, question: GroupsQuestion): Gr
     .slice(offset, offset + limit)
     .map(({ name }) => name)
   if (names.length === 0) return { ...range, by, groups: [], found: found.length, all: all.length }
-  const these: readonly Condition[] = [{ dimension: by, values: names }]
+  const these: readonly Condition[] = [{ dimension: by, operator: '=', values: names }]
   const groupsIn = (within: Range) => {
     const { breakdowns } = readSummary(database, { range: within, sets: [[by]], where: [...where, ...these], groupsMax: limit })
     return new Map(breakdowns[0]?.groups.map((group) => [group.key[by] ?? null, group]))

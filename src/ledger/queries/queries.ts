@@ -19,22 +19,18 @@ export function dimensionOf(text: string): Dimension | undefined {
   return dimensions.find((one) => one === text) ?? (/^label:[a-z][a-z0-9_]{0,39}$/.test(text) ? (text as LabelDimension) : undefined)
 }
 
-/** Only the requests whose dimension has one of these values; null is a value that is not known. */
-export interface Condition {
-  readonly dimension: Dimension
-  readonly values: readonly (string | null)[]
-}
+/** What a condition can ask for: a dimension, either name of the model, or a column of the ledger. */
+export type Field = Dimension | 'any_model' | `column:${string}`
 
-/** `provider=openai`, `label:team=search`; nothing behind the `=` is what is not known. Several of one dimension are alternatives. Undefined for what is none. */
-export function conditionsOf(texts: readonly string[]): readonly Condition[] | undefined {
-  const values = new Map<Dimension, (string | null)[]>()
-  for (const text of texts) {
-    const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? []
-    const dimension = dimensionOf(name)
-    if (dimension === undefined) return undefined
-    values.set(dimension, [...(values.get(dimension) ?? []), value === '' ? null : value])
-  }
-  return [...values].map(([dimension, all]) => ({ dimension, values: all }))
+/** `~=` is: contains this text, in upper or lower case. */
+export const operators = ['=', '!=', '~=', '>', '>=', '<', '<='] as const
+export type Operator = (typeof operators)[number]
+
+/** Only the requests of which this holds. null is a value that is not known. With `=`, several values are alternatives; any other operator has one value. */
+export interface Condition {
+  readonly dimension: Field
+  readonly operator: Operator
+  readonly values: readonly (string | number | null)[]
 }
 
 /** A sum of counts, and how much it does not know. `sum` is null when nothing was reported: unknown is not zero. */

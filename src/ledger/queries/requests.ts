@@ -1,7 +1,7 @@
 /** Single requests: the newest of a range, those that a search finds, one of them whole. */
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
-import { conditionSql, inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
+import { conditionSql, escapedLike, inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
 import {
   type LedgerState,
   type ListedRequest,
@@ -65,7 +65,7 @@ export function readRequests(database: DatabaseSync, filter: RequestFilter): Req
   }
   if (text !== undefined && text !== '') {
     conditions.push(`(${searched.map((column) => `${column} LIKE :text ESCAPE '\\'`).join(' OR ')})`)
-    values['text'] = `%${text.replace(/[\\%_]/g, '\\$&')}%`
+    values['text'] = `%${escapedLike(text)}%`
   }
   if (cursor !== undefined) {
     conditions.push(`(started_at, id) ${order === 'desc' ? '<' : '>'} (:beforeAt, :beforeId)`)
