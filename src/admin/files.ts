@@ -13,22 +13,34 @@ const types = {
 
 /** In `page/`; a test holds the list to the folder. */
 export const pageFiles = [
-  'ask.js',
   'app.js',
+  'ask.js',
   'budgets.js',
+  'cells.js',
   'colours.js',
+  'controls.js',
+  'csv.js',
   'details.js',
+  'distributions.js',
+  'docs.js',
   'events.js',
+  'first.js',
+  'heatmap.js',
   'icon.svg',
+  'link.js',
   'login.js',
   'now.js',
   'page.css',
   'plots.js',
   'requests.js',
+  'save.js',
   'state.js',
   'text.js',
   'theme.js',
   'totals.js',
+  'view.js',
+  'zero.js',
+  'zoom.js',
 ] as const
 
 const require = createRequire(import.meta.url)

@@ -84,7 +84,8 @@ export function groupsOf(query: Query): GroupsQuestion {
     order: oneOf(query, 'order', orders) ?? 'desc',
     offset: wholeOf(query, 'offset', { usual: 0, min: 0, max: 10_000_000 }),
     limit: wholeOf(query, 'limit', { usual: groupLimitUsual, min: 1, max: groupLimitMax }),
-    before: oneOf(query, 'compare', ['1']) === undefined ? undefined : { sinceMs: 2 * range.sinceMs - range.untilMs, untilMs: range.sinceMs },
+    before:
+      oneOf(query, 'compare', ['1']) === undefined ? undefined : { sinceMs: 2 * range.sinceMs - range.untilMs, untilMs: range.sinceMs },
   }
 }
 
@@ -109,8 +110,7 @@ function oneOf<T extends string>({ get }: Query, name: string, known: readonly T
 
 function wholeOf({ get }: Query, name: string, { usual, min, max }: { usual: number; min: number; max: number }): number {
   const value = Number(get(name) ?? usual)
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw new ParameterError(`${name} is no whole number from ${min} to ${max}.`)
+  if (!Number.isInteger(value) || value < min || value > max) throw new ParameterError(`${name} is no whole number from ${min} to ${max}.`)
   return value
 }
 

@@ -123,7 +123,7 @@ describe('the data', () => {
       '"yesterday" is no time. Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z).',
     ],
     ['/api/summary?since=500d', 'The range is longer than 400 days. Ask for less at a time.'],
-    ['/api/summary?by=planet', 'by="planet" is none of provider, model, caller, route, day or label:NAME.'],
+    ['/api/summary?by=planet', 'by="planet" is none of provider, model, caller, route, day, outcome, reason or label:NAME.'],
     ['/api/summary?form=csv', 'There is no parameter "form". The parameters are since, until, by, where.'],
     ['/api/series?since=1h&until=2h', 'The range is empty: since is not before until. Swap the two, or take one away.'],
     ['/api/requests?limit=501', 'limit is no whole number from 1 to 500.'],

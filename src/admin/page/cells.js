@@ -13,7 +13,14 @@ export function followCells(root, selector, width, onPoint) {
     const cells = all()
     const at = cells.indexOf(cellOf(event))
     if (at === -1) return
-    const target = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + width(), ArrowUp: at - width(), Home: 0, End: cells.length - 1 }[event.key]
+    const target = {
+      ArrowRight: at + 1,
+      ArrowLeft: at - 1,
+      ArrowDown: at + width(),
+      ArrowUp: at - width(),
+      Home: 0,
+      End: cells.length - 1,
+    }[event.key]
     if (cells[target] === undefined) return
     event.preventDefault()
     cells[at].tabIndex = -1

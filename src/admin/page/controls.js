@@ -1,11 +1,20 @@
 /** What is shown: the range, what it is compared with, and the filters. */
 import { read } from './ask.js'
 import { copyButton } from './save.js'
-import { labelOf } from './totals.js'
 import { el } from './text.js'
+import { labelOf } from './totals.js'
 import { change, current, edgesOf, fixedRange, isFixed, linkTo, rangeNames } from './view.js'
 
-const fields = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route', outcome: 'Outcome', reason: 'Reason', status: 'Status', error: 'Error' }
+const fields = {
+  provider: 'Provider',
+  model: 'Model',
+  caller: 'Caller',
+  route: 'Route',
+  outcome: 'Outcome',
+  reason: 'Reason',
+  status: 'Status',
+  error: 'Error',
+}
 const typingMs = 200
 const suggestedMax = 20
 
@@ -14,7 +23,7 @@ export function createControls() {
   const compare = document.querySelector('#compare')
   for (const radio of radios) radio.addEventListener('change', () => change({ since: radio.value, until: '' }))
   compare.addEventListener('click', () => change({ compare: current().compare === '' ? '1' : '' }))
-  document.querySelector('#link').append(copyButton('the link to this view', () => new URL(linkTo({}), location.href).href))
+  document.querySelector('#link').append(copyButton('to this view', () => new URL(linkTo({}), location.href).href, 'Copy link'))
   for (const menu of document.querySelectorAll('details.menu')) followMenu(/** @type {HTMLDetailsElement} */ (menu))
   const custom = followCustom()
   const filters = followFilters()
@@ -77,7 +86,14 @@ function local(epochMs) {
   return new Date(epochMs - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19)
 }
 
-const moment = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const moment = new Intl.DateTimeFormat('en-GB', {
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+})
 
 /** `in the last hour`, or from when to when. */
 export function rangeWords() {
@@ -133,7 +149,10 @@ function followFilters() {
     const query = new URLSearchParams({ since: current().since, by: field.value, search: value.value, limit: String(suggestedMax) })
     if (current().until !== '') query.set('until', current().until)
     // What has too many values to be a group is typed in.
-    const page = field.value === 'status' || field.value === 'error' ? { groups: [] } : await read(`/api/groups?${query}`).catch(() => ({ groups: [] }))
+    const page =
+      field.value === 'status' || field.value === 'error'
+        ? { groups: [] }
+        : await read(`/api/groups?${query}`).catch(() => ({ groups: [] }))
     if (mine !== asked) return
     const names = page.groups.map(({ key }) => key[field.value]).filter((name) => name !== null)
     list.replaceChildren(...names.map((name) => el('option', { value: name })))
@@ -161,8 +180,8 @@ function followFilters() {
     const [, name, operator, wanted] = /^([^=!<>~]+)(!=|~=|>=|<=|=|>|<)?(.*)$/s.exec(text) ?? [text, text]
     const words = `${fields[name] ?? labelOf(name)}${operator === '=' ? ':' : ` ${operator}`} `
     const remove = () => {
-      change({ where: current().where.filter((each) => each !== text) })
-      ;/** @type {HTMLElement} */ (chips.querySelector('button') ?? menu.querySelector('summary')).focus()
+      change({ where: current().where.filter((each) => each !== text) }) /** @type {HTMLElement} */
+      ;(chips.querySelector('button') ?? menu.querySelector('summary')).focus()
     }
     return el(
       'li',
@@ -187,7 +206,11 @@ function followFilters() {
     /** @param {string[]} names Of the operator's labels. */
     labels(names) {
       const known = [...field.options].map((option) => option.value)
-      field.append(...names.filter((name) => !known.includes(`label:${name}`)).map((name) => el('option', { value: `label:${name}` }, `Label ${name}`)))
+      field.append(
+        ...names
+          .filter((name) => !known.includes(`label:${name}`))
+          .map((name) => el('option', { value: `label:${name}` }, `Label ${name}`)),
+      )
     },
   }
 }

@@ -2,6 +2,7 @@
 import { followCells } from './cells.js'
 import { el, milliseconds, notKnown, number, rate } from './text.js'
 
+/** @type {[string, string, (value: number) => string][]} */
 const kinds = [
   ['firstChunkMs', 'Time to first chunk', milliseconds],
   ['durationMs', 'Duration', milliseconds],

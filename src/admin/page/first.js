@@ -21,15 +21,33 @@ export function showFirst({ listen, routes }) {
   ])
   root.replaceChildren(
     el('h2', { id: 'first-title' }, 'Send a first request'),
-    el('p', { class: 'soft' }, 'Nothing was recorded in this range. Point a client at this address instead of the gateway’s; all else stays as it is.'),
+    el(
+      'p',
+      { class: 'soft' },
+      'Nothing was recorded in this range. Point a client at this address instead of the gateway’s; all else stays as it is.',
+    ),
     el(
       'dl',
       { class: 'pairs' },
       el('dt', {}, 'Address for clients'),
-      address === undefined ? el('dd', {}, 'the one that tokenweir printed when it started') : el('dd', {}, el('code', {}, address), ' ', copyButton('the address', () => address)),
+      address === undefined
+        ? el('dd', {}, 'the one that tokenweir printed when it started')
+        : el(
+            'dd',
+            {},
+            el('code', {}, address),
+            ' ',
+            copyButton('the address', () => address),
+          ),
       ...pairs,
     ),
-    el('p', { class: 'line' }, el('code', {}, line), ' ', copyButton('the command', () => line)),
+    el(
+      'p',
+      { class: 'line' },
+      el('code', {}, line),
+      ' ',
+      copyButton('the command', () => line),
+    ),
     el('p', { class: 'soft' }, 'For other APIs, keep the path that the client has. ', docLink('recipes', undefined, 'Recipes for clients')),
   )
 }

@@ -13,7 +13,9 @@ export function createHeatmap() {
   const said = document.querySelector('#heat-said')
   const choice = document.querySelector('#heat-measures')
   let answer
-  const cells = days.map((_, day) => Array.from({ length: 24 }, (_, hour) => el('td', { tabindex: day + hour === 0 ? '0' : '-1', 'data-cell': `${day}.${hour}` })))
+  const cells = days.map((_, day) =>
+    Array.from({ length: 24 }, (_, hour) => el('td', { tabindex: day + hour === 0 ? '0' : '-1', 'data-cell': `${day}.${hour}` })),
+  )
   table.append(
     el(
       'thead',
@@ -23,7 +25,12 @@ export function createHeatmap() {
         {},
         el('td', {}),
         ...Array.from({ length: 24 }, (_, hour) =>
-          el('th', { scope: 'col' }, el('span', { class: 'unseen' }, `${two(hour)}:00`), el('span', { 'aria-hidden': 'true' }, hour % 6 === 0 ? two(hour) : '')),
+          el(
+            'th',
+            { scope: 'col' },
+            el('span', { class: 'unseen' }, `${two(hour)}:00`),
+            el('span', { 'aria-hidden': 'true' }, hour % 6 === 0 ? two(hour) : ''),
+          ),
         ),
       ),
     ),
@@ -31,7 +38,12 @@ export function createHeatmap() {
       'tbody',
       {},
       ...days.map((day, at) =>
-        el('tr', {}, el('th', { scope: 'row' }, el('span', { 'aria-hidden': 'true' }, day.slice(0, 2)), el('span', { class: 'unseen' }, day)), ...cells[at]),
+        el(
+          'tr',
+          {},
+          el('th', { scope: 'row' }, el('span', { 'aria-hidden': 'true' }, day.slice(0, 2)), el('span', { class: 'unseen' }, day)),
+          ...cells[at],
+        ),
       ),
     ),
   )
@@ -42,13 +54,15 @@ export function createHeatmap() {
     (cell) => point(cell.dataset.cell),
   )
   choice.addEventListener('change', (event) => change({ heat: /** @type {HTMLInputElement} */ (event.target).value }))
-  document.querySelector('#heat-saves').append(
-    saveButtons('tokenweir-hours', 'the hours of the week', () =>
-      (answer?.days ?? []).flatMap((hours, day) =>
-        hours.map((cell, hour) => ({ weekday: days[day], hour, requests: cell.requests, tokens: cell.tokens, cost_usd: cell.usd })),
+  document
+    .querySelector('#heat-saves')
+    .append(
+      saveButtons('tokenweir-hours', 'the hours of the week', () =>
+        (answer?.days ?? []).flatMap((hours, day) =>
+          hours.map((cell, hour) => ({ weekday: days[day], hour, requests: cell.requests, tokens: cell.tokens, cost_usd: cell.usd })),
+        ),
       ),
-    ),
-  )
+    )
 
   function point(id) {
     if (answer === undefined) return

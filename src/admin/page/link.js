@@ -3,7 +3,7 @@ import { el } from './text.js'
 import { change, current, linkTo } from './view.js'
 
 /**
- * @param {import('./view.js').View extends infer V ? Partial<V> : never} patch
+ * @param {Partial<import('./view.js').View>} patch
  * @param {Record<string, unknown>} properties
  * @param {...(Node | string)} children
  */

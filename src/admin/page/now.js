@@ -20,7 +20,8 @@ export function createNow(root, isLive) {
   for (const [id, title] of tiles) {
     const value = el('dd', { class: 'value', 'data-tile': id }, notKnown)
     const note = el('dd', { class: 'soft' }, '\u00a0')
-    fields[id] = { value, note, tile: el('div', { class: 'tile' }, el('dt', {}, title), value, note) }
+    const than = el('dd', { class: 'soft than' })
+    fields[id] = { value, note, than, tile: el('div', { class: 'tile' }, el('dt', {}, title), value, than, note) }
     root.append(fields[id].tile)
   }
   const ticks = []
@@ -51,29 +52,27 @@ export function createNow(root, isLive) {
       putFirst(tick.firstChunkMs, 'none in the last minute')
       fields.errors.tile.classList.toggle('bad', mean(({ errors }) => errors) > 0)
     },
-    /** The answers of `/api/summary` and `/api/distribution`; of the range before, where it is compared with. */
-    total({ total, sinceMs, untilMs }, distribution, before) {
+    /** The answers of `/api/groups` and `/api/distribution`. */
+    total({ total, before, sinceMs, untilMs }, distribution) {
       const { requests, errors, streams, zeroUsage, cost } = total
       const sum = sumOf(total)
-      const than = (value, of) => (before === undefined ? '' : ` · ${change(value, of(before.total)) ?? notKnown}`)
-      put('tokens', undefined, requests === 0 ? 'none in this range' : `${sum === null ? 'not reported' : `${number(sum)} in this range`}${than(sum, sumOf)}`)
-      put('requests', undefined, `${number(requests)} in this range${than(requests, (each) => each.requests)}`)
-      put(
+      const putTotal = (id, of, note) => {
+        put(id, undefined, note)
+        set(fields[id].than, before === undefined ? '' : (change(of(total), of(before)) ?? notKnown))
+      }
+      putTotal('tokens', sumOf, requests === 0 ? 'none in this range' : sum === null ? 'not reported' : `${number(sum)} in this range`)
+      putTotal('requests', (each) => each.requests, `${number(requests)} in this range`)
+      putTotal(
         'errors',
-        undefined,
-        requests === 0 ? '\u00a0' : `${number(errors)} in this range (${percent(errors, requests)})${than(errors, (each) => each.errors)}`,
+        (each) => each.errors,
+        requests === 0 ? '\u00a0' : `${number(errors)} in this range (${percent(errors, requests)})`,
       )
-      put(
-        'zero',
-        streams === 0 ? notKnown : number(zeroUsage),
-        streams === 0 ? 'no streams in this range' : `of ${number(streams)} in this range${than(zeroUsage, (each) => each.zeroUsage)}`,
-      )
+      putTotal('zero', (each) => each.zeroUsage, streams === 0 ? 'no streams in this range' : `of ${number(streams)} in this range`)
+      put('zero', streams === 0 ? notKnown : number(zeroUsage))
       fields.zero.tile.classList.toggle('warn', zeroUsage > 0)
-      put(
-        'cost',
-        cost.usd === null ? notKnown : usd(cost.usd),
-        `${cost.unpriced > 0 ? `${number(cost.unpriced)} without a price` : cost.usd === null ? 'none known in this range' : 'in this range'}${than(cost.usd, (each) => each.cost.usd)}`,
-      )
+      const unpriced = cost.unpriced > 0 ? `${number(cost.unpriced)} without a price` : undefined
+      putTotal('cost', (each) => each.cost.usd, unpriced ?? (cost.usd === null ? 'none known in this range' : 'in this range'))
+      put('cost', cost.usd === null ? notKnown : usd(cost.usd))
       if (isLive()) return
       // Of what is over or filtered, means take the place of now.
       const seconds = (untilMs - sinceMs) / 1000

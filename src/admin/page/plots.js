@@ -101,7 +101,9 @@ export function createPlots(onZoom) {
         streams_without_usage: series.zeroUsage[index],
         first_chunk_p50_ms: series.firstChunkP50Ms[index],
         first_chunk_p95_ms: series.firstChunkP95Ms[index],
-        ...Object.fromEntries(series.providers.map(({ provider, tokens: counts }) => [`tokens ${provider ?? 'no inference'}`, counts[index]])),
+        ...Object.fromEntries(
+          series.providers.map(({ provider, tokens: counts }) => [`tokens ${provider ?? 'no inference'}`, counts[index]]),
+        ),
         ...(series.others === null ? {} : { 'tokens all others': series.others[index] }),
       }))
     },

@@ -12,10 +12,21 @@ export function saveButtons(name, what, rows) {
   const button = (kind, textOf, type) =>
     el(
       'button',
-      { type: 'button', class: 'small', 'data-save': kind, 'aria-label': `Save ${what} as ${kind.toUpperCase()}`, onclick: () => save(`${name}.${kind}`, textOf(rows()), type) },
+      {
+        type: 'button',
+        class: 'small',
+        'data-save': kind,
+        'aria-label': `Save ${what} as ${kind.toUpperCase()}`,
+        onclick: () => save(`${name}.${kind}`, textOf(rows()), type),
+      },
       kind.toUpperCase(),
     )
-  return el('span', { class: 'saves' }, button('csv', csvOf, 'text/csv'), button('json', (all) => `${JSON.stringify(all, undefined, 2)}\n`, 'application/json'))
+  return el(
+    'span',
+    { class: 'saves' },
+    button('csv', csvOf, 'text/csv'),
+    button('json', (all) => `${JSON.stringify(all, undefined, 2)}\n`, 'application/json'),
+  )
 }
 
 function save(name, text, type) {
@@ -28,15 +39,15 @@ function save(name, text, type) {
  * @param {string} what For people who hear the button.
  * @param {() => string} textOf
  */
-export function copyButton(what, textOf) {
-  const button = el('button', { type: 'button', class: 'small copy', 'aria-label': `Copy ${what}` }, 'Copy')
+export function copyButton(what, textOf, title = 'Copy') {
+  const button = el('button', { type: 'button', class: 'small copy' })
+  const label = (word) => button.replaceChildren(word, el('span', { class: 'unseen' }, ` ${what}`))
+  label(title)
   button.addEventListener('click', async () => {
     const isCopied = await copy(textOf())
-    button.textContent = isCopied ? 'Copied' : 'Not allowed'
+    label(isCopied ? 'Copied' : 'Not allowed')
     document.querySelector('#said').textContent = isCopied ? `Copied ${what}.` : `The browser does not let this page copy ${what}.`
-    setTimeout(() => {
-      button.textContent = 'Copy'
-    }, 1500)
+    setTimeout(() => label(title), 1500)
   })
   return button
 }

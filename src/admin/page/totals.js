@@ -70,7 +70,9 @@ export function createTotals() {
   const turn = { back: document.querySelector('#totals-back'), on: document.querySelector('#totals-on') }
   let shown
 
-  choice.addEventListener('change', (event) => change({ by: /** @type {HTMLInputElement} */ (event.target).value, search: '', sort: 'tokens', order: 'desc' }))
+  choice.addEventListener('change', (event) =>
+    change({ by: /** @type {HTMLInputElement} */ (event.target).value, search: '', sort: 'tokens', order: 'desc' }),
+  )
   let typing
   search.addEventListener('input', () => {
     clearTimeout(typing)
@@ -155,9 +157,10 @@ export function createTotals() {
       const query = { by, sort, order, search: text, offset, limit, compare }
       return Object.entries(query).flatMap(([key, value]) => (value === '' ? [] : [[key, value]]))
     },
-    /** The answers of `/api/groups` and `/api/summary`; `first` are quantiles of all first chunks, `before` is the summary of the range before. */
-    show(page, { total }, first, before) {
-      shown = { page, total: { ...total, firstChunkMs: first, ...(before === undefined ? {} : { before: before.total }) } }
+    /** The answer of `/api/groups`; `first` are quantiles of all first chunks. */
+    show(page, first) {
+      const { total, before } = page
+      shown = { page, total: { ...total, firstChunkMs: first, ...(before === undefined ? {} : { before }) } }
       draw()
     },
   }
@@ -187,7 +190,8 @@ export function labelOf(by) {
 
 function titleOf(group, by) {
   const value = group.key[by]
-  const text = value === null ? el('span', { class: 'soft' }, nameless[by] ?? 'no such label') : by === 'provider' ? marked(value) : name(value)
+  const text =
+    value === null ? el('span', { class: 'soft' }, nameless[by] ?? 'no such label') : by === 'provider' ? marked(value) : name(value)
   return viewLink({ where: withFilter(by, value), by: nextOf[by] ?? 'model' }, { class: 'name' }, text)
 }
 
@@ -203,15 +207,18 @@ function row(title, group, where) {
         'td',
         { class: `number ${kind?.(group) ?? ''}` },
         isLink ? viewLink({ where, outcome }, { class: 'plain' }, content) : content,
-        'before' in group ? changeOf(value(group), group.before === null ? null : value(group.before)) : null,
+        'before' in group ? changeOf(value(group), group.before, value) : null,
       )
     }),
   )
 }
 
-function changeOf(value, before) {
-  const text = changeText(value, before)
-  return el('span', { class: 'change soft', title: before === null ? 'not known of the range before' : `before: ${number(before)}` }, text ?? '–')
+/** Nothing where it is not known; latency is not compared. */
+function changeOf(value, before, valueOf) {
+  const text = before === null ? 'new' : changeText(value, valueOf(before))
+  return text === undefined
+    ? null
+    : el('span', { class: 'change soft', title: before === null ? 'none in the range before' : `before: ${number(valueOf(before))}` }, text)
 }
 
 function countOf({ sum, unreported }) {

@@ -1,6 +1,14 @@
 /** What is shown, as the address says it: a link shows the same again, and each deliberate change is an entry in the history. */
 
-export const rangeNames = { '5m': '5 minutes', '15m': '15 minutes', '1h': 'hour', '6h': '6 hours', '24h': '24 hours', '7d': '7 days', '30d': '30 days' }
+export const rangeNames = {
+  '5m': '5 minutes',
+  '15m': '15 minutes',
+  '1h': 'hour',
+  '6h': '6 hours',
+  '24h': '24 hours',
+  '7d': '7 days',
+  '30d': '30 days',
+}
 const rangeKey = 'tokenweir.range'
 const rangeMsMax = 400 * 86_400_000
 const msPer = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }

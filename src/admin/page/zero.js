@@ -14,7 +14,7 @@ const mends = {
   unknown_format: 'The wire format is not known here.',
 }
 
-/** The answer of `/api/summary`. */
+/** The answer of `/api/groups`. */
 export function showZero({ zeroUsage, total }) {
   const root = document.querySelector('#zero')
   if (zeroUsage.length === 0) {

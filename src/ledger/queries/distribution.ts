@@ -27,7 +27,12 @@ export function readDistribution(database: DatabaseSync, { range, where }: Distr
     const quantiles = quantilesOf(buckets)
     return quantiles === null ? null : { ...quantiles, bins: binsOf(buckets) }
   }
-  return { ...range, firstChunkMs: of(measures.firstChunkMs), durationMs: of(measures.durationMs), tokensPerSecond: of(measures.tokensPerSecond) }
+  return {
+    ...range,
+    firstChunkMs: of(measures.firstChunkMs),
+    durationMs: of(measures.durationMs),
+    tokensPerSecond: of(measures.tokensPerSecond),
+  }
 }
 
 function binsOf(buckets: Buckets): Distribution['bins'] {

@@ -20,8 +20,22 @@ const sortSql: Readonly<Record<Exclude<GroupSort, 'name' | 'firstP50' | 'firstP9
   cost: 'sum(cost)',
 }
 
-/** Two passes over the rows: one finds which groups stand on the page, by one sum each; the other adds up these few. */
+/** In one transaction, so that groups and totals are of the same rows. */
 export function readGroups(database: DatabaseSync, question: GroupsQuestion): GroupPage {
+  const { range, where, before } = question
+  const totalOf = (within: Range) => readSummary(database, { range: within, sets: [], where, groupsMax: 0 })
+  database.exec('BEGIN')
+  try {
+    const { total, zeroUsage } = totalOf(range)
+    const compared = before === undefined ? {} : { before: totalOf(before).total }
+    return { ...range, total, ...compared, zeroUsage, by: question.by, ...pageOf(database, question) }
+  } finally {
+    database.exec('COMMIT')
+  }
+}
+
+/** Two passes over the rows: one finds which groups stand on the page, by one sum each; the other adds up these few. */
+function pageOf(database: DatabaseSync, question: GroupsQuestion): Pick<GroupPage, 'groups' | 'found' | 'all'> {
   const { range, by, where, search, sort, order, offset, limit, before } = question
   const latencyOf = (condition: readonly Condition[]) => firstChunks(database, range, by, [...where, ...condition])
   const isByLatency = sort === 'firstP50' || sort === 'firstP95'
@@ -34,7 +48,7 @@ export function readGroups(database: DatabaseSync, question: GroupsQuestion): Gr
   const names = sorted(found, valueOf, order)
     .slice(offset, offset + limit)
     .map(({ name }) => name)
-  if (names.length === 0) return { ...range, by, groups: [], found: found.length, all: all.length }
+  if (names.length === 0) return { groups: [], found: found.length, all: all.length }
   const these: readonly Condition[] = [{ dimension: by, operator: '=', values: names }]
   const groupsIn = (within: Range) => {
     const { breakdowns } = readSummary(database, { range: within, sets: [[by]], where: [...where, ...these], groupsMax: limit })
@@ -48,7 +62,7 @@ export function readGroups(database: DatabaseSync, question: GroupsQuestion): Gr
     const compared = earlier === undefined ? {} : { before: earlier.get(name) ?? null }
     return group === undefined ? [] : [{ ...group, firstChunkMs: latency.get(name) ?? null, ...compared }]
   })
-  return { ...range, by, groups, found: found.length, all: all.length }
+  return { groups, found: found.length, all: all.length }
 }
 
 interface Ranked {

@@ -152,6 +152,11 @@ export interface GroupsQuestion {
 }
 
 export interface GroupPage extends Range {
+  /** Of all groups, also those on other pages and those that the search does not find. */
+  readonly total: Totals
+  /** Of the range before, where it was asked for. */
+  readonly before?: Totals
+  readonly zeroUsage: Summary['zeroUsage']
   readonly by: Dimension
   readonly groups: readonly (Group & {
     readonly firstChunkMs: Quantiles | null
