@@ -214,11 +214,11 @@ function row(title, group, where) {
 }
 
 /** Nothing where it is not known; latency is not compared. */
-function changeOf(value, before, valueOf) {
-  const text = before === null ? 'new' : changeText(value, valueOf(before))
+function changeOf(value, before, read) {
+  const text = before === null ? 'new' : changeText(value, read(before))
   return text === undefined
     ? null
-    : el('span', { class: 'change soft', title: before === null ? 'none in the range before' : `before: ${number(valueOf(before))}` }, text)
+    : el('span', { class: 'change soft', title: before === null ? 'none in the range before' : `before: ${number(read(before))}` }, text)
 }
 
 function countOf({ sum, unreported }) {

@@ -43,9 +43,9 @@ function pageOf(database: DatabaseSync, question: GroupsQuestion): Pick<GroupPag
   const all = ranked(database, question)
   const wanted = search.toLowerCase()
   const found = wanted === '' ? all : all.filter(({ name }) => name?.toLowerCase().includes(wanted))
-  const valueOf = ({ name, value }: Ranked) =>
+  const rankOf = ({ name, value }: Ranked) =>
     sort === 'name' ? name : isByLatency ? (everyLatency?.get(name)?.[sort === 'firstP50' ? 'p50' : 'p95'] ?? null) : value
-  const names = sorted(found, valueOf, order)
+  const names = sorted(found, rankOf, order)
     .slice(offset, offset + limit)
     .map(({ name }) => name)
   if (names.length === 0) return { groups: [], found: found.length, all: all.length }
@@ -83,11 +83,11 @@ function ranked(database: DatabaseSync, { range, by, where, sort }: GroupsQuesti
 }
 
 /** What has no value comes last in either order. Equal ones keep their order, which is by tokens and then by name. */
-function sorted<T>(groups: readonly T[], valueOf: (group: T) => number | string | null, order: 'asc' | 'desc'): T[] {
+function sorted<T>(groups: readonly T[], rankOf: (group: T) => number | string | null, order: 'asc' | 'desc'): T[] {
   const sign = order === 'asc' ? 1 : -1
   const compare = (a: number | string, b: number | string) => (a < b ? -sign : a > b ? sign : 0)
   return groups
-    .map((group) => ({ group, value: valueOf(group) }))
+    .map((group) => ({ group, value: rankOf(group) }))
     .sort(({ value: a }, { value: b }) => (a === null || b === null ? Number(a === null) - Number(b === null) : compare(a, b)))
     .map(({ group }) => group)
 }
