@@ -13,6 +13,8 @@ import { readSeries } from '../../src/ledger/queries/series.ts'
 import { readSummary } from '../../src/ledger/queries/summary.ts'
 import { conditionsOf } from '../../src/ledger/queries/where.ts'
 import type { Exchange } from '../../src/lib/exchange.ts'
+import { createMetricsSink } from '../../src/sinks/metrics/metrics.ts'
+import { createMeter } from '../../src/telemetry/meter.ts'
 import { exchangeOf, failedExchangeOf } from '../sinks/exchange-of.ts'
 import { writeLedger } from './ledger-of.ts'
 
@@ -136,6 +138,33 @@ it('a reason finds the very streams that the list of streams without usage count
     zeroUsage,
     ['not_requested', 'parse_error', 'upstream_omitted', 'zero'],
   ])
+})
+
+it('streams, and those without usage, are the same in the counters as in the ledger', () => {
+  const ended = [
+    exchangeOf({}),
+    exchangeOf({ usageOutcome: undefined }),
+    exchangeOf({ usageOutcome: undefined, operation: 'image_generation' }),
+    exchangeOf({ request: { operation: 'chat', usageExpected: false } }),
+    exchangeOf({ response: {}, usageOutcome: 'missing', usageReason: 'upstream_omitted' }),
+    exchangeOf({ response: {}, usageOutcome: 'missing', usageReason: 'not_requested', notes: ['usage_probe'] }),
+    exchangeOf({ usageOutcome: 'zero' }),
+    exchangeOf({ usageOutcome: 'missing', usageReason: 'client_left', endReason: 'client-aborted' }),
+    exchangeOf({ usageOutcome: 'missing', usageReason: 'upstream_cut', errorType: 'overloaded_error' }),
+    exchangeOf({ usageOutcome: 'missing', ending: { streamed: false, framing: 'whole' } }),
+    exchangeOf({ usageOutcome: 'missing', ending: { status: 101, framing: 'websocket' } }),
+    exchangeOf({ usageOutcome: undefined, ending: { status: 101, framing: 'websocket' } }),
+  ].map((exchange, n) => ({ ...exchange, opening: { ...exchange.opening, id: `same-${n}`, startedAt: began } }))
+  const { total, zeroUsage } = readSummary(ledgerOf(ended), { range, sets: [], groupsMax: 1 })
+  const counters = createMeter(Date.now)
+  createMetricsSink({ meter: counters, generation: '1.41', labelValuesMax: 100 }).record({ opened: [], ended })
+  const count = (name: string) =>
+    counters
+      .collect()
+      .flatMap((family) => ('sums' in family && family.name === name ? family.sums.map(({ value }) => value) : []))
+      .reduce((sum, value) => sum + value, 0)
+  expect([count('tokenweir.streams.completed'), count('tokenweir.streams.zero_usage')]).toEqual([total.streams, total.zeroUsage])
+  expect([total.streams, zeroUsage.reduce((sum, { streams }) => sum + streams, 0)]).toEqual([6, 3])
 })
 
 it.each([

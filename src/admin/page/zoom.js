@@ -3,6 +3,8 @@
 /** Less is a click. */
 const dragMin = 8
 
+const lengthOf = (times) => (times.length > 1 ? times[1] - times[0] : 1)
+
 /**
  * @param {HTMLElement} root Of the plot; it is focusable.
  * @param {() => import('./uplot.js').default | undefined} plotOf
@@ -25,6 +27,11 @@ export function followZoom(root, plotOf, onZoom, onMove) {
     const plot = plotOf()
     plot.setSelect({ left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: plot.over.clientHeight }, false)
   }
+  /** In seconds. A point stands for the interval that it begins: the right edge is the end of the last one. */
+  function zoom(plot, from, to) {
+    const times = plot.data[0]
+    onZoom(from * 1000, Math.min(to, times.at(-1) + lengthOf(times)) * 1000)
+  }
   function clear() {
     drag = undefined
     anchor = undefined
@@ -44,7 +51,8 @@ export function followZoom(root, plotOf, onZoom, onMove) {
     const [from, to] = [drag.from, leftOf(event)].sort((a, b) => a - b)
     const plot = plotOf()
     clear()
-    if (to - from >= dragMin) onZoom(plot.posToVal(from, 'x') * 1000, plot.posToVal(to, 'x') * 1000)
+    if (to - from >= dragMin)
+      zoom(plot, plot.posToVal(from, 'x'), to >= plot.over.clientWidth - 1 ? Number.POSITIVE_INFINITY : plot.posToVal(to, 'x'))
   })
   // The browser scrolls instead.
   root.addEventListener('pointercancel', () => drag !== undefined && clear())
@@ -66,7 +74,7 @@ export function followZoom(root, plotOf, onZoom, onMove) {
     } else if (event.key === 'Enter' && anchor !== undefined && anchor !== at) {
       const [begin, end] = [times[anchor], times[at]].sort((a, b) => a - b)
       clear()
-      onZoom(begin * 1000, end * 1000)
+      zoom(plot, begin, end + lengthOf(times))
     } else if (event.key === 'Escape' && anchor !== undefined) clear()
     else return
     event.preventDefault()
