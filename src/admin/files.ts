@@ -1,5 +1,5 @@
-/** The page's files: read once, from beside this module; the plotting library from its package; the documents. They hold no secrets. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+/** The page's files: read once, from beside this module; the plotting library from its package. They hold no secrets. */
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AdminAnswer, AdminRoute } from './server.ts'
 
@@ -7,7 +7,6 @@ const types = {
   css: 'text/css; charset=utf-8',
   html: 'text/html; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
-  md: 'text/plain; charset=utf-8',
   svg: 'image/svg+xml',
 } as const
 
@@ -51,14 +50,6 @@ export function pageRoutes(): readonly AdminRoute[] {
     fileRoute('/page/uplot.js', () => require.resolve('uplot/dist/uPlot.esm.js')),
     fileRoute('/page/uplot.css', () => require.resolve('uplot/dist/uPlot.min.css')),
   ]
-}
-
-const documents = new URL('../../docs/', import.meta.url)
-
-/** The documents as plain text, which a browser shows and can be sent to a sentence of (`#:~:text=`). A package without them has no such routes. */
-export function documentRoutes(): readonly AdminRoute[] {
-  const names = existsSync(documents) ? readdirSync(documents).filter((name) => name.endsWith('.md')) : []
-  return names.map((name) => fileRoute(`/docs/${name}`, new URL(name, documents)))
 }
 
 export function pageDocument(name: 'index.html' | 'login.html'): (status: number) => AdminAnswer {

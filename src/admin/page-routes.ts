@@ -6,8 +6,9 @@ import type { LiveSink } from '../sinks/live.ts'
 import type { Family } from '../telemetry/meter.ts'
 import { type Access, noTokenSentence, refusalOf, retryAfter } from './access.ts'
 import { apiRoutes } from './api.ts'
+import { documentRoutes } from './documents.ts'
 import { createEvents } from './events.ts'
-import { documentRoutes, pageDocument, pageRoutes } from './files.ts'
+import { pageDocument, pageRoutes } from './files.ts'
 import { type AdminAnswer, type AdminRoute, jsonAnswer, refusal } from './server.ts'
 
 export interface PageOptions {

@@ -85,26 +85,32 @@ describe('the files', () => {
     expect((await ask(stage, '/page/../server.ts')).status).toBe(404)
   })
 
-  it('are the documents too, as plain text', async () => {
-    const stage = await setStage()
-    const { status, headers, body } = await ask(stage, '/docs/zero-usage.md')
-    expect([status, headers['content-type'], body.startsWith('# Why is my usage zero?')]).toEqual([200, 'text/plain; charset=utf-8', true])
-    expect((await ask(stage, '/docs/../package.json')).status).toBe(404)
+  it('are the documents too, with an anchor at each heading and links between them', async () => {
+    const { status, headers, body } = await ask(await setStage(), '/docs/zero-usage.md')
+    expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(body).toContain('<h1 id="why-is-my-usage-zero">Why is my usage zero?</h1>')
+    expect(body).toContain('<h3 id="not_requested">`not_requested`</h3>')
+    expect(body).toContain('sqlite3 tokenweir.db &quot;SELECT')
+    expect(body).not.toMatch(/<style|style=|<script/)
+    expect((await ask(await setStage(), '/docs/../package.json')).status).toBe(404)
   })
 
-  it('link to passages of documents that are there', () => {
-    const root = resolve(import.meta.dirname, '../..')
-    const page = readdirSync(resolve(root, 'src/admin/page')).filter((name) => name.endsWith('.js'))
-    const calls = page.flatMap((name) => [
-      ...readFileSync(resolve(root, 'src/admin/page', name), 'utf8').matchAll(/docLink\('([\w-]+)'(?:, '([^']+)')?/g),
+  it('link to headings that the documents have', async () => {
+    const stage = await setStage()
+    const folder = resolve(import.meta.dirname, '../../src/admin/page')
+    const scripts = readdirSync(folder).filter((name) => name.endsWith('.js'))
+    const calls = scripts.flatMap((name) => [
+      ...readFileSync(resolve(folder, name), 'utf8').matchAll(/docLink\('([\w-]+)'(?:, '([^']+)')?/g),
     ])
-    const passages = [
-      ...calls.map(([, file, passage]) => [file, passage ?? '']),
-      ...reasons.map((reason) => ['zero-usage', `### \`${reason}\``]),
+    const links = [
+      ...calls.map(([, file, anchor]) => [file, anchor]),
+      ...['the-provider-says-0', ...reasons].map((reason) => ['zero-usage', reason]),
     ]
-    expect(passages.length).toBeGreaterThan(15)
-    for (const [file, passage = ''] of passages)
-      expect([file, passage, readFileSync(resolve(root, `docs/${file}.md`), 'utf8').includes(passage)]).toEqual([file, passage, true])
+    expect(links.length).toBeGreaterThan(15)
+    for (const [file, anchor] of links) {
+      const { status, body } = await ask(stage, `/docs/${file}.md`)
+      expect([file, anchor, status, anchor === undefined || body.includes(` id="${anchor}"`)]).toEqual([file, anchor, 200, true])
+    }
   })
 
   it('have no inline script or style, under a policy that would forbid one', async () => {

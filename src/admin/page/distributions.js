@@ -26,13 +26,20 @@ function figureOf(title, text) {
   const quantiles = el('p', { class: 'soft' })
   const root = el('figure', {}, el('figcaption', {}, el('h3', {}, title), quantiles), bars, said)
   let bins = []
+  /** Of the bar that is read below; none is the whole. */
+  let pointed
   const words = ({ from, to, count }) => `${text(from)} to ${text(to)}: ${number(count)}`
+  function tell() {
+    if (bins.length === 0) said.textContent = '\u00a0'
+    else said.textContent = bins[pointed] === undefined ? `${text(bins[0].from)} to ${text(bins.at(-1).to)}` : words(bins[pointed])
+  }
   followCells(
     bars,
     'li',
     () => 1,
     (bar) => {
-      said.textContent = words(bins[Number(bar.dataset.bin)])
+      pointed = Number(bar.dataset.bin)
+      tell()
     },
   )
 
@@ -41,16 +48,20 @@ function figureOf(title, text) {
     quantiles.textContent =
       given === null ? `${notKnown} none was measured` : `p50 ${text(given.p50)} · p95 ${text(given.p95)} · p99 ${text(given.p99)}`
     const most = Math.max(...bins.map(({ count }) => count))
-    const [focused] = bars.contains(document.activeElement) ? [/** @type {HTMLElement} */ (document.activeElement).dataset.bin] : []
+    const isFocused = bars.contains(document.activeElement)
     bars.replaceChildren(
       ...bins.map((bin, at) => {
-        const bar = el('li', { tabindex: at === 0 ? '0' : '-1', 'data-bin': at }, el('span', { class: 'unseen' }, words(bin)))
+        const bar = el(
+          'li',
+          { tabindex: at === (bins[pointed] === undefined ? 0 : pointed) ? '0' : '-1', 'data-bin': at },
+          el('span', { class: 'unseen' }, words(bin)),
+        )
         bar.style.setProperty('--share', String(bin.count / most))
         return bar
       }),
     )
-    if (focused !== undefined) /** @type {HTMLElement} */ (bars.children[Number(focused)])?.focus()
-    if (given !== null && said.textContent === '\u00a0') said.textContent = `${text(bins[0].from)} to ${text(bins.at(-1).to)}`
+    if (isFocused) /** @type {HTMLElement} */ (bars.querySelector('[tabindex="0"]'))?.focus()
+    tell()
   }
   return { root, show }
 }

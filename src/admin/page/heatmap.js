@@ -13,6 +13,8 @@ export function createHeatmap() {
   const said = document.querySelector('#heat-said')
   const choice = document.querySelector('#heat-measures')
   let answer
+  /** Of the hour that is read below. */
+  let pointed
   const cells = days.map((_, day) =>
     Array.from({ length: 24 }, (_, hour) => el('td', { tabindex: day + hour === 0 ? '0' : '-1', 'data-cell': `${day}.${hour}` })),
   )
@@ -51,7 +53,10 @@ export function createHeatmap() {
     table,
     'td[data-cell]',
     () => 24,
-    (cell) => point(cell.dataset.cell),
+    (cell) => {
+      pointed = cell.dataset.cell
+      tell()
+    },
   )
   choice.addEventListener('change', (event) => change({ heat: /** @type {HTMLInputElement} */ (event.target).value }))
   document
@@ -64,9 +69,13 @@ export function createHeatmap() {
       ),
     )
 
-  function point(id) {
+  function tell() {
     if (answer === undefined) return
-    const [day, hour] = id.split('.').map(Number)
+    if (pointed === undefined) {
+      said.textContent = `Point at an hour to read its numbers. Time zone: ${answer.timeZone}.`
+      return
+    }
+    const [day, hour] = pointed.split('.').map(Number)
     const { requests, tokens, usd: cost } = answer.days[day][hour]
     const text =
       requests === 0
@@ -91,7 +100,7 @@ export function createHeatmap() {
         field.replaceChildren(el('span', { class: 'unseen' }, cell.requests === 0 ? 'none' : text(value)))
       }
     }
-    if (said.textContent === '') said.textContent = `Point at an hour to read its numbers. Time zone: ${answer.timeZone}.`
+    tell()
   }
 
   return {

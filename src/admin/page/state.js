@@ -52,7 +52,7 @@ function collector(state, sum, worst) {
   return part(
     'Collector',
     isBehind ? ['bad', 'does not take them'] : ['good', 'takes them'],
-    docLink('ledger', 'What waits for the collector'),
+    docLink('ledger', 'what-waits-for-the-collector'),
     [
       ['Waiting', of('spool.depth', number)],
       ['Oldest waits for', oldest === undefined ? undefined : seconds(oldest)],
@@ -69,7 +69,7 @@ function lost(count) {
 }
 
 function ledgerDocs({ ledgerWritable }) {
-  return ledgerWritable ? docLink('ledger') : docLink('ledger', 'When it cannot be written', 'What to do')
+  return ledgerWritable ? docLink('ledger') : docLink('ledger', 'when-it-cannot-be-written', 'What to do')
 }
 
 function part(title, [kind, word], docs, pairs) {
