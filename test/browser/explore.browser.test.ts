@@ -75,7 +75,7 @@ describe.skipIf(!hasChromium)('the page explores', () => {
     await text(page.locator('#totals-range')).toMatch(/^\d+ \w+ \d{4}, \d\d:\d\d:\d\d.+\d\d:\d\d:\d\d$/)
     await poll(() => rows(page).count()).toBe(40)
     // What is over is not live.
-    stage.record(trafficOver(1000, 3))
+    stage.record(trafficOver(1000, 3, Date.now() + 2000))
     await press(way, page.locator('#zoomed button', { hasText: 'Zoom out' }))
     await poll(() => page.locator('#zoomed').isVisible()).toBe(true)
     await page.goBack()

@@ -37,15 +37,20 @@ document.querySelector('#plots-saves').append(saveButtons('tokenweir-plots', 'th
 const usualMs = () => (isFixed(current()) ? slowMs : totalsMs[current().since])
 
 const askTotals = every(usualMs, async (isWanted) => {
-  const parameters = parametersOf(current())
-  const groups = new URLSearchParams([...parameters, ...totals.parameters()])
-  const [page, distribution] = await Promise.all([read(`/api/groups?${groups}`), read(`/api/distribution?${parameters}`)])
+  const page = await read(`/api/groups?${new URLSearchParams([...parametersOf(current()), ...totals.parameters()])}`)
   if (!isWanted()) return
-  now.total(page, distribution)
-  totals.show(page, distribution.firstChunkMs)
-  distributions.show(distribution)
+  now.total(page)
+  totals.show(page)
   showZero(page)
   toggleFirst(page.total.requests === 0 && isLive(current()))
+})
+
+const askDistributions = every(usualMs, async (isWanted) => {
+  const answer = await read(`/api/distribution?${parametersOf(current())}`)
+  if (!isWanted()) return
+  distributions.show(answer)
+  now.first(answer.firstChunkMs)
+  totals.first(answer.firstChunkMs)
 })
 
 const askSeries = every(
@@ -97,6 +102,7 @@ function showControls() {
 function askAll() {
   askSeries()
   askTotals()
+  askDistributions()
   askHours()
   askRequests()
 }

@@ -52,8 +52,8 @@ export function createNow(root, isLive) {
       putFirst(tick.firstChunkMs, 'none in the last minute')
       fields.errors.tile.classList.toggle('bad', mean(({ errors }) => errors) > 0)
     },
-    /** The answers of `/api/groups` and `/api/distribution`. */
-    total({ total, before, sinceMs, untilMs }, distribution) {
+    /** The answer of `/api/groups`. */
+    total({ total, before, sinceMs, untilMs }) {
       const { requests, errors, streams, zeroUsage, cost } = total
       const sum = sumOf(total)
       const putTotal = (id, of, note) => {
@@ -80,8 +80,11 @@ export function createNow(root, isLive) {
       put('requests', rate(requests / seconds))
       put('errors', rate(errors / seconds))
       put('open', number(total.open), 'of this range')
-      putFirst(distribution.firstChunkMs, 'none in this range')
       fields.errors.tile.classList.toggle('bad', errors > 0)
+    },
+    /** Quantiles of the first chunks of the range. */
+    first(quantiles) {
+      if (!isLive()) putFirst(quantiles, 'none in this range')
     },
   }
 }

@@ -69,6 +69,7 @@ export function createTotals() {
   const size = /** @type {HTMLSelectElement} */ (document.querySelector('#totals-size'))
   const turn = { back: document.querySelector('#totals-back'), on: document.querySelector('#totals-on') }
   let shown
+  let first = null
 
   choice.addEventListener('change', (event) =>
     change({ by: /** @type {HTMLInputElement} */ (event.target).value, search: '', sort: 'tokens', order: 'desc' }),
@@ -157,10 +158,17 @@ export function createTotals() {
       const query = { by, sort, order, search: text, offset, limit, compare }
       return Object.entries(query).flatMap(([key, value]) => (value === '' ? [] : [[key, value]]))
     },
-    /** The answer of `/api/groups`; `first` are quantiles of all first chunks. */
-    show(page, first) {
+    /** The answer of `/api/groups`. */
+    show(page) {
       const { total, before } = page
       shown = { page, total: { ...total, firstChunkMs: first, ...(before === undefined ? {} : { before }) } }
+      draw()
+    },
+    /** Quantiles of all first chunks of the range. */
+    first(quantiles) {
+      first = quantiles
+      if (shown === undefined) return
+      shown.total.firstChunkMs = first
       draw()
     },
   }
