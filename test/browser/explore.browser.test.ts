@@ -347,6 +347,7 @@ describe.skipIf(!hasChromium)('the page explores', () => {
     await text(page.locator('#totals-note')).toContain('No requests in this range fit the filters.')
     await page.locator('#chips button').click()
     await poll(() => page.locator('#totals tbody tr').count()).toBe(25)
+    await poll(() => page.locator('#legend-tokens li').count()).toBe(9)
     await shoot(page, 'crowd')
     expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
   })

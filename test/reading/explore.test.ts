@@ -116,12 +116,13 @@ it('conditions hold for groups, series, hours and distributions alike', () => {
   expect([
     page.total.requests,
     page.groups[0]?.requests,
+    page.groups[0]?.firstChunkMs?.count,
     series.requests,
     series.providers[0]?.tokens,
     series.firstChunkP95Ms[0],
     hours.days.flat().reduce((sum, { requests }) => sum + requests, 0),
     distribution.durationMs?.count,
-  ]).toEqual([2, 2, [2], [32], expect.closeTo(60, -0.5), 2, 2])
+  ]).toEqual([2, 2, 2, [2], [32], expect.closeTo(60, -0.5), 2, 2])
 })
 
 it('a reason finds the very streams that the list of streams without usage counts', () => {
@@ -212,7 +213,7 @@ it('a distribution counts each request once, in bins without a gap, and leaves o
   )
   const whole = exchangeOf({
     opening: { id: 'whole', startedAt: began },
-    ending: { streamed: false, firstChunkMs: 1000, endMs: 1_000_000 },
+    ending: { streamed: false, firstChunkMs: 1000, endMs: 100_000_000 },
   })
   const { tokensPerSecond, durationMs } = readDistribution(ledgerOf([...speeds, whole]), { kind: 'distribution', range, where: [] })
   const bins = tokensPerSecond?.bins ?? []

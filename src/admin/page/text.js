@@ -41,6 +41,7 @@ export function number(value) {
 export function rate(value) {
   if (value === null || value === undefined) return notKnown
   if (value === 0) return '0'
+  if (value < 0.005) return '< 0.01'
   return value < 100 ? value.toFixed(value < 10 ? 2 : 1) : short.format(value)
 }
 
