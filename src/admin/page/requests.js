@@ -38,11 +38,11 @@ export function createRequests({ read, onOpen }) {
   const body = el('tbody')
   const head = el('thead')
   table.append(head, body)
-  document.querySelector('#requests-saves').append(saveButtons('tokenweir-requests', 'these requests', () => [...requests.values()]))
+  document.querySelector('#requests-saves').append(saveButtons('tokenweir-requests', 'these requests', () => [...shown.values()]))
   /** By id, newest first; the nodes are kept. */
   let rows = new Map()
   /** What they show. */
-  const requests = new Map()
+  const shown = new Map()
   let waiting = []
   let next = null
   let asked = 0
@@ -56,7 +56,7 @@ export function createRequests({ read, onOpen }) {
   const isRead = () => isHeld || scroll.matches(':focus-within') || scroll.scrollTop > 0 || scroll.matches(':hover')
 
   function rowOf(request) {
-    requests.set(request.id, request)
+    shown.set(request.id, request)
     const row = el('tr', { 'data-id': request.id, 'data-cursor': `${request.started_at}_${request.id}` })
     const open = el(
       'button',
@@ -118,7 +118,7 @@ export function createRequests({ read, onOpen }) {
       for (const [id, row] of [...rows].slice(liveMax)) {
         row.remove()
         rows.delete(id)
-        requests.delete(id)
+        shown.delete(id)
       }
       // What was cut off is the beginning of what is older.
       next = [...rows.values()].at(-1)?.dataset.cursor ?? null
@@ -141,7 +141,7 @@ export function createRequests({ read, onOpen }) {
     if (number !== asked) return
     isLoaded = true
     waiting = []
-    requests.clear()
+    shown.clear()
     rows = new Map(page.requests.map((request) => [request.id, rowOf(request)]))
     next = page.next
     body.replaceChildren(...rows.values())
