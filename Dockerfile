@@ -3,8 +3,8 @@
 FROM node:24.21.0-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# No package needs its install script.
-RUN npm ci --ignore-scripts
+# No package needs its install script; the workspace brings the Node for machines that have an older one.
+RUN npm ci --ignore-scripts --workspaces=false
 COPY tsconfig.json tsconfig.build.json tsconfig.demo.json ./
 COPY src src
 COPY examples examples
@@ -19,8 +19,8 @@ CMD ["examples/sample-gateway/main.ts", "--host", "0.0.0.0"]
 FROM node:24.21.0-trixie-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# "optional": the Node for machines that have an older one, and the compiler, which valibot's types could use.
-RUN npm ci --ignore-scripts --omit=dev --omit=optional
+# "optional": the compiler, which valibot's types could use.
+RUN npm ci --ignore-scripts --omit=dev --omit=optional --workspaces=false
 
 FROM node:24.21.0-trixie-slim AS tokenweir
 LABEL org.opencontainers.image.title="tokenweir" \

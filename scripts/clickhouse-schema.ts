@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { columns } from '../src/ledger/columns.ts'
+import { rollupsText } from './clickhouse-rollups.ts'
 
 export const schemaFile = join(resolve(import.meta.dirname, '..'), 'deploy/clickhouse/schema.sql')
 
@@ -104,7 +105,9 @@ SETTINGS ttl_only_drop_parts = 1;
 CREATE TABLE IF NOT EXISTS tokenweir.exchanges (
 ${lines(declared)},
     service LowCardinality(String) COMMENT 'service.name of the sidecar.',
-    instance LowCardinality(String) COMMENT 'service.instance.id of the sidecar.'
+    instance LowCardinality(String) COMMENT 'service.instance.id of the sidecar.',
+    arrived_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row came into this table.',
+    INDEX idx_arrived_at arrived_at TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(started_at)
 ORDER BY (started_at, id)
@@ -118,7 +121,9 @@ ${lines(selected)},
     ResourceAttributes['service.instance.id'] AS instance
 FROM tokenweir.otel_logs
 WHERE mapContains(LogAttributes, 'id') AND mapContains(LogAttributes, 'started_at');
-`
+
+-- Sums by minute, hour and day. Read them with FINAL, and add up over what you do not ask for: deploy/clickhouse/queries.sql.
+${rollupsText()}`
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(schemaFile, schemaText())

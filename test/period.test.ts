@@ -24,6 +24,9 @@ describe('a period', () => {
     ['2026-11-28T12:34:56Z', 'hour', 'UTC', '2026-11-28T12:00Z', '2026-11-28T13:00Z'],
     ['2026-11-28T12:15:00Z', 'hour', 'Asia/Kolkata', '2026-11-28T11:30Z', '2026-11-28T12:30Z'],
     ['2026-11-28T12:15:00Z', 'hour', 'Asia/Kathmandu', '2026-11-28T12:15Z', '2026-11-28T13:15Z'],
+    // The clock goes back within an hour, one minute after midnight.
+    ['2006-10-29T02:30:30Z', 'hour', 'America/St_Johns', '2006-10-29T02:30Z', '2006-10-29T02:31Z'],
+    ['2006-10-29T02:40:00Z', 'hour', 'America/St_Johns', '2006-10-29T02:31Z', '2006-10-29T03:30Z'],
     // The clock goes back by half an hour, at two: half an hour comes twice.
     ['2026-04-04T14:50:00Z', 'hour', 'Australia/Lord_Howe', '2026-04-04T14:00Z', '2026-04-04T15:00Z'],
     ['2026-04-04T15:10:00Z', 'hour', 'Australia/Lord_Howe', '2026-04-04T15:00Z', '2026-04-04T15:30Z'],

@@ -16,7 +16,7 @@ function startShutdown(graceMs: number) {
       return finished.promise
     },
     hurry: () => calls.push('hurry'),
-    graceMs,
+    graceMs: () => graceMs,
   })
   return { calls, idle, finished, stop }
 }

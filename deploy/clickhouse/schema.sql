@@ -114,8 +114,12 @@ CREATE TABLE IF NOT EXISTS tokenweir.exchanges (
     rate_limits LowCardinality(Nullable(String)) COMMENT 'JSON object of the limits on rate that the head told, by what is limited: {"tokens":{"limit":30000,"remaining":29000,"resetMs":2000}}.',
     retry_after_ms Nullable(Float64) COMMENT 'How long the upstream asked to wait before the next try, in milliseconds.',
     labels LowCardinality(Nullable(String)) COMMENT 'JSON object of the labels (see labels.md), by name: {"team":"search"}.',
+    time_per_output_token_ms Nullable(Float64) COMMENT 'Mean time of each output token after the first, in milliseconds; 1000 / this is tokens per second. NULL where it cannot be known.',
+    cache_saved Nullable(Float64) COMMENT 'USD by which prompt caching made the request cheaper; below zero where writing to the cache cost more. NULL where that is not certain.',
     service LowCardinality(String) COMMENT 'service.name of the sidecar.',
-    instance LowCardinality(String) COMMENT 'service.instance.id of the sidecar.'
+    instance LowCardinality(String) COMMENT 'service.instance.id of the sidecar.',
+    arrived_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row came into this table.',
+    INDEX idx_arrived_at arrived_at TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(started_at)
 ORDER BY (started_at, id)
@@ -184,7 +188,259 @@ SELECT
     nullIf(LogAttributes['rate_limits'], '') AS rate_limits,
     toFloat64OrNull(LogAttributes['retry_after_ms']) AS retry_after_ms,
     nullIf(LogAttributes['labels'], '') AS labels,
+    toFloat64OrNull(LogAttributes['time_per_output_token_ms']) AS time_per_output_token_ms,
+    toFloat64OrNull(LogAttributes['cache_saved']) AS cache_saved,
     ServiceName AS service,
     ResourceAttributes['service.instance.id'] AS instance
 FROM tokenweir.otel_logs
 WHERE mapContains(LogAttributes, 'id') AND mapContains(LogAttributes, 'started_at');
+
+-- Sums by minute, hour and day. Read them with FINAL, and add up over what you do not ask for: deploy/clickhouse/queries.sql.
+CREATE TABLE IF NOT EXISTS tokenweir.usage_by_minute (
+    start DateTime('UTC') COMMENT 'When it begins.',
+    service LowCardinality(String) COMMENT 'service.name of the sidecar. Empty when it is not known.',
+    provider LowCardinality(String) COMMENT 'gen_ai.provider.name. Empty when it is not known.',
+    model LowCardinality(String) COMMENT 'The model that was asked for, or else the one that answered. Empty when it is not known.',
+    caller LowCardinality(String) COMMENT 'Who called. Empty when it is not known.',
+    route LowCardinality(String) COMMENT 'Name of the configured route. Empty when it is not known.',
+    outcome LowCardinality(String) COMMENT 'reported, zero, partial, missing or undecodable. Empty when it is not known.',
+    reason LowCardinality(String) COMMENT 'Why the outcome is not `reported`. Empty when it is not known.',
+    requests UInt64 COMMENT 'Requests that began then.',
+    errors UInt64 COMMENT 'Of them, with an error.',
+    streams UInt64 COMMENT 'Streams that came whole.',
+    zero_usage UInt64 COMMENT 'Of them, the ones without usage.',
+    input UInt64 COMMENT 'Sum of input_tokens, as far as they were reported.',
+    input_reported UInt64 COMMENT 'Requests whose input_tokens are in the sum. 0: the sum is not known.',
+    input_unreported UInt64 COMMENT 'Requests that owe their input_tokens and gave none.',
+    output UInt64 COMMENT 'Sum of output_tokens, as far as they were reported.',
+    output_reported UInt64 COMMENT 'Requests whose output_tokens are in the sum. 0: the sum is not known.',
+    output_unreported UInt64 COMMENT 'Requests that owe their output_tokens and gave none.',
+    cache_read UInt64 COMMENT 'Sum of cache_read_tokens, as far as they were reported.',
+    cache_read_reported UInt64 COMMENT 'Requests whose cache_read_tokens are in the sum. 0: the sum is not known.',
+    cache_read_unreported UInt64 COMMENT 'Requests that owe their cache_read_tokens and gave none.',
+    cache_write UInt64 COMMENT 'Sum of cache_write_tokens, as far as they were reported.',
+    cache_write_reported UInt64 COMMENT 'Requests whose cache_write_tokens are in the sum. 0: the sum is not known.',
+    cache_write_unreported UInt64 COMMENT 'Requests that owe their cache_write_tokens and gave none.',
+    reasoning UInt64 COMMENT 'Sum of reasoning_tokens, as far as they were reported.',
+    reasoning_reported UInt64 COMMENT 'Requests whose reasoning_tokens are in the sum. 0: the sum is not known.',
+    reasoning_unreported UInt64 COMMENT 'Requests that owe their reasoning_tokens and gave none.',
+    cost_usd Float64 COMMENT 'USD, as far as the cost is known.',
+    priced UInt64 COMMENT 'Requests whose cost is in the sum. 0: the sum is not known.',
+    unpriced UInt64 COMMENT 'Requests that have no price that is known.',
+    time_to_first_chunk AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Nullable(Float64)) COMMENT 'Milliseconds to the first chunk. Read it with quantilesDDMerge(0.01, 0.5, 0.95, 0.99): 50th, 95th and 99th percentile, within 1 %.',
+    duration AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Nullable(Float64)) COMMENT 'Milliseconds to the end. Read it with quantilesDDMerge(0.01, 0.5, 0.95, 0.99): 50th, 95th and 99th percentile, within 1 %.',
+    refreshed_at DateTime64(3, 'UTC') COMMENT 'When it was added up; the newest counts.'
+) ENGINE = ReplacingMergeTree(refreshed_at)
+PARTITION BY toYYYYMM(start)
+ORDER BY (start, service, provider, model, caller, route, outcome, reason)
+TTL start + INTERVAL 14 DAY
+SETTINGS ttl_only_drop_parts = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS tokenweir.usage_by_minute_refresh REFRESH EVERY 1 MINUTE APPEND TO tokenweir.usage_by_minute AS
+SELECT
+    toStartOfMinute(toDateTime(started_at, 'UTC')) AS start,
+    ifNull(service, '') AS service,
+    ifNull(provider, '') AS provider,
+    ifNull(coalesce(request_model, response_model), '') AS model,
+    ifNull(caller, '') AS caller,
+    ifNull(route, '') AS route,
+    ifNull(usage_outcome, '') AS outcome,
+    ifNull(usage_reason, '') AS reason,
+    count() AS requests,
+    countIf(error_type IS NOT NULL) AS errors,
+    countIf((streamed = 1 AND end_reason = 'completed' AND error_type IS NULL AND (status BETWEEN 200 AND 299 OR status = 101) AND usage_outcome IS NOT NULL)) AS streams,
+    countIf((streamed = 1 AND end_reason = 'completed' AND error_type IS NULL AND (status BETWEEN 200 AND 299 OR status = 101) AND usage_outcome IS NOT NULL AND usage_outcome IN ('zero', 'missing', 'undecodable') AND NOT (coalesce(usage_reason, '') = 'not_requested' AND coalesce(notes, '') LIKE '%"usage_probe"%'))) AS zero_usage,
+    sum(ifNull(input_tokens, 0)) AS input,
+    count(input_tokens) AS input_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND input_tokens IS NULL) AS input_unreported,
+    sum(ifNull(output_tokens, 0)) AS output,
+    count(output_tokens) AS output_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND output_tokens IS NULL) AS output_unreported,
+    sum(ifNull(cache_read_tokens, 0)) AS cache_read,
+    count(cache_read_tokens) AS cache_read_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND cache_read_tokens IS NULL) AS cache_read_unreported,
+    sum(ifNull(cache_write_tokens, 0)) AS cache_write,
+    count(cache_write_tokens) AS cache_write_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND cache_write_tokens IS NULL) AS cache_write_unreported,
+    sum(ifNull(reasoning_tokens, 0)) AS reasoning,
+    count(reasoning_tokens) AS reasoning_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND reasoning_tokens IS NULL) AS reasoning_unreported,
+    sum(ifNull(cost, 0)) AS cost_usd,
+    count(cost) AS priced,
+    countIf(cost_status = 'unpriced') AS unpriced,
+    quantilesDDState(0.01, 0.5, 0.95, 0.99)(time_to_first_chunk_ms) AS time_to_first_chunk,
+    quantilesDDState(0.01, 0.5, 0.95, 0.99)(duration_ms) AS duration,
+    now64(3, 'UTC') AS refreshed_at
+FROM tokenweir.exchanges FINAL
+WHERE toStartOfMinute(toDateTime(started_at, 'UTC')) IN (
+    SELECT toStartOfMinute(toDateTime(started_at, 'UTC')) FROM tokenweir.exchanges
+    WHERE arrived_at > (SELECT max(refreshed_at) FROM tokenweir.usage_by_minute) - INTERVAL 15 MINUTE
+        AND started_at > now() - INTERVAL 13 DAY
+)
+GROUP BY start, service, provider, model, caller, route, outcome, reason;
+
+CREATE TABLE IF NOT EXISTS tokenweir.usage_by_hour (
+    start DateTime('UTC') COMMENT 'When it begins.',
+    service LowCardinality(String) COMMENT 'service.name of the sidecar. Empty when it is not known.',
+    provider LowCardinality(String) COMMENT 'gen_ai.provider.name. Empty when it is not known.',
+    model LowCardinality(String) COMMENT 'The model that was asked for, or else the one that answered. Empty when it is not known.',
+    caller LowCardinality(String) COMMENT 'Who called. Empty when it is not known.',
+    route LowCardinality(String) COMMENT 'Name of the configured route. Empty when it is not known.',
+    outcome LowCardinality(String) COMMENT 'reported, zero, partial, missing or undecodable. Empty when it is not known.',
+    reason LowCardinality(String) COMMENT 'Why the outcome is not `reported`. Empty when it is not known.',
+    requests UInt64 COMMENT 'Requests that began then.',
+    errors UInt64 COMMENT 'Of them, with an error.',
+    streams UInt64 COMMENT 'Streams that came whole.',
+    zero_usage UInt64 COMMENT 'Of them, the ones without usage.',
+    input UInt64 COMMENT 'Sum of input_tokens, as far as they were reported.',
+    input_reported UInt64 COMMENT 'Requests whose input_tokens are in the sum. 0: the sum is not known.',
+    input_unreported UInt64 COMMENT 'Requests that owe their input_tokens and gave none.',
+    output UInt64 COMMENT 'Sum of output_tokens, as far as they were reported.',
+    output_reported UInt64 COMMENT 'Requests whose output_tokens are in the sum. 0: the sum is not known.',
+    output_unreported UInt64 COMMENT 'Requests that owe their output_tokens and gave none.',
+    cache_read UInt64 COMMENT 'Sum of cache_read_tokens, as far as they were reported.',
+    cache_read_reported UInt64 COMMENT 'Requests whose cache_read_tokens are in the sum. 0: the sum is not known.',
+    cache_read_unreported UInt64 COMMENT 'Requests that owe their cache_read_tokens and gave none.',
+    cache_write UInt64 COMMENT 'Sum of cache_write_tokens, as far as they were reported.',
+    cache_write_reported UInt64 COMMENT 'Requests whose cache_write_tokens are in the sum. 0: the sum is not known.',
+    cache_write_unreported UInt64 COMMENT 'Requests that owe their cache_write_tokens and gave none.',
+    reasoning UInt64 COMMENT 'Sum of reasoning_tokens, as far as they were reported.',
+    reasoning_reported UInt64 COMMENT 'Requests whose reasoning_tokens are in the sum. 0: the sum is not known.',
+    reasoning_unreported UInt64 COMMENT 'Requests that owe their reasoning_tokens and gave none.',
+    cost_usd Float64 COMMENT 'USD, as far as the cost is known.',
+    priced UInt64 COMMENT 'Requests whose cost is in the sum. 0: the sum is not known.',
+    unpriced UInt64 COMMENT 'Requests that have no price that is known.',
+    time_to_first_chunk AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Nullable(Float64)) COMMENT 'Milliseconds to the first chunk. Read it with quantilesDDMerge(0.01, 0.5, 0.95, 0.99): 50th, 95th and 99th percentile, within 1 %.',
+    duration AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Nullable(Float64)) COMMENT 'Milliseconds to the end. Read it with quantilesDDMerge(0.01, 0.5, 0.95, 0.99): 50th, 95th and 99th percentile, within 1 %.',
+    refreshed_at DateTime64(3, 'UTC') COMMENT 'When it was added up; the newest counts.'
+) ENGINE = ReplacingMergeTree(refreshed_at)
+PARTITION BY toYYYYMM(start)
+ORDER BY (start, service, provider, model, caller, route, outcome, reason)
+TTL start + INTERVAL 400 DAY
+SETTINGS ttl_only_drop_parts = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS tokenweir.usage_by_hour_refresh REFRESH EVERY 10 MINUTE APPEND TO tokenweir.usage_by_hour AS
+SELECT
+    toStartOfHour(toDateTime(started_at, 'UTC')) AS start,
+    ifNull(service, '') AS service,
+    ifNull(provider, '') AS provider,
+    ifNull(coalesce(request_model, response_model), '') AS model,
+    ifNull(caller, '') AS caller,
+    ifNull(route, '') AS route,
+    ifNull(usage_outcome, '') AS outcome,
+    ifNull(usage_reason, '') AS reason,
+    count() AS requests,
+    countIf(error_type IS NOT NULL) AS errors,
+    countIf((streamed = 1 AND end_reason = 'completed' AND error_type IS NULL AND (status BETWEEN 200 AND 299 OR status = 101) AND usage_outcome IS NOT NULL)) AS streams,
+    countIf((streamed = 1 AND end_reason = 'completed' AND error_type IS NULL AND (status BETWEEN 200 AND 299 OR status = 101) AND usage_outcome IS NOT NULL AND usage_outcome IN ('zero', 'missing', 'undecodable') AND NOT (coalesce(usage_reason, '') = 'not_requested' AND coalesce(notes, '') LIKE '%"usage_probe"%'))) AS zero_usage,
+    sum(ifNull(input_tokens, 0)) AS input,
+    count(input_tokens) AS input_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND input_tokens IS NULL) AS input_unreported,
+    sum(ifNull(output_tokens, 0)) AS output,
+    count(output_tokens) AS output_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND output_tokens IS NULL) AS output_unreported,
+    sum(ifNull(cache_read_tokens, 0)) AS cache_read,
+    count(cache_read_tokens) AS cache_read_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND cache_read_tokens IS NULL) AS cache_read_unreported,
+    sum(ifNull(cache_write_tokens, 0)) AS cache_write,
+    count(cache_write_tokens) AS cache_write_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND cache_write_tokens IS NULL) AS cache_write_unreported,
+    sum(ifNull(reasoning_tokens, 0)) AS reasoning,
+    count(reasoning_tokens) AS reasoning_reported,
+    countIf((usage_outcome IN ('partial', 'missing', 'undecodable')) AND reasoning_tokens IS NULL) AS reasoning_unreported,
+    sum(ifNull(cost, 0)) AS cost_usd,
+    count(cost) AS priced,
+    countIf(cost_status = 'unpriced') AS unpriced,
+    quantilesDDState(0.01, 0.5, 0.95, 0.99)(time_to_first_chunk_ms) AS time_to_first_chunk,
+    quantilesDDState(0.01, 0.5, 0.95, 0.99)(duration_ms) AS duration,
+    now64(3, 'UTC') AS refreshed_at
+FROM tokenweir.exchanges FINAL
+WHERE toStartOfHour(toDateTime(started_at, 'UTC')) IN (
+    SELECT toStartOfHour(toDateTime(started_at, 'UTC')) FROM tokenweir.exchanges
+    WHERE arrived_at > (SELECT max(refreshed_at) FROM tokenweir.usage_by_hour) - INTERVAL 15 MINUTE
+        AND started_at > now() - INTERVAL 399 DAY
+)
+GROUP BY start, service, provider, model, caller, route, outcome, reason;
+
+CREATE TABLE IF NOT EXISTS tokenweir.usage_by_day (
+    start DateTime('UTC') COMMENT 'When it begins.',
+    service LowCardinality(String) COMMENT 'service.name of the sidecar. Empty when it is not known.',
+    provider LowCardinality(String) COMMENT 'gen_ai.provider.name. Empty when it is not known.',
+    model LowCardinality(String) COMMENT 'The model that was asked for, or else the one that answered. Empty when it is not known.',
+    caller LowCardinality(String) COMMENT 'Who called. Empty when it is not known.',
+    route LowCardinality(String) COMMENT 'Name of the configured route. Empty when it is not known.',
+    outcome LowCardinality(String) COMMENT 'reported, zero, partial, missing or undecodable. Empty when it is not known.',
+    reason LowCardinality(String) COMMENT 'Why the outcome is not `reported`. Empty when it is not known.',
+    requests UInt64 COMMENT 'Requests that began then.',
+    errors UInt64 COMMENT 'Of them, with an error.',
+    streams UInt64 COMMENT 'Streams that came whole.',
+    zero_usage UInt64 COMMENT 'Of them, the ones without usage.',
+    input UInt64 COMMENT 'Sum of input_tokens, as far as they were reported.',
+    input_reported UInt64 COMMENT 'Requests whose input_tokens are in the sum. 0: the sum is not known.',
+    input_unreported UInt64 COMMENT 'Requests that owe their input_tokens and gave none.',
+    output UInt64 COMMENT 'Sum of output_tokens, as far as they were reported.',
+    output_reported UInt64 COMMENT 'Requests whose output_tokens are in the sum. 0: the sum is not known.',
+    output_unreported UInt64 COMMENT 'Requests that owe their output_tokens and gave none.',
+    cache_read UInt64 COMMENT 'Sum of cache_read_tokens, as far as they were reported.',
+    cache_read_reported UInt64 COMMENT 'Requests whose cache_read_tokens are in the sum. 0: the sum is not known.',
+    cache_read_unreported UInt64 COMMENT 'Requests that owe their cache_read_tokens and gave none.',
+    cache_write UInt64 COMMENT 'Sum of cache_write_tokens, as far as they were reported.',
+    cache_write_reported UInt64 COMMENT 'Requests whose cache_write_tokens are in the sum. 0: the sum is not known.',
+    cache_write_unreported UInt64 COMMENT 'Requests that owe their cache_write_tokens and gave none.',
+    reasoning UInt64 COMMENT 'Sum of reasoning_tokens, as far as they were reported.',
+    reasoning_reported UInt64 COMMENT 'Requests whose reasoning_tokens are in the sum. 0: the sum is not known.',
+    reasoning_unreported UInt64 COMMENT 'Requests that owe their reasoning_tokens and gave none.',
+    cost_usd Float64 COMMENT 'USD, as far as the cost is known.',
+    priced UInt64 COMMENT 'Requests whose cost is in the sum. 0: the sum is not known.',
+    unpriced UInt64 COMMENT 'Requests that have no price that is known.',
+    time_to_first_chunk AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Nullable(Float64)) COMMENT 'Milliseconds to the first chunk. Read it with quantilesDDMerge(0.01, 0.5, 0.95, 0.99): 50th, 95th and 99th percentile, within 1 %.',
+    duration AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Nullable(Float64)) COMMENT 'Milliseconds to the end. Read it with quantilesDDMerge(0.01, 0.5, 0.95, 0.99): 50th, 95th and 99th percentile, within 1 %.',
+    refreshed_at DateTime64(3, 'UTC') COMMENT 'When it was added up; the newest counts.'
+) ENGINE = ReplacingMergeTree(refreshed_at)
+PARTITION BY toYYYYMM(start)
+ORDER BY (start, service, provider, model, caller, route, outcome, reason)
+TTL start + INTERVAL 1830 DAY
+SETTINGS ttl_only_drop_parts = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS tokenweir.usage_by_day_refresh REFRESH EVERY 10 MINUTE DEPENDS ON tokenweir.usage_by_hour_refresh APPEND TO tokenweir.usage_by_day AS
+SELECT
+    toStartOfDay(toDateTime(r.start, 'UTC')) AS start,
+    service AS service,
+    provider AS provider,
+    model AS model,
+    caller AS caller,
+    route AS route,
+    outcome AS outcome,
+    reason AS reason,
+    sum(r.requests) AS requests,
+    sum(r.errors) AS errors,
+    sum(r.streams) AS streams,
+    sum(r.zero_usage) AS zero_usage,
+    sum(r.input) AS input,
+    sum(r.input_reported) AS input_reported,
+    sum(r.input_unreported) AS input_unreported,
+    sum(r.output) AS output,
+    sum(r.output_reported) AS output_reported,
+    sum(r.output_unreported) AS output_unreported,
+    sum(r.cache_read) AS cache_read,
+    sum(r.cache_read_reported) AS cache_read_reported,
+    sum(r.cache_read_unreported) AS cache_read_unreported,
+    sum(r.cache_write) AS cache_write,
+    sum(r.cache_write_reported) AS cache_write_reported,
+    sum(r.cache_write_unreported) AS cache_write_unreported,
+    sum(r.reasoning) AS reasoning,
+    sum(r.reasoning_reported) AS reasoning_reported,
+    sum(r.reasoning_unreported) AS reasoning_unreported,
+    sum(r.cost_usd) AS cost_usd,
+    sum(r.priced) AS priced,
+    sum(r.unpriced) AS unpriced,
+    quantilesDDMergeState(0.01, 0.5, 0.95, 0.99)(r.time_to_first_chunk) AS time_to_first_chunk,
+    quantilesDDMergeState(0.01, 0.5, 0.95, 0.99)(r.duration) AS duration,
+    now64(3, 'UTC') AS refreshed_at
+FROM tokenweir.usage_by_hour AS r FINAL
+WHERE toStartOfDay(toDateTime(r.start, 'UTC')) IN (
+    SELECT toStartOfDay(toDateTime(start, 'UTC')) FROM tokenweir.usage_by_hour
+    WHERE refreshed_at > (SELECT max(refreshed_at) FROM tokenweir.usage_by_day) - INTERVAL 15 MINUTE
+        AND start > now() - INTERVAL 398 DAY
+)
+GROUP BY start, service, provider, model, caller, route, outcome, reason;

@@ -62,8 +62,13 @@ func kubernetes(folders []string) error {
 }
 
 func check(kind string, text []byte) error {
-	if kind == "ServiceMonitor" {
+	switch kind {
+	case "ServiceMonitor":
 		return checkServiceMonitor(text)
+	case "PodMonitor":
+		return checkPodMonitor(text)
+	case "PrometheusRule":
+		return checkPrometheusRule(text)
 	}
 	object, _, err := decoder.Decode(text, nil, nil)
 	if err != nil {
@@ -112,6 +117,38 @@ func checkServiceMonitor(text []byte) error {
 	}
 	if len(monitor.Spec.Endpoints) == 0 || monitor.Spec.Endpoints[0].Port == "" {
 		return errors.New("spec.endpoints names no port")
+	}
+	return nil
+}
+
+func checkPodMonitor(text []byte) error {
+	var monitor monitoring.PodMonitor
+	if err := yaml.UnmarshalStrict(text, &monitor, yaml.DisallowUnknownFields); err != nil {
+		return err
+	}
+	if len(monitor.Spec.PodMetricsEndpoints) == 0 || monitor.Spec.PodMetricsEndpoints[0].Port == nil {
+		return errors.New("spec.podMetricsEndpoints names no port")
+	}
+	if len(monitor.Spec.Selector.MatchLabels) == 0 {
+		return errors.New("spec.selector would take every pod")
+	}
+	return nil
+}
+
+func checkPrometheusRule(text []byte) error {
+	var rule monitoring.PrometheusRule
+	if err := yaml.UnmarshalStrict(text, &rule, yaml.DisallowUnknownFields); err != nil {
+		return err
+	}
+	for _, group := range rule.Spec.Groups {
+		for _, one := range group.Rules {
+			if (one.Alert == "") == (one.Record == "") || one.Expr.String() == "" {
+				return fmt.Errorf("spec.groups: a rule of %s has no name or no expression", group.Name)
+			}
+		}
+	}
+	if len(rule.Spec.Groups) == 0 {
+		return errors.New("spec.groups is empty")
 	}
 	return nil
 }

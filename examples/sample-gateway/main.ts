@@ -1,8 +1,8 @@
-/** Runs the sample gateway until it is stopped: `node examples/sample-gateway/main.ts --port 8000`. */
+/** Runs the sample gateway until it is stopped: `node examples/sample-gateway/main.js --port 8000`. */
 import { parseArgs } from 'node:util'
 import { startSampleGateway } from './gateway.ts'
 
-const help = `Usage: node examples/sample-gateway/main.ts [options]
+const help = `Usage: node examples/sample-gateway/main.js [options]
 
 A sample LLM gateway: OpenAI chat, completions, responses, realtime and embeddings, Anthropic messages, Gemini generateContent,
 Bedrock converse, Cohere chat v2, Ollama chat.

@@ -1,10 +1,10 @@
-/** Sends the demo's traffic again and again until it is stopped: `node examples/traffic/main.ts --to http://127.0.0.1:4141`. */
+/** Sends the demo's traffic again and again until it is stopped: `node examples/traffic/main.js --to http://127.0.0.1:4141`. */
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { send } from '../sample-gateway/send.ts'
 import { demoRequests } from '../sample-gateway/traffic.ts'
 
-const help = `Usage: node examples/traffic/main.ts --to URL [options]
+const help = `Usage: node examples/traffic/main.js --to URL [options]
 
 Sends the demo's requests to URL, one after the other, from the first again after the last.
 

@@ -1,7 +1,8 @@
 /** Rows of panels → a dashboard, with places, ids, variables and links. */
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
 import type { PanelBuilder } from './panels.ts'
-import { datasourceVariables, variables } from './variables.ts'
+import { firing, max, series } from './promql.ts'
+import { datasourceVariables, prometheus, variables } from './variables.ts'
 
 export interface Row {
   readonly title: string
@@ -15,23 +16,46 @@ export interface Page {
   readonly description: string
   /** Its own, beside those of every dashboard. */
   readonly variables?: readonly dashboard.QueryVariableBuilder[]
+  /** Start of the time that is shown first; six hours ago if not given. */
+  readonly from?: string
+  /** Shows no data: no variables, no annotations. */
+  readonly textOnly?: true
   readonly rows: readonly Row[]
 }
 
 const columns = 24
+
+const annotation = (name: string, color: string, expr: string, title: string, text: string, tags: string) =>
+  new dashboard.AnnotationQueryBuilder()
+    .name(name)
+    .datasource(prometheus)
+    .enable(true)
+    .iconColor(color)
+    .expr(expr)
+    .step('1m')
+    .titleFormat(title)
+    .textFormat(text)
+    .tagKeys(tags)
+
+const restarted = `${max(series('process.uptime', { instance: '=~"$instance"' }), 'instance')} < 120`
+const annotations = [
+  annotation('Restarts', 'blue', restarted, 'Restarted', '{{instance}}', 'instance'),
+  annotation('Alerts', 'red', firing, '{{alertname}}', '{{gen_ai_provider_name}} {{http_route}} {{instance}}', 'severity'),
+]
+
 const tag = 'tokenweir'
 
-export function buildPage({ name, title, description, variables: own = [], rows }: Page): dashboard.Dashboard {
+export function buildPage({ name, title, description, variables: own = [], from = 'now-6h', textOnly, rows }: Page): dashboard.Dashboard {
   const builder = new dashboard.DashboardBuilder(`tokenweir: ${title}`)
     .uid(`tokenweir-${name}`)
     .description(description)
     .tags([tag])
     .editable()
-    .time({ from: 'now-6h', to: 'now' })
+    .time({ from, to: 'now' })
     .refresh('1m')
     .timezone('browser')
     .tooltip(dashboard.DashboardCursorSync.Crosshair)
-    .variables([...datasourceVariables(), ...own, ...variables()])
+    .variables(textOnly ? [] : [...datasourceVariables(), ...own, ...variables()])
     .link(
       new dashboard.DashboardLinkBuilder('tokenweir')
         .type(dashboard.DashboardLinkType.Dashboards)
@@ -41,6 +65,7 @@ export function buildPage({ name, title, description, variables: own = [], rows 
         .keepTime(true)
         .tooltip('The other dashboards, for the same time and selection'),
     )
+  for (const one of textOnly ? [] : annotations) builder.annotation(one)
   const built = builder.build()
   built.panels = place(rows)
   return built

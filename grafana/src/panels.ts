@@ -3,11 +3,13 @@ import * as bargauge from '@grafana/grafana-foundation-sdk/bargauge'
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog'
 import * as common from '@grafana/grafana-foundation-sdk/common'
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
+import * as expression from '@grafana/grafana-foundation-sdk/expr'
 import * as heatmap from '@grafana/grafana-foundation-sdk/heatmap'
 import * as prom from '@grafana/grafana-foundation-sdk/prometheus'
 import * as stat from '@grafana/grafana-foundation-sdk/stat'
 import * as table from '@grafana/grafana-foundation-sdk/table'
 import * as tempoQuery from '@grafana/grafana-foundation-sdk/tempo'
+import * as text from '@grafana/grafana-foundation-sdk/text'
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries'
 import { prometheus, tempo } from './variables.ts'
 
@@ -17,6 +19,9 @@ export interface Query {
   readonly legend: string
   readonly exemplar?: boolean
 }
+
+/** Of what Grafana computes from the queries: `$A / $B`. */
+const server = { type: '__expr__', uid: '__expr__' } as const
 
 /** Value from which on the colour holds; the first has none. */
 type Step = readonly [value: number | null, color: 'green' | 'yellow' | 'orange' | 'red' | 'text' | 'blue']
@@ -33,11 +38,20 @@ export interface Panel {
   readonly decimals?: number
   /** Shown in place of an empty panel. */
   readonly noData?: string
+  /** Shown in place of the queries, and made of them: `$A / $B`. */
+  readonly math?: string
+  /** Name of the page to which its title leads. */
+  readonly leadsTo?: string
 }
 
 export type PanelBuilder = Builder<dashboard.Panel>
 
 const noDataText = 'No data: no sidecar has reported this in the selected time, or the selection matches none.'
+/** A panel that has nothing because nothing is recorded must not say that nothing happened. */
+function emptyText({ noData = noDataText, queries }: Panel): string {
+  const asksRules = queries.some(({ expr }) => expr.includes(':increase')) && !queries.some(({ expr }) => expr.includes(' unless on () '))
+  return asksRules ? `${noData} Needs the recording rules: see docs/dashboards.md.` : noData
+}
 const plain: readonly Step[] = [[null, 'text']]
 
 export const calm: readonly Step[] = [[null, 'green']]
@@ -60,6 +74,7 @@ interface Common<Self> {
   thresholds(builder: Builder<dashboard.ThresholdsConfig>): Self
   targets(targets: Builder<Dataquery>[]): Self
   decimals(decimals: number): Self
+  links(links: Builder<dashboard.DashboardLink>[]): Self
 }
 
 function dress<Self extends Common<Self>>(builder: Self, panel: Panel, height: number, targets: Builder<Dataquery>[]): Self {
@@ -70,29 +85,53 @@ function dress<Self extends Common<Self>>(builder: Self, panel: Panel, height: n
     .span(panel.width)
     .height(panel.height ?? height)
     .datasource(prometheus)
-    .noValue(panel.noData ?? noDataText)
+    .noValue(emptyText(panel))
     .thresholds(thresholds(panel.steps ?? plain))
-    .targets(targets)
+    .targets(panel.math === undefined ? targets : [...targets, mathOf(panel.math, targets.length)])
+  if (panel.leadsTo !== undefined) dressed.links([linkTo(panel.leadsTo)])
   return panel.decimals === undefined ? dressed : dressed.decimals(panel.decimals)
 }
+
+const mathOf = (math: string, index: number) =>
+  new expression.TypeMathBuilder().datasource(server).expression(math).refId(refIds.charAt(index))
+
+const linkTo = (page: string) =>
+  new dashboard.DashboardLinkBuilder('More')
+    .type(dashboard.DashboardLinkType.Link)
+    .url(`/d/tokenweir-${page}?\${__url_time_range}&\${__all_variables}`)
 
 const refIds = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 const target = ({ expr, legend, exemplar }: Query, index: number) => {
   const query = new prom.DataqueryBuilder().datasource(prometheus).expr(expr).legendFormat(legend).refId(refIds.charAt(index))
   return exemplar ? query.exemplar(true) : query
 }
+const targetsOf = ({ queries, math }: Panel) =>
+  queries.map((query, index) => (math === undefined ? target(query, index) : target(query, index).hide(true)))
 
-export function statPanel(panel: Panel): PanelBuilder {
-  const targets = panel.queries.map((query, index) => target(query, index).instant())
+export interface Stat extends Panel {
+  /** Its whole area has the colour: for what is looked at from afar. */
+  readonly filled?: boolean
+  /** Value → the words shown for it. */
+  readonly words?: Readonly<Record<string, string>>
+}
+
+export function statPanel(panel: Stat): PanelBuilder {
+  const targets = targetsOf(panel).map((query) => query.instant())
   return dress(new stat.PanelBuilder(), panel, 4, targets)
     .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(['lastNotNull']))
     .graphMode(common.BigValueGraphMode.None)
-    .colorMode(common.BigValueColorMode.Value)
+    .colorMode(panel.filled ? common.BigValueColorMode.BackgroundSolid : common.BigValueColorMode.Value)
     .textMode(common.BigValueTextMode.Auto)
+    .mappings(panel.words === undefined ? [] : [wordsFor(panel.words)])
 }
 
+const wordsFor = (words: Readonly<Record<string, string>>): dashboard.ValueMap => ({
+  type: dashboard.MappingType.ValueToText,
+  options: Object.fromEntries(Object.entries(words).map(([value, text], index) => [value, { text, index }])),
+})
+
 export interface TimeSeries extends Panel {
-  readonly stacked?: boolean
+  readonly stacked?: boolean | 'percent'
   /** Counts of windows that lie side by side; `interval` is the shortest. */
   readonly bars?: boolean
   readonly max?: number
@@ -105,7 +144,7 @@ export function timeSeriesPanel(panel: TimeSeries): PanelBuilder {
     new timeseries.PanelBuilder(),
     panel,
     8,
-    panel.queries.map((query, index) => target(query, index).range()),
+    targetsOf(panel).map((query) => query.range()),
   )
     .min(0)
     .legend(
@@ -124,12 +163,15 @@ export function timeSeriesPanel(panel: TimeSeries): PanelBuilder {
   if (panel.max !== undefined) builder.max(panel.max)
   if (panel.bars) builder.drawStyle(common.GraphDrawStyle.Bars).interval('2m')
   if (panel.lines) builder.thresholdsStyle(new common.GraphThresholdsStyleConfigBuilder().mode(common.GraphThresholdsStyleMode.Dashed))
-  if (panel.stacked || panel.bars) builder.stacking(new common.StackingConfigBuilder().mode(common.StackingMode.Normal))
+  if (panel.stacked || panel.bars) {
+    const mode = panel.stacked === 'percent' ? common.StackingMode.Percent : common.StackingMode.Normal
+    builder.stacking(new common.StackingConfigBuilder().mode(mode))
+  }
   return builder
 }
 
 export function barsPanel(panel: Panel): PanelBuilder {
-  const targets = panel.queries.map((query, index) => target(query, index).instant())
+  const targets = targetsOf(panel).map((query) => query.instant())
   return dress(new bargauge.PanelBuilder(), panel, 8, targets)
     .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(['lastNotNull']))
     .orientation(common.VizOrientation.Horizontal)
@@ -141,7 +183,7 @@ export function barsPanel(panel: Panel): PanelBuilder {
 export function tablePanel(
   panel: Panel & { readonly labels: Readonly<Record<string, string>>; readonly units?: Readonly<Record<string, string>> },
 ): PanelBuilder {
-  const targets = panel.queries.map((query, index) => target(query, index).instant().format(prom.PromQueryFormat.Table))
+  const targets = targetsOf(panel).map((query) => query.instant().format(prom.PromQueryFormat.Table))
   const columns = panel.queries.map(({ legend }, index) => [
     panel.queries.length === 1 ? 'Value' : `Value #${refIds.charAt(index)}`,
     legend,
@@ -162,7 +204,7 @@ export function tablePanel(
 
 /** Of a classic histogram: the query sums `rate` or `increase` by `le`. */
 export function heatmapPanel(panel: Panel): PanelBuilder {
-  const targets = panel.queries.map((query, index) => target(query, index).range().format(prom.PromQueryFormat.Heatmap))
+  const targets = targetsOf(panel).map((query) => query.range().format(prom.PromQueryFormat.Heatmap))
   return dress(new heatmap.PanelBuilder(), panel, 9, targets)
     .calculate(false)
     .yAxis(new heatmap.YAxisConfigBuilder().unit(panel.unit))
@@ -187,3 +229,6 @@ export function tracesPanel(panel: Omit<Panel, 'queries' | 'unit'> & { readonly 
   const found = query.tableType(tempoQuery.SearchTableType.Spans)
   return dress(new table.PanelBuilder(), { ...panel, queries: [], unit: 'short' }, 10, [found]).datasource(tempo)
 }
+
+export const textPanel = (title: string, markdown: string, height: number): PanelBuilder =>
+  new text.PanelBuilder().title(title).span(24).height(height).mode(text.TextMode.Markdown).content(markdown)

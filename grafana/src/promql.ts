@@ -53,16 +53,15 @@ function aggregate(operator: 'sum' | 'min' | 'max', expression: string, labels: 
 export const list = (labels: readonly Label[]): string => labels.map(labelName).join(', ')
 
 /** Per second, over a window that fits the panel. It misses what a new series begins with, which no eye can see in a rate. */
-export const rate = (selector: string): string => `rate(${selector}[$__rate_interval])`
+export const rate = (selector: string, modifier = ''): string => `rate(${selector}[$__rate_interval]${modifier})`
 
 export const topk = (count: number, expression: string): string => `topk(${count}, ${expression})`
 
-/** A window as a range and as a number of seconds: Grafana fills both in for the range of the dashboard. */
+/** A window as a range and as a number of seconds. */
 export interface Window {
   readonly range: string
   readonly seconds: string
 }
-export const dashboardWindow: Window = { range: '$__range', seconds: '$__range_s' }
 
 /** 90 → `90s`, 3600 → `1h`. Whole seconds. */
 export function duration(seconds: number): string {
@@ -104,10 +103,6 @@ export const total = (selector: string, window: Window, ...labels: readonly Labe
 /** The expression, or 0 while any sidecar reports: then nothing counted means nothing happened. Without a sidecar there is no data. */
 export const orZero = (expression: string): string => `(${expression}) or (0 * max(${series('tokenweir.counters.start_time')}))`
 
-/** The rows above 0, or while any sidecar reports one row of 0 whose label says `none`: a graph of what should not happen is not empty. */
-export const orNone = (expression: string, label: Label): string =>
-  `((${expression}) > 0)\nor on () label_replace(0 * max(${series('tokenweir.counters.start_time')}), "${labelName(label)}", "none", "", "")`
-
 /** `left / right` where the right side is not 0: no traffic is no ratio. */
 export const ratio = (left: string, right: string): string => `(${left}) / ((${right}) > 0)`
 
@@ -116,18 +111,11 @@ export function either(query: (generation: 'operation' | 'inference') => string)
   return `${query('operation')} or ${query('inference')}`
 }
 
-/** Windows that lie side by side in a graph: each event stands in one bar. */
-export const stepWindow: Window = { range: '$__interval', seconds: '$__interval_ms / 1000' }
+export const quantileOf = (share: number, buckets: string): string => `histogram_quantile(${share}, ${buckets})`
 
-/**
- * The series of `expression` that are largest over the dashboard's whole range: `topk` alone picks anew at every step, and a graph would show
- * far more series than asked for.
- */
-export function largest(count: number, expression: string, selector: string, ...labels: readonly Label[]): string {
-  const ranked = topk(count, sum(`rate(${selector}[$__range] @ end())`, ...labels))
-  return `${expression}\nand on (${list(labels)}) ${ranked}`
-}
-
-/** In seconds, or the unit of the buckets. `buckets` is a selector of `_bucket`. */
-export const quantile = (share: number, buckets: (generation: 'operation' | 'inference') => string, ...labels: readonly Label[]): string =>
-  either((generation) => `histogram_quantile(${share}, ${sum(rate(buckets(generation)), 'le', ...labels)})`)
+/** Of the alerts that Prometheus evaluates itself. */
+export const firing = 'ALERTS{alertstate="firing", service="tokenweir"}'
+/** There while a sidecar reports and the alerts are evaluated: no alert is good news only then. */
+export const evaluated = 'instance:tokenweir_alerts:evaluated'
+/** How many alerts fire; no data where it is not known. */
+export const alertsFiring = `count(${firing}) or 0 * max(${evaluated})`

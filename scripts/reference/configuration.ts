@@ -54,7 +54,8 @@ export function configurationPage(): string {
 # Configuration
 
 A flag wins over a variable, a variable over the file, the file over the default. \`tokenweir check FILE\` says what is in effect, where each value
-comes from, and what is wrong; the sidecar does not start with a configuration that it does not understand.
+comes from, and what is wrong; the sidecar does not start with a configuration that it does not understand. Most settings can be changed while it runs:
+[reload.md](reload.md).
 
 \`\`\`yaml
 # tokenweir.yaml; start with: tokenweir --config tokenweir.yaml

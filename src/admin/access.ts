@@ -29,6 +29,7 @@ const sessionMs = 7 * 86_400_000
 
 export const noTokenSentence =
   'This address is not on the loopback, and no token is set. Set TOKENWEIR_ADMIN_TOKEN (16 characters or more) and start again, or listen on 127.0.0.1 (--admin 127.0.0.1:4142).'
+export const crossSiteSentence = 'This is answered only to the page itself and to programs.'
 const limitedSentence = 'Too many wrong tokens came from this address. Wait a minute, and send the right one.'
 export const unknownSentence = 'A token is needed: send it as Authorization: Bearer TOKEN, or log in on the page.'
 
@@ -79,6 +80,20 @@ export function createAccess({ token, isLoopback, now }: AccessOptions): Access 
   }
 }
 
+/** With the token of now, which may change while the sidecar runs: its sessions end, and wrong tokens are counted anew. */
+export function createChangingAccess({
+  token,
+  ...options
+}: Omit<AccessOptions, 'token'> & { readonly token: () => string | undefined }): Access {
+  let current = { token: token(), access: createAccess({ ...options, token: token() }) }
+  return {
+    judge(request, elsewhere) {
+      if (current.token !== token()) current = { token: token(), access: createAccess({ ...options, token: token() }) }
+      return current.access.judge(request, elsewhere)
+    },
+  }
+}
+
 /** Browsers store cookies by host, not by port: each sidecar on a host has a cookie name of its own. */
 function cookieName(request: IncomingMessage): string {
   return `tokenweir_${request.socket.localPort}`
@@ -99,7 +114,7 @@ export const retryAfter = { 'retry-after': String(windowMs / 1000) } as const
 export function refusalOf(verdict: Verdict): AdminAnswer | undefined {
   if (verdict === 'allowed') return undefined
   if (verdict === 'no-token') return refusal(403, noTokenSentence)
-  if (verdict === 'cross-site') return refusal(403, 'This is answered only to the page itself and to programs.')
+  if (verdict === 'cross-site') return refusal(403, crossSiteSentence)
   if (verdict === 'limited') return { ...refusal(429, limitedSentence), headers: retryAfter }
   return refusal(401, unknownSentence)
 }

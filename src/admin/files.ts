@@ -37,6 +37,7 @@ export const pageFiles = [
   'text.js',
   'theme.js',
   'totals.js',
+  'upstreams.js',
   'view.js',
   'zero.js',
   'zoom.js',

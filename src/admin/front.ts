@@ -1,12 +1,12 @@
 /**
- * The admin port as the proxying thread serves it. It answers `/livez` and `/readyz` itself: they say whether requests are served, also while the
- * recorder is busy, blocked or dead. Everything else is the recorder's, and is passed on.
+ * The admin port as the proxying thread serves it. It answers `/livez`, `/readyz` and `/api/reload` itself: they say whether requests are served, also
+ * while the recorder is busy, blocked or dead. Everything else is the recorder's, and is passed on.
  */
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { MessagePort } from 'node:worker_threads'
 import type { Address } from '../config/config.ts'
 import { connectionOver } from './connection.ts'
-import { type AdminServer, jsonAnswer, refuse, startAdmin } from './server.ts'
+import { type AdminRoute, type AdminServer, jsonAnswer, refuse, startAdmin } from './server.ts'
 
 /** Whether what is served is also recorded. */
 export interface RecordsState {
@@ -29,6 +29,10 @@ export interface FrontOptions {
   /** Why requests are not served; undefined when they are. */
   readonly unready: () => string | undefined
   readonly records: () => RecordsState
+  /** What else `/readyz` tells: it changes nothing of its status. */
+  readonly about?: () => Readonly<Record<string, unknown>>
+  /** What else this thread answers. */
+  readonly routes?: readonly AdminRoute[]
   /** A connection to the recorder's own server; undefined while there is none. */
   readonly connect: (peer: Peer) => MessagePort | undefined
   readonly report: (line: string) => void
@@ -43,6 +47,8 @@ export function startFront({
   address,
   unready,
   records,
+  about = () => ({}),
+  routes = [],
   connect,
   report,
   answerMsMax = answerUsualMsMax,
@@ -50,17 +56,14 @@ export function startFront({
   const ready = () => {
     const reason = unready()
     const { instance, problems, pricesDate } = records()
-    const state = { instance, records: { ok: problems.length === 0, problems }, pricesDate }
+    const state = { instance, records: { ok: problems.length === 0, problems }, pricesDate, ...about() }
     return reason === undefined
       ? jsonAnswer(200, { ready: true, ...state })
       : jsonAnswer(503, { ready: false, reasons: [reason], ...state })
   }
   return startAdmin({
     address,
-    routes: [
-      { path: '/livez', answer: () => jsonAnswer(200, { live: true }) },
-      { path: '/readyz', answer: ready },
-    ],
+    routes: [{ path: '/livez', answer: () => jsonAnswer(200, { live: true }) }, { path: '/readyz', answer: ready }, ...routes],
     otherwise: (request, response) => passOn(request, response, connect, answerMsMax),
     report,
   })

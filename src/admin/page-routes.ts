@@ -29,7 +29,7 @@ export interface PageOptions {
   /** YYYY-MM-DD of the table of prices; undefined until it is loaded. */
   readonly pricesDate: () => string | undefined
   /** Where the sidecar writes and sends, and how it is set up, as the page shows it. */
-  readonly setup: PageSetup
+  readonly setup: () => PageSetup
 }
 
 export interface PageSetup {
@@ -55,7 +55,7 @@ export function createPage(options: PageOptions): Page {
   const { access, reader, live, open, isLedgerWritable, problems, collect, now, uptime, version, pricesDate, setup } = options
   let lookedAt = now()
   const events = createEvents({
-    hello: () => ({ version, traceUrl: setup.traceUrl ?? null, labels: setup.labels, atMs: now() }),
+    hello: () => ({ version, traceUrl: setup().traceUrl ?? null, labels: setup().labels, atMs: now() }),
     tick() {
       const { firstChunks, ...look } = live.look()
       const seconds = (now() - lookedAt) / 1000
@@ -70,12 +70,11 @@ export function createPage(options: PageOptions): Page {
       }
     },
   })
-  const { traceUrl, ...shown } = setup
   const state = () => ({
     version,
     uptimeSeconds: uptime(),
-    ...shown,
-    traceUrl: traceUrl ?? null,
+    ...setup(),
+    traceUrl: setup().traceUrl ?? null,
     open: open(),
     ledgerWritable: isLedgerWritable(),
     problems: problems(),

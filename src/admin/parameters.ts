@@ -34,14 +34,20 @@ export interface Query {
   readonly isRelative: boolean
   readonly get: (name: string) => string | undefined
   readonly all: (name: string) => readonly string[]
+  /** Of the parameters `label.NAME=value`, as conditions of `where`. */
+  readonly labels: readonly string[]
 }
+
+const labelPrefix = 'label.'
+const labelForm = `${labelPrefix}NAME`
 
 /** Throws `ParameterError` for a name that is not in `known`, and for an invalid range. */
 export function queryOf(url: string, known: readonly string[], nowMs: number): Query {
   const given = new URL(url, 'http://admin').searchParams
-  const names = ['since', 'until', ...known]
+  const names = ['since', 'until', ...known, ...(known.includes('where') ? [labelForm] : [])]
   for (const [name, value] of given) {
-    if (!names.includes(name))
+    const isLabel = name.startsWith(labelPrefix) && known.includes('where')
+    if (!names.includes(name) && !isLabel)
       throw new ParameterError(`There is no parameter ${JSON.stringify(name.slice(0, 40))}. The parameters are ${names.join(', ')}.`)
     if (value.length > valueCharactersMax) throw new ParameterError(`${name} is longer than ${valueCharactersMax} characters.`)
   }
@@ -49,7 +55,10 @@ export function queryOf(url: string, known: readonly string[], nowMs: number): Q
   try {
     const range = rangeOf({ since: get('since'), until: get('until') }, nowMs, '1h')
     if (range.untilMs - range.sinceMs > rangeMsMax) throw new ParameterError('The range is longer than 400 days. Ask for less at a time.')
-    return { range, isRelative: /^(\d+(\.\d+)?[smhdw])?$/.test(get('until') ?? ''), get, all: (name) => given.getAll(name) }
+    const labels = [...given].flatMap(([name, value]) =>
+      name.startsWith(labelPrefix) ? [`label:${name.slice(labelPrefix.length)}=${value}`] : [],
+    )
+    return { range, isRelative: /^(\d+(\.\d+)?[smhdw])?$/.test(get('until') ?? ''), get, all: (name) => given.getAll(name), labels }
   } catch (error) {
     throw error instanceof MomentError ? new ParameterError(error.message) : error
   }
@@ -121,10 +130,10 @@ function textOf({ get }: Query, name: string): string | undefined {
   return text
 }
 
-/** `where=provider=openai&where=label:team=search&where=status>=400`. */
+/** `where=provider=openai&where=label:team=search&where=status>=400`, or `label.team=search`, which the page writes. */
 export function whereOf(query: Query): readonly Condition[] {
   try {
-    return conditionsOf(query.all('where'))
+    return conditionsOf([...query.all('where'), ...query.labels])
   } catch (error) {
     throw error instanceof ConditionError ? new ParameterError(error.message) : error
   }

@@ -1,10 +1,11 @@
 /**
- * The admin port: health, metrics, the page. It is read-only, so it accepts GET and HEAD. Its headers keep pages of other sites from using a response.
+ * The admin port: health, metrics, the page. It is read-only but for a login and a reload, so it accepts GET and HEAD elsewhere. Its headers keep pages of other sites from using a response.
  * On a loopback address it accepts only loopback names as `Host` (DNS rebinding).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/config.ts'
+import { listenError } from '../lib/listen-error.ts'
 
 export interface AdminAnswer {
   readonly status: number
@@ -76,7 +77,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const { address, report } = options
   const server = createAdminServer(options)
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new AdminError(mend(address, error))))
+    server.once('error', (error) => reject(new AdminError(listenError({ name: 'admin', flag: '--admin', ...address }, error))))
     server.listen(address.port, address.host, resolve)
   })
   server.on('error', (error) => report(`The admin port failed: ${error.message}`))
@@ -134,19 +135,4 @@ function hostGuard(listenHost: string): (header: string | undefined) => boolean 
 
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
-}
-
-function mend({ host, port }: Address, error: NodeJS.ErrnoException): string {
-  const where = `${host}:${port}`
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return `The admin port ${where} is in use. Stop what listens there, or choose another with --admin HOST:PORT.`
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return `The admin address ${where} is not one of this machine. Choose another with --admin HOST:PORT.`
-    case 'EACCES':
-      return `This user may not listen on the admin port ${where}. Choose one above 1023 with --admin HOST:PORT.`
-    default:
-      return `The admin port ${where} cannot be opened (${error.message}). Choose another with --admin HOST:PORT.`
-  }
 }

@@ -1,6 +1,7 @@
 /** The command line: `tokenweir [options]` starts; every other command has a file of its own in `commands/`. */
 import type { Command } from 'commander'
 import type { Config } from '../config/config.ts'
+import type { ReloadSources } from '../config/reload.ts'
 import type { Setting } from '../config/schema.ts'
 import { printable } from '../lib/printable.ts'
 import type { Running } from '../sidecar.ts'
@@ -21,12 +22,16 @@ import {
   refuse,
 } from './commands/context.ts'
 import { demoCommand } from './commands/demo.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { initCommand } from './commands/init.ts'
 import { pricesCommand } from './commands/prices.ts'
 import { reconcileCommand } from './commands/reconcile.ts'
+import { reloadCommand } from './commands/reload.ts'
 import { replayCommand } from './commands/replay.ts'
 import { reportCommand } from './commands/report.ts'
 import { tailCommand } from './commands/tail.ts'
 import { verifyCommand } from './commands/verify.ts'
+import { createNotifier } from './notify.ts'
 
 export type { Io }
 
@@ -35,8 +40,11 @@ const commands: readonly ((context: CommandContext) => void)[] = [
   callersCommand,
   checkCommand,
   demoCommand,
+  doctorCommand,
+  initCommand,
   pricesCommand,
   reconcileCommand,
+  reloadCommand,
   replayCommand,
   reportCommand,
   tailCommand,
@@ -75,13 +83,15 @@ async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
   const { loadConfig } = await import('../config/config.ts')
   const loaded = await loadConfig({ flags, env, readFile: io.readFile })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
+  const load = async () => (await import('../config/load-aside.ts')).loadConfigAside({ flags, env })
+  const sources = { load, stale: staleFiles(env, io) }
   const said = new Set<string>()
   const report = (message: string) => {
     said.add(message)
     complain(io, env, message)
   }
   try {
-    const { lostRecords } = await runUntilStopped(loaded.config, env, io, report)
+    const { lostRecords } = await runUntilStopped(loaded.config, env, io, report, sources)
     return lostRecords === 0 ? exit.done : exit.failed
   } catch (error) {
     if (!(error instanceof UncaughtError || said.has(explain(error)))) report(explain(error))
@@ -89,15 +99,37 @@ async function start(flags: Flags, env: Environment, io: Io): Promise<number> {
   }
 }
 
+/** Files that are read at the start only: names those that have changed since. */
+function staleFiles(env: Environment, { readFile }: Io): () => readonly string[] {
+  const name = 'OTEL_CONFIG_FILE'
+  const read = () => {
+    try {
+      return env[name] ? readFile(env[name]) : undefined
+    } catch {
+      return undefined
+    }
+  }
+  const atStart = read()
+  return () => (read() === atStart ? [] : [name])
+}
+
 /** Already reported when it is thrown. */
 class UncaughtError extends Error {
   override readonly name = 'UncaughtError'
 }
 
-/** The first signal stops gracefully, the second at once. A signal during startup takes effect when startup is complete. */
-async function runUntilStopped(config: Config, env: Environment, io: Io, report: (message: string) => void): ReturnType<Running['stop']> {
+/** The first signal stops gracefully, the second at once; SIGHUP reads the settings again. A signal during startup takes effect when startup is complete. */
+async function runUntilStopped(
+  config: Config,
+  env: Environment,
+  io: Io,
+  report: (message: string) => void,
+  sources: ReloadSources,
+): ReturnType<Running['stop']> {
   let signals = 0
+  let isHungUp = false
   let running: Running | undefined
+  const notifier = createNotifier(env, report)
   const stopped = new Promise<Awaited<ReturnType<Running['stop']>>>((resolve, reject) => {
     io.onUncaught((error) => {
       // The state is unknown now: record what is open, and exit. The next start recovers from the ledger.
@@ -107,17 +139,22 @@ async function runUntilStopped(config: Config, env: Environment, io: Io, report:
       if (running === undefined) reject(failed)
       else running.stop().then(() => reject(failed), reject)
     })
-    io.onHangup(() => report('SIGHUP is ignored: settings are read at the start only. Stop it and start it again to change them.'))
+    io.onHangup(() => {
+      if (running === undefined) isHungUp = true
+      else void running.reload()
+    })
     io.onStopSignal(() => {
-      signals++
+      if (signals++ === 0) notifier.stopping()
       if (running !== undefined) running.stop().then(resolve, reject)
       else if (signals > 1) reject(new Error('Stopped before it was ready.'))
     })
   })
-  const starting = io.start(config, report)
+  const starting = io.start(config, report, sources)
   running = await Promise.race([starting, stopped.then(() => starting)])
   if (signals > 0) return await running.stop()
+  notifier.ready()
   io.stderr.write(await welcome(config, running, painter(io.stderr, env)))
+  if (isHungUp) void running.reload()
   return await stopped
 }
 
@@ -188,6 +225,13 @@ const placeholders: Readonly<Record<string, string>> = {
 
 async function describeProgram(program: Command): Promise<void> {
   const { settings } = await import('../config/schema.ts')
+  const { CommanderError } = await import('commander')
+  /** Of other options the last one counts, so that a script can add to what it was given. */
+  const once = (flag: string) => (value: string, before: string | undefined) => {
+    if (flag !== '--upstream' || before === undefined) return value
+    const message = '--upstream is given twice: several upstreams are routes, one per path prefix, in a file that --config names'
+    throw new CommanderError(exit.refused, 'twice', message)
+  }
   program
     .description('A sidecar in front of any LLM gateway: it forwards requests unchanged and records the token usage of each.')
     .version(await version(), '--version', 'print the version')
@@ -196,7 +240,7 @@ async function describeProgram(program: Command): Promise<void> {
   for (const { flag, type, description, env, default: fallback } of settings) {
     if (flag === undefined) continue
     const notes = [fallback === undefined ? [] : `default ${fallback}`, env ?? []].flat().join('; ')
-    program.option(`${flag} <${placeholders[type] ?? type}>`, `${description} (${notes})`)
+    program.option(`${flag} <${placeholders[type] ?? type}>`, `${description} (${notes})`, once(flag))
   }
   program.addHelpText('after', examples(settings))
 }

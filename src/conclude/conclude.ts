@@ -21,6 +21,7 @@ import { endReasonOf, errorTypeOf } from './ending.ts'
 import { type Attributor, createAttributor } from './providers/attribution.ts'
 import type { Evidence } from './providers/evidence.ts'
 import { type RequestReading, readRequest } from './request-reading.ts'
+import { timePerOutputTokenMs } from './speed.ts'
 import { contradictsItself, isAnswered, isCut, isUnfinished, verdictOf, writes } from './usage-verdict.ts'
 
 export { type RequestReading, readRequest }
@@ -71,6 +72,7 @@ export function conclude(
   const unfinished = isUnfinished({ ending, format, request, response: answer.facts })
   const headAt = opening.startedAt + (ending.responseHeadMs ?? ending.endMs)
   const verdict = inference ? verdictOf({ ending, format, request, response, notes, unfinished }) : undefined
+  const isContradictory = contradictsItself(response?.usage, request?.operation)
   return {
     opening,
     ending,
@@ -84,10 +86,11 @@ export function conclude(
     response: inference ? response : undefined,
     usageOutcome: verdict?.outcome,
     usageReason: verdict?.reason,
+    timePerOutputTokenMs: verdict?.outcome === 'reported' && !isContradictory ? timePerOutputTokenMs(ending, request, response) : undefined,
     rateLimits: rateLimitsOf(ending.responseHeaders, headAt),
     retryAfterMs: retryAfterOf(ending.responseHeaders, headAt),
     errorType: errorTypeOf(ending, response),
-    notes: contradictsItself(response?.usage, request?.operation) ? [...notes, 'usage_contradictory'] : notes,
+    notes: isContradictory ? [...notes, 'usage_contradictory'] : notes,
   }
 }
 

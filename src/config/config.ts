@@ -42,6 +42,8 @@ export interface Route {
   readonly trace: TraceMode
   /** HTTP/2 towards an upstream that offers it. */
   readonly http2?: boolean | undefined
+  /** A request to the upstream every so often, to know whether it answers. */
+  readonly probe?: { readonly path: string; readonly everyMs: number } | undefined
   /** The forward proxy on the way to the upstream; `none` where the environment names one that is not for this upstream. */
   readonly proxy?: ForwardProxy | 'none'
 }
@@ -71,6 +73,8 @@ export interface Config {
   /** Path of the SQLite file. */
   readonly ledger: string
   readonly capture: 'observe' | 'inject'
+  /** Responses tell the id of their exchange, unless `capture` is observe. */
+  readonly requestIdHeader: boolean
   /** The lines on standard output; `auto` is short on a terminal and JSON everywhere else. */
   readonly logFormat: 'auto' | 'json' | 'short'
   readonly semconv: '1.41' | 'genai'
@@ -439,6 +443,11 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
     found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
   }
   return [...found, ...emptyRules(draft.providers)]
+}
+
+/** The same of a configuration that was put together out of two. */
+export function contradictionsIn(config: Config): readonly ConfigError[] {
+  return contradictions(config).map(({ path, message }) => ({ key: dotted(path), where: undefined, message }))
 }
 
 function emptyRules(providers: unknown): { path: KeyPath; message: string }[] {

@@ -21,6 +21,7 @@ export function describeConfig(
     { key: 'admin', text: `admin: ${address(config.admin)}` },
     { key: 'ledger', text: `ledger: ${scalar(config.ledger)}` },
     { key: 'capture', text: `capture: ${config.capture}` },
+    { key: 'requestIdHeader', text: `requestIdHeader: ${config.requestIdHeader}` },
     { key: 'logFormat', text: `logFormat: ${config.logFormat}` },
     { key: 'semconv', text: `semconv: ${scalar(config.semconv)}` },
     { key: 'trace', text: `trace: ${config.trace}` },
@@ -65,6 +66,7 @@ function routeLines(routes: readonly Route[]): Line[] {
     `    host: ${scalar(typeof route.host === 'string' ? route.host : route.host.literal)}`,
     `    trace: ${route.trace}`,
     ...(route.http2 === true ? ['    http2: true'] : []),
+    ...(route.probe === undefined ? [] : [`    probe: ${flow(route.probe)}`]),
     ...wayLine(route),
   ])
   return ['routes:', ...texts].map((text) => ({ key: '', text }))

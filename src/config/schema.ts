@@ -83,6 +83,19 @@ const route = section({
   http2: v.optional(
     leaf(values.flag, { type: 'true or false' }, 'Speak HTTP/2 with an upstream that offers it over TLS; WebSockets stay on HTTP/1.1.'),
   ),
+  probe: v.optional(
+    section({
+      path: leaf(
+        values.requestPath,
+        { type: 'path' },
+        "Asked for by GET on the upstream's host, without credentials; any status below 500 is a success.",
+      ),
+      everyMs: v.optional(
+        leaf(values.probeInterval, { type: 'duration' }, 'Between two probes of the upstream; one second or more.'),
+        30_000,
+      ),
+    }),
+  ),
 })
 
 const pattern = (read: (value: unknown) => string, description: string) => v.optional(leaf(read, { type: 'pattern' }, description))
@@ -188,6 +201,14 @@ const schema = section({
       'inject asks OpenAI-style streams for their usage; observe changes no byte.',
     ),
     'inject',
+  ),
+  requestIdHeader: v.optional(
+    leaf(
+      values.flag,
+      { type: 'true or false' },
+      "Add x-tokenweir-id, the request's id in the ledger, to responses; never with capture: observe.",
+    ),
+    true,
   ),
   logFormat: v.optional(
     leaf(

@@ -123,6 +123,18 @@ export const duration: Read<number> = (value) => {
   return ms
 }
 
+/** Between two requests that nobody asked for. */
+export const probeInterval: Read<number> = (value) => {
+  const ms = duration(value)
+  return ms < 1000 ? fail(value, 'is too short', 'Write one second or more, such as 30s.') : ms
+}
+
+/** A path with or without a query. */
+export const requestPath: Read<string> = (value) => {
+  if (typeof value === 'string' && /^\/[\x21-\x22\x24-\x7e]{0,999}$/.test(value)) return value
+  return fail(value, 'is not a path', 'Write one that begins with /, such as /health.')
+}
+
 const bytesPer: Readonly<Record<string, number>> = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 }
 
 /** Bytes, or text with a unit (KiB, MiB, GiB; KB, MB, GB), within bounds. */

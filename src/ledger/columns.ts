@@ -288,6 +288,20 @@ export const endColumns: readonly EndColumn[] = [
     description: 'JSON object of the labels (see labels.md), by name: {"team":"search"}.',
     ofExchange: (e) => e.labels && JSON.stringify(e.labels),
   },
+  {
+    name: 'time_per_output_token_ms',
+    type: 'REAL',
+    description:
+      'Mean time of each output token after the first, in milliseconds; 1000 / this is tokens per second. NULL where it cannot be known.',
+    ofExchange: (e) => e.timePerOutputTokenMs,
+  },
+  {
+    name: 'cache_saved',
+    type: 'REAL',
+    description:
+      'USD by which prompt caching made the request cheaper; below zero where writing to the cache cost more. NULL where that is not certain.',
+    ofExchange: (e) => (e.cost === undefined || e.cost.status === 'unpriced' ? undefined : e.cost.cacheSavedUsd),
+  },
 ]
 
 /** Every column, in the table's order, with what stands there once the request has ended. */

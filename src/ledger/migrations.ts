@@ -31,6 +31,9 @@ const steps: Readonly<Record<number, string>> = {
     ALTER TABLE exchanges ADD COLUMN rate_limits TEXT;
     ALTER TABLE exchanges ADD COLUMN retry_after_ms REAL;
     ALTER TABLE exchanges ADD COLUMN labels TEXT;`,
+  5: `
+    ALTER TABLE exchanges ADD COLUMN time_per_output_token_ms REAL;
+    ALTER TABLE exchanges ADD COLUMN cache_saved REAL;`,
 }
 
 /** `user_version` of the file. A change of the tables is the next step. */

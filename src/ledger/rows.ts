@@ -99,6 +99,7 @@ export function exchangeOfRow(row: LedgerRow): Exchange {
     },
     usageOutcome,
     usageReason: text(row['usage_reason']) as Exchange['usageReason'],
+    timePerOutputTokenMs: number(row['time_per_output_token_ms']),
     cost: costOf(row),
     estimatedInputTokens: number(row['estimated_input_tokens']),
     estimatedOutputTokens: number(row['estimated_output_tokens']),
@@ -194,6 +195,8 @@ function rateLimitsIn(value: unknown): readonly RateLimit[] | undefined {
 function costOf(row: LedgerRow): Cost | undefined {
   const status = text(row['cost_status'])
   const usd = number(row['cost'])
-  if ((status === 'priced' || status === 'free') && usd !== undefined) return { status, usd, source: row['cost_source'] as CostSource }
+  if ((status === 'priced' || status === 'free') && usd !== undefined) {
+    return { status, usd, source: row['cost_source'] as CostSource, cacheSavedUsd: number(row['cache_saved']) }
+  }
   return status === undefined ? undefined : { status: 'unpriced' }
 }

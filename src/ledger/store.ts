@@ -50,6 +50,8 @@ export interface Store {
   onTick(read: () => void): void
   /** `recover` gets what an earlier process left: now, or when the file can be opened. What it puts is in one commit. */
   recover(recover: (leftover: Leftover) => void): void
+  /** How much is stored, and how long, from now on. */
+  limit(limits: Pick<StoreOptions, 'retention' | 'spool'>): void
   /** The last commit worked. */
   isWritable(): boolean
   /** Rows that wait to be written. */
@@ -72,12 +74,12 @@ const usualSpool: QueueLimits = { bytesMax: 2 ** 28, ageMsMax: 7 * day }
 /** Throws `StoreError` with a sentence that says what to do. A full disk is no error: everything waits for it to have room. */
 export function openStore(given: StoreOptions): Store {
   const inside = createInside({
-    retention: usualRetention,
     now: Date.now,
     rowsWaitingMax: rowsWaitingUsualMax,
     retryMs: retryUsualMs,
     lookMs: lookUsualMs,
     ...given,
+    retention: { ...usualRetention, ...given.retention },
     spool: { ...usualSpool, ...given.spool },
   })
   observe(inside)
@@ -102,6 +104,10 @@ export function openStore(given: StoreOptions): Store {
     recover(recover) {
       inside.recover = recover
       if (inside.file !== undefined) runRecovery(inside, inside.file.tables)
+    },
+    limit({ retention, spool }) {
+      Object.assign(inside.options.retention, retention)
+      Object.assign(inside.options.spool, spool)
     },
     isWritable: () => inside.state !== 'failing',
     waiting: rows.size,

@@ -166,7 +166,13 @@ export type CostSource = 'reported' | 'custom' | 'table'
 
 /** What an answer cost. `free` is a price of zero; `unpriced` has no amount, which is not zero. */
 export type Cost =
-  | { readonly status: 'priced' | 'free'; readonly usd: number; readonly source: CostSource }
+  | {
+      readonly status: 'priced' | 'free'
+      readonly usd: number
+      readonly source: CostSource
+      /** USD by which prompt caching made it cheaper; below zero where writing to the cache cost more. Undefined where it is not certain. */
+      readonly cacheSavedUsd?: number | undefined
+    }
   | { readonly status: 'unpriced' }
 
 /** One limit on rate, as the head of an answer told it. What was not told is absent. */
@@ -225,6 +231,13 @@ export interface Opening {
 /** How the response was framed; `none` when there was no body to frame. */
 export type Framing = 'sse' | 'ndjson' | 'json-array' | 'eventstream' | 'websocket' | 'whole' | 'none'
 
+export interface FirstToken {
+  /** Milliseconds after `startedAt`. */
+  readonly ms: number
+  /** Of reasoning that the stream shows, or of the answer itself. */
+  readonly of: 'reasoning' | 'answer'
+}
+
 /** What is known of a WebSocket beyond the facts of its responses. */
 export interface Session {
   /** What the client's messages asked for, and where they did not say so, what the upstream's say that it took them for. */
@@ -254,6 +267,8 @@ export interface Ending {
   readonly responseHeadMs?: number | undefined
   readonly firstChunkMs?: number | undefined
   readonly lastChunkMs?: number | undefined
+  /** When the first token of a stream's output came. Undefined where no token was recognised. */
+  readonly firstToken?: FirstToken | undefined
   readonly endMs: number
   /** Reading after the client disconnected (policy `drain`): how long, in milliseconds, and how many bytes. */
   readonly drained?: { readonly ms: number; readonly bytes: number } | undefined
@@ -299,6 +314,8 @@ export interface Exchange {
   readonly response?: ResponseFacts | undefined
   readonly usageOutcome?: UsageOutcome | undefined
   readonly usageReason?: UsageReason | undefined
+  /** Mean time of each output token after the first. Undefined where it cannot be known; see `conclude/speed.ts`. */
+  readonly timePerOutputTokenMs?: number | undefined
   /** Present where usage was due, or the provider named a cost. */
   readonly cost?: Cost | undefined
   /** Counted by a tokenizer where the provider reported none. Never in token metrics, `gen_ai.usage.*` or the cost. */

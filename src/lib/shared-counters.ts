@@ -36,6 +36,12 @@ export const Cell = {
   terminalColumns: 63,
   /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
+  /** Reloads of the configuration, by result. */
+  reloadsApplied: 48,
+  reloadsUnchanged: 49,
+  reloadsRefused: 50,
+  /** When the settings in effect were read, in seconds since the epoch. */
+  configReadAt: 51,
 } as const
 
 /** Cells in the shared array. */

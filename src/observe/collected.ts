@@ -9,10 +9,18 @@ const unsketchedBytesMax = 512 * 1024
 
 /** How much is kept of all bodies, of all exchanges. */
 export class CopyBudget {
+  #bytesMax: number
   #free: number
 
   constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
     this.#free = bytesMax
+  }
+
+  /** From now on; what is kept beyond it stays until it is given back. */
+  limit(bytesMax: number): void {
+    this.#free += bytesMax - this.#bytesMax
+    this.#bytesMax = bytesMax
   }
 
   take(bytes: number): boolean {

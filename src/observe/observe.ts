@@ -112,7 +112,7 @@ class ExchangeObserver implements Observer {
     this.#firstChunkAt ??= receivedAt
     this.#lastChunkAt = receivedAt
     try {
-      this.#reader?.push(chunk)
+      this.#reader?.push(chunk, receivedAt)
     } catch {
       this.#reader?.wholeBody()
       this.#reader = undefined
@@ -182,6 +182,7 @@ class ExchangeObserver implements Observer {
       responseHeadMs: since(this.#headAt),
       firstChunkMs: since(this.#firstChunkAt),
       lastChunkMs: since(this.#lastChunkAt),
+      firstToken: reader instanceof ResponseReader ? reader.firstToken(this.#startedAt) : undefined,
       endMs: endedAt - this.#startedAt,
       drained: this.#goneAt === undefined ? undefined : { ms: endedAt - this.#goneAt, bytes: this.#responseBytes - this.#bytesWhenGone },
       chunkCount: this.#chunkCount,

@@ -1,10 +1,11 @@
 /** The reading of one response, on a copy of its bytes: a stream message by message, a whole body only kept for the recorder. */
 
-import type { Framing, Opening, ResponseFacts, TextSample } from '../lib/exchange.ts'
+import type { FirstToken, Framing, Opening, ResponseFacts, TextSample } from '../lib/exchange.ts'
 import { type Json, object } from '../lib/json.ts'
 import { createBeside, createLongMembers } from './beside.ts'
 import { Collected, type CopyBudget } from './collected.ts'
 import { createDecoder, type Decoder } from './decode/decode.ts'
+import { tokenIn } from './first-token.ts'
 import { createFold, type Fold, streamsArrays } from './fold.ts'
 import { chooseFraming, createFramer } from './frames/choose.ts'
 import type { Framer, FramerOptions } from './frames/framer.ts'
@@ -54,6 +55,10 @@ export class ResponseReader {
   #gathered: Buffer | undefined
   #gatheredBytes = 0
   #begun = false
+  /** When the bytes that are being read came. */
+  #receivedAt = 0
+  #firstTokenAt = 0
+  #firstTokenOf: FirstToken['of'] | undefined
   #onEnd: (() => void) | undefined
 
   constructor(opening: Opening, status: number, headers: Readonly<Record<string, string>>, options: ReadingOptions, notes: Set<string>) {
@@ -78,6 +83,11 @@ export class ResponseReader {
     return this.#fold?.facts()
   }
 
+  /** In milliseconds after `startedAt`. */
+  firstToken(startedAt: number): FirstToken | undefined {
+    return this.#firstTokenOf && { ms: this.#firstTokenAt - startedAt, of: this.#firstTokenOf }
+  }
+
   outputText(): TextSample | undefined {
     return this.#text?.sample()
   }
@@ -87,12 +97,28 @@ export class ResponseReader {
     return this.#whole?.handOver()
   }
 
-  push(chunk: Uint8Array): void {
+  /** `receivedAt`: by the clock of `firstToken`; of a recording there is none. */
+  push(chunk: Uint8Array, receivedAt = 0): void {
     if (!this.#begun) this.#begin(chunk)
-    if (this.#whole !== undefined) this.#whole.push(chunk)
-    else if (this.#decoder !== undefined) this.#decoder.push(chunk)
-    else if (this.framing === 'sse') this.#gather(chunk)
+    this.#receivedAt = receivedAt
+    if (this.#whole !== undefined) {
+      this.#whole.push(chunk)
+      return
+    }
+    if (this.#decoder !== undefined) {
+      this.#decoder.push(chunk)
+      return
+    }
+    if (this.framing === 'sse') this.#gather(chunk)
     else this.#frame(chunk)
+    this.#lookForToken(chunk)
+  }
+
+  /** Only until the first token has come, mostly in the first or second chunk. */
+  #lookForToken(chunk: Uint8Array): void {
+    if (this.#firstTokenOf !== undefined || this.#fold === undefined) return
+    this.#firstTokenOf = tokenIn(chunk, this.#fold.format)
+    this.#firstTokenAt = this.#receivedAt
   }
 
   /**
@@ -232,6 +258,7 @@ export class ResponseReader {
   #pushDecoded(chunk: Uint8Array): void {
     try {
       this.#frame(chunk)
+      this.#lookForToken(chunk)
     } catch {
       this.#framer = undefined
       this.#notes.add('observer_failed')

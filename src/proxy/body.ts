@@ -44,13 +44,18 @@ export function readBody(request: IncomingMessage, { whole, budget }: BodyReadin
 
 /** How much is held of all bodies that are read whole. Beyond it the largest of those that are still coming goes on as a stream, so that small ones stay. */
 export class BodyBudget {
-  readonly #bytesMax: number
+  #bytesMax: number
   readonly #coming = createIndexedSet<Collecting>()
   #held = 0
   /** Of those that went on as streams, what their upstreams have not taken yet. */
   #leaving = 0
 
   constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  /** From now on; what is held beyond it goes with the next body. */
+  limit(bytesMax: number): void {
     this.#bytesMax = bytesMax
   }
 

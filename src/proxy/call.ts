@@ -54,6 +54,8 @@ export interface Upstream {
   dispatch(request: CallRequest, handler: CallHandler): Call
   /** Ends every connection; what is still running on them fails. */
   destroy(): void
+  /** Keeps no connection beyond the call that it carries. Calls under way go on, and what is still dispatched gets a connection of its own. */
+  retire(): void
 }
 
 /** What a call needs of whoever dispatches it. */

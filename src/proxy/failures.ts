@@ -2,6 +2,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { UnreachableReason } from '../lib/exchange.ts'
 import { UpstreamFault } from './fault.ts'
+import { idHeader } from './headers.ts'
 
 /** Names this program on every answer that it made itself; the value is the error's code. */
 export const errorHeader = 'x-tokenweir-error'
@@ -64,9 +65,9 @@ const sentences: Readonly<Record<UnreachableReason, string>> = {
 }
 
 /** 504 for an upstream that was too slow, 502 for every other failure (RFC 9110 §15.6). Where a forward proxy failed, its name is told, and the host behind it. */
-export function sendUnreachable(response: ServerResponse, reason: UnreachableReason, error: Error): number {
+export function sendUnreachable(response: ServerResponse, reason: UnreachableReason, error: Error, id: string | undefined): number {
   const sentence = error instanceof UpstreamFault && reason.startsWith('proxy_') ? error.message : sentences[reason]
-  return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentence)
+  return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentence, id)
 }
 
 /** JSON `{error: {type, message}}`, the shape that most LLM clients show. */
@@ -74,8 +75,8 @@ export function errorBody(code: string, message: string): string {
   return JSON.stringify({ error: { type: `tokenweir_${code}`, message: `tokenweir: ${message}` } })
 }
 
-/** Answers with an `errorBody`. Returns the status. The connection is kept where what is left of the request's body is worth reading. */
-export function sendError(response: ServerResponse, status: number, code: string, message: string): number {
+/** Answers with an `errorBody`. `id` goes with it as `idHeader`. Returns the status. The connection is kept where what is left of the request's body is worth reading. */
+export function sendError(response: ServerResponse, status: number, code: string, message: string, id: string | undefined): number {
   const body = errorBody(code, message)
   if (!endsSoon(response.req)) response.shouldKeepAlive = false
   const phrase = http.STATUS_CODES[status] ?? '' // node:http would keep one that was set with a head it did not take
@@ -83,6 +84,7 @@ export function sendError(response: ServerResponse, status: number, code: string
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),
     [errorHeader]: code,
+    ...(id === undefined ? {} : { [idHeader]: id }),
   })
   response.end(body)
   return status

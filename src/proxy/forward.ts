@@ -16,19 +16,22 @@ import { type BodyReader, type Edit, type Editor, isEdit, type Probe, type Reque
 import { errorCode, sendError, sendUnreachable, unreachableReason } from './failures.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
+import type { UpstreamHealth } from './health.ts'
 import type { Observer } from './observer.ts'
 import type { OpeningOptions } from './opening.ts'
 import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 import { Progress, type Silence, type SilenceLimits, takenBytes } from './silence.ts'
-import type { Upstream } from './upstream.ts'
+import type { UpstreamOf } from './upstreams.ts'
 
 /** A client that takes nothing more off its socket gets this long to receive what an aborted upstream had sent. */
 const cutFlushMsMax = 30_000
 
 export interface ForwardOptions extends OpeningOptions {
   /** The upstream of an origin; `http2` as its route has it. */
-  readonly upstreamOf: (origin: string, http2: boolean) => Upstream
+  readonly upstreamOf: UpstreamOf
+  /** Told what the upstream of an origin does. */
+  readonly healthOf: (origin: string) => UpstreamHealth
   readonly observe: (opening: Opening) => Observer
   /** How long and how much is read on for a client that has left, where the route says so. */
   readonly drain: { readonly msMax: number; readonly bytesMax: number }
@@ -37,6 +40,8 @@ export interface ForwardOptions extends OpeningOptions {
   /** Of all request bodies that are read whole. */
   readonly bodies: BodyBudget
   readonly silence: SilenceLimits
+  /** Responses tell the id of their exchange (`idHeader`). */
+  readonly tellsId?: boolean | undefined
   /** Shared counters, see `Cell`. */
   readonly cells: Int32Array
   /** A connection could not be made for lack of a descriptor. */
@@ -73,6 +78,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   readonly #onSettled: () => void
   readonly #observer: GuardedObserver
   #call: Call | undefined
+  #health: UpstreamHealth | undefined
   /** Nothing more will come from the upstream. */
   #upstreamDone = false
   #settled = false
@@ -123,10 +129,15 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     request.on('error', () => undefined)
   }
 
+  /** What the client is told of it. */
+  get #id(): string | undefined {
+    return this.#options.tellsId ? this.#opening.id : undefined
+  }
+
   /** Where the request is at fault, its connection ends: what follows on it may be no request. */
   refuse({ status, code, message }: Refusal, persists = true): void {
     if (!persists) this.#response.shouldKeepAlive = false
-    sendError(this.#response, status, code, message)
+    sendError(this.#response, status, code, message, this.#id)
     this.#request.resume()
     this.#settle({ kind: 'refused', reason: code })
   }
@@ -187,9 +198,10 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     const headers = requestHeaders(request.rawHeaders, rewrite)
     const { method } = this.#opening
     this.#upstreamDone = false
+    this.#health = this.#options.healthOf(destination.origin)
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin, destination.route.http2 === true)
+        .upstreamOf(destination.route, destination.origin, destination.route.http2 === true)
         .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body }, this)
     } catch {
       this.refuse({ ...refusals.target, message: 'The request cannot be sent on as it is.' })
@@ -213,6 +225,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   head(status: number, statusText: string, rawHeaders: string[]): void {
     const receivedAt = this.#options.clock.now()
+    this.#health?.answered(status)
     if (this.#judge(status) === 'again') {
       // Nobody waits for what an upstream has to say of an edit, which may be without end.
       this.#call?.abort()
@@ -236,7 +249,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#probe = undefined
     this.#forgetRequest()
     if (this.#draining === undefined) {
-      const framing = { status, takesChunks: takesChunks(this.#request), filtered: filter !== undefined }
+      const framing = { status, takesChunks: takesChunks(this.#request), filtered: filter !== undefined, id: this.#id }
       this.#clientResponse.head(status, statusText, responseHeaders(rawHeaders, framing), filter)
       this.#headSent = true
     }
@@ -299,6 +312,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   failed(error: Error): void {
     this.#upstreamDone = true
     if (this.#settled) return
+    this.#health?.failed(error)
     if (this.#endsUnseen(false)) return
     if (this.#headSent) {
       this.#clientResponse.flushAll()
@@ -311,7 +325,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#probe?.answered(undefined)
     // An upstream that was not even there says nothing of what it makes of the request.
     if (!this.#sentAgain && (reason === 'closed' || reason === 'timeout' || reason === 'protocol')) this.#edit?.broken()
-    if (!this.#response.destroyed) sendUnreachable(this.#response, reason, error)
+    if (!this.#response.destroyed) sendUnreachable(this.#response, reason, error, this.#id)
     this.#request.resume()
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }
@@ -333,7 +347,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
       return
     }
     this.#cutting = true
-    if (!this.#headSent) sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
+    if (!this.#headSent) sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.', this.#id)
     this.#settle({ kind: 'sidecar-stopped' })
     this.#call?.abort()
     if (this.#headSent) this.#cutClient()
@@ -354,7 +368,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     Atomics.add(this.#options.cells, isBody ? Cell.silentBodies : Cell.silentReaders, 1)
     const isAnswered = this.#headSent
     this.#response.shouldKeepAlive = false // where the next request would begin is not known
-    if (!isAnswered) sendError(this.#response, 408, reason, 'The rest of the request body did not arrive in time (timeouts.clientBodyMs).')
+    const late = 'The rest of the request body did not arrive in time (timeouts.clientBodyMs).'
+    if (!isAnswered) sendError(this.#response, 408, reason, late, this.#id)
     this.#settle({ kind: 'client-aborted', reason })
     this.#call?.abort()
     if (isAnswered) this.#response.destroy()
@@ -451,7 +466,7 @@ export function takesChunks({ method, httpVersionMinor }: IncomingMessage): bool
 }
 
 /** Whose certificate is due where it is not the upstream's own: the name that the operator gave, never the client's. */
-export function nameFor({ route }: Destination): string | undefined {
+export function nameFor({ route }: Pick<Destination, 'route'>): string | undefined {
   return typeof route.host === 'string' ? undefined : route.host.literal
 }
 

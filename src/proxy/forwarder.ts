@@ -30,12 +30,15 @@ export interface Forwarder {
   closeConnections(): void
   /** Ends every open request as `sidecar-stopped`. */
   cutAll(): void
+  /** For the requests that begin from now on. Open ones go on as they began; only the limits on silent clients are those of now for all. */
+  use(routes: readonly Route[], options: ForwardOptions): void
 }
 
-export function createForwarder(routes: readonly Route[], options: ForwardOptions): Forwarder {
-  const route = createRouter(routes)
+export function createForwarder(routes: readonly Route[], given: ForwardOptions): Forwarder {
+  let options = given
+  let route = createRouter(routes)
   const open = createIndexedSet<Forwarding | Upgrading>()
-  const watch = watchOver(open, options)
+  let watch = watchOver(open, options)
   let closing = false
   return {
     handle(request, response, onClosed, refusal = refusalOf(request)) {
@@ -49,7 +52,7 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
       }
       const forwarding = new Forwarding(request, response, opening, options, onSettled, onClosed)
       open.add(forwarding)
-      watch()
+      watch.begin()
       Atomics.add(options.cells, Cell.open, 1)
       if (refusal !== undefined) forwarding.refuse(refusal, false)
       else if (match === undefined) forwarding.refuse(refusals.noRoute)
@@ -65,7 +68,7 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
         Atomics.sub(options.cells, Cell.open, 1)
       })
       open.add(upgrading)
-      watch()
+      watch.begin()
       Atomics.add(options.cells, Cell.open, 1)
       const refusal = refusalOf(request)
       if (refusal !== undefined) upgrading.refuse(refusal)
@@ -85,20 +88,32 @@ export function createForwarder(routes: readonly Route[], options: ForwardOption
     cutAll() {
       for (const forwarding of open.all()) forwarding.cut()
     },
+    use(nextRoutes, next) {
+      options = next
+      route = createRouter(nextRoutes)
+      watch.end()
+      watch = watchOver(open, options)
+      if (open.size() > 0) watch.begin()
+    },
   }
 }
 
 /** Looks for clients that have gone silent, while anything is open. */
-function watchOver(open: IndexedSet<Forwarding | Upgrading>, options: ForwardOptions): () => void {
+function watchOver(open: IndexedSet<Forwarding | Upgrading>, options: ForwardOptions): { begin(): void; end(): void } {
   const silence = silenceOf(options.silence)
   let timer: NodeJS.Timeout | undefined
   const look = () => {
     for (const one of open.all()) one.look(silence)
-    if (open.size() > 0) return
+    if (open.size() === 0) end()
+  }
+  const end = () => {
     clearInterval(timer)
     timer = undefined
   }
-  return () => {
-    if (silence.everyMs > 0) timer ??= setInterval(look, silence.everyMs).unref()
+  return {
+    begin() {
+      if (silence.everyMs > 0) timer ??= setInterval(look, silence.everyMs).unref()
+    },
+    end,
   }
 }

@@ -147,18 +147,24 @@ function putUpgrade(out: string[], name: string, lower: string, value: string): 
 }
 
 /** Header fields for the client of an answer that upgrades the connection. */
-export function upgradeHeaders(rawHeaders: readonly string[]): string[] {
+export function upgradeHeaders(rawHeaders: readonly string[], ownId?: string): string[] {
   const named = namedByConnection(rawHeaders)
+  let id = ownId
   const out: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     const value = rawHeaders[i + 1] as string
     const lower = name.toLowerCase()
     if (lower === 'content-length' || lower === 'trailer') continue // a 1xx has no body
+    if (lower === idHeader) id = undefined
     if (!putUpgrade(out, name, lower, value) && !hopByHop.has(lower) && !named?.has(lower)) out.push(name, value)
   }
+  if (id !== undefined) out.push(idHeader, id)
   return out
 }
+
+/** The id of the exchange, for whoever wants to look the request up. */
+export const idHeader = 'x-tokenweir-id'
 
 /** What decides on the fields that frame a response. */
 export interface ResponseFraming {
@@ -167,6 +173,8 @@ export interface ResponseFraming {
   readonly takesChunks: boolean
   /** The body is not the upstream's own: what it says of the length does not hold. */
   readonly filtered?: boolean
+  /** Added as `idHeader`, unless the upstream has set that itself: of sidecars in a row the client gets the innermost's. */
+  readonly id?: string | undefined
 }
 
 /** Header fields for the client, as a flat list; trailers, without `framing`. */
@@ -176,17 +184,20 @@ export function responseHeaders(rawHeaders: readonly string[], framing?: Respons
   const hasNoLength = status < 200 || status === 204 || framing?.filtered === true // RFC 9110 §8.6
   let isChunked = status >= 200 && status !== 204 && status !== 304 && framing?.takesChunks !== false
   let trailer = -1
+  let id = framing?.id
   const out: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     const lower = name.toLowerCase()
     if (hopByHop.has(lower) || named?.has(lower)) continue
+    if (lower === idHeader) id = undefined
     if (lower === 'content-length') {
       if (hasNoLength) continue
       isChunked = false
     } else if (lower === 'trailer' && trailer < 0) trailer = out.length
     out.push(name, rawHeaders[i + 1] as string)
   }
+  if (id !== undefined) out.push(idHeader, id)
   // Behind a body without chunks there is no place for trailers, and node:http refuses to write such a head.
   return trailer < 0 || isChunked ? out : without(out, 'trailer')
 }

@@ -2,6 +2,7 @@
 import http from 'node:http'
 import type { Socket } from 'node:net'
 import type { Address } from '../config/config.ts'
+import { listenError } from '../lib/listen-error.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import { isLack, perRequest } from './descriptors.ts'
 import { errorBody, errorHeader } from './failures.ts'
@@ -129,9 +130,10 @@ export function listen(options: ListenerOptions): Promise<Listener> {
   }
   server.on('drop', options.lacking)
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    const failed = (error: Error) => reject(new Error(listenError({ name: 'proxy', flag: '--listen', ...options.address }, error)))
+    server.once('error', failed)
     server.listen({ port: options.address.port, host: options.address.host, backlog: backlogMax }, () => {
-      server.off('error', reject)
+      server.off('error', failed)
       server.on('error', (error) => isLack(error) && options.lacking()) // the next connection is tried again
       const bound = server.address()
       resolve({

@@ -13,6 +13,7 @@ export function createMultiplexed(origin: string, settings: Pool.Options, nameFo
   /** A connection belongs to one name; the one used longest ago comes first. */
   const pools = new Map<string, Pool>()
   let isDestroyed = false
+  let isRetired = false
   const owner: CallOwner = {
     headMs: settings.headersTimeout ?? 0,
     settled: () => undefined,
@@ -31,17 +32,28 @@ export function createMultiplexed(origin: string, settings: Pool.Options, nameFo
     return pool
   }
 
+  /** Once their requests have ended. */
+  function closeAll(): void {
+    for (const pool of pools.values()) void pool.close()
+    pools.clear()
+  }
+
   return {
     dispatch(request, handler) {
       const call = new Call(request, handler, owner)
       const name = nameFor(call)
       if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
       else call.dispatchOn(poolFor(name ?? ''), straight, name)
+      if (isRetired) closeAll()
       return call
     },
     destroy() {
       isDestroyed = true
       for (const pool of pools.values()) void pool.destroy(new UpstreamFault('STOPPED'))
+    },
+    retire() {
+      isRetired = true
+      closeAll()
     },
   }
 }

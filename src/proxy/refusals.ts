@@ -14,11 +14,27 @@ export const refusals = {
   host: { status: 400, code: 'bad_host', message: 'A request needs one Host field with one name or address, and perhaps a port.' },
   transferCoding: { status: 501, code: 'bad_transfer_coding', message: 'The only transfer coding that is understood is chunked.' },
   version: { status: 505, code: 'bad_version', message: 'Only HTTP/1.0 and HTTP/1.1 are spoken here.' },
+  loop: {
+    status: 508,
+    code: 'loop',
+    message: 'The upstream leads back to this sidecar: the request has come round. Set --upstream to the address of the gateway behind it.',
+  },
   expectation: { status: 417, code: 'bad_expectation', message: 'The only expectation that can be met is 100-continue.' },
 } as const satisfies Record<string, Refusal>
 
 /** RFC 3986 §3.2.2 and a port; without the list that a registered name might hold. Empty where the target has no authority. */
 const host = /^(?:\[[\w:.%~-]+\]|[\w.~!$&'()*+;=%-]*)(?::\d*)?$/
+
+/** Hops that a request may have behind it. A request that goes round has as many soon, and from few places. */
+const hopsMax = 16
+const placesOfLoopMax = 4
+
+/** Each time that a request passes here, its `Forwarded` (RFC 7239) grows by one hop. */
+function isGoingRound(forwarded: string | undefined): boolean {
+  if (forwarded === undefined || forwarded.length < hopsMax * 'for=1.1.1.1'.length) return false
+  const hops = forwarded.split(',').map((hop) => hop.trim())
+  return hops.length > hopsMax && new Set(hops.slice(-hopsMax)).size <= placesOfLoopMax
+}
 
 /** Undefined for a request that can be passed on. */
 export function refusalOf(request: IncomingMessage): Refusal | undefined {
@@ -36,5 +52,5 @@ export function refusalOf(request: IncomingMessage): Refusal | undefined {
   if (hosts > 1 || (hosts === 0 && httpVersionMinor > 0) || !host.test(headers.host ?? '')) return refusals.host
   // HTTP/1.0 knows no expectations (RFC 9110 §10.1.1).
   if (headers.expect !== undefined && httpVersionMinor > 0 && headers.expect.toLowerCase() !== '100-continue') return refusals.expectation
-  return undefined
+  return isGoingRound(headers.forwarded) ? refusals.loop : undefined
 }

@@ -15,7 +15,7 @@ export interface Destination {
   readonly base: string
 }
 
-function destinationOf(route: Route): Destination {
+export function destinationOf(route: Route): Destination {
   const { origin, host, hostname, port, protocol, pathname } = route.upstream
   return {
     route,

@@ -9,7 +9,8 @@ export interface ShutdownSteps {
   readonly finish: () => Promise<void>
   /** `finish` no longer waits for export, only for what is not yet written. May be called before it. */
   readonly hurry: () => void
-  readonly graceMs: number
+  /** As it is when the end begins. */
+  readonly graceMs: () => number
 }
 
 /**
@@ -23,7 +24,7 @@ export function createShutdown({ stopAccepting, cut, finish, hurry, graceMs }: S
   const stop = async () => {
     let timer: NodeJS.Timeout | undefined
     const graceOver = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, graceMs)
+      timer = setTimeout(resolve, graceMs())
     })
     await Promise.race([stopAccepting(), hurried.promise, graceOver])
     clearTimeout(timer)

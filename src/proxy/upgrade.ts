@@ -16,6 +16,7 @@ import { errorCode, sendError, sendUnreachable, unreachableReason } from './fail
 import { type ForwardOptions, nameFor, rewriteOf, takesChunks } from './forward.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
+import type { UpstreamHealth } from './health.ts'
 import type { Observer } from './observer.ts'
 import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
@@ -52,6 +53,7 @@ export class Upgrading implements CallHandler, Member {
   readonly #onSettled: () => void
   readonly #observer: GuardedObserver
   #call: Call | undefined
+  #health: UpstreamHealth | undefined
   /** Nothing more will come from the upstream as a response. */
   #upstreamDone = false
   #upstream: Socket | undefined
@@ -85,8 +87,13 @@ export class Upgrading implements CallHandler, Member {
     if (head.length > 0) this.#onEarly(head)
   }
 
+  /** What the client is told of it. */
+  get #id(): string | undefined {
+    return this.#options.tellsId ? this.#opening.id : undefined
+  }
+
   refuse({ status, code, message }: Refusal): void {
-    this.#status = sendError(this.#response, status, code, message)
+    this.#status = sendError(this.#response, status, code, message, this.#id)
     this.#settle({ kind: 'refused', reason: code })
   }
 
@@ -96,9 +103,10 @@ export class Upgrading implements CallHandler, Member {
     const headers = requestHeaders(request.rawHeaders, rewrite)
     const { method } = this.#opening
     const upgrade = request.headers.upgrade ?? ''
+    this.#health = this.#options.healthOf(destination.origin)
     try {
       this.#call = this.#options
-        .upstreamOf(destination.origin, false)
+        .upstreamOf(destination.route, destination.origin, false)
         .dispatch({ method, path, headers, host: rewrite.host, name: nameFor(destination), body: null, upgrade }, this)
     } catch {
       this.refuse(refusals.target)
@@ -130,7 +138,7 @@ export class Upgrading implements CallHandler, Member {
 
   /** Grace is over: the connection ends here. */
   cut(): void {
-    if (this.#status === undefined) this.#status = sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.')
+    if (this.#status === undefined) this.#status = sendError(this.#response, 503, 'stopping', 'The sidecar is stopping.', this.#id)
     else this.#client.destroy()
     this.#settle({ kind: 'sidecar-stopped' })
     this.#drop()
@@ -154,6 +162,7 @@ export class Upgrading implements CallHandler, Member {
   failed(error: Error): void {
     this.#upstreamDone = true
     if (this.#settled) return
+    this.#health?.failed(error)
     if (this.#status !== undefined) {
       this.#settle({ kind: 'upstream-aborted', message: errorCode(error) })
       cutSocket(this.#client)
@@ -161,7 +170,7 @@ export class Upgrading implements CallHandler, Member {
     }
     const reason = unreachableReason(error)
     if (isLack(error)) this.#options.lacking()
-    this.#status = sendUnreachable(this.#response, reason, error)
+    this.#status = sendUnreachable(this.#response, reason, error, this.#id)
     this.#settle({ kind: 'unreachable', reason, message: errorCode(error) })
   }
 
@@ -169,8 +178,13 @@ export class Upgrading implements CallHandler, Member {
   head(status: number, statusText: string, rawHeaders: string[]): void {
     if (this.#settled) return
     const receivedAt = this.#options.clock.now()
+    this.#health?.answered(status)
     this.#status = status
-    this.#response.writeHead(status, statusText, responseHeaders(rawHeaders, { status, takesChunks: takesChunks(this.#request) }))
+    this.#response.writeHead(
+      status,
+      statusText,
+      responseHeaders(rawHeaders, { status, takesChunks: takesChunks(this.#request), id: this.#id }),
+    )
     this.#response.flushHeaders()
     this.#observer.tell((observer) => observer.responseStart({ status, rawHeaders }, receivedAt))
   }
@@ -199,11 +213,12 @@ export class Upgrading implements CallHandler, Member {
       return
     }
     const receivedAt = this.#options.clock.now()
+    this.#health?.answered(101)
     const client = this.#client
     this.#upstream = upstream
     this.#status = 101
     this.#response.detachSocket(client)
-    client.write(headText(rawHeaders), 'latin1')
+    client.write(headText(rawHeaders, this.#id), 'latin1')
     this.#observer.tell((observer) => observer.responseStart({ status: 101, rawHeaders }, receivedAt))
     client.off('data', this.#onEarly).off('end', this.#onEarlyEnd)
     upstream.on('close', () => this.#onClosed('upstream'))
@@ -270,8 +285,8 @@ function cutSocket(socket: Socket): void {
 }
 
 /** undici does not tell the reason phrase of a 101. */
-function headText(rawHeaders: readonly string[]): string {
-  const fields = upgradeHeaders(rawHeaders)
+function headText(rawHeaders: readonly string[], id: string | undefined): string {
+  const fields = upgradeHeaders(rawHeaders, id)
   let text = 'HTTP/1.1 101 Switching Protocols\r\n'
   for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
   return `${text}\r\n`

@@ -27,6 +27,8 @@ export interface UpstreamOptions {
   readonly http2?: boolean
   /** On the way to the upstream. */
   readonly proxy?: ForwardProxy | undefined
+  /** A connection was made, TLS and forward proxy included, within so many milliseconds. */
+  readonly onConnected?: ((ms: number) => void) | undefined
 }
 
 export type { Upstream }
@@ -66,10 +68,10 @@ export function createUpstream(origin: string, options: UpstreamOptions): Upstre
   const nameFor = (call: Call) => (isSecure ? servernameOf(call.name, ownName) : undefined)
   const { proxy, connectMs, http2 = false } = options
   const settings = clientOptions(options)
-  const connectorOf = (allowHalfOpen: boolean) =>
-    proxy === undefined
-      ? directConnector({ connectMs, allowHalfOpen, http2 })
-      : tunnellingConnector(proxy, host, { connectMs, allowHalfOpen, http2 })
+  const connectorOf = (allowHalfOpen: boolean) => {
+    const of = { connectMs, allowHalfOpen, http2 }
+    return timed(proxy === undefined ? directConnector(of) : tunnellingConnector(proxy, host, of), options)
+  }
   if (http2) return createMultiplexed(origin, { ...settings, connect: toClient(connectorOf(false)) }, nameFor)
   const plain = isSecure || proxy === undefined ? { origin, connect: connectorOf(false), way: straight } : forwarded(origin, proxy, options)
   // Half of an upgraded connection may end before the other; that is for its two ends to deal with. It needs a tunnel in any case.
@@ -78,17 +80,29 @@ export function createUpstream(origin: string, options: UpstreamOptions): Upstre
 }
 
 /** Without TLS a forward proxy is asked for the whole URL. */
-function forwarded(origin: string, proxy: ForwardProxy, { connectMs }: UpstreamOptions): Kind {
+function forwarded(origin: string, proxy: ForwardProxy, options: UpstreamOptions): Kind {
+  const { connectMs } = options
   const { host } = new URL(origin)
   const { authorization } = proxy
   return {
     origin: proxy.origin,
-    connect: forwardingConnector(proxy, host, { connectMs }),
+    connect: timed(forwardingConnector(proxy, host, { connectMs }), options),
     way: {
       prefix: origin,
       fields: authorization === undefined ? [] : ['proxy-authorization', authorization],
       refused: (status) => refused(proxy, host, status),
     },
+  }
+}
+
+function timed(connect: Connect, { onConnected }: UpstreamOptions): Connect {
+  if (onConnected === undefined) return connect
+  return (target, callback) => {
+    const from = performance.now()
+    return connect(target, (...result) => {
+      if (result[0] === null) onConnected(performance.now() - from)
+      callback(...result)
+    })
   }
 }
 
@@ -108,6 +122,7 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
   /** A free connection is not used after this long, since the upstream was seen to close one. */
   let learntMs: number | undefined
   let isDestroyed = false
+  let isRetired = false
 
   function open(servername: string | undefined, { origin, connect, way }: Kind = plain): Connection {
     const client = new Client(origin, {
@@ -183,7 +198,7 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
       const connection = connections.get(call)
       connections.delete(call)
       if (connection === undefined) return
-      if (persists && !isDestroyed && free.length < freeMax) {
+      if (persists && !isDestroyed && !isRetired && free.length < freeMax) {
         connection.freeSince = performance.now()
         free.push(connection)
       } else end(connection)
@@ -211,6 +226,10 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
       const error = new UpstreamFault('STOPPED')
       for (const call of waiting.splice(0)) call.fail(error)
       for (const connection of [...free.splice(0), ...connections.values()]) end(connection)
+    },
+    retire() {
+      isRetired = true
+      for (const connection of free.splice(0)) end(connection)
     },
   }
 }

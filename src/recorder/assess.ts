@@ -1,6 +1,6 @@
 /** ending → the finished exchange: concluded, then estimated where counts are missing and estimates are on, then priced. */
 import { conclude, type RequestReading, readRequest } from '../conclude/conclude.ts'
-import { createFirstSight } from '../conclude/counted.ts'
+import { createFirstSight, type FirstSight } from '../conclude/counted.ts'
 import type { Estimator } from '../conclude/estimates/estimator.ts'
 import type { LabelReader } from '../conclude/labels.ts'
 import type { Pricer } from '../conclude/pricing/pricer.ts'
@@ -27,13 +27,21 @@ export interface AssessmentOptions {
   readonly labelsOf?: LabelReader | undefined
   /** None when estimates are off. */
   readonly estimator: Estimator | undefined
+  /** Where it outlives a change of the settings. */
+  readonly isFirstSight?: FirstSight
 }
 
-export function createAssessment({ config, pricer, estimator, labelsOf }: AssessmentOptions): Assessment {
+export function createAssessment({
+  config,
+  pricer,
+  estimator,
+  labelsOf,
+  isFirstSight = createFirstSight(),
+}: AssessmentOptions): Assessment {
   const { limits, providers, routes } = config
   const { attribute } = createAttributor({ own: providers })
   const basePaths = new Map(routes.map(({ name, upstream }) => [name, upstream.pathname.replace(/\/+$/, '')]))
-  const attribution = { attribute, basePathOf: (route: string) => basePaths.get(route), isFirstSight: createFirstSight() }
+  const attribution = { attribute, basePathOf: (route: string) => basePaths.get(route), isFirstSight }
   return {
     readRequest: (opening, body) => ({ request: readRequest(opening, body), text: estimator?.textOfRequest(opening, body) }),
     conclude(opening, ending, reading, responseBody) {

@@ -5,6 +5,8 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Peer, RecordsState } from '../admin/front.ts'
 import type { Ending, Opening } from '../lib/exchange.ts'
+import type { UpstreamChange } from '../lib/upstream-health.ts'
+import type { CloneableConfig } from './data.ts'
 
 /** Offset and length in `Packed.bytes`. */
 export type Slice = readonly [offset: number, length: number]
@@ -31,6 +33,9 @@ export type ToRecorder =
   | { readonly kind: 'batch'; readonly batch: Packed; readonly resent?: boolean }
   /** A connection to its admin server, and who has made it. */
   | { readonly kind: 'admin'; readonly port: MessagePort; readonly peer: Peer }
+  /** Settings that hold from now on: what is concluded after it is concluded by them. Answered by `applied`. */
+  | { readonly kind: 'settings'; readonly config: CloneableConfig }
+  | { readonly kind: 'upstreams'; readonly changes: readonly UpstreamChange[] }
   /** Write and export everything within `deadlineMs`, then answer `closed`. */
   | { readonly kind: 'close'; readonly deadlineMs: number }
 
@@ -42,5 +47,7 @@ export type FromRecorder =
   | { readonly kind: 'problem'; readonly message: string; readonly fatal: boolean }
   /** A batch has been recorded, and is no longer kept for another recorder. One answer for each batch, in their order. */
   | { readonly kind: 'recorded'; readonly ended: number }
+  /** `files`: that were read again. */
+  | { readonly kind: 'applied'; readonly files: readonly string[] }
   /** `lost`: records, which it has said. */
   | { readonly kind: 'closed'; readonly lost: number }

@@ -4,10 +4,13 @@
  */
 import type { MessagePort, Worker } from 'node:worker_threads'
 import type { Peer, RecordsState } from '../admin/front.ts'
+import type { Config } from '../config/config.ts'
 import type { Ending, Opening } from '../lib/exchange.ts'
 import { createIndexedSet, type Member } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
+import type { UpstreamChange } from '../lib/upstream-health.ts'
 import type { ExchangeLog, OpenExchange } from '../observe/observe.ts'
+import { cloneableConfig } from './data.ts'
 import { type BufferedBody, bodyOf, bytesOf, type PendingBatch, type PendingEnd } from './pending-batch.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -24,6 +27,7 @@ export interface RecorderLinkOptions {
 
 /** How long records wait for company. It is the larger part of the window that a SIGKILL can lose. */
 const batchMs = 50
+const upstreamsMs = 1000
 /** A batch is posted at once when it holds this many bytes of bodies. */
 const batchBytesMax = 1024 * 1024
 /** Openings told in one batch: after a recorder's death, thousands are told again, and streams must not wait for that. */
@@ -71,6 +75,7 @@ export class RecorderLink implements ExchangeLog {
   #openBytes = 0
   #timer: NodeJS.Timeout | undefined
   #isHurried = false
+  #tellUpstreams = () => {}
 
   constructor(options: RecorderLinkOptions) {
     this.#cells = options.cells
@@ -115,8 +120,25 @@ export class RecorderLink implements ExchangeLog {
     return this.#supervisor.connect(peer)
   }
 
+  /** What has ended is concluded before these settings hold. Resolves when they do, with the files that were read again. */
+  use(config: Config): Promise<readonly string[]> {
+    this.#flush()
+    return this.#supervisor.use(cloneableConfig(config))
+  }
+
+  /** Tells the recorder, every second and at the end, what upstreams did. `changes` is asked for only where there is a recorder to tell. */
+  followUpstreams(changes: () => readonly UpstreamChange[]): void {
+    this.#tellUpstreams = () =>
+      this.#supervisor.tell(() => {
+        const found = changes()
+        return found.length === 0 ? undefined : { kind: 'upstreams', changes: found }
+      })
+    setInterval(this.#tellUpstreams, upstreamsMs).unref()
+  }
+
   /** Writes and exports everything, within `deadlineMs`. How many records are lost, which it has said. */
   async close(deadlineMs: number): Promise<number> {
+    this.#tellUpstreams()
     const from = performance.now()
     const isWaiting = () => performance.now() - from < (this.#isHurried ? Math.min(hurriedEndingsMsMax, deadlineMs) : deadlineMs)
     // Decoders finish in their own time: an answer that ended a moment ago may still be on its way here.

@@ -15,43 +15,58 @@ interface Watched {
 /** Between two looks at a file. */
 const lookMs = 1000
 
+type Paths = readonly (string | undefined)[]
+
 export interface MapFilesOptions {
-  readonly paths: readonly (string | undefined)[]
+  readonly paths: Paths
   /** A sentence for the operator. */
   readonly report: (sentence: string) => void
   /** Milliseconds, of any clock that goes on. */
   readonly now: () => number
 }
 
-/** What a file says now; undefined for a path that is none of `paths`. */
-export type MapFiles = (path: string | undefined) => Words | undefined
+export interface MapFiles {
+  /** What a file says now; undefined for a path that is not watched. */
+  wordsOf(path: string | undefined): Words | undefined
+  /** Watches these from now on, and looks at them at once. Gives those that were read. */
+  use(paths: Paths): Promise<readonly string[]>
+}
 
-export async function createMapFiles({ paths, report, now }: MapFilesOptions): Promise<MapFiles> {
-  if (paths.every((path) => path === undefined)) return () => undefined
-  const parse = await mapFileParser()
-  const files = new Map<string, Watched>()
-  for (const path of paths) {
-    if (path !== undefined) files.set(path, { path, words: {}, stamp: '', lookedAt: Number.NEGATIVE_INFINITY })
-  }
+export async function createMapFiles({ paths: first, report, now }: MapFilesOptions): Promise<MapFiles> {
+  let parse: Awaited<ReturnType<typeof mapFileParser>> | undefined
+  let files = new Map<string, Watched>()
 
-  function look(file: Watched): void {
+  /** Whether it was read. */
+  function look(file: Watched): boolean {
     file.lookedAt = now()
     const stamp = changeOf(file.path)
-    if (stamp === file.stamp) return
+    if (stamp === file.stamp || parse === undefined) return false
     file.stamp = stamp
     try {
       file.words = parse(readFileSync(file.path, 'utf8'))
+      return true
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message
       report(`${file.path} cannot be used (${reason}). What was read of it before stays in effect.`)
+      return false
     }
   }
 
-  for (const file of files.values()) look(file)
-  return (path) => {
-    const file = path === undefined ? undefined : files.get(path)
-    if (file === undefined) return undefined
-    if (now() - file.lookedAt >= lookMs) look(file)
-    return file.words
+  async function use(paths: Paths): Promise<readonly string[]> {
+    const wanted = [...new Set(paths)].filter((path) => path !== undefined)
+    if (wanted.length > 0) parse ??= await mapFileParser()
+    files = new Map(wanted.map((path) => [path, files.get(path) ?? { path, words: {}, stamp: '', lookedAt: Number.NEGATIVE_INFINITY }]))
+    return [...files.values()].filter(look).map(({ path }) => path)
+  }
+
+  await use(first)
+  return {
+    wordsOf(path) {
+      const file = path === undefined ? undefined : files.get(path)
+      if (file === undefined) return undefined
+      if (now() - file.lookedAt >= lookMs) look(file)
+      return file.words
+    },
+    use,
   }
 }

@@ -21,8 +21,15 @@ export interface PriceWatch {
   readonly lookMs?: number
 }
 
+export interface WatchedPrices {
+  /** The operator's table from now on, looked at at once. Gives the table that was read. */
+  use(file: string | undefined): Promise<readonly string[]>
+  stop(): void
+}
+
 /** Loads the tables and watches them. Resolves also where they cannot be loaded, which it says; `stop` ends the watch. */
-export async function watchPrices({ pricer, file, meter, report, now, lookMs = usualLookMs }: PriceWatch): Promise<{ stop(): void }> {
+export async function watchPrices({ pricer, file: first, meter, report, now, lookMs = usualLookMs }: PriceWatch): Promise<WatchedPrices> {
+  let file = first
   const age = meter.reading('tokenweir.prices.age', {})
   const ageMs = () => Math.max(0, now() - Date.parse(pricer.date() ?? ''))
   let complainedOf: string | undefined
@@ -35,14 +42,20 @@ export async function watchPrices({ pricer, file, meter, report, now, lookMs = u
     report(`The table of prices is ${days} days old: costs may be wrong. Install a newer tokenweir, or name a newer table with pricesFile.`)
   }
 
-  function readWhenChanged(): void {
-    const found = changeOf(file)
-    if (found === seen) return
-    seen = found
-    pricer.load().then(
-      () => report(`The table of prices ${file} was read again.`),
-      (error) => report(`The table of prices ${file} cannot be used (${reasonOf(error)}). The one before stays in effect.`),
-    )
+  /** Whether a file was read. */
+  async function read(): Promise<boolean> {
+    seen = changeOf(file)
+    try {
+      await pricer.load()
+      return file !== undefined
+    } catch (error) {
+      report(`The table of prices ${file} cannot be used (${reasonOf(error)}). The one before stays in effect.`)
+      return false
+    }
+  }
+
+  async function readWhenChanged(): Promise<void> {
+    if (changeOf(file) !== seen && (await read())) report(`The table of prices ${file} was read again.`)
   }
 
   meter.beforeCollect(() => {
@@ -51,10 +64,17 @@ export async function watchPrices({ pricer, file, meter, report, now, lookMs = u
   await pricer.load().catch((error) => report(`Nothing is priced by the table of prices: it could not be loaded (${reasonOf(error)}).`))
   complainWhenOld()
   const timer = setInterval(() => {
-    readWhenChanged()
+    void readWhenChanged()
     complainWhenOld()
   }, lookMs).unref()
-  return { stop: () => clearInterval(timer) }
+  return {
+    async use(next) {
+      if (next === file && changeOf(file) === seen) return []
+      file = next
+      return (await read()) && file !== undefined ? [file] : []
+    },
+    stop: () => clearInterval(timer),
+  }
 }
 
 /** Differs when the file does; undefined while there is none. */

@@ -40,7 +40,11 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
   const counted = before?.split(' ').map(Number) ?? []
   const reads: (() => void)[] = []
   const open = meter.reading('tokenweir.exchanges.open', {})
-  meter.beforeCollect(() => open.set(Atomics.load(cells, Cell.open)))
+  const readAt = meter.reading('tokenweir.config.last_reload', {})
+  meter.beforeCollect(() => {
+    open.set(Atomics.load(cells, Cell.open))
+    readAt.set(Atomics.load(cells, Cell.configReadAt) >>> 0)
+  })
   const counters: readonly (readonly [CounterName, Record<string, string>, number])[] = [
     ['tokenweir.requests.malformed', {}, Cell.malformed],
     ['tokenweir.injection.skipped', { reason: 'size' }, Cell.injectionSkippedSize],
@@ -55,6 +59,9 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
     ['tokenweir.recorder.restarts', {}, Cell.recorderRestarts],
     ['tokenweir.caller.unknown', { reason: 'not_verified' }, Cell.callersUnverified],
     ['tokenweir.caller.unknown', { reason: 'too_many' }, Cell.callersUnread],
+    ['tokenweir.config.reloads', { result: 'applied' }, Cell.reloadsApplied],
+    ['tokenweir.config.reloads', { result: 'unchanged' }, Cell.reloadsUnchanged],
+    ['tokenweir.config.reloads', { result: 'refused' }, Cell.reloadsRefused],
   ]
   for (const [name, labels, cell] of counters) {
     const counter = meter.counter(name, labels)
@@ -96,6 +103,7 @@ function recordStart(meter: Meter): void {
 
 function recordProcess(meter: Meter): void {
   const memory = meter.reading('process.memory.usage', {})
+  const uptime = meter.reading('process.uptime', {})
   const modes = (['user', 'system'] as const).map((mode) => ({
     mode,
     counter: meter.counter('process.cpu.time', { 'cpu.mode': mode }),
@@ -103,6 +111,7 @@ function recordProcess(meter: Meter): void {
   }))
   meter.beforeCollect(() => {
     memory.set(process.memoryUsage.rss())
+    uptime.set(process.uptime())
     const usage = process.cpuUsage()
     for (const entry of modes) {
       const total = usage[entry.mode] / 1e6

@@ -1,24 +1,20 @@
 /** The recorder's thread: owns every sink and the page, so that no fsync, export or serialisation can delay a chunk. */
 import { readFileSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { createAccess } from '../admin/access.ts'
+import { createChangingAccess } from '../admin/access.ts'
 import { connectionOver } from '../admin/connection.ts'
 import type { Peer, RecordsState } from '../admin/front.ts'
 import { createPage, type PageSetup } from '../admin/page-routes.ts'
 import { metricsRoute } from '../admin/routes.ts'
 import { closeServer, createAdminServer, isLoopback } from '../admin/server.ts'
-import { createEstimator } from '../conclude/estimates/estimator.ts'
-import { createLabelReader, type LabelReader } from '../conclude/labels.ts'
-import { createPricer } from '../conclude/pricing/pricer.ts'
-import { loadPriceTable } from '../conclude/pricing/table.ts'
 import type { Config } from '../config/config.ts'
-import { wordFor } from '../config/labels.ts'
 import { bucketOf } from '../ledger/queries/quantiles.ts'
 import { listedColumns } from '../ledger/queries/queries.ts'
 import { createReader, type Reader } from '../ledger/queries/reader.ts'
 import { openStore, type Store } from '../ledger/store.ts'
-import { readSalt } from '../lib/salt.ts'
+import { containerOf } from '../lib/container.ts'
 import { Cell } from '../lib/shared-counters.ts'
+import { type UpstreamChange, upstreamLabel } from '../lib/upstream-health.ts'
 import { type BudgetsOptions, createBudgets } from '../sinks/budgets.ts'
 import { createFanOut } from '../sinks/fan-out.ts'
 import { createLedgerSink, ledgerShape } from '../sinks/ledger.ts'
@@ -26,18 +22,18 @@ import { createLiveSink, type LiveSink } from '../sinks/live.ts'
 import { createLogSink } from '../sinks/log.ts'
 import { createLogLine } from '../sinks/log-line.ts'
 import { createMetricsSink } from '../sinks/metrics/metrics.ts'
+import { createUpstreamMetrics } from '../sinks/metrics/upstreams.ts'
 import { createLineLimit } from '../telemetry/line-limit.ts'
 import { createMeter, type Meter } from '../telemetry/meter.ts'
 import { prometheusText } from '../telemetry/prometheus.ts'
-import { type Assessment, createAssessment } from './assess.ts'
 import type { FromRecorder, Packed, ToRecorder } from './batch.ts'
 import { type RecorderData, revivedConfig } from './data.ts'
 import { createExport, isExporting, planExport } from './export.ts'
 import { createKeeper, recoverWith, withoutClosed } from './keep.ts'
-import { createMapFiles, type MapFiles } from './map-files.ts'
-import { watchPrices } from './prices.ts'
+import { createMistakesSink } from './mistakes.ts'
 import { createPriority } from './priority.ts'
 import { recordReadings } from './readings.ts'
+import { createSettings, type Settings } from './settings.ts'
 import { createUnpacker, type Unpacker } from './unpack.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -51,6 +47,9 @@ interface Recorder {
   state(): RecordsState
   /** `resent`: some of it may be recorded already. */
   record(batch: Packed, resent: boolean): void
+  /** Settings that hold from now on. Resolves, with the files that were read, when they do in all. */
+  use(config: Config): Promise<readonly string[]>
+  upstreams(changes: readonly UpstreamChange[]): void
   /** Loads what the start did not wait for. */
   load(): void
   /** Writes everything, and exports what can be exported within the deadline; the rest stays in the spool. How many records are lost. */
@@ -71,27 +70,19 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   const leftoverAgeMsMax = config.retention.spoolDays * dayMs
   const exported = createExport({ plan, meter, store, generation: config.semconv, version, leftoverAgeMsMax, report })
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
-  const pricer = createPricer({ prices: config.prices, loadTable: () => loadPriceTable(config.pricesFile) })
-  const estimator = config.estimates.enabled ? createEstimator({ bodyBytesMax: config.limits.bodyBytes }) : undefined
-  const paths = [config.callerNamesFile, ...config.labels.map(({ mapFile }) => mapFile)]
-  // All of it before the first batch: a kill must not find an exchange that waits for something to be loaded.
-  const [priceWatch, mapFiles] = await Promise.all([
-    watchPrices({ pricer, file: config.pricesFile, meter, report, now: Date.now }),
-    createMapFiles({ paths, report, now: () => performance.now() }),
-    estimator?.load().catch(reported('Nothing is estimated: the tokenizer could not be loaded')),
-  ]).catch((error) => {
+  const settings = await createSettings({ config, meter, report }).catch((error) => {
     store.close()
     throw error
   })
   const metrics = createMetricsSink({
-    ...{ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues },
-    metricLabels: config.labels.filter(({ metric }) => metric).map(({ name }) => name),
+    ...{ meter, generation: config.semconv, labelValuesMax: config.limits.labelValues, metricLabels: metricLabels(config) },
   })
   const reader = createReader({ path: config.ledger })
-  const admin = createAdmin(config, { cells, store, meter, live, reader, pricesDate: pricer.date, exports: isExporting(plan) })
+  const admin = createAdmin(config, { cells, store, meter, live, reader, pricesDate: settings.pricesDate, exports: isExporting(plan) })
   const budgets = createBudgets({ budgets: config.budgets, meter, report, now: Date.now, spentBefore: spentBefore(reader, store) })
   const ledger = createLedgerSink(store)
-  const fanOut = createFanOut([ledger, metrics, budgets, exported.sink, log, live], meter, report)
+  const mistakes = createMistakesSink({ routes: config.routes, container: containerOf(process.env), report })
+  const fanOut = createFanOut([ledger, metrics, budgets, exported.sink, log, live, mistakes], meter, report)
   const counting = recordReadings(meter, cells, {
     before: data.restarted === true ? String(store.recall('gauges') ?? '') : undefined,
     keep: (cells) => store.remember('gauges', cells),
@@ -101,18 +92,28 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
   store.onCommit(showWaiting)
   const keep = createKeeper({ fanOut, store, log })
   store.recover(recoverWith({ ...keep, log, meter, restarted: data.restarted === true }))
-  const labelsOf = labelReader(config, meter, mapFiles)
-  const { unpack, openings } = createUnpack(createAssessment({ config, pricer, estimator, labelsOf }), config, meter, mapFiles)
+  const { unpack, openings } = createUnpack(settings, meter)
+  const upstreams = createUpstreamMetrics(meter)
   // What is open stood in the file that is gone.
   store.queue.onLost(() => ledger.record({ opened: openings(), ended: [] }))
   return {
     admin: admin.connect,
-    state: () => ({ instance: store.instanceId(), problems: store.problems(), pricesDate: pricer.date() }),
+    state: () => ({ instance: store.instanceId(), problems: store.problems(), pricesDate: settings.pricesDate() }),
     record(packed, resent) {
       keep.gather(unpack(resent ? withoutClosed(packed, store.isClosed) : packed))
       keep.commit()
       showWaiting()
     },
+    async use(next) {
+      store.limit(storeLimits(next))
+      metrics.use(metricLabels(next))
+      budgets.use(next.budgets, spentBefore(reader, store))
+      mistakes.use(next.routes)
+      upstreams.keep(next.routes.map(({ upstream }) => upstreamLabel(upstream)))
+      admin.use(next)
+      return settings.use(next)
+    },
+    upstreams: upstreams.record,
     load: () => void exported.load(),
     async close(deadlineMs) {
       keep.commit()
@@ -121,7 +122,7 @@ async function startRecorder(data: RecorderData): Promise<Recorder> {
       for (const line of left?.lines ?? [`The recorder gave up after ${deadlineMs} ms: what was not exported stays in the spool.`])
         report(line)
       counting.stop()
-      priceWatch.stop()
+      settings.stop()
       const lostRows = store.close()
       await admin.close()
       return lostRows + (left?.lost ?? 0)
@@ -138,24 +139,12 @@ function storeLimits({ retention }: Config) {
   }
 }
 
-function reported(sentence: string): (error: unknown) => void {
-  return (error) => report(`${sentence} (${error instanceof Error ? error.message : String(error)}).`)
-}
+const metricLabels = ({ labels }: Config) => labels.filter(({ metric }) => metric).map(({ name }) => name)
 
-/** Rows that are there at the start were written by others; those that come are counted as they are recorded. */
+/** Rows that are there now were recorded before; those that come are counted as they are recorded, under higher rowids. */
 function spentBefore(reader: Reader, store: Store): BudgetsOptions['spentBefore'] {
   const rowidMax = store.isWritable() ? store.queue.lastRowid() : Number.MAX_SAFE_INTEGER
   return (range, where) => reader.ask({ kind: 'spent', range, where, rowidMax })
-}
-
-function labelReader({ labels, ledger }: Config, meter: Meter, mapFiles: MapFiles): LabelReader | undefined {
-  if (labels.length === 0) return undefined
-  return createLabelReader({
-    labels,
-    mapOf: ({ mapFile }) => mapFiles(mapFile),
-    salt: labels.some(({ hash }) => hash) ? readSalt(`${ledger}.salt`) : undefined,
-    onDropped: (label, reason) => meter.counter('tokenweir.labels.dropped', { label, reason }).add(1),
-  })
 }
 
 interface AdminParts {
@@ -171,22 +160,24 @@ interface AdminParts {
 
 interface Admin {
   connect(port: MessagePort, peer: Peer): void
+  use(config: Config): void
   close(): Promise<void>
 }
 
-function createAdmin(config: Config, { cells, store, meter, live, reader, pricesDate, exports }: AdminParts): Admin {
-  const { admin: address, adminToken: token, ledger: path } = config
-  const setup: PageSetup = {
-    ledger: path,
+function createAdmin(first: Config, { cells, store, meter, live, reader, pricesDate, exports }: AdminParts): Admin {
+  let config = first
+  const address = first.admin
+  const setup = (): PageSetup => ({
+    ledger: config.ledger,
     capture: config.capture,
     listen: config.listen,
     routes: config.routes.map(({ name, prefix, upstream }) => ({ name, prefix, upstream: `${upstream.origin}${upstream.pathname}` })),
     labels: config.labels.map(({ name }) => name),
     exports,
     traceUrl: config.traceUrl,
-  }
+  })
   const page = createPage({
-    access: createAccess({ token, isLoopback: isLoopback(address.host), now: Date.now }),
+    access: createChangingAccess({ token: () => config.adminToken, isLoopback: isLoopback(address.host), now: Date.now }),
     reader,
     live,
     open: () => Atomics.load(cells, Cell.open),
@@ -202,6 +193,9 @@ function createAdmin(config: Config, { cells, store, meter, live, reader, prices
   const server = createAdminServer({ address, routes: [metricsRoute(() => prometheusText(meter.collect())), ...page.routes], report })
   return {
     connect: (port, peer) => void server.emit('connection', Object.assign(connectionOver(port), peer)),
+    use(next) {
+      config = next
+    },
     async close() {
       page.close()
       await Promise.all([closeServer(server), reader.close()])
@@ -209,13 +203,11 @@ function createAdmin(config: Config, { cells, store, meter, live, reader, prices
   }
 }
 
-function createUnpack(assessment: Assessment, config: Config, meter: Meter, mapFiles: MapFiles): Unpacker {
+function createUnpack({ readRequest, conclude, nameOf }: Settings, meter: Meter): Unpacker {
   const unknown = meter.counter('tokenweir.exchanges.dropped', { reason: 'unknown' })
   const failures = meter.counter('tokenweir.observer.failures', {})
   return createUnpacker({
-    ...assessment,
-    limits: config.limits,
-    nameOf: (caller) => wordFor(caller, mapFiles(config.callerNamesFile)) ?? wordFor(caller, config.callerNames),
+    ...{ readRequest, conclude, nameOf },
     onUnknown: () => unknown.add(1),
     onFailure(error) {
       failures.add(1)
@@ -269,6 +261,17 @@ function serve(port: MessagePort, data: RecorderData): void {
         recorder?.record(message.batch, message.resent === true)
         if (recorder !== undefined) tellState(recorder)
         tell({ kind: 'recorded', ended: message.batch.ended.length })
+        return
+      case 'settings': {
+        const files = await recorder?.use(revivedConfig(message.config)).catch((error) => {
+          report(`The recorder could not take all new settings: ${error instanceof Error ? error.message : String(error)}`)
+          return []
+        })
+        tell({ kind: 'applied', files: files ?? [] })
+        return
+      }
+      case 'upstreams':
+        recorder?.upstreams(message.changes)
         return
       case 'close': {
         const lost = await recorder?.close(message.deadlineMs).catch((error) => {

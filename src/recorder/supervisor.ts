@@ -7,6 +7,7 @@ import type { Peer, RecordsState } from '../admin/front.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import type { FromRecorder, ToRecorder } from './batch.ts'
 import { BatchQueue, deathsMax } from './batch-queue.ts'
+import type { CloneableConfig } from './data.ts'
 import type { PendingBatch } from './pending-batch.ts'
 
 export interface SupervisorOptions {
@@ -30,6 +31,8 @@ const hurryMsMax = 3000
 const hurriedCloseMs = 250
 /** A batch that has waited longer is told of. */
 const silenceMsMax = 5000
+/** A change of the settings does not wait longer for a recorder. */
+const applyMsMax = 10_000
 /** Beyond the recorder's own deadline, for its answer to arrive. */
 const answerMsMax = 1000
 
@@ -56,6 +59,8 @@ export class Supervisor {
   /** `performance.now()` by which it is to be closed. */
   #closeUntil: number | undefined
   #isCloseTold = false
+  /** Who waits for settings to be in effect, in their order. */
+  #applying: ((files: readonly string[]) => void)[] = []
   #isHurried = false
 
   constructor(options: SupervisorOptions) {
@@ -88,6 +93,25 @@ export class Supervisor {
     const { port1, port2 } = new MessageChannel()
     this.#state.worker.postMessage({ kind: 'admin', port: port2, peer } satisfies ToRecorder, [port2])
     return port1
+  }
+
+  /** `message` is asked for only where a recorder is ready to take it. */
+  tell(message: () => ToRecorder | undefined): void {
+    if (this.#state.kind !== 'running') return
+    const told = message()
+    if (told !== undefined) this.#state.worker.postMessage(told)
+  }
+
+  /** Settings for the recorder of now; `start` has to give them to the next. Resolves when they are in effect, with the files that were read again. */
+  async use(config: CloneableConfig): Promise<readonly string[]> {
+    const state = this.#state
+    if (state.kind !== 'starting' && state.kind !== 'running') return []
+    const applied = Promise.withResolvers<readonly string[]>()
+    this.#applying.push(applied.resolve)
+    // One that is blocked takes them when it goes on.
+    const late = setTimeout(applied.resolve, applyMsMax, [])
+    state.worker.postMessage({ kind: 'settings', config } satisfies ToRecorder)
+    return applied.promise.finally(() => clearTimeout(late))
   }
 
   /** Writes and exports everything within `deadlineMs`; resolves always, with the thread ended, and with how many records are lost. */
@@ -159,6 +183,9 @@ export class Supervisor {
         this.#pauseMs = this.#options.pauseMs ?? pauseUsualMs
         this.#onRecorded()
         return
+      case 'applied':
+        this.#applying.shift()?.(message.files)
+        return
       case 'closed':
         this.#closed.resolve(message.lost)
     }
@@ -192,6 +219,7 @@ export class Supervisor {
   #onExit(problem: string): void {
     this.#state = { kind: 'ended' }
     this.#isCloseTold = false
+    for (const resolve of this.#applying.splice(0)) resolve([])
     if (!this.#wasReady) {
       this.#first.reject(new Error(problem))
       this.#closed.resolve(undefined)

@@ -1,7 +1,6 @@
 /** What arrives from the proxying thread → a batch for the sinks. Remembers the requests that are open. */
 
 import { endReasonOf, errorTypeOf } from '../conclude/ending.ts'
-import type { Config } from '../config/config.ts'
 import type { Ending, Exchange, Opening } from '../lib/exchange.ts'
 import type { Batch } from '../sinks/sink.ts'
 import type { Packed, Slice } from './batch.ts'
@@ -9,17 +8,10 @@ import type { Packed, Slice } from './batch.ts'
 /** `Reading` is what the request's body taught; this file hands it on and does not look inside. */
 interface Conclusion<Reading> {
   readonly readRequest: (opening: Opening, body: Uint8Array | undefined) => Reading
-  readonly conclude: (
-    opening: Opening,
-    ending: Ending,
-    reading: Reading,
-    responseBody: Uint8Array | undefined,
-    limits: Config['limits'],
-  ) => Exchange
+  readonly conclude: (opening: Opening, ending: Ending, reading: Reading, responseBody: Uint8Array | undefined) => Exchange
 }
 
 export interface UnpackOptions<Reading> extends Conclusion<Reading> {
-  readonly limits: Config['limits']
   /** The readable name of a caller, where the operator has given it one. */
   readonly nameOf: (caller: string) => string | undefined
   /** An ending came whose opening never did. Nothing can be recorded of it. */
@@ -41,7 +33,7 @@ export interface Unpacker {
 
 /** Every request that ended is one exchange in the batch, also when reading it throws. */
 export function createUnpacker<Reading>(options: UnpackOptions<Reading>): Unpacker {
-  const { readRequest, conclude, limits, nameOf, onUnknown, onFailure } = options
+  const { readRequest, conclude, nameOf, onUnknown, onFailure } = options
   const open = new Map<string, Open<Reading>>()
 
   function read(opening: Opening, body: Uint8Array | undefined): Reading | undefined {
@@ -57,7 +49,7 @@ export function createUnpacker<Reading>(options: UnpackOptions<Reading>): Unpack
     try {
       // A body that comes with the ending is newer than what was read: the request was sent anew.
       const request = requestBody === undefined ? reading : undefined
-      return conclude(opening, ending, request ?? readRequest(opening, requestBody), responseBody, limits)
+      return conclude(opening, ending, request ?? readRequest(opening, requestBody), responseBody)
     } catch (error) {
       onFailure(error)
       return minimalExchange(opening, ending)

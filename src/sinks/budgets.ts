@@ -34,6 +34,7 @@ const forecastShareMin = 0.05
 interface Account {
   readonly budget: Budget
   readonly where: readonly Condition[]
+  readonly spentBefore: BudgetsOptions['spentBefore']
   period: Range
   usd: number
   tokens: number
@@ -41,13 +42,39 @@ interface Account {
   isKnown: boolean
 }
 
-export function createBudgets({ budgets, meter, spentBefore, report, now }: BudgetsOptions): Sink {
-  const accounts = budgets.map((budget): Account => {
-    const where = conditionsOf(Object.entries(budget.where).flatMap(([of, values]) => values.map((value) => `${of}=${value}`)))
-    return { budget, where, period: periodAt(now(), budget.period, budget.timeZone), usd: 0, tokens: 0, isKnown: false }
-  })
-  // One after the other: each is a pass over the rows of its period.
-  void accounts.reduce((before, account) => before.then(() => load(account)), Promise.resolve())
+export interface BudgetsSink extends Sink {
+  /** The budgets from now on. One that is as before goes on; of the others, `spentBefore` is asked what the rows of now spent. */
+  use(budgets: readonly Budget[], spentBefore: BudgetsOptions['spentBefore']): void
+}
+
+const units = ['usd', 'tokens'] as const
+const seriesOf = ({ name, period }: Budget, unit: (typeof units)[number]) => ({ budget: name, period, budget_unit: unit })
+
+export function createBudgets({ budgets: first, meter, spentBefore: asked, report, now }: BudgetsOptions): BudgetsSink {
+  let accounts: readonly Account[] = []
+
+  function use(budgets: readonly Budget[], spentBefore: BudgetsOptions['spentBefore']): void {
+    const before = new Map(accounts.map((account) => [JSON.stringify(account.budget), account]))
+    accounts = budgets.map((budget): Account => {
+      const kept = before.get(JSON.stringify(budget))
+      if (kept !== undefined) return kept
+      const where = conditionsOf(Object.entries(budget.where).flatMap(([of, values]) => values.map((value) => `${of}=${value}`)))
+      return { budget, where, spentBefore, period: periodAt(now(), budget.period, budget.timeZone), usd: 0, tokens: 0, isKnown: false }
+    })
+    const added = accounts.filter((account) => ![...before.values()].includes(account))
+    for (const { budget } of before.values()) forget(budget)
+    // One after the other: each is a pass over the rows of its period.
+    void added.reduce((earlier, account) => earlier.then(() => load(account)), Promise.resolve())
+  }
+
+  /** Until it is shown again. */
+  function forget(budget: Budget): void {
+    for (const unit of units) {
+      for (const what of ['limit', 'spent', 'forecast'] as const) meter.reading(`tokenweir.budget.${what}`, seriesOf(budget, unit)).forget()
+    }
+  }
+
+  use(first, asked)
   meter.beforeCollect(() => {
     for (const account of accounts) show(account)
   })
@@ -55,7 +82,7 @@ export function createBudgets({ budgets, meter, spentBefore, report, now }: Budg
   async function load(account: Account): Promise<void> {
     const { period } = account
     try {
-      const before = await spentBefore(period, account.where)
+      const before = await account.spentBefore(period, account.where)
       if (account.period !== period) return
       account.usd += before.usd
       account.tokens += before.tokens
@@ -79,10 +106,10 @@ export function createBudgets({ budgets, meter, spentBefore, report, now }: Budg
     turn(account)
     const { budget, period, isKnown } = account
     const share = (now() - period.sinceMs) / (period.untilMs - period.sinceMs)
-    for (const unit of ['usd', 'tokens'] as const) {
+    for (const unit of units) {
       const limit = budget[unit]
       if (limit === undefined) continue
-      const labels = { budget: budget.name, period: budget.period, budget_unit: unit }
+      const labels = seriesOf(budget, unit)
       meter.reading('tokenweir.budget.limit', labels).set(limit)
       const [spent, forecast] = [meter.reading('tokenweir.budget.spent', labels), meter.reading('tokenweir.budget.forecast', labels)]
       if (isKnown) spent.set(account[unit])
@@ -94,6 +121,7 @@ export function createBudgets({ budgets, meter, spentBefore, report, now }: Budg
 
   return {
     name: 'budgets',
+    use,
     record({ ended }) {
       for (const account of accounts) turn(account)
       for (const exchange of ended) {

@@ -185,7 +185,10 @@ export function logLine(exchange: Exchange, replayed?: boolean): string {
     estimated_output_tokens: exchange.estimatedOutputTokens,
     cost: costOf(exchange),
     cost_status: exchange.cost?.status,
+    cache_saved: cacheSavedOf(exchange),
     time_to_first_chunk_ms: rounded(ending.firstChunkMs),
+    time_per_output_token_ms: rounded(exchange.timePerOutputTokenMs),
+    output_tokens_per_second: rounded(perSecond(exchange.timePerOutputTokenMs)),
     duration_ms: exchange.endUnseen === true ? undefined : rounded(ending.endMs),
     request_bytes: ending.requestBytes,
     response_bytes: ending.responseBytes,
@@ -199,13 +202,22 @@ function costOf({ cost }: Exchange): number | undefined {
   return cost === undefined || cost.status === 'unpriced' ? undefined : cost.usd
 }
 
+/** USD; below zero where caching made the request dearer. */
+function cacheSavedOf({ cost }: Exchange): number | undefined {
+  return cost === undefined || cost.status === 'unpriced' ? undefined : cost.cacheSavedUsd
+}
+
+function perSecond(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : 1000 / milliseconds
+}
+
 /** A caller's mistake is a warning, everything that failed on the upstream's side an error. */
 export function levelOf({ errorType, ending }: Exchange): 'info' | 'warn' | 'error' {
   if (errorType === undefined) return 'info'
   return ending.status !== undefined && ending.status >= 400 && ending.status < 500 ? 'warn' : 'error'
 }
 
-/** Milliseconds to the microsecond. */
-function rounded(milliseconds: number | undefined): number | undefined {
-  return milliseconds === undefined ? undefined : Math.round(milliseconds * 1000) / 1000
+/** Milliseconds to the microsecond, and what is counted to a thousandth. */
+function rounded(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.round(value * 1000) / 1000
 }

@@ -100,7 +100,11 @@ function addInference(attributes: SpanAttributes, exchange: Exchange, generation
   put(attributes, 'tokenweir.responses', response?.responses?.ended)
   // Backends add costs up as they add tokens up: where the caller's own span has the usage, it has the cost too.
   const { cost } = exchange
-  if (cost !== undefined && cost.status !== 'unpriced' && opening.usageByCaller !== true) attributes['gen_ai.usage.cost'] = cost.usd
+  if (cost !== undefined && cost.status !== 'unpriced' && opening.usageByCaller !== true) {
+    attributes['gen_ai.usage.cost'] = cost.usd
+    put(attributes, 'tokenweir.cache.saved', cost.cacheSavedUsd)
+  }
+  if (exchange.timePerOutputTokenMs !== undefined) attributes['tokenweir.time_per_output_token'] = exchange.timePerOutputTokenMs / 1000
   put(attributes, 'tokenweir.estimated.input_tokens', exchange.estimatedInputTokens)
   put(attributes, 'tokenweir.estimated.output_tokens', exchange.estimatedOutputTokens)
   put(attributes, 'tokenweir.usage.outcome', exchange.usageOutcome)

@@ -80,6 +80,14 @@ export const attributes = {
     type: 'string',
     description: 'Who called: `key:` and ten hex digits, the value of a header, a verified claim, or the name that `callerNames` gives it.',
   },
+  'tokenweir.time_per_output_token': {
+    type: 'double',
+    description: 'Mean seconds of each output token after the first; absent where it cannot be known.',
+  },
+  'tokenweir.cache.saved': {
+    type: 'double',
+    description: 'USD by which prompt caching made the request cheaper; below zero where writing to the cache cost more.',
+  },
   'tokenweir.estimated.input_tokens': {
     type: 'int',
     description: 'Estimated input tokens, when estimates are on and the provider reported none.',
@@ -101,6 +109,10 @@ export const attributes = {
   token_type: { type: 'string', description: 'input, output, cache_read, cache_write or reasoning. A label only.' },
   sink: { type: 'string', description: 'Name of a sink: span, metrics, log, ledger. A label only.' },
   label: { type: 'string', description: 'Name of the label whose value became `other`, or was not recorded. A label only.' },
+  result: {
+    type: 'string',
+    description: 'Of a reload: applied, unchanged or refused. Of a probe: success, or why it failed. A label only.',
+  },
   'thread.name': { type: 'string', description: 'recorder. A label only.' },
   'cpu.mode': { type: 'string', description: 'user or system. A label only.' },
 } as const satisfies Record<string, AttributeEntry>
@@ -127,6 +139,8 @@ export interface MetricEntry {
 const durationBuckets = [
   0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36,
 ] as const
+/** Seconds. The conventions begin at 0.01; fast models write a token in less. */
+const perTokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5] as const
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864] as const
 /** Seconds, as the HTTP conventions advise. */
 const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
@@ -139,6 +153,9 @@ export const overheadBucketsMicros = [
 ] as const
 const overheadBuckets = overheadBucketsMicros.map((micros) => micros / 1e6)
 
+/** Seconds: from a loopback's tenth of a millisecond to the limit of a connection. */
+const connectBuckets = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
+
 const operationLabels = [
   'gen_ai.operation.name',
   'gen_ai.provider.name',
@@ -149,6 +166,7 @@ const operationLabels = [
 ] as const
 const streamLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route'] as const
 
+const payerLabels = ['gen_ai.provider.name', 'gen_ai.request.model', 'http.route', 'caller'] as const
 const budgetLabels = ['budget', 'period', 'budget_unit'] as const
 const limitLabels = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const
 
@@ -188,6 +206,12 @@ export const metrics = {
   'gen_ai.client.inference.duration': operation('genai', 's', toEnd, 'error.type'),
   'gen_ai.client.inference.time_to_first_chunk': operation('genai', 's', toFirstChunk),
   'gen_ai.client.inference.time_per_output_chunk': operation('genai', 's', betweenChunks),
+  'gen_ai.server.time_per_output_token': histogram(
+    's',
+    perTokenBuckets,
+    'Mean time of each output token after the first, of one stream; nothing where it cannot be known. As a client sees it: the way from the upstream is part of it.',
+    ...operationLabels,
+  ),
   'http.server.request.duration': histogram(
     's',
     httpBuckets,
@@ -233,6 +257,16 @@ export const metrics = {
     'Cost in USD of the requests whose cost is known; as `tokenweir.tokens` with the labels that are marked `metric`.',
     ...operationLabels,
     'caller',
+  ),
+  'tokenweir.cache.saved': counter(
+    '{USD}',
+    'USD that prompt caching saved, over the requests that it made cheaper; as `tokenweir.tokens` with the labels that are marked `metric`.',
+    ...payerLabels,
+  ),
+  'tokenweir.cache.lost': counter(
+    '{USD}',
+    'USD that prompt caching cost more, over the requests that it made dearer: writing to a cache can cost more than plain input.',
+    ...payerLabels,
   ),
   'tokenweir.cost.requests': counter(
     '{request}',
@@ -294,6 +328,29 @@ export const metrics = {
     'upstream',
     'feature',
     'state',
+  ),
+  'tokenweir.upstream.last_success': gauge(
+    's',
+    'When an upstream last began a response with a status below 500, in seconds since the epoch.',
+    'upstream',
+  ),
+  'tokenweir.upstream.failures': counter(
+    '{request}',
+    'Requests that an upstream failed: `refused`, `timeout`, `tls`, `dns`, `reset`, `protocol`, `5xx`, or its forward proxy (`proxy_refused`, `proxy_unreachable`).',
+    'upstream',
+    'reason',
+  ),
+  'tokenweir.upstream.connect.duration': histogram(
+    's',
+    connectBuckets,
+    'Time to make a connection to an upstream, with TLS and forward proxy. No sum is kept.',
+    'upstream',
+  ),
+  'tokenweir.upstream.probes': counter('{request}', 'Probes of an upstream, which are no requests of clients.', 'upstream', 'result'),
+  'tokenweir.config.reloads': counter('{reload}', 'Times that the configuration was read again.', 'result'),
+  'tokenweir.config.last_reload': gauge(
+    's',
+    'When the settings in effect were read, in seconds since the epoch: at the start, or at the last reload that was not refused.',
   ),
   'tokenweir.exchanges.open': updown('{exchange}', 'Requests open now.'),
   'tokenweir.exchanges.dropped': counter(
@@ -358,6 +415,7 @@ export const metrics = {
   ),
   'tokenweir.spool.failures': counter('{request}', 'Exports that failed; what they held is sent again.', 'signal'),
   'process.memory.usage': updown('By', 'Resident memory of the process.'),
+  'process.uptime': gauge('s', 'Since when the process runs: it falls with a restart.'),
   'process.cpu.time': counter('s', 'CPU time of the process.', 'cpu.mode'),
   'nodejs.eventloop.delay.p50': gauge('s', 'Median event-loop delay since the last reading.', 'thread.name'),
   'nodejs.eventloop.delay.p99': gauge('s', '99th percentile of the event-loop delay since the last reading.', 'thread.name'),

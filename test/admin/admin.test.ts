@@ -221,7 +221,7 @@ describe('an address that cannot be listened on', () => {
     onTestFinished(() => void occupying.close())
     const { port } = occupying.address() as AddressInfo
     await expect(startAdmin({ address: { host: '127.0.0.1', port }, routes: [], report: () => {} })).rejects.toThrow(
-      `The admin port 127.0.0.1:${port} is in use. Stop what listens there, or choose another with --admin HOST:PORT.`,
+      new RegExp(`^The admin port 127\\.0\\.0\\.1:${port} is in use.* Stop .*, or choose another .*with --admin HOST:PORT\\.$`),
     )
     await expect(startAdmin({ address: { host: '192.0.2.1', port: 0 }, routes: [], report: () => {} })).rejects.toThrow(
       'The admin address 192.0.2.1:0 is not one of this machine. Choose another with --admin HOST:PORT.',

@@ -232,7 +232,7 @@ describe.skipIf(!hasChromium)('the page explores', () => {
     const totals = await save('#totals-saves', 'csv')
     expect([totals.name, totals.text.split('\n')[0]]).toEqual([
       'tokenweir-totals.csv',
-      'caller,requests,streams,errors,zeroUsage,input,output,cacheRead,reasoning,firstP50,firstP95,cost',
+      'caller,requests,streams,errors,zeroUsage,input,output,cacheRead,reasoning,firstP50,firstP95,cost,cached,saved,speed',
     ])
     expect(totals.text).toContain(`"'=cmd|""calc""!A1",1,`)
     const requests = JSON.parse((await save('#requests-saves', 'json')).text)

@@ -112,7 +112,9 @@ describe.skipIf(!hasChromium)('the live page', () => {
       '50 ms',
       '261 ms',
     ])
-    await text(page.locator('#totals tfoot tr')).toBe('Total1101–not reported–not reported–not reported–not reported50 ms50 ms–not known')
+    await text(page.locator('#totals tfoot tr')).toBe(
+      'Total1101–not reported–not reported–not reported–not reported50 ms50 ms–not known–not reported–not known–not measured',
+    )
     expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
   })
 
@@ -255,6 +257,17 @@ describe.skipIf(!hasChromium)('the live page', () => {
     )
     await shoot(page, 'details', false)
     expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
+  })
+
+  it('opens the request that the address names, with how fast it came and what caching saved', async () => {
+    const stage = await setStage()
+    const id = nextId()
+    const cost = { status: 'priced', usd: 0.5, source: 'table', cacheSavedUsd: -0.25 } as const
+    stage.record([exchangeOf({ opening: { id, startedAt: Date.now() - 86_400_000 }, timePerOutputTokenMs: 12.5, cost })])
+    const { page, problems } = await visit(stage, {}, `/?id=${id}`)
+    await text(page.locator('#details')).toMatch(/Saved by caching-\$0\.2500Output tokens per second80\.0 \(13 ms each\)/)
+    await text(page.locator('#details')).toContain(id)
+    expect(problems).toEqual([])
   })
 
   it('shows the times that are known of a request without an answer, and of one answered before it was sent on whole', async () => {

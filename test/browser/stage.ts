@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createAccess } from '../../src/admin/access.ts'
 import { createPage } from '../../src/admin/page-routes.ts'
 import { metricsRoute } from '../../src/admin/routes.ts'
-import { startAdmin } from '../../src/admin/server.ts'
+import { jsonAnswer, startAdmin } from '../../src/admin/server.ts'
 import { bucketOf } from '../../src/ledger/queries/quantiles.ts'
 import { listedColumns } from '../../src/ledger/queries/queries.ts'
 import { createReader } from '../../src/ledger/queries/reader.ts'
@@ -24,6 +24,8 @@ export interface StageOptions {
   readonly traceUrl?: string
   /** 0 when not given. */
   readonly port?: number
+  /** The body of `/readyz`. */
+  readonly ready?: object
 }
 
 export interface Stage {
@@ -39,7 +41,7 @@ export interface Stage {
   close(): Promise<void>
 }
 
-export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0 }: StageOptions = {}): Promise<Stage> {
+export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0, ready = {} }: StageOptions = {}): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-page-'))
   const path = join(folder, 'ledger.db')
   const lines: string[] = []
@@ -63,7 +65,7 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     uptime: process.uptime,
     version: '1.2.3',
     pricesDate: () => '2026-11-28',
-    setup: {
+    setup: () => ({
       ledger: path,
       capture: 'inject',
       listen: { host: '127.0.0.1', port: 4141 },
@@ -71,9 +73,10 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
       labels: ['team', 'session'],
       exports: false,
       traceUrl,
-    },
+    }),
   })
-  const server = await startAdmin({ address: { host, port }, routes: [metricsRoute(() => ''), ...page.routes], report })
+  const readyz = { path: '/readyz', answer: () => jsonAnswer(200, ready) }
+  const server = await startAdmin({ address: { host, port }, routes: [metricsRoute(() => ''), readyz, ...page.routes], report })
   return {
     url: `http://127.0.0.1:${server.port}`,
     port: server.port,

@@ -55,6 +55,10 @@ describe('the process', () => {
     [['--upstrem', 'x'], "tokenweir: unknown option '--upstrem'. Did you mean --upstream?\n"],
     [['--colour'], "tokenweir: unknown option '--colour'. See tokenweir --help.\n"],
     [['--listen'], "tokenweir: option '--listen <address>' argument missing. See tokenweir --help.\n"],
+    [
+      ['--upstream', 'http://a', 'check', '--upstream=http://b'],
+      'tokenweir: --upstream is given twice: several upstreams are routes, one per path prefix, in a file that --config names. See tokenweir --help.\n',
+    ],
     [['run'], expect.stringContaining('tokenweir: "run" is no command. The commands are: callers, check, ')],
     [['check', 'a', 'b'], 'tokenweir: "b" is one argument too many. See tokenweir --help.\n'],
     [['--listen', '4141:x', '--upstream', 'http://h'], expect.stringContaining('tokenweir: --listen: "4141:x" is not an address.')],
@@ -131,6 +135,7 @@ function fakeRunning(lostRecords = 0) {
     return {
       port: 4141,
       adminPort: 4142,
+      reload: () => new Promise(() => undefined),
       stop: async () => {
         seen.stops++
         return { lostRecords }
@@ -186,6 +191,7 @@ describe('starting', () => {
     const { io, written, signal } = fakeIo(async () => ({
       port: 1,
       adminPort: 2,
+      reload: () => new Promise(() => undefined),
       stop: () => {
         stops.push(stops.length)
         if (stops.length === 2) finished.resolve({ lostRecords: 0 })

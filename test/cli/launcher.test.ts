@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { cleanEnvironment, startProduct } from '../e2e/product.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -45,22 +45,31 @@ describe('the launcher', () => {
     await expect(fetch(`${product.adminUrl}/livez`)).rejects.toThrow('fetch failed')
   })
 
-  it('says what to do when no Node will do', () => {
-    const copy = `data:text/javascript,${encodeURIComponent(
-      readFileSync(launcher, 'utf8')
-        .replace(/^#!.*/, '')
-        .replaceAll('import.meta.url', JSON.stringify(pathToFileURL('/nowhere/bin/tokenweir.js').href)),
-    )}`
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', pretendOld, '--import', copy, '-e', '0'], {
-      encoding: 'utf8',
-    })
-    expect({ status, stdout, stderr }).toEqual({
-      status: 1,
-      stdout: '',
-      stderr:
-        'tokenweir: This is Node 18.0.0; tokenweir needs 22.18 or later, and the Node that comes with it as a package is not installed ' +
-        `(were optional packages left out, or is there none for ${process.platform}-${process.arch}?). Install Node 24, or install tokenweir ` +
-        'again with its optional packages.\n',
-    })
+  it('says in one sentence what to do when no Node will do', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tokenweir-launcher-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    for (const part of ['bin', 'examples', 'src/tokenweir.ts', 'package.json'])
+      cpSync(join(root, part), join(folder, part), { recursive: true })
+    for (const program of ['bin/tokenweir.js', 'examples/sample-gateway/main.js', 'examples/traffic/main.js']) {
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', pretendOld, join(folder, program)], { encoding: 'utf8' })
+      expect({ status, stdout, stderr }).toEqual({
+        status: 1,
+        stdout: '',
+        stderr:
+          'tokenweir: This is Node 18.0.0, and tokenweir needs 22.19 or later: install Node 24 (in a checkout npm install brings one, unless ' +
+          'optional packages are left out).\n',
+      })
+    }
+  })
+
+  it.each([[[]], [['--import', pretendOld]]])('runs the examples: %j', (nodeArgs) => {
+    for (const name of ['sample-gateway', 'traffic']) {
+      const program = join(root, `examples/${name}/main.js`)
+      const { status, stdout } = spawnSync(process.execPath, [...nodeArgs, program, '--help'], {
+        encoding: 'utf8',
+        env: cleanEnvironment(),
+      })
+      expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(`^Usage: node examples/${name}/main.js `) })
+    }
   })
 })

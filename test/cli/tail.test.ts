@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { followLedger } from '../../src/cli/tail/follow.ts'
 import { columns } from '../../src/ledger/columns.ts'
+import { conditionsOf } from '../../src/ledger/queries/where.ts'
 import { cleanEnvironment, startProduct } from '../e2e/product.ts'
 import { runOn, terminals, visible } from './terminal.ts'
 
@@ -104,6 +105,19 @@ describe('tail', () => {
       [5, 6],
     ],
     [['-n', '0'], []],
+    [
+      ['--where', 'status>=400'],
+      [3, 5],
+    ],
+    [
+      ['--where', 'outcome=zero', '--where', 'outcome=partial'],
+      [4, 6],
+    ],
+    [
+      ['--where', 'provider=openai', '--where', 'duration_ms<=1234.5', '--zero'],
+      [2, 4],
+    ],
+    [['--model', 'gpt-4o', '-n', '1', '--where', 'error='], [6]],
     [['-n', '1', '--errors'], [5]],
   ])('shows only what is asked for: %s', async (args, indexes) => {
     const { stdout } = await runOn({ columns: undefined, colour: false }, tail(['--json', ...args]))
@@ -114,6 +128,7 @@ describe('tail', () => {
   it.each([
     [['--ledger', join(folder, 'none.db')], 1, `There is no ledger ${join(folder, 'none.db')} yet.`],
     [['--outcome', 'bad'], 2, '--outcome "bad" is none of reported, zero, partial, missing, undecodable.'],
+    [['--where', 'status~=4'], 2, 'status is a number. Compare it with = != > >= < or <=. See tokenweir --help.'],
     [['-n', 'many'], 2, '-n "many" is not a whole number up to 100000.'],
   ])('says what is wrong: %s', async (args, code, sentence) => {
     const result = await runOn({ columns: 80, colour: false }, ['tail', ...args])
@@ -144,6 +159,27 @@ describe('tail', () => {
     expect(ids()).toEqual(['id-020', 'id-021'])
     expect(ids()).toEqual([])
     follower.close()
+  })
+
+  it('follows only what is asked for, also where it ends later', () => {
+    insert({ ...well, end_reason: null, ended_at: null, status: null }, 40)
+    const follower = followLedger(ledger, conditionsOf(['status=500']))
+    onTestFinished(() => follower.close())
+    for (const index of [41, 42]) insert({ ...well, end_reason: null, ended_at: null, status: null }, index)
+    insert({ ...well, status: 500 }, 43)
+    insert({ ...well, status: 200 }, 44)
+    expect(follower.next().map(({ id }) => id)).toEqual(['id-043'])
+    insert({ ...well, status: 500 }, 40)
+    for (const [index, status] of [
+      [41, 200],
+      [42, 500],
+    ]) {
+      database.exec(`UPDATE exchanges SET end_reason = 'completed', status = ${status} WHERE id = 'id-0${index}'`) // in place
+    }
+    const rows = follower.next()
+    expect(rows.map(({ id }) => id)).toEqual(['id-040', 'id-042'])
+    expect(Object.keys(rows[0] ?? {})).toEqual(columns.map(({ name }) => name))
+    database.exec("DELETE FROM exchanges WHERE id LIKE 'id-04%'")
   })
 
   it('prints requests of a running sidecar as they end, and ends with 0 at Ctrl-C', async () => {

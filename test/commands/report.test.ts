@@ -35,7 +35,8 @@ const ended: readonly Exchange[] = [
     exchangeOf({
       ...next(0),
       response: { usage: { inputTokens: 123_456, outputTokens: 7_890, cacheReadTokens: 1000, reasoningTokens: 12 }, finished: true },
-      cost: { status: 'priced', usd: 0.387_54, source: 'table' },
+      cost: { status: 'priced', usd: 0.387_54, source: 'table', cacheSavedUsd: 0.001_25 },
+      timePerOutputTokenMs: 12.5,
     }),
   ),
   ...several(3, () =>
@@ -189,7 +190,10 @@ describe('for programs', () => {
 
 describe('what is refused, and what is empty', () => {
   it.each([
-    [['--by', 'planet'], 'tokenweir: --by "planet" is none of provider, model, caller, route, hour, day, week, month or label:NAME. See tokenweir --help.\n'],
+    [
+      ['--by', 'planet'],
+      'tokenweir: --by "planet" is none of provider, model, caller, route, hour, day, week, month or label:NAME. See tokenweir --help.\n',
+    ],
     [['--json', '--csv'], 'tokenweir: The formats json and csv contradict each other. Take one away. See tokenweir --help.\n'],
     [
       ['--since', 'yesterday'],

@@ -40,6 +40,7 @@ describe('with nothing but an upstream', () => {
       admin: { host: '127.0.0.1', port: 4142 },
       ledger: 'tokenweir.db',
       capture: 'inject',
+      requestIdHeader: true,
       logFormat: 'auto',
       semconv: '1.41',
       trace: 'child',
@@ -297,14 +298,14 @@ colour: red
       'tokenweir.yaml:2:11: upstream: "http://***@gateway" holds credentials. Take them out: clients send their own, in a header, and the sidecar passes them on.',
       '--ledger: an empty value is not a path. Write the path of a file, such as ./tokenweir.db',
       'TOKENWEIR_CAPTURE: "always" is not one of the choices. Write inject or observe.',
-      'tokenweir.yaml:10:5: routes[0].apiKey: There is no such key. The keys here are name, prefix, stripPrefix, upstream, provider, host, disconnect, trace, http2.',
+      'tokenweir.yaml:10:5: routes[0].apiKey: There is no such key. The keys here are name, prefix, stripPrefix, upstream, provider, host, disconnect, trace, http2, probe.',
       'tokenweir.yaml:13:5: routes[2].upstream: This key is needed here and missing.',
       'tokenweir.yaml:14:5: routes[2].prefx: There is no such key. Did you mean prefix?',
       'tokenweir.yaml:3:23: timeouts.connectMs: "fast" is not a duration. Write milliseconds (10000) or a number with ms, s, m or h (30s); 0 means without limit.',
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, logFormat, disconnect, semconv, trace, caller, callerNames, callerNamesFile, labels, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminToken, traceUrl.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, requestIdHeader, logFormat, disconnect, semconv, trace, caller, callerNames, callerNamesFile, labels, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminToken, traceUrl.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",
@@ -498,6 +499,7 @@ estimates: { enabled: true }
 admin: 127.0.0.1:4142    # default
 ledger: tokenweir.db     # default
 capture: inject          # default
+requestIdHeader: true    # default
 logFormat: auto          # default
 semconv: "1.41"          # default
 trace: child             # default

@@ -75,6 +75,13 @@ describe('docker-compose.yml', () => {
     expect(Object.keys(compose.volumes).sort()).toEqual([...new Set(used)].sort())
   })
 
+  it('gives Prometheus both files of rules', () => {
+    const rules = readdirSync(join(root, 'grafana/alerting')).filter((name) => /^prometheus-.*rules\.yaml$/.test(name))
+    expect(rules.length).toBe(2)
+    const given = files.filter(({ parts }) => parts[1]?.startsWith('/etc/prometheus/rules/')).map(({ parts }) => parts[0])
+    expect(given.sort()).toEqual(rules.map((name) => `./grafana/alerting/${name}`).sort())
+  })
+
   it('pins each image to a full version', () => {
     expect(services.map(([, { image }]) => image).filter((image) => !/:v?\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$/.test(image))).toEqual([])
   })

@@ -7,7 +7,7 @@ import { readAllowed, readCommand, readPairs, readStages } from './dockerfile.ts
 const root = resolve(import.meta.dirname, '../..')
 const stages = readStages(readFileSync(join(root, 'Dockerfile'), 'utf8'))
 const stepsOf = (name: string) => (stages.at(-1)?.steps ?? []).filter((step) => step.name === name).map(({ rest }) => rest)
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+const manifest = JSON.parse(readFileSync(join(root, 'tools/node/package.json'), 'utf8')) as {
   optionalDependencies: Record<string, string>
 }
 

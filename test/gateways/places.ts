@@ -48,9 +48,13 @@ export const fastapiFolder = join(root, 'examples/fastapi-gateway')
 export const fastapi = pythonPlace('fastapi-gateway', join(fastapiFolder, 'requirements.txt'))
 export const fastapiProgram = join(fastapi.folder, 'bin/uvicorn')
 
+export const pythonClients = pythonPlace('python-clients', join(here, 'clients/requirements.txt'))
+export const clientsProgram = join(here, 'clients/labels.py')
+
 export const isInstalled = {
   /** npm writes this file last: half an installation is none. */
   portkey: () => existsSync(join(portkeyFolder, 'node_modules/.package-lock.json')),
   litellm: () => existsSync(litellm.mark),
   fastapi: () => existsSync(fastapi.mark),
+  clients: () => existsSync(pythonClients.mark),
 }

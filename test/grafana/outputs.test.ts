@@ -9,10 +9,11 @@ import { scenarios } from '../../grafana/src/alerts/scenarios.ts'
 import { pages } from '../../grafana/src/dashboards/index.ts'
 import { buildPage } from '../../grafana/src/layout.ts'
 import { outputs } from '../../grafana/src/outputs.ts'
+import { recordingRules } from '../../grafana/src/recordings.ts'
 import { expressionsIn, labelsIn, namesIn, unknownIn } from './queries.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-const committed = (path: string) => readFileSync(join(root, 'grafana', path), 'utf8')
+const committed = (path: string) => readFileSync(join(root, path), 'utf8')
 
 describe('what is committed', () => {
   it.each([...outputs()])('%s is what the code makes: run `npm run grafana`', (path, text) => {
@@ -20,7 +21,9 @@ describe('what is committed', () => {
   })
 
   it('has no dashboard that the code does not make', () => {
-    const files = readdirSync(join(root, 'grafana/dashboards')).map((name) => `dashboards/${name}`)
+    const files = ['grafana/dashboards', 'grafana/import'].flatMap((folder) =>
+      readdirSync(join(root, folder)).map((name) => `${folder}/${name}`),
+    )
     expect(files.filter((name) => !outputs().has(name))).toEqual([])
   })
 })
@@ -29,7 +32,14 @@ describe('every query', () => {
   const ofAlerts = [recordedCounts(), inlineCounts()].flatMap((counts) =>
     alertGroups(counts).flatMap(({ alerts, recordings }) => [...alerts, ...recordings].map(({ expr }) => expr)),
   )
-  const all = [...pages.flatMap((page) => expressionsIn(buildPage(page))), ...ofAlerts]
+  const shown = pages.flatMap((page) => expressionsIn(buildPage(page)))
+  const ofRecordings = recordingRules().groups.flatMap(({ rules }) => rules.map(({ expr }) => expr))
+  const all = [...shown, ...ofAlerts, ...ofRecordings]
+
+  it('of a dashboard can be read: it has 300 characters or fewer', () => {
+    expect(shown.length).toBeGreaterThan(100)
+    expect(shown.filter((expr) => expr.length > 300)).toEqual([])
+  })
 
   it('asks for metrics and labels of the catalog, or of the collector', () => {
     expect(all.length).toBeGreaterThan(150)
@@ -39,7 +49,7 @@ describe('every query', () => {
   it('of a dashboard selects by each variable whose label its metric has', () => {
     const loose = pages
       .flatMap((page) => expressionsIn(buildPage(page)))
-      .flatMap((expr) => [...expr.matchAll(/tokenweir_(?:tokens|requests|streams_\w+)_total(\{[^}]*\})?/g)])
+      .flatMap((expr) => [...expr.matchAll(/tokenweir_(?:tokens|requests|streams_[a-z_]+?)(?:_total|:increase)(\{[^}]*\})?/g)])
       .filter(([, selector = '']) => !/http_route=~"\$route"/.test(selector) || !/instance=~"\$instance"/.test(selector))
       .map(([whole]) => whole)
     // The values of the variables themselves are asked for without a selection.
@@ -50,8 +60,8 @@ describe('every query', () => {
 describe('the reader of this guard', () => {
   it('finds names and labels', () => {
     expect(
-      namesIn('sum by (le, http_route) (rate(a_b_total{x="sum(c)", y!~"z"}[5m])) / on (job) group_left () tokenweir:x:events_1h'),
-    ).toEqual(['a_b_total', 'tokenweir:x:events_1h'])
+      namesIn('sum by (le, http_route) (rate(a_b_total{x="sum(c)", y!~"z"}[5m])) / on (job) group_left () le:tokenweir_x:increase1h'),
+    ).toEqual(['a_b_total', 'le:tokenweir_x:increase1h'])
     expect(labelsIn('sum by (le, http_route) (rate(a_b_total{x="p", y!~"z"}[5m])) / on (job) group_left () b')).toEqual([
       'x',
       'y',
@@ -64,6 +74,10 @@ describe('the reader of this guard', () => {
   it('knows a stranger', () => {
     expect(unknownIn('sum by (colour) (rate(tokenweir_request_total{hue="x"}[5m]))')).toEqual(['tokenweir_request_total', 'hue', 'colour'])
     expect(unknownIn('tokenweir_requests_total{caller="x"}')).toEqual(['caller'])
+    expect(unknownIn('instance:tokenweir_requests:increase{caller="x"} + instance:tokenweir_request:increase')).toEqual([
+      'instance:tokenweir_request:increase',
+      'caller',
+    ])
   })
 })
 
@@ -104,7 +118,7 @@ describe('the alerts', () => {
   it('keep every duration in proportion when they are scaled', () => {
     const rules = prometheusRules({ scale: 1 / 60 }).groups.flatMap((group) => group.rules)
     const burst = rules.find((rule) => 'alert' in rule && rule.alert === 'TokenweirZeroUsageBurst')
-    expect(burst).toMatchObject({ expr: expect.stringMatching(/events_1m.*events_10s/s), keep_firing_for: '30s' })
+    expect(burst).toMatchObject({ expr: expect.stringMatching(/increase1m.*increase10s/s), keep_firing_for: '30s' })
     expect(rules.filter((rule) => /\[\d+[hd]\]|(?<!\d)0s/.test(rule.expr)).map((rule) => rule.expr)).toEqual([])
   })
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { inlineCounts } from '../../grafana/src/alerts/counts.ts'
 import { alertGroups } from '../../grafana/src/alerts/index.ts'
+import { prometheusRules } from '../../grafana/src/alerts/prometheus.ts'
 
 const folder = resolve(import.meta.dirname, '../../grafana')
 const read = (path: string) => parse(readFileSync(join(folder, path), 'utf8'))
@@ -17,7 +18,7 @@ interface Rule {
   readonly uid: string
   readonly title: string
   readonly condition: string
-  readonly data: readonly { readonly refId: string; readonly datasourceUid: string }[]
+  readonly data: readonly { readonly refId: string; readonly datasourceUid: string; readonly model: object }[]
   readonly noDataState: string
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
@@ -58,6 +59,12 @@ describe('the rules for Grafana', () => {
     expect(rules.filter(({ uid }) => uid.length > 40)).toEqual([])
   })
 
+  it('ask the data source that a variable of Grafana names, and no other', () => {
+    const uids = new Set(rules.flatMap(({ data }) => data.map(({ datasourceUid }) => datasourceUid)))
+    expect([...uids]).toEqual(['$TOKENWEIR_PROMETHEUS_UID', '__expr__'])
+    expect(rules.filter(({ data }) => 'datasource' in (data[0]?.model ?? {})).map(({ title }) => title)).toEqual([])
+  })
+
   it('have a condition among their queries, no rows for no trouble, and no variable that Grafana would expand', () => {
     const wrong = rules.filter(
       ({ condition, data, noDataState, labels }) =>
@@ -69,6 +76,30 @@ describe('the rules for Grafana', () => {
     expect(
       rules.flatMap(({ annotations }) => Object.values(annotations)).filter((text) => /\$\{|\$value\b|externalLabels/.test(text)),
     ).toEqual([])
+  })
+})
+
+describe('what a notification leads to', () => {
+  const panels = JSON.parse(readFileSync(join(folder, 'dashboards/runbook.json'), 'utf8')).panels as readonly {
+    readonly id: number
+    readonly title: string
+  }[]
+  const shown = (url: string) => panels.find(({ id }) => id === Number(/\?viewPanel=panel-(\d+)/.exec(url)?.[1]))?.title
+  const ofGrafana: readonly (readonly [string, string])[] = read('alerting/grafana-rules.yaml').groups.flatMap(
+    ({ rules }: { readonly rules: readonly Rule[] }) => rules.map(({ title, annotations }) => [title, annotations['runbook_url'] ?? '']),
+  )
+  const ofPrometheus: readonly (readonly [string, string])[] = prometheusRules()
+    .groups.flatMap(({ rules }) => rules)
+    .flatMap((rule) => ('alert' in rule ? [[rule.alert, rule.annotations['runbook_url'] ?? ''] as const] : []))
+
+  it("is the alert's own section of the runbook, at the address of Grafana", () => {
+    for (const rules of [ofGrafana, ofPrometheus]) expect(rules.map(([, url]) => shown(url))).toEqual(rules.map(([name]) => name))
+    expect(ofGrafana.filter(([, url]) => !url.startsWith('{{ externalURL | reReplaceAll "/$" "" }}/d/tokenweir-runbook'))).toEqual([])
+  })
+
+  it('is where the external label runbook_url says, if Prometheus has one', () => {
+    const wanted = ofPrometheus.map(([name]) => `{{ with $externalLabels.runbook_url }}{{ . }}#${name.toLowerCase()}{{ else }}`)
+    expect(ofPrometheus.map(([, url]) => url.slice(0, url.indexOf('{{ else }}') + '{{ else }}'.length))).toEqual(wanted)
   })
 })
 

@@ -1,12 +1,25 @@
 /** Reads PromQL as far as names go: which series and which labels a query asks for. */
-import { labelName, labelsOf, type Metric, seriesNames } from '../../grafana/src/promql.ts'
+import { prometheusRules } from '../../grafana/src/alerts/prometheus.ts'
+import { labelName, labelsOf, seriesNames } from '../../grafana/src/promql.ts'
+import { recordedLabels, recordedNames, recordingRules, recordName } from '../../grafana/src/recordings.ts'
 import { spanDuration } from '../../grafana/src/span-metrics.ts'
+import { chosenGeneration } from '../../grafana/src/variables.ts'
 import { attributes } from '../../src/telemetry/catalog.ts'
 
-const known = seriesNames()
+/** Series → the labels that they have. */
+const known = new Map<string, readonly string[]>([
+  ...[...seriesNames()].map(([name, metric]): [string, readonly string[]] => [name, labelsOf(metric)]),
+  ...recordedNames.map((name): [string, readonly string[]] => [recordName(name), recordedLabels(name)]),
+])
+const recorded = new Set(
+  [...recordingRules().groups, ...prometheusRules().groups].flatMap(({ rules }) =>
+    rules.flatMap((rule) => ('record' in rule ? rule.record : [])),
+  ),
+)
+const others = new Set([spanDuration.name, 'ALERTS'])
 const attributeNames = new Set([...Object.keys(attributes), 'job', 'instance', 'le'].map((name) => labelName(name as 'job')))
 /** Labels that our own queries make, and those of the collector's spanmetrics. */
-const otherLabels = new Set(['what', 'span_name', 'service_name', '__name__'])
+const otherLabels = new Set(['what', 'span_name', 'service_name', '__name__', 'alertname', 'alertstate', 'severity', 'service'])
 
 const keywords = /^(by|on|and|or|unless|offset|group_left|group_right|ignoring|without|bool)$/
 
@@ -20,9 +33,12 @@ export function expressionsIn(built: object): string[] {
   return found
 }
 
+/** With one of the generations that the dashboard offers. */
+const chosen = (expr: string) => expr.replaceAll(chosenGeneration, 'operation')
+
 /** A name in front of what is not a bracket: brackets follow functions. Strings, labels and ranges are taken out first. */
 export function namesIn(expr: string): string[] {
-  const bare = expr
+  const bare = chosen(expr)
     .replace(/"[^"]*"/g, '""')
     .replace(/\{[^}]*\}/g, '')
     .replace(/\[[^\]]*\]/g, '')
@@ -34,7 +50,7 @@ export function namesIn(expr: string): string[] {
 }
 
 export function labelsIn(expr: string): string[] {
-  const matchers = [...expr.matchAll(/\{([^}]*)\}/g)].flatMap(([, inside = '']) =>
+  const matchers = [...chosen(expr).matchAll(/\{([^}]*)\}/g)].flatMap(([, inside = '']) =>
     [...inside.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)].map(([, name]) => name as string),
   )
   const grouped = [...expr.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].flatMap(([, inside = '']) => inside.split(',').map((name) => name.trim()))
@@ -43,13 +59,11 @@ export function labelsIn(expr: string): string[] {
 
 /** Series and labels that the catalog does not have, and labels in a selector whose metric does not carry them. */
 export function unknownIn(expr: string): string[] {
-  const names = namesIn(expr).filter((name) => !known.has(name) && name !== spanDuration.name && !name.startsWith('tokenweir:'))
+  const names = namesIn(expr).filter((name) => !known.has(name) && !recorded.has(name) && !others.has(name))
   const labels = labelsIn(expr).filter((name) => !attributeNames.has(name) && !otherLabels.has(name))
-  const misplaced = [...expr.matchAll(/([a-zA-Z_]\w*)\{([^}]*)\}/g)].flatMap(([, name = '', inside = '']) => {
-    const metric = known.get(name)
-    return metric === undefined
-      ? []
-      : labelsIn(`{${inside}}`).filter((label) => attributeNames.has(label) && !labelsOf(metric as Metric).includes(label))
+  const misplaced = [...chosen(expr).matchAll(/([a-zA-Z_][\w:]*)\{([^}]*)\}/g)].flatMap(([, name = '', inside = '']) => {
+    const own = known.get(name)
+    return own === undefined ? [] : labelsIn(`{${inside}}`).filter((label) => attributeNames.has(label) && !own.includes(label))
   })
   return [...names, ...labels, ...misplaced]
 }

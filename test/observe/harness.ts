@@ -15,6 +15,7 @@ import { CopyBudget } from '../../src/observe/collected.ts'
 import { createObserve } from '../../src/observe/observe.ts'
 import { BodyBudget } from '../../src/proxy/body.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
+import { createHealth } from '../../src/proxy/health.ts'
 import { createCapabilities } from '../../src/proxy/inject/capabilities.ts'
 import { createUsageInjector } from '../../src/proxy/inject/editor.ts'
 import { listen } from '../../src/proxy/listener.ts'
@@ -99,13 +100,14 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
     [{ ...names, stripPrefix: false, upstream: new URL(origin.url), host: 'upstream', disconnect: 'cancel', trace: 'child' }],
     {
       editor: options.capture === 'inject' ? createUsageInjector(createCapabilities(clock.now)) : undefined,
-      upstreamOf(of) {
+      upstreamOf(_route, of) {
         const timeouts = { connectMs: 5000, headMs: 20_000, idleMs: 20_000, headerBytes: 65_536 }
         const made = upstreams.get(of) ?? createUpstream(of, timeouts)
         upstreams.set(of, made)
         return made
       },
       observe,
+      healthOf: createHealth({ now: Date.now, connectBuckets: [] }).of,
       bodies: new BodyBudget(64 << 20),
       silence: { bodyMs: 0, readMs: 0 },
       drain: { msMax: 5000, bytesMax: 1024 * 1024 },

@@ -163,6 +163,17 @@ describe('bodies of which too much would be kept at once', () => {
     expect(third.overflowed).toBe(false)
   })
 
+  it('are kept up to the limit of now, also while more is kept', () => {
+    const budget = new CopyBudget(9000)
+    expect(budget.take(8000)).toBe(true)
+    budget.limit(5000)
+    expect(budget.take(1)).toBe(false)
+    budget.give(8000)
+    expect([budget.take(5001), budget.take(5000)]).toEqual([false, true])
+    budget.limit(6000)
+    expect([budget.take(1001), budget.take(1000)]).toEqual([false, true])
+  })
+
   it('are bounded in pieces too', () => {
     const collected = new Collected(100_000, new CopyBudget(1 << 20))
     for (let n = 0; n < 1000; n++) collected.push(Buffer.from(' '))

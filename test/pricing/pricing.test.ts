@@ -167,7 +167,10 @@ describe('a price of the operator', () => {
     const without = await loaded(line({ model: 'm', input: 1, output: 2 }))
     const withBoth = await loaded(line({ model: 'm', input: 1, output: 2, cacheRead: 0.1, cacheWrite: 3 }))
     const costs = [without, withBoth].map((own) => own.costOf(asked({ answered: 'm', usage })))
-    expect(costs).toEqual([custom(1), custom(0.84)])
+    expect(costs).toEqual([
+      { ...custom(1), cacheSavedUsd: 0 },
+      { ...custom(0.84), cacheSavedUsd: 0.16 },
+    ])
   })
 
   it('holds for the first line that fits provider and model', async () => {

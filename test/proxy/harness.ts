@@ -9,7 +9,9 @@ import { cellCount } from '../../src/lib/shared-counters.ts'
 import { BodyBudget } from '../../src/proxy/body.ts'
 import { createLack } from '../../src/proxy/descriptors.ts'
 import type { Editor } from '../../src/proxy/edit.ts'
+import type { ForwardOptions } from '../../src/proxy/forward.ts'
 import { createForwarder } from '../../src/proxy/forwarder.ts'
+import { createHealth } from '../../src/proxy/health.ts'
 import { listen } from '../../src/proxy/listener.ts'
 import type { Observer, ResponseHead } from '../../src/proxy/observer.ts'
 import type { Callers } from '../../src/proxy/opening.ts'
@@ -29,6 +31,7 @@ export interface Seen {
 export interface ProxyOptions {
   readonly route?: Partial<Route>
   readonly editor?: Editor
+  readonly tellsId?: boolean
   readonly drain?: { readonly msMax: number; readonly bytesMax: number }
   readonly callers?: Callers
   readonly headMs?: number
@@ -76,25 +79,31 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
   ]
   const reports: string[] = []
   const lacking = createLack(cells, (sentence) => reports.push(sentence))
-  const forwarder = createForwarder(routes, {
+  const health = createHealth({ now: Date.now, connectBuckets: [] })
+  health.use([new URL(upstreamUrl).origin])
+  const forwardOptions: ForwardOptions = {
     editor: options.editor,
+    tellsId: options.tellsId,
     drain: options.drain ?? { msMax: 60_000, bytesMax: 1 << 20 },
     callers: options.callers,
     bodies,
     silence: { bodyMs: 0, readMs: 0, ...options.silence },
-    upstreamOf: (origin) => {
+    upstreamOf: (_route, origin) => {
       const { connectMs = 60_000, headMs = 60_000, idleMs = 60_000 } = options
       const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })
       upstreams.set(origin, made)
       return made
     },
     observe: (opening) => (options.observe === undefined ? record(opening) : options.observe(opening, record)),
+    healthOf: health.of,
     clock,
     ids: createIds(),
     cells,
     lacking,
     observedHeaders: new Set(['content-type']),
-  })
+  }
+  const forwarder = createForwarder(routes, forwardOptions)
+  const use = (more: Partial<ForwardOptions>) => forwarder.use(routes, { ...forwardOptions, ...more })
   const { placesMax } = options
   const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, lacking, headerBytesMax: 16384, placesMax })
   onTestFinished(async () => {
@@ -106,7 +115,7 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     await until(() => seen.length >= count && seen.slice(0, count).every((one) => one.ends.length > 0))
     return seen[count - 1] as Seen
   }
-  return { port: listener.port, seen, ended, forwarder, cells, listener, bodies, reports }
+  return { port: listener.port, seen, ended, forwarder, use, health, cells, listener, bodies, reports }
 }
 
 /** A TCP server that hands each connection's bytes to the test. */

@@ -41,6 +41,18 @@ describe('bodies that are held back before their last byte', () => {
     expect(proxy.bodies.heldBytes).toBe(0)
   })
 
+  it('are held up to the limit of now', async () => {
+    const { proxy } = await scene(1_000_000)
+    const body = prompt(400_000)
+    const first = rawClient(proxy.port, head(body.length) + body.slice(0, -1))
+    await until(() => proxy.bodies.heldBytes > 350_000)
+    proxy.bodies.limit(500_000)
+    rawClient(proxy.port, head(body.length) + body.slice(0, -1))
+    await until(() => proxy.cells[Cell.injectionSkippedBudget] === 1)
+    first.socket.destroy()
+    await proxy.ended()
+  })
+
   it('make no small body go unchanged: the largest gives way', async () => {
     const { proxy, arrived } = await scene(300_000)
     const large = prompt(250_000)

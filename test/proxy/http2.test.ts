@@ -211,4 +211,26 @@ describe('over HTTP/2', () => {
     const answers = await Promise.all([send(upstream, request).outcome, send(upstream, request).outcome])
     expect(answers).toMatchObject([{ body: 'ok' }, { body: 'ok' }])
   })
+
+  it('lets what is under way end when it is retired, and keeps no connection for what comes after', async () => {
+    const held: http2.ServerHttp2Stream[] = []
+    const { origin, sessions } = await startUpstream((stream) => {
+      stream.respond({ ':status': 200 })
+      stream.write('a')
+      held.push(stream)
+    })
+    const upstream = upstreamOf(origin, { http2: true })
+    const first = send(upstream, request)
+    await until(() => held.length === 1)
+    upstream.retire()
+    const second = send(upstream, request)
+    await until(() => held.length === 2)
+    for (const stream of held) stream.end('b')
+    expect(await Promise.all([first.outcome, second.outcome])).toMatchObject([{ body: 'ab' }, { body: 'ab' }])
+    const third = send(upstream, request)
+    await until(() => held.length === 3)
+    held[2]?.end('b')
+    expect([await third.outcome, sessions.length]).toMatchObject([{ body: 'ab' }, 3])
+    await until(() => sessions.every(({ closed, destroyed }) => closed || destroyed))
+  })
 })

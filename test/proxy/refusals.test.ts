@@ -1,5 +1,6 @@
 /** Requests that are answered here, with a record each, and never reach the upstream. */
-import { describe, expect, it } from 'vitest'
+import net from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { Cell } from '../../src/lib/shared-counters.ts'
 import { rawClient, rawUpstream, split, startProxy, until } from './harness.ts'
 
@@ -109,5 +110,37 @@ describe('an answer with', () => {
     const proxy = await startProxy(upstream.url)
     const received = await rawClient(proxy.port, get('Host: a\r\nConnection: close\r\n')).closed()
     expect(received).toBe('HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 204 No Content\r\nX-A: b\r\nConnection: close\r\n\r\n')
+  })
+})
+
+describe('a request that goes round', () => {
+  it('is refused after some rounds, whatever leads it back', async () => {
+    let own = 0
+    // As a published port of a container does: the address is not the sidecar's own, and no setting shows it.
+    const relay = net.createServer((from) => {
+      const to = net.connect(own, '127.0.0.1')
+      from.pipe(to).pipe(from)
+      for (const socket of [from, to]) socket.on('error', () => undefined)
+    })
+    await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void relay.close())
+    const proxy = await startProxy(`http://127.0.0.1:${(relay.address() as net.AddressInfo).port}`)
+    own = proxy.port
+    const received = await rawClient(proxy.port, post('Content-Length: 2\r\nConnection: close\r\n', '{}')).closed()
+    expect([received.split('\r\n')[0], /x-tokenweir-error: (\w+)/.exec(received)?.[1]]).toEqual(['HTTP/1.1 508 Loop Detected', 'loop'])
+    expect(received).toContain('The upstream leads back to this sidecar')
+    expect(proxy.seen.length).toBe(18)
+  })
+
+  it.each([
+    ['many hops that differ', Array.from({ length: 40 }, (_, i) => `for=10.0.0.${i}`).join(', '), 200],
+    ['as many equal hops as may be', Array.from({ length: 16 }, () => 'for=10.0.0.1;proto=http').join(', '), 200],
+    ['more equal hops', Array.from({ length: 17 }, () => 'for=10.0.0.1;proto=http').join(', '), 508],
+    ['hops of a circle of three', Array.from({ length: 18 }, (_, i) => `for=10.0.0.${i % 3};proto=http`).join(', '), 508],
+  ])('is told from one with %s', async (_, forwarded, status) => {
+    const upstream = await rawUpstream((_, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+    const proxy = await startProxy(upstream.url)
+    const received = await rawClient(proxy.port, get(`Host: a\r\nForwarded: ${forwarded}\r\nConnection: close\r\n`)).closed()
+    expect(Number(received.split(' ')[1])).toBe(status)
   })
 })

@@ -26,6 +26,16 @@ describe('a client that stops sending its body', () => {
     await until(() => upstream.connections.every(({ destroyed }) => destroyed))
   })
 
+  it('when the limit comes with other settings is answered 408 too, though it began before', async () => {
+    const upstream = await rawUpstream(() => undefined)
+    const proxy = await startProxy(upstream.url)
+    const client = rawClient(proxy.port, `${post(10_000)}{"a":`)
+    await until(() => proxy.forwarder.openCount() === 1)
+    proxy.use({ silence: { bodyMs: limitMs, readMs: 0 } })
+    expect(await client.closed()).toMatch(/^HTTP\/1\.1 408 /)
+    expect((await proxy.ended()).ends).toEqual([{ outcome: silentBody, status: 408 }])
+  })
+
   it('amid its response is disconnected', async () => {
     const upstream = await rawUpstream((_, socket) => socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n'))
     const proxy = await startProxy(upstream.url, { silence: { bodyMs: limitMs } })

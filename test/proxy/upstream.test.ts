@@ -55,7 +55,7 @@ describe('a request', () => {
     const stream = () => {
       const made = new PassThrough()
       made.write('hel')
-      setTimeout(() => made.end('lo'), 20)
+      void until(() => arrived.endsWith('hel')).then(() => made.end('lo'))
       return made
     }
     await send(upstream, { method: 'POST', body: stream() }).outcome

@@ -39,7 +39,9 @@ function call(caller: string | undefined, input: number | undefined, usd?: numbe
     ending: { firstChunkMs },
     ...(caller === undefined ? {} : { caller }),
     response: { usage: { inputTokens: input, outputTokens: 1 } },
-    cost: usd === undefined ? { status: 'unpriced' } : { status: 'priced', usd, source: 'table' },
+    // So that the orders by speed and by what was saved are those of other columns.
+    ...(usd === undefined ? {} : { timePerOutputTokenMs: 10 - usd }),
+    cost: usd === undefined ? { status: 'unpriced' } : { status: 'priced', usd, source: 'table', cacheSavedUsd: usd },
   })
 }
 
@@ -76,6 +78,8 @@ it.each<[GroupSort, 'asc' | 'desc', (string | null)[]]>([
   ['cost', 'asc', ['bobby', null, 'ann', 'cleo', 'Bob']],
   ['cost', 'desc', ['cleo', 'ann', null, 'bobby', 'Bob']],
   ['firstP95', 'desc', ['Bob', 'bobby', 'ann', null, 'cleo']],
+  ['speed', 'desc', ['cleo', 'ann', null, 'bobby', 'Bob']],
+  ['saved', 'asc', ['bobby', null, 'ann', 'cleo', 'Bob']],
   ['firstP50', 'asc', ['cleo', null, 'ann', 'bobby', 'Bob']],
 ])('groups are sorted by %s, %s, and what is not known comes last', (sort, order, expected) => {
   expect(names(readGroups(ledgerOf(callers), { ...usual, sort, order }))).toEqual(expected)
@@ -205,11 +209,7 @@ it('what nobody reported in an hour is not known, which is not zero', () => {
 
 it('a distribution counts each request once, in bins without a gap, and leaves out what was not measured', () => {
   const speeds = [10, 100, 100, 1000].map((tokens, n) =>
-    exchangeOf({
-      opening: { id: `s-${n}`, startedAt: began },
-      ending: { firstChunkMs: 1000, endMs: 2000 },
-      response: { usage: { inputTokens: 1, outputTokens: tokens + 1 } },
-    }),
+    exchangeOf({ opening: { id: `s-${n}`, startedAt: began }, ending: { endMs: 2000 }, timePerOutputTokenMs: 1000 / tokens }),
   )
   const whole = exchangeOf({
     opening: { id: 'whole', startedAt: began },

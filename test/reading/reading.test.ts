@@ -34,7 +34,7 @@ const at = (seconds: number, id: string) => ({ opening: { id, startedAt: began +
 
 /** One of each kind that sums must tell apart. */
 const mixed: readonly Exchange[] = [
-  exchangeOf({ ...at(0, 'a'), cost: { status: 'priced', usd: 0.25, source: 'table' } }),
+  exchangeOf({ ...at(0, 'a'), timePerOutputTokenMs: 15, cost: { status: 'priced', usd: 0.25, source: 'table', cacheSavedUsd: 0.125 } }),
   exchangeOf({
     ...at(1, 'b'),
     response: { usage: { inputTokens: 0, outputTokens: 0 }, finished: true },
@@ -76,6 +76,8 @@ describe('a summary', () => {
           reasoning: { sum: null, reported: 0, unreported: 2 },
         },
         cost: { usd: 0.25, priced: 2, unpriced: 1 },
+        cache: { hitShare: 0.4, savedUsd: 0.125 },
+        timePerOutputTokenMs: 15,
       },
       breakdowns: [
         {
@@ -97,6 +99,8 @@ describe('a summary', () => {
                 reasoning: { sum: null, reported: 0, unreported: 1 },
               },
               cost: { usd: 0.25, priced: 2, unpriced: 1 },
+              cache: { hitShare: null, savedUsd: 0.125 },
+              timePerOutputTokenMs: 15,
             },
             {
               key: { provider: 'anthropic' },
@@ -113,6 +117,8 @@ describe('a summary', () => {
                 reasoning: { sum: null, reported: 0, unreported: 1 },
               },
               cost: { usd: null, priced: 0, unpriced: 0 },
+              cache: { hitShare: 0.4, savedUsd: null },
+              timePerOutputTokenMs: null,
             },
             {
               key: { provider: null },
@@ -123,6 +129,8 @@ describe('a summary', () => {
               zeroUsage: 0,
               tokens: { input: nothing, output: nothing, cacheRead: nothing, cacheWrite: nothing, reasoning: nothing },
               cost: { usd: null, priced: 0, unpriced: 0 },
+              cache: { hitShare: null, savedUsd: null },
+              timePerOutputTokenMs: null,
             },
           ],
         },

@@ -26,7 +26,7 @@ port.on('message', (message: ToRecorder) => {
     port.close()
     return
   }
-  if (message.kind === 'admin') return
+  if (message.kind !== 'batch') return
   const told = toldIn(message)
   tell({ kind: 'told', told })
   const dies = told.ended.some(

@@ -23,7 +23,8 @@ export class FakeWorker extends EventEmitter {
   get told(): readonly string[] {
     return this.#posted.map((message) => {
       if (message.kind === 'admin') return 'admin'
-      if (message.kind !== 'batch') return `close in ${message.deadlineMs}`
+      if (message.kind === 'close') return `close in ${message.deadlineMs}`
+      if (message.kind !== 'batch') return message.kind
       const { resent, ended } = toldIn(message)
       return `${ended.map(([id]) => id).join(' ')}${resent ? ' again' : ''}`
     })
@@ -62,6 +63,10 @@ export class FakeWorker extends EventEmitter {
   /** It has recorded the oldest batch that it has. */
   recorded(): void {
     this.emit('message', { kind: 'recorded', ended: 1 })
+  }
+
+  applied(files: readonly string[]): void {
+    this.emit('message', { kind: 'applied', files })
   }
 
   closed(): void {

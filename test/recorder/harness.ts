@@ -37,6 +37,7 @@ export function configOf(overrides: Partial<Config> = {}): Config {
     admin: { host: '127.0.0.1', port: 0 },
     ledger: ':memory:',
     capture: 'inject',
+    requestIdHeader: true,
     logFormat: 'auto',
     semconv: '1.41',
     trace: 'child',

@@ -54,3 +54,27 @@ it('the operator’s table is read again when it changes, and one that cannot be
   await expect.poll(() => pricer.date()).toBe('2999-01-02')
   expect(lines.at(-1)).toMatch(/ was read again\.$/)
 })
+
+it('another table takes the place of the operator’s at once, and so does the same one when it has changed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-prices-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const [one, two] = [join(folder, 'one.json'), join(folder, 'two.json')]
+  const write = (file: string, date: string) => writeFileSync(file, JSON.stringify({ date, rows: [] }))
+  write(one, '2999-01-01')
+  write(two, '2999-01-02')
+  let file: string | undefined = one
+  const pricer = createPricer({ prices: [], loadTable: () => loadPriceTable(file) })
+  const watched = await watchPrices({ pricer, file, meter: createMeter(Date.now), report: () => undefined, now: () => 0, lookMs: 1e9 })
+  onTestFinished(watched.stop)
+  const use = async (next: string | undefined) => {
+    file = next
+    return [await watched.use(next), pricer.date()]
+  }
+  expect(await use(one)).toEqual([[], '2999-01-01'])
+  expect(await use(two)).toEqual([[two], '2999-01-02'])
+  write(two, '2999-01-03 ')
+  expect(await use(two)).toEqual([[], '2999-01-02'])
+  write(two, '2999-12-03')
+  expect(await use(two)).toEqual([[two], '2999-12-03'])
+  expect((await use(undefined))[1]).toMatch(/^20/)
+})

@@ -133,6 +133,8 @@ it('reads the process and the event loop', async () => {
   const { meter } = start()
   const all = samples(meter)
   expect(all['process_memory_usage_bytes']).toBeGreaterThan(1e6)
+  expect(all['process_uptime_seconds']).toBeGreaterThan(0)
+  expect(all['process_uptime_seconds']).toBeLessThanOrEqual(process.uptime())
   expect(all['process_cpu_time_seconds_total{cpu_mode="user"}']).toBeGreaterThan(0)
   expect(Object.keys(all).filter((name) => name.startsWith('nodejs_'))).toEqual([
     'nodejs_eventloop_delay_p50_seconds{thread_name="recorder"}',

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { labels } from '../../src/config/labels.ts'
+import { cloneableConfig } from '../../src/recorder/data.ts'
 import { type MetricEntry, type MetricName, metrics, prometheusName } from '../../src/telemetry/catalog.ts'
 import { freePort } from '../ports.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
@@ -75,6 +76,45 @@ describe('a recorded request', () => {
     ])
   })
 
+  it('is concluded by the settings that came before its end: estimates, labels, names, prices', async () => {
+    const ledger = temporaryLedger()
+    const recorder = startRecorder(configOf({ ledger }))
+    const outputText = { beginning: 'hello world', characters: 11 }
+    const record = (index: number, model?: string) => {
+      const opening = openingOf({ id: id(index), caller: 'k1', requestHeaders: { 'x-team': 'search' } })
+      const response = {
+        model: model ?? 'made-up',
+        finished: true,
+        ...(model === undefined ? {} : { usage: { inputTokens: 1e6, outputTokens: 0 } }),
+      }
+      return recorder.record({ ended: [{ opening, ending: endingOf({ id: id(index), response, outputText }) }] })
+    }
+    await record(1)
+    const next = configOf({
+      ...{
+        ledger,
+        estimates: { enabled: true },
+        callerNames: { k1: 'alice' },
+        labels: labels({ team: { from: 'header:x-team', hash: true } }),
+      },
+      prices: [{ model: 'dear', input: 5, output: 5, free: false }],
+    })
+    recorder.post({ kind: 'settings', config: cloneableConfig(next) })
+    expect(await recorder.next('applied')).toEqual({ kind: 'applied', files: [] })
+    await record(2)
+    await record(3, 'dear')
+    recorder.post({ kind: 'settings', config: cloneableConfig(configOf({ ledger })) })
+    await recorder.next('applied')
+    await record(4)
+    const hashed = expect.stringMatching(/^\{"team":"hash:[0-9a-f]{10}"\}$/)
+    expect(rows(ledger, 'SELECT caller, labels, cost, estimated_output_tokens AS estimated FROM exchanges ORDER BY id')).toEqual([
+      { caller: 'k1', labels: null, cost: null, estimated: null },
+      { caller: 'alice', labels: hashed, cost: null, estimated: 2 },
+      { caller: 'alice', labels: hashed, cost: 5, estimated: null },
+      { caller: 'k1', labels: null, cost: null, estimated: null },
+    ])
+  })
+
   it('leaves no metric of the catalog unseen', async () => {
     const collector = await startCollector()
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }
@@ -90,13 +130,17 @@ describe('a recorded request', () => {
     const refused = { status: 429, responseHeaders: { 'retry-after': '1' } }
     const rare = { notes: ['usage_injected'], drained: { ms: 5, bytes: 6 } }
     const priced = { ...response, usage: { inputTokens: 3, outputTokens: 4 } }
+    const cached = { ...priced, model: 'gpt-4o-2024-08-06', usage: { ...priced.usage, cacheReadTokens: 1 } }
     await recorder.record({
       ended: [
         { opening: openingOf({ id: id(1), caller: 'alice' }), ending: endingOf({ id: id(1), response, ...rare, responseHeaders: limit }) },
         { opening: openingOf({ id: id(2), requestHeaders }), ending: endingOf({ id: id(2), response: priced }) },
         { opening: openingOf({ id: id(3) }), ending: endingOf({ id: id(3), ...refused }) },
+        { opening: openingOf({ id: id(4) }), ending: endingOf({ id: id(4), response: cached, firstToken: { ms: 60, of: 'answer' } }) },
       ],
     })
+    const change = { upstream: 'gateway:80', lastSuccessAt: 1, failures: { reset: 1 }, connects: [1], probes: { success: 1 } } as const
+    recorder.post({ kind: 'upstreams', changes: [change] })
     const names = Object.entries<MetricEntry>(metrics).filter(
       // A forecast is absent in the first twentieth of its period, which may be now.
       ([name, { generation }]) => generation !== 'genai' && name !== 'tokenweir.budget.forecast',

@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
+import { cloneableConfig } from '../../src/recorder/data.ts'
 import { bodyOf, type PendingBatch } from '../../src/recorder/pending-batch.ts'
 import { Supervisor, type SupervisorOptions } from '../../src/recorder/supervisor.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
 import { FakeWorker } from './fake-worker.ts'
+import { configOf } from './harness.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -499,5 +501,39 @@ describe('hurry', () => {
     worker().closed()
     await settle()
     expect([closing.isOver, vi.getTimerCount()]).toEqual([true, 0])
+  })
+})
+
+describe('other settings', () => {
+  const config = cloneableConfig(configOf())
+
+  it('reach the recorder behind what was posted before, also one that is being started, and are in effect when it says so', async () => {
+    const { supervisor, worker } = startSupervisor()
+    const first = supervisor.use(config)
+    worker().ready()
+    supervisor.post(batchOf('a'))
+    const second = supervisor.use(config)
+    expect(worker().told).toEqual(['settings', 'a', 'settings'])
+    worker().applied(['one.yaml'])
+    expect(await first).toEqual(['one.yaml'])
+    worker().applied([])
+    expect(await second).toEqual([])
+  })
+
+  it('are waited for no longer when the recorder dies, since the next begins with them, or when it is blocked', async () => {
+    const { supervisor, worker, succeed } = startReady()
+    const lost = supervisor.use(config)
+    worker().exit()
+    expect([await lost, await supervisor.use(config)]).toEqual([[], []])
+    await succeed(100)
+    worker().ready()
+    const late = supervisor.use(config)
+    await wait(10_000)
+    expect(await late).toEqual([])
+    // Its answer is to that question and to no later one.
+    const next = supervisor.use(config)
+    worker().applied(['late.yaml'])
+    worker().applied(['next.yaml'])
+    expect(await next).toEqual(['next.yaml'])
   })
 })

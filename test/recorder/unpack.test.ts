@@ -4,7 +4,6 @@ import type { Packed } from '../../src/recorder/batch.ts'
 import { createUnpacker, type UnpackOptions } from '../../src/recorder/unpack.ts'
 import { endingOf, exchangeOf, openingOf } from '../sinks/exchange-of.ts'
 
-const limits = { bodyBytes: 1, heldBytes: 1, messageBytes: 1, drainBytes: 1024, headerBytes: 1, labelValues: 1 }
 const text = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString())
 
 /** Reads a body as its text, and concludes by writing down what it was given. */
@@ -18,7 +17,6 @@ function unpackerOf(overrides: Partial<UnpackOptions<string>> = {}) {
       calls.push({ id: opening.id, reading, responseBody: text(responseBody) })
       return exchangeOf({ opening, ending })
     },
-    limits,
     nameOf: () => undefined,
     onUnknown: () => unknown++,
     onFailure: (error) => failures.push((error as Error).message),

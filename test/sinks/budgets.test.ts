@@ -108,3 +108,26 @@ describe('a budget', () => {
     expect([told(), reports]).toEqual([{ 'd limit usd': 9 }, ['What was spent of the budget d is not known: no disk']])
   })
 })
+
+describe('budgets that change while they are in use', () => {
+  it('go on where they are as before, are read from the ledger where not, and are told no more when they are gone', async () => {
+    const kept = { ...base, name: 'kept', usd: 100 } as const
+    const { clock, spend, told, sink } = await scene([kept, { ...base, name: 'gone', usd: 5 }], '2026-11-28T00:30:00Z', {
+      usd: 8,
+      tokens: 0,
+    })
+    spend(2)
+    expect(told()).toMatchObject({ 'kept spent usd': 10, 'gone spent usd': 10 })
+    const asked: unknown[] = []
+    const answer = Promise.withResolvers<Spent>()
+    sink.use([kept, { ...base, name: 'added', usd: 7 }], (range) => {
+      asked.push(range)
+      return answer.promise
+    })
+    expect(told()).toEqual({ 'kept limit usd': 100, 'kept spent usd': 10, 'added limit usd': 7 })
+    spend(1)
+    answer.resolve({ usd: 20, tokens: 0 })
+    await expect.poll(told).toEqual({ 'kept limit usd': 100, 'kept spent usd': 11, 'added limit usd': 7, 'added spent usd': 21 })
+    expect([asked.length, clock.now]).toEqual([1, at('2026-11-28T00:30:00Z')])
+  })
+})

@@ -125,3 +125,23 @@ it('payers over all operations are bounded too: those beyond are one, and lose n
     1,
   )
 })
+
+it('labels that become metric labels are so from then on, and what was counted before stays as it is', () => {
+  const meter = createMeter(Date.now)
+  const sink = createMetricsSink({ meter, generation: '1.41', labelValuesMax: 10, metricLabels: ['team'] })
+  const one = exchangeOf({ caller: 'c', labels: { team: 'search', feature: 'search' }, response: { usage: { inputTokens: 1 } } })
+  sink.record({ opened: [], ended: [one] })
+  sink.use(['feature'])
+  sink.record({ opened: [], ended: [one, one] })
+  sink.use([])
+  sink.record({ opened: [], ended: [one, one, one, one] })
+  const found = Object.entries(samples(meter, 'tokenweir_tokens')).map(([name, value]) => [
+    /(tokenweir_label_\w+="\w+")/.exec(name)?.[1],
+    value,
+  ])
+  expect(found).toEqual([
+    ['tokenweir_label_team="search"', 1],
+    ['tokenweir_label_feature="search"', 2],
+    [undefined, 4],
+  ])
+})

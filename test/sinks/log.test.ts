@@ -39,13 +39,21 @@ describe('the line of a streamed answer', () => {
   })
 
   it('has what it cost, and what was estimated', () => {
-    const cost = { status: 'priced', usd: 0.0125, source: 'table' } as const
+    const cost = { status: 'priced', usd: 0.0125, source: 'table', cacheSavedUsd: 0.25 } as const
     const lines = [exchangeOf({ cost }), exchangeOf({ cost: { status: 'unpriced' }, estimatedInputTokens: 21, estimatedOutputTokens: 8 })]
     const plain = JSON.parse(logLine(exchangeOf()))
     expect(lines.map((exchange) => JSON.parse(logLine(exchange)))).toEqual([
-      { ...plain, cost: 0.0125, cost_status: 'priced' },
+      { ...plain, cost: 0.0125, cost_status: 'priced', cache_saved: 0.25 },
       { ...plain, cost_status: 'unpriced', estimated_input_tokens: 21, estimated_output_tokens: 8 },
     ])
+  })
+
+  it('says how fast it came, where that is known', () => {
+    expect(JSON.parse(logLine(exchangeOf({ timePerOutputTokenMs: 12.34567 })))).toEqual({
+      ...JSON.parse(logLine(exchangeOf())),
+      time_per_output_token_ms: 12.346,
+      output_tokens_per_second: 81,
+    })
   })
 
   it.each(['completed', 'client-aborted', 'upstream-aborted', 'sidecar-stopped'] as const)(

@@ -57,6 +57,14 @@ describe('the metrics of one streamed request', () => {
     })
   })
 
+  it.each(['1.41', 'genai'] as const)('have the time of an output token where it is known, in %s', (generation) => {
+    const exchanges = [exchangeOf({ timePerOutputTokenMs: 12.5 }), exchangeOf()]
+    expect(withoutBuckets(samples(record(exchanges, generation), 'gen_ai_server'))).toEqual({
+      [`gen_ai_server_time_per_output_token_seconds_count{${operation}}`]: 1,
+      [`gen_ai_server_time_per_output_token_seconds_sum{${operation}}`]: 0.0125,
+    })
+  })
+
   it('count the request, its time and its overhead', async () => {
     const all = samples(record([exchangeOf({ ending: { firstByteOverheadMs: 0.125 } })]))
     expect(
@@ -135,6 +143,17 @@ describe('the cost', () => {
       'tokenweir_cost_requests_total{gen_ai_provider_name="openai",price_status="free"}': 1,
       'tokenweir_cost_requests_total{gen_ai_provider_name="vllm",price_status="unpriced"}': 1,
     })
+  })
+
+  it('has what caching saved and what it lost, each by itself, by whoever pays', () => {
+    const saving = (cacheSavedUsd: number | undefined) =>
+      exchangeOf({ caller: 'ann', cost: { status: 'priced', usd: 1, source: 'table', cacheSavedUsd } })
+    const payer = 'gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",http_route="default",caller="ann"'
+    expect(samples(record([saving(0.5), saving(-0.125), saving(0.25), saving(undefined)]), 'tokenweir_cache')).toEqual({
+      [`tokenweir_cache_saved_total{${payer}}`]: 0.75,
+      [`tokenweir_cache_lost_total{${payer}}`]: 0.125,
+    })
+    expect(samples(record([saving(undefined)]), 'tokenweir_cache')).toEqual({})
   })
 
   it('is not made of estimates, nor are tokens', () => {

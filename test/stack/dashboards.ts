@@ -1,12 +1,15 @@
 /** The queries of the dashboards, with Grafana's variables filled in as Grafana does. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { chosenGeneration } from '../../grafana/src/variables.ts'
 
 export interface PanelQuery {
   /** `tokens.json: Tokens by provider: A`. */
   readonly name: string
   readonly expr: string
   readonly instant: boolean
+  /** A number that is shown large: nobody may take a NaN for good news. */
+  readonly stat: boolean
 }
 
 interface Target {
@@ -17,6 +20,7 @@ interface Target {
 }
 interface Panel {
   readonly title?: string
+  readonly type?: string
   readonly targets?: readonly Target[]
   readonly panels?: readonly Panel[]
 }
@@ -28,6 +32,7 @@ interface Variable {
 export interface Dashboard {
   readonly file: string
   readonly panels: readonly Panel[]
+  readonly annotations: { readonly list?: readonly { readonly expr?: string }[] }
   readonly templating: { readonly list: readonly Variable[] }
 }
 
@@ -44,6 +49,7 @@ const filled = {
   $__interval_ms: '10000',
   $__interval: '10s',
   $datasource: 'prometheus',
+  [chosenGeneration]: 'operation',
 } as const
 
 /** Longer names first, or `$__range_s` would become `600s_s`. Every other variable is "All". */
@@ -57,10 +63,15 @@ export function fill(expr: string): string {
 
 export function panelQueries({ file, panels }: Dashboard): readonly PanelQuery[] {
   const all = panels.flatMap((panel) => [panel, ...(panel.panels ?? [])])
-  return all.flatMap(({ title = '', targets = [] }) =>
+  return all.flatMap(({ title = '', type, targets = [] }) =>
     targets
       .filter((target) => target.expr !== undefined)
-      .map(({ refId, expr = '', instant = false }) => ({ name: `${file}: ${title}: ${refId}`, expr: fill(expr), instant })),
+      .map(({ refId, expr = '', instant = false }) => ({
+        name: `${file}: ${title}: ${refId}`,
+        expr: fill(expr),
+        instant,
+        stat: type === 'stat',
+      })),
   )
 }
 
@@ -76,3 +87,11 @@ export function variableQueries({
       return { name, selector, label }
     })
 }
+
+export const annotationQueries = ({ annotations }: Dashboard): readonly string[] =>
+  (annotations.list ?? []).flatMap(({ expr }) => (expr === undefined ? [] : fill(expr)))
+
+/** What a tile asks where the recording rules are not loaded: nothing is asked of it where they are. */
+const fallback = / unless on \(\) \S+$/
+export const isFallback = ({ expr }: PanelQuery): boolean => fallback.test(expr)
+export const withoutRules = (expr: string): string => expr.replace(fallback, '')

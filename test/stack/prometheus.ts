@@ -17,8 +17,8 @@ export interface Rule {
 
 export interface Prometheus {
   readonly url: string
-  /** The value now of each series that `query` gives. */
-  query(query: string): Promise<readonly Sample[]>
+  /** The value now, or then, of each series that `query` gives. */
+  query(query: string, timeSeconds?: number): Promise<readonly Sample[]>
   /** Of the last `seconds`, a value every `step` seconds. */
   range(query: string, seconds: number, step: number): Promise<readonly Sample[]>
   /** The trace ids of a query's exemplars of the last five minutes. */
@@ -51,7 +51,7 @@ export function createPrometheus(url: string): Prometheus {
   const secondsNow = () => Date.now() / 1000
   return {
     url,
-    query: async (query) => samples(await ask('query', { query })),
+    query: async (query, timeSeconds = secondsNow()) => samples(await ask('query', { query, time: `${timeSeconds}` })),
     async range(query, seconds, step) {
       const end = secondsNow()
       return samples(await ask('query_range', { query, start: `${end - seconds}`, end: `${end}`, step: `${step}` }))

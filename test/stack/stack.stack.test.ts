@@ -3,16 +3,26 @@
  * alerts; its numbers are the ledger's.
  */
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { events, series, windowOf } from '../../grafana/src/promql.ts'
+import { recordName, seen } from '../../grafana/src/recordings.ts'
 import { missingTools } from '../../scripts/stack-tools.ts'
 import type { LedgerRow } from '../e2e/product.ts'
-import { panelQueries, readDashboards, variableQueries } from './dashboards.ts'
+import {
+  annotationQueries,
+  isFallback,
+  type PanelQuery,
+  panelQueries,
+  readDashboards,
+  variableQueries,
+  withoutRules,
+} from './dashboards.ts'
 import { until } from './programs.ts'
 import type { Sample } from './prometheus.ts'
 import { root, type Stack, startStack } from './stack.ts'
 import { firstOfItsKind, round, sendAll } from './traffic.ts'
-import type { Webhook } from './webhook.ts'
+import type { Notified, Webhook } from './webhook.ts'
 
 const missing = missingTools()
 if (missing.length > 0) {
@@ -22,6 +32,7 @@ if (missing.length > 0) {
 }
 
 const dashboards = readDashboards(join(root, 'grafana/dashboards'))
+const allQueries = dashboards.flatMap(panelQueries)
 const rounds = 3
 /** A bound for a busy machine. */
 const waitMsMax = 150_000
@@ -29,11 +40,14 @@ const waitMsMax = 150_000
 let stack: Stack
 let rows: readonly LedgerRow[]
 let startedMs = 0
+/** What the panels showed of a sidecar that had nothing to do. */
+let idle: ReadonlyMap<PanelQuery, readonly Sample[]>
 
 /** Graphs show all of the test's time, and not much more. */
 const secondsSinceStart = () => Math.ceil((Date.now() - startedMs) / 1000)
 
 const last = (sample: Sample | undefined) => sample?.values.at(-1)?.[1]
+const hasNaN = (samples: readonly Sample[]) => samples.some(({ values }) => values.some(([, value]) => Number.isNaN(value)))
 const hasData = (samples: readonly Sample[]) => samples.some(({ values }) => values.some(([, value]) => !Number.isNaN(value)))
 
 /** Between rounds the series are seen by Prometheus, so that rates have something to grow from. */
@@ -61,7 +75,13 @@ async function tokensOf(type: string): Promise<Record<string, number | undefined
   return Object.fromEntries((await stack.prometheus.query(query)).map((sample) => [sample.labels['gen_ai_provider_name'], last(sample)]))
 }
 
-/** As the dashboards and alerts count them. */
+/** As the dashboards count them, of any range. */
+async function recordedTokensOf(type: string): Promise<Record<string, number | undefined>> {
+  const query = `sum by (gen_ai_provider_name) (sum_over_time(${recordName('tokenweir.tokens')}{token_type="${type}"}[1h]))`
+  return Object.fromEntries((await stack.prometheus.query(query)).map((sample) => [sample.labels['gen_ai_provider_name'], last(sample)]))
+}
+
+/** As the alerts count them. */
 async function zeroUsageEvents(): Promise<number | undefined> {
   const [sum] = await stack.prometheus.query(`sum(${events(series('tokenweir.streams.zero_usage'), windowOf(3600))})`)
   return last(sum)
@@ -94,6 +114,8 @@ describe.skipIf(missing.length > 0)('the stack', () => {
   beforeAll(async () => {
     startedMs = Date.now()
     stack = await startStack()
+    await until('the sidecar reports', waitMsMax, async () => (await stack.prometheus.query(seen)).length > 0)
+    idle = new Map(await Promise.all(allQueries.map(async (query) => [query, await stack.prometheus.query(query.expr)] as const)))
     await sendRounds()
     rows = await stack.product().closedRows(rounds * round.length)
   }, 600_000)
@@ -102,9 +124,23 @@ describe.skipIf(missing.length > 0)('the stack', () => {
   describe.each(dashboards)('dashboard $file', (dashboard) => {
     // The stack has no week before it.
     const asked = panelQueries(dashboard).filter(({ expr }) => !expr.includes('offset 1w'))
-    it.each(asked)('$name has data', async ({ expr, instant }) => {
+    it.each(asked.filter((it) => !isFallback(it)))('$name has data', async ({ expr, instant, stat }) => {
       const { query, range } = stack.prometheus
-      await until(expr, waitMsMax, async () => hasData(instant ? await query(expr) : await range(expr, secondsSinceStart(), 5)))
+      const found = await until(expr, waitMsMax, async () => {
+        const samples = instant ? await query(expr) : await range(expr, secondsSinceStart(), 5)
+        return hasData(samples) && samples
+      })
+      if (stat) expect(hasNaN(found)).toBe(false)
+    })
+
+    it.each(asked.filter(isFallback))('$name is asked only where the recording rules are not loaded', async ({ expr }) => {
+      const { query } = stack.prometheus
+      expect(await query(expr)).toEqual([])
+      await until(expr, waitMsMax, async () => hasData(await query(withoutRules(expr))))
+    })
+
+    it('marks what Prometheus can say', async () => {
+      for (const expr of annotationQueries(dashboard)) await stack.prometheus.range(expr, secondsSinceStart(), 60)
     })
 
     it('offers values for every variable', async () => {
@@ -116,6 +152,25 @@ describe.skipIf(missing.length > 0)('the stack', () => {
       )
       expect(offered.filter(([, some]) => some === false)).toEqual([])
     })
+  })
+
+  it('shows nothing where there is no data: no error, no number that looks like health', async () => {
+    const dayBefore = Date.now() / 1000 - 86_400
+    const shown = await Promise.all(
+      allQueries.map(async ({ name, expr }) => [name, await stack.prometheus.query(expr, dayBefore)] as const),
+    )
+    expect(shown.filter(([, samples]) => samples.length > 0)).toEqual([])
+  })
+
+  it('says that nothing is lost before there was any traffic, by the rules alone', () => {
+    const lost = [...idle].filter(([{ name }]) => name.startsWith('overview.json: Records lost'))
+    expect(lost.map(([, samples]) => samples.map((sample) => last(sample)))).toEqual([[0]])
+  })
+
+  it.each(['input', 'output'])('records the %s tokens of each provider as the ledger does', async (type) => {
+    await until('the rules have been evaluated', waitMsMax, async () =>
+      isDeepStrictEqual(await recordedTokensOf(type), sumBy('provider', `${type}_tokens`)),
+    )
   })
 
   it.each(['input', 'output'])('counts the %s tokens of each provider as the ledger does', async (type) => {
@@ -173,6 +228,9 @@ describe.skipIf(missing.length > 0)('the stack', () => {
       return last(sum) === rows.length
     })
     expect(await tokensOf('input')).toEqual(sumBy('provider', 'input_tokens'))
+    await until('the rules have been evaluated', waitMsMax, async () =>
+      isDeepStrictEqual(await recordedTokensOf('input'), sumBy('provider', 'input_tokens')),
+    )
     expect(await zeroUsageEvents()).toBe(streamsWithoutUsage())
     expect(await stack.prometheus.labelValues('tokenweir_requests_total', 'instance')).toHaveLength(1)
   })
@@ -213,8 +271,26 @@ describe.skipIf(missing.length > 0)('the stack', () => {
     })
   }, 320_000)
 
+  it('tells of a budget that is spent, once, and of no other', async () => {
+    const spent = ({ labels }: Notified) => labels['alertname'] === 'TokenweirBudgetExceeded' && labels['pace'] === undefined
+    await until('the notification', 300_000, async () => stack.webhook.alerts.some(spent))
+    const told = stack.webhook.alerts.filter(spent).map(({ receiver, status, labels }) => [receiver, status, labels['budget']])
+    expect(told).toEqual([['page', 'firing', 'tiny']])
+  }, 320_000)
+
   it('tells when it is over', async () => {
     await until('the quick alert', waitMsMax, async () => burst(stack.quickWebhook, 'firing', 'quick'))
     await until('its end', 300_000, async () => burst(stack.quickWebhook, 'resolved', 'quick'))
   }, 480_000)
+
+  it('shows no NaN as a large number when the traffic has ended', async () => {
+    await until(
+      'no traffic',
+      waitMsMax,
+      async () => last((await stack.prometheus.query('sum(rate(tokenweir_requests_total[15s]))'))[0]) === 0,
+    )
+    const stats = allQueries.filter(({ stat }) => stat).map(({ name, expr }) => ({ name, expr: expr.replaceAll('[5m]', '[15s]') }))
+    const shown = await Promise.all(stats.map(async ({ name, expr }) => ({ name, samples: await stack.prometheus.query(expr) })))
+    expect(shown.filter(({ samples }) => hasNaN(samples)).map(({ name }) => name)).toEqual([])
+  })
 })

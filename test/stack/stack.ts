@@ -19,6 +19,7 @@ import { startWebhook, type Webhook } from './webhook.ts'
 
 export const root = resolve(import.meta.dirname, '../..')
 export const rulesPath = join(root, 'grafana/alerting/prometheus-rules.yaml')
+export const recordingRulesPath = join(root, 'grafana/alerting/prometheus-recording-rules.yaml')
 export const alertmanagerPath = join(root, 'grafana/alerting/alertmanager.yml')
 
 export interface Restartable {
@@ -102,11 +103,9 @@ export async function startStack(): Promise<Stack> {
     }
     const ledger = join(folder, 'ledger.db')
     const settings = join(folder, 'tokenweir.yaml')
-    // A forecast is absent in the first twentieth of its period.
-    writeFileSync(
-      settings,
-      `budgets:\n${['day', 'month'].map((period) => `  - {name: ${period}ly, period: ${period}, usd: 100, tokens: 100000000}\n`).join('')}`,
-    )
+    // A forecast is absent in the first twentieth of its period. The last one is spent with the first answer.
+    const budgets = ['day', 'month'].map((period) => `{name: ${period}ly, period: ${period}, usd: 100, tokens: 100000000}`)
+    writeFileSync(settings, `budgets:\n${[...budgets, '{name: tiny, period: month, tokens: 1}'].map((one) => `  - ${one}\n`).join('')}`)
     const options = { upstream: gateway.url, ledger, env, args: ['--config', settings] }
     let product = await startProduct(options)
     keep(undefined, () => product.stop())
@@ -159,6 +158,7 @@ async function startPrometheus(start: Start, at: Addresses, folder: string): Pro
   writeFileSync(config, replaced(readFileSync(join(root, 'deploy/prometheus/prometheus.yml'), 'utf8'), hosts))
   mkdirSync(join(folder, 'rules'))
   copyFileSync(rulesPath, join(folder, 'rules/shipped.yaml'))
+  copyFileSync(recordingRulesPath, join(folder, 'rules/recording.yaml'))
   writeFileSync(join(folder, 'rules/quick.yaml'), quickRules())
   const args = [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'tsdb')}`, `--web.listen-address=${at.prometheus}`]
   const flags = ['--web.enable-otlp-receiver', '--enable-feature=exemplar-storage']

@@ -2,8 +2,7 @@
  * The tier for many machines, on one: node collector → gateway collector → Kafka → reader, with the very files of deploy/tiers and real programs. The
  * gateway and the broker are killed for a while under load, then the two others; nothing is lost. What arrives goes into ClickHouse.
  */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -11,15 +10,15 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { send } from '../../examples/sample-gateway/send.ts'
 import { demoRequests } from '../../examples/sample-gateway/traffic.ts'
-import { deployPrograms, missingDeployTools } from '../../scripts/deploy-tools.ts'
+import { missingDeployTools } from '../../scripts/deploy-tools.ts'
 import { missingTools } from '../../scripts/stack-tools.ts'
 import { columns } from '../../src/ledger/columns.ts'
 import { startProduct } from '../e2e/product.ts'
+import { clickhouse, exampleQueries, panelQueries, refresh } from './clickhouse.ts'
 import { type Collector, createBroker, createCollector, type Program } from './tiers/programs.ts'
-import { type LogRecord, type Store, startStore, startTraffic, type Traffic } from './tiers/traffic.ts'
+import { type Store, startStore, startTraffic, type Traffic } from './tiers/traffic.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const missing = [...missingTools(['otelcol']), ...missingDeployTools(['kafka', 'clickhouse'])]
 /** How long the gateway and the broker are away. */
 const outageMs = Number(process.env['TOKENWEIR_OUTAGE_MS'] ?? 30_000)
@@ -30,32 +29,6 @@ if (missing.length > 0) {
   process.stderr.write(
     `\n*** ${names} NOT INSTALLED: the tiers are not tested. Run: npm run stack:install && npm run deploy:install ***\n\n`,
   )
-}
-
-const exampleQueries = () =>
-  read('deploy/clickhouse/queries.sql')
-    .replace(/^\s*--.*$/gm, '')
-    .split(';\n')
-    .map((text) => text.trim())
-    .filter((text) => text !== '')
-
-/** As Grafana sends them: its macros filled in. */
-function panelQueries(): string[] {
-  const { panels } = JSON.parse(read('deploy/clickhouse/dashboard.json')) as { panels: { targets: { rawSql: string }[] }[] }
-  return panels.flatMap(({ targets }) =>
-    targets.map(({ rawSql }) =>
-      rawSql
-        .replace('$__timeFilter(started_at)', 'started_at >= now() - INTERVAL 1 HOUR AND started_at <= now()')
-        .replace('$__timeInterval(started_at)', 'toStartOfInterval(toDateTime(started_at), INTERVAL 60 second)'),
-    ),
-  )
-}
-
-/** The answers of ClickHouse to the statements, with these records in it. */
-function clickhouse(records: readonly LogRecord[], statements: readonly string[]): Record<string, unknown>[][] {
-  const input = JSON.stringify({ schema: read('deploy/clickhouse/schema.sql'), records, statements })
-  const output = execFileSync(deployPrograms.clickhouse, [join(root, 'test/stack/tiers/clickhouse.py')], { input, maxBuffer: 1e9 })
-  return JSON.parse(output.toString()) as Record<string, unknown>[][]
 }
 
 describe.skipIf(missing.length > 0)('the tiers', { timeout: outageMs + 900_000 }, () => {
@@ -141,10 +114,10 @@ describe.skipIf(missing.length > 0)('the tiers', { timeout: outageMs + 900_000 }
   })
 
   it('fill a ledger in ClickHouse that has each row once, and answers the example queries and the panels', () => {
-    const statements = [...exampleQueries(), ...panelQueries()]
+    const statements = [...exampleQueries(), ...panelQueries().map(({ sql }) => sql)]
     const totals = `SELECT provider, toUInt32(count()) AS requests, toUInt32(sum(input_tokens)) AS reported, toUInt32(countIf(input_tokens IS NULL)) AS unreported
       FROM tokenweir.exchanges FINAL GROUP BY provider ORDER BY provider`
-    const [rows, ...answers] = clickhouse(store.records, [totals, ...statements])
+    const [rows, ...all] = clickhouse(store.records, [totals, ...refresh, ...statements])
 
     const expected = [...new Set(traffic.sent.map(({ provider }) => provider))].sort().map((provider) => {
       const own = traffic.sent.filter((it) => it.provider === provider)
@@ -157,6 +130,7 @@ describe.skipIf(missing.length > 0)('the tiers', { timeout: outageMs + 900_000 }
       }
     })
     expect(rows).toEqual(expected)
+    const answers = all.slice(refresh.length)
     expect(answers.map((answer) => answer.length > 0)).toEqual(statements.map(() => true))
   })
 

@@ -46,6 +46,18 @@ describe.skipIf(missing.length > 0)('docker-compose.yml', () => {
     expect(servicesOf(text)).toEqual([...usual, 'sample-gateway', 'traffic'].sort())
   })
 
+  it('is taken by Compose as tokenweir init writes it, with its own .env', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tokenweir-compose-'))
+    try {
+      execFileSync(process.execPath, [join(root, 'bin/tokenweir.js'), 'init', folder], { stdio: 'ignore' })
+      const { status, stdout, stderr } = refusal(['compose', 'docker-compose.yml', '.env'], {}, folder)
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      expect(servicesOf(stdout)).toEqual(usual)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
   it('would be refused with a key that Compose does not know', () => {
     const folder = mkdtempSync(join(tmpdir(), 'tokenweir-compose-'))
     try {
@@ -63,19 +75,22 @@ describe.skipIf(missing.length > 0)('docker-compose.yml', () => {
 
 describe.skipIf(missing.length > 0)('the manifests', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-manifests-'))
-  const changed = (file: string, from: string, to: string) => {
+  const changed = (file: string, from: string, to: string, build = 'sidecar') => {
     cpSync(join(root, 'deploy'), join(folder, 'deploy'), { recursive: true })
     const text = readFileSync(join(folder, file), 'utf8')
     expect(text).toContain(from)
     writeFileSync(join(folder, file), text.replace(from, to))
-    const { status, stderr } = refusal(['kubernetes', 'deploy/kubernetes/sidecar'], {}, folder)
+    const { status, stderr } = refusal(['kubernetes', `deploy/kubernetes/${build}`], {}, folder)
     return { status, stderr }
   }
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it('are built by kustomize and taken by the API server and the admission of pods', () => {
-    const taken = validate(['kubernetes', ...['sidecar', 'servicemonitor', 'collectors'].map((name) => `deploy/kubernetes/${name}`)])
+    const taken = validate([
+      'kubernetes',
+      ...['sidecar', 'servicemonitor', 'collectors', 'monitoring'].map((name) => `deploy/kubernetes/${name}`),
+    ])
       .trim()
       .split('\n')
     const kinds = [...new Set(taken.map((line) => line.split(' ')[1]?.split('/')[0]))].sort()
@@ -86,6 +101,7 @@ describe.skipIf(missing.length > 0)('the manifests', () => {
       'Namespace',
       'NetworkPolicy',
       'PodDisruptionBudget',
+      'PrometheusRule',
       'Service',
       'ServiceMonitor',
       'StatefulSet',
@@ -105,5 +121,10 @@ describe.skipIf(missing.length > 0)('the manifests', () => {
   ])('would be refused with %s', (_, from, to, message) => {
     const { status, stderr } = changed('deploy/kubernetes/sidecar/gateway.yaml', from, to)
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) })
+  })
+
+  it('would be refused with a field of a rule that the operator does not know', () => {
+    const { status, stderr } = changed('deploy/kubernetes/monitoring/alerts.yaml', 'keep_firing_for:', 'keep_firing:', 'monitoring')
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('unknown field "keep_firing"') })
   })
 })

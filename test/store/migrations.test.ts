@@ -48,7 +48,15 @@ describe('a file of an earlier version', () => {
       '30d605f6-3fe5-4c69-bdbd-a816e7dfee48',
     ])
     expect(rows(path, 'SELECT * FROM exchanges ORDER BY rowid')).toEqual(
-      before.map((row) => ({ ...row, details: null, rate_limits: null, retry_after_ms: null, labels: null })),
+      before.map((row) => ({
+        ...row,
+        details: null,
+        rate_limits: null,
+        retry_after_ms: null,
+        labels: null,
+        time_per_output_token_ms: null,
+        cache_saved: null,
+      })),
     )
     expect(rows(path, 'SELECT * FROM spool ORDER BY id')).toEqual(packets)
     for (const signal of ['traces', 'logs'] as const) {
@@ -57,6 +65,22 @@ describe('a file of an earlier version', () => {
     }
     expect(rows(path, "SELECT name FROM sqlite_schema WHERE name LIKE 'spool%'")).toEqual([])
     expect(leftover.totals('traces').records).toBe(0)
+  })
+
+  it('5 keeps its rows, and does not know how fast they came or what caching saved', () => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(read(5))
+    old.close()
+    const before = rows(path, 'SELECT * FROM exchanges ORDER BY rowid')
+    const { store, ledger } = open(path)
+    const cost = { status: 'priced', usd: 1, source: 'table', cacheSavedUsd: -0.25 } as const
+    ledger.record({ opened: [], ended: [exchangeOf({ opening: { id: id(99) }, timePerOutputTokenMs: 12.5, cost })] })
+    store.commit()
+    const after = rows(path, 'SELECT * FROM exchanges ORDER BY rowid')
+    expect(after.slice(0, -1)).toEqual(before.map((row) => ({ ...row, time_per_output_token_ms: null, cache_saved: null })))
+    expect(after.at(-1)).toMatchObject({ id: id(99), time_per_output_token_ms: 12.5, cache_saved: -0.25 })
+    expect(before).toHaveLength(6)
   })
 
   it('that a step fails on is left as it was, and the sentence says what happened', () => {

@@ -69,6 +69,10 @@ const special: readonly (readonly [string, Exchange])[] = [
       retryAfterMs: 20,
     }),
   ],
+  [
+    'how fast it came, and what caching saved',
+    exchangeOf({ timePerOutputTokenMs: 12.345, cost: { status: 'priced', usd: 1, source: 'reported', cacheSavedUsd: -0.5 } }),
+  ],
   ['a caller that reports usage itself, linked', exchangeOf({ opening: { usageByCaller: true, link } })],
   ["a caller's parent", exchangeOf({ opening: { parentSpanId: 'c'.repeat(16), traceState: 'a=b', traceFlags: 0 } })],
   [

@@ -193,6 +193,17 @@ describe('retention', () => {
     expect(rows(path, 'SELECT id FROM exchanges ORDER BY id')).toEqual([{ id: id(1) }, { id: id(3) }, { id: id(4) }])
   })
 
+  it('is that of now', async () => {
+    const { path, store, ledger } = open(undefined, { now: () => startedAt + 5000 })
+    ledger.record({
+      opened: [],
+      ended: [1, 2].map((index) => exchangeOf({ opening: { id: id(index), startedAt: startedAt + index * 2000 } })),
+    })
+    store.commit()
+    store.limit({ retention: { ageMsMax: 2000, bytesMax: 2 ** 30 }, spool: { bytesMax: 1, ageMsMax: 1 } })
+    await expect.poll(() => rows(path, 'SELECT id FROM exchanges ORDER BY id')).toEqual([{ id: id(2) }])
+  })
+
   it('keeps the file below its size, and gives the room back to the disk', async () => {
     const bytesMax = 400_000
     const { path, store, ledger, meter } = open(undefined, { retention: { ageMsMax: 0, bytesMax } })

@@ -145,6 +145,19 @@ describe('the span of an inference request', () => {
     expect(carried).toEqual([0.0125, 0, undefined])
   })
 
+  it('carries how fast the tokens came and what caching saved, where that is known', () => {
+    const cost = { status: 'priced', usd: 1, source: 'table', cacheSavedUsd: -0.25 } as const
+    const names = ['tokenweir.time_per_output_token', 'tokenweir.cache.saved'] as const
+    const carried = [exchangeOf({ timePerOutputTokenMs: 12.5, cost }), exchangeOf()].map((exchange) => {
+      const { attributes } = spanContent(exchange, '1.41')
+      return names.map((name) => attributes[name])
+    })
+    expect(carried).toEqual([
+      [0.0125, -0.25],
+      [undefined, undefined],
+    ])
+  })
+
   it('leaves the cost to a caller whose own span has the usage', () => {
     const exchange = exchangeOf({ opening: { usageByCaller: true }, cost: { status: 'priced', usd: 0.0125, source: 'table' } })
     expect(Object.keys(spanContent(exchange, '1.41').attributes).filter((name) => name.startsWith('gen_ai.usage'))).toEqual([])

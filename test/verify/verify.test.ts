@@ -5,28 +5,7 @@ import { type SampleGateway, startSampleGateway } from '../../examples/sample-ga
 import { runOn, terminals, visible } from '../cli/terminal.ts'
 import { type Product, type ProductOptions, startProduct } from '../e2e/product.ts'
 import { startCollector } from '../telemetry/collector.ts'
-
-interface Verified {
-  readonly code: number
-  readonly checks: Readonly<Record<string, string>>
-  readonly sentences: string
-}
-
-const pipe = { columns: undefined, colour: false }
-const run = (args: readonly string[], env: Record<string, string> = {}) => runOn(pipe, ['verify', ...args], env)
-
-/** The verdicts by check, and every sentence that was said. */
-async function verify(product: Product, args: readonly string[], env: Record<string, string> = {}): Promise<Verified> {
-  const places = ['--sidecar', product.url, '--admin', product.adminUrl, '--ledger', product.ledger]
-  const { code, stdout, stderr } = await run([...places, '--json', ...args], env)
-  expect(stderr).toBe('')
-  const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string; what: string; mend?: string }[] }
-  return {
-    code,
-    checks: Object.fromEntries(checks.map(({ name, status }) => [name, status])),
-    sentences: checks.map(({ what, mend }) => `${what} ${mend ?? ''}`).join('\n'),
-  }
-}
+import { run, verify } from './verified.ts'
 
 async function startBoth(options: Omit<ProductOptions, 'upstream'> = {}): Promise<{ product: Product; gateway: SampleGateway }> {
   const gateway = await startSampleGateway()
@@ -47,6 +26,8 @@ let usual: { readonly product: Product; readonly gateway: SampleGateway }
 beforeAll(async () => {
   const gateway = await startSampleGateway()
   usual = { gateway, product: await startProduct({ upstream: gateway.url }) }
+  await (await fetch(`${usual.product.url}/v1/models`)).text() // of a client
+  await usual.product.closedRows(1)
 })
 afterAll(async () => {
   await usual.product.stop()
@@ -62,6 +43,9 @@ const allWell = {
   'log line': 'ok',
   span: 'skipped',
 }
+
+/** Of a sidecar that no client has used yet. */
+const allWellAtFirst = { ...allWell, clients: 'warned' }
 
 /** What differs from run to run. */
 const masked = (text: string) =>
@@ -87,7 +71,7 @@ describe('verify', () => {
     const collector = await startCollector()
     const { product, gateway } = await startBoth({ env: exportTo(collector.url) })
     const { code, checks, sentences } = await verify(product, ['--api', api, '--key-env', 'THE_KEY'], { THE_KEY: 'sk-very-secret' })
-    expect({ code, checks }).toEqual({ code: 0, checks: { ...allWell, span: 'ok' } })
+    expect({ code, checks }).toEqual({ code: 0, checks: { ...allWellAtFirst, span: 'ok' } })
     expect(sentences).not.toContain('sk-very-secret')
     const [key] = gateway.sent.map(({ requestHeaders }) => requestHeaders[api === 'messages' ? 'x-api-key' : 'authorization'])
     expect(key).toBe(api === 'messages' ? 'sk-very-secret' : 'Bearer sk-very-secret')
@@ -106,7 +90,7 @@ describe('verify', () => {
   it('says that nobody asks for usage when the sidecar only observes', async () => {
     const { product } = await startBoth({ capture: 'observe' })
     const { code, checks, sentences } = await verify(product, [])
-    expect({ code, checks }).toEqual({ code: 1, checks: { ...allWell, 'stream: ledger row': 'failed' } })
+    expect({ code, checks }).toEqual({ code: 1, checks: { ...allWellAtFirst, 'stream: ledger row': 'failed' } })
     expect(sentences).toContain('missing (not_requested). Nobody asked the upstream for it: start the sidecar with --capture inject')
   })
 
@@ -124,7 +108,7 @@ describe('verify', () => {
     other.close()
     expect({ code, checks }).toEqual({
       code: 1,
-      checks: { ...allWell, 'stream: ledger row': 'failed', 'plain: ledger row': 'failed', sidecar: 'failed' },
+      checks: { ...allWellAtFirst, 'stream: ledger row': 'failed', 'plain: ledger row': 'failed', sidecar: 'failed' },
     })
     expect(sentences).toMatch(
       /No row: The ledger ledger\.db cannot be written: database is locked\. \d rows wait in memory\. Give its user write access to the ledger file and its folder/,
@@ -145,7 +129,7 @@ describe('verify', () => {
     const collector = await startCollector(status)
     const { product } = await startBoth({ env: exportTo(collector.url) })
     const { code, checks, sentences } = await verify(product, ['--wait', '8']) // the rows must have come by then, too
-    expect({ code, checks }).toEqual({ code: 1, checks: { ...allWell, span: 'failed' } })
+    expect({ code, checks }).toEqual({ code: 1, checks: { ...allWellAtFirst, span: 'failed' } })
     expect(sentences).toMatch(sentence)
     expect(sentences).toContain('Is OTEL_EXPORTER_OTLP_ENDPOINT of the sidecar the address of a collector')
   })
@@ -167,6 +151,7 @@ describe('verify', () => {
     await gateway.close()
     const { code, sentences } = await verify(product, [])
     expect({ code, sentences }).toEqual({ code: 1, sentences: expect.stringContaining('The sidecar itself says so (upstream_connect).') })
+    expect(sentences).toContain('for a gateway on the host write host.docker.internal')
   })
 
   it('says that the request went past the sidecar', async () => {

@@ -1,15 +1,23 @@
 /** What a notification says, for either evaluator. */
+import { runbookPath } from '../runbook.ts'
 import { type Alert, anchorOf } from './alert.ts'
 
-/** `origin` is a Go template that yields the address of Grafana, without a slash at its end. */
-export function annotationsOf(alert: Alert, origin: string): Record<string, string> {
+/** How an evaluator's templates find what notifications lead to. */
+export interface Places {
+  /** Template of the address of Grafana, without a slash at its end. */
+  readonly grafana: string
+  /** The whole link to the runbook. `anchor` is of docs/alerts.md, `otherwise` is the dashboard that shows it. */
+  readonly runbook: (anchor: string, otherwise: string) => string
+}
+
+export function annotationsOf(alert: Alert, { grafana, runbook }: Places): Record<string, string> {
   return {
     summary: alert.summary,
     impact: alert.impact,
     first_steps: alert.firstSteps,
-    runbook_url: `docs/alerts.md#${anchorOf(alert.name)}`,
-    dashboard_url: `${origin}/d/tokenweir-${alert.dashboard}`,
-    ...(alert.traceQl === undefined ? {} : { traces_url: `${origin}${explore(alert.traceQl)}` }),
+    runbook_url: runbook(anchorOf(alert.name), `${grafana}${runbookPath(`Tokenweir${alert.name}`)}`),
+    dashboard_url: `${grafana}/d/tokenweir-${alert.dashboard}`,
+    ...(alert.traceQl === undefined ? {} : { traces_url: `${grafana}${explore(alert.traceQl)}` }),
   }
 }
 

@@ -1,24 +1,20 @@
 /** The counts that conditions are made of. Prometheus records them, so that conditions can be read and each count is made once. */
-import { duration, type Label, total, type Window, windowOf } from '../promql.ts'
-
-export interface Recording {
-  readonly record: string
-  readonly expr: string
-}
+import { duration, type Label, list, total, type Window, windowOf } from '../promql.ts'
+import type { Recording } from '../recordings.ts'
 
 export interface Counts {
-  /** The events of a counter in a window of so many seconds, by labels. `name` tells the counter and the labels apart from all others. */
+  /** The events of a counter in a window of so many seconds, by labels. `name` tells the counter apart from all others. */
   of(name: string, selector: string, seconds: number, ...labels: readonly Label[]): string
   /** Those asked for since the last call. */
   take(): readonly Recording[]
 }
 
-/** `tokenweir:zero_usage:events_1h`. */
+/** Named as Prometheus advises, by labels, what is counted, and how: `gen_ai_provider_name_http_route_reason:tokenweir_zero_usage:increase1h`. */
 export function recordedCounts(): Counts {
   let asked = new Map<string, string>()
   return {
     of(name, selector, seconds, ...labels) {
-      const record = `tokenweir:${name}:events_${duration(seconds)}`
+      const record = `${list(labels).replaceAll(', ', '_')}:tokenweir_${name}:increase${duration(seconds)}`
       const expr = count(selector, windowOf(seconds), labels)
       const before = asked.get(record)
       if (before !== undefined && before !== expr) throw new Error(`${record} is the name of two counts; give one another name.`)

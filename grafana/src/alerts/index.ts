@@ -1,5 +1,6 @@
+import type { Recording } from '../recordings.ts'
 import { type Alert, type AlertOptions, type Making, shipped } from './alert.ts'
-import type { Counts, Recording } from './counts.ts'
+import type { Counts } from './counts.ts'
 import { telemetryAlerts } from './telemetry.ts'
 import { trafficAlerts } from './traffic.ts'
 import { priceAlerts, usageAlerts } from './usage.ts'

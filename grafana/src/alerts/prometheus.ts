@@ -1,13 +1,17 @@
 /** Alerts → a rule file of Prometheus. */
 
-import { duration } from '../promql.ts'
+import { duration, evaluated, series } from '../promql.ts'
+import type { Recording } from '../recordings.ts'
 import { type Alert, type AlertOptions, shipped } from './alert.ts'
-import { annotationsOf } from './annotations.ts'
-import { type Recording, recordedCounts } from './counts.ts'
+import { annotationsOf, type Places } from './annotations.ts'
+import { recordedCounts } from './counts.ts'
 import { alertGroups, type Group } from './index.ts'
 
-/** Grafana is where an external label of Prometheus says, else where docker-compose.yml publishes it. */
-const grafana = '{{ with $externalLabels.grafana_url }}{{ . }}{{ else }}http://localhost:3000{{ end }}'
+/** Grafana is where an external label of Prometheus says, else where docker-compose.yml publishes it; so is the runbook. */
+const places: Places = {
+  grafana: '{{ with $externalLabels.grafana_url }}{{ . }}{{ else }}http://localhost:3000{{ end }}',
+  runbook: (anchor, otherwise) => `{{ with $externalLabels.runbook_url }}{{ . }}#${anchor}{{ else }}${otherwise}{{ end }}`,
+}
 
 interface Rule {
   readonly alert: string
@@ -31,7 +35,9 @@ export function prometheusRules(options: Partial<AlertOptions> = {}): RuleFile {
     interval,
     rules: [...recordings, ...alerts.map(ruleOf)],
   })
-  return { groups: alertGroups(recordedCounts(), options).map(groupOf) }
+  const groups = alertGroups(recordedCounts(), options).map(groupOf)
+  const mark = { record: evaluated, expr: series('tokenweir.counters.start_time') }
+  return { groups: scale === 1 ? [...groups, { name: 'tokenweir-evaluated', interval, rules: [mark] }] : groups }
 }
 
 function ruleOf(alert: Alert): Rule {
@@ -41,6 +47,6 @@ function ruleOf(alert: Alert): Rule {
     ...(alert.forSeconds === 0 ? {} : { for: duration(alert.forSeconds) }),
     ...(alert.keepSeconds === 0 ? {} : { keep_firing_for: duration(alert.keepSeconds) }),
     labels: { severity: alert.severity, service: 'tokenweir' },
-    annotations: annotationsOf(alert, grafana),
+    annotations: annotationsOf(alert, places),
   }
 }

@@ -28,7 +28,7 @@ export function telemetryAlerts({ counts, seconds }: Making): Alert[] {
       )
       .join('\nor ')
   const exports = (name: 'tokenweir.spool.failures' | 'tokenweir.spool.delivered') =>
-    `(${counts.of(`${shortName(name)}_by_signal`, series(name), window, 'instance', 'signal')} > 0)`
+    `(${counts.of(shortName(name), series(name), window, 'instance', 'signal')} > 0)`
   return [
     {
       name: 'TelemetryDelayed',

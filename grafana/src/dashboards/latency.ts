@@ -1,29 +1,28 @@
 import type { Page } from '../layout.ts'
-import { heatmapPanel, type PanelBuilder, statPanel, timeSeriesPanel } from '../panels.ts'
-import { either, type Label, labelName, quantile, rate, sum, topk } from '../promql.ts'
+import { heatmapPanel, type PanelBuilder, type Query, statPanel, timeSeriesPanel } from '../panels.ts'
+import { type Label, labelName, rate, sum, topk } from '../promql.ts'
 import { spanDuration } from '../span-metrics.ts'
-import { selected } from '../variables.ts'
+import { generationVariable, quantile, selected, selectedGeneration } from '../variables.ts'
 
-type Generation = 'operation' | 'inference'
-
-const duration = (generation: Generation) => selected(`gen_ai.client.${generation}.duration`, {}, 'bucket')
-const firstChunk = (generation: Generation) => selected(`gen_ai.client.${generation}.time_to_first_chunk`, {}, 'bucket')
-const perChunk = (generation: Generation) => selected(`gen_ai.client.${generation}.time_per_output_chunk`, {}, 'bucket')
-type Buckets = (generation: Generation) => string
+const duration = selectedGeneration('duration', 'bucket')
+const firstChunk = selectedGeneration('time_to_first_chunk', 'bucket')
+const perChunk = selectedGeneration('time_per_output_chunk', 'bucket')
+const perToken = () => selected('gen_ai.server.time_per_output_token', {}, 'bucket')
 
 const shares = [0.5, 0.95, 0.99] as const
 const percent = (share: number) => `p${share * 100}`
 
-const current = (title: string, description: string, buckets: Buckets): PanelBuilder =>
+const current = (title: string, description: string, buckets: string): PanelBuilder =>
   statPanel({
     title,
     description,
     unit: 's',
     width: 8,
-    queries: shares.map((share) => ({ expr: quantile(share, buckets), legend: percent(share) })),
+    // Without traffic a quantile is NaN, which a large number would show.
+    queries: shares.map((share) => ({ expr: `${quantile(share, buckets)} > 0`, legend: percent(share) })),
   })
 
-const quantiles = (title: string, description: string, buckets: Buckets): PanelBuilder =>
+const quantiles = (title: string, description: string, buckets: string): PanelBuilder =>
   timeSeriesPanel({
     title,
     description,
@@ -33,7 +32,7 @@ const quantiles = (title: string, description: string, buckets: Buckets): PanelB
   })
 
 /** Fifteen slowest at each moment: quantiles cannot be ranked over the whole range without another query of its size. */
-const slowest = (title: string, description: string, buckets: Buckets, label: Label): PanelBuilder =>
+const slowest = (title: string, description: string, buckets: string, label: Label): PanelBuilder =>
   timeSeriesPanel({
     title,
     description,
@@ -42,19 +41,26 @@ const slowest = (title: string, description: string, buckets: Buckets, label: La
     queries: [{ expr: topk(15, `(${quantile(0.95, buckets, label)}) > 0`), legend: `{{${labelName(label)}}}` }],
   })
 
-const spread = (title: string, description: string, buckets: Buckets): PanelBuilder =>
+const spread = (title: string, description: string, buckets: string): PanelBuilder =>
   heatmapPanel({
     title,
     description: `${description} Darker: more requests.`,
     unit: 's',
     width: 12,
-    queries: [{ expr: either((generation) => sum(`increase(${buckets(generation)}[$__rate_interval])`, 'le')), legend: '{{le}}' }],
+    queries: [{ expr: sum(`increase(${buckets}[$__rate_interval])`, 'le'), legend: '{{le}}' }],
   })
+
+/** Of so many streams at least; the time of a token is the one over it. Both generations have the same metric. */
+const perSecond = (share: number, ...by: readonly Label[]) => `1 / histogram_quantile(${share}, ${sum(rate(perToken()), 'le', ...by)})`
+
+const tokenSpeed = (title: string, description: string, queries: readonly Query[]): PanelBuilder =>
+  timeSeriesPanel({ title, description, unit: 'short', width: 12, queries })
 
 export const latencyPage: Page = {
   name: 'latency',
   title: 'Latency',
   description: 'How long answers take, until they begin, between their chunks and as a whole, as clients see it in front of the sidecar.',
+  variables: [generationVariable()],
   rows: [
     {
       title: 'Now',
@@ -86,6 +92,19 @@ export const latencyPage: Page = {
       ],
     },
     {
+      title: 'Between tokens',
+      panels: [
+        tokenSpeed(
+          'Output tokens per second of one stream',
+          'Half, 95 and 99 of 100 streams wrote at least so many: output tokens after the first, over the time from the first to the last. Streams of which that cannot be known are left out.',
+          shares.map((share) => ({ expr: perSecond(share), legend: percent(share) })),
+        ),
+        tokenSpeed('Slowest models (output tokens per second)', 'The 15 models whose median stream writes slowest.', [
+          { expr: `bottomk(15, ${perSecond(0.5, 'gen_ai.request.model')})`, legend: '{{gen_ai_request_model}}' },
+        ]),
+      ],
+    },
+    {
       title: 'Whole answers',
       panels: [
         quantiles('Duration', 'Half, 95 and 99 of 100 answers were whole within this time.', duration),
@@ -98,7 +117,7 @@ export const latencyPage: Page = {
           width: 12,
           queries: [
             {
-              expr: `histogram_quantile(0.95, ${sum(rate(selected('http.server.request.duration', {}, 'bucket')), 'le', 'http.route')})`,
+              expr: quantile(0.95, selected('http.server.request.duration', {}, 'bucket'), 'http.route'),
               legend: '{{http_route}}',
             },
           ],

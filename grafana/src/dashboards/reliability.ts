@@ -1,17 +1,20 @@
 import type { Page } from '../layout.ts'
 import { calm, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
-import { dashboardWindow, either, type Label, largest, max, min, orZero, rate, ratio, stepWindow, sum, topk, total } from '../promql.ts'
-import { selected } from '../variables.ts'
+import { type Label, max, min, rate, series, sum, topk } from '../promql.ts'
+import { generationVariable, inRange, inStep, orNothing, selected, selectedGeneration } from '../variables.ts'
 
-const inRange = (selector: string, ...labels: readonly Label[]) => total(selector, dashboardWindow, ...labels)
-const requests = selected('tokenweir.requests')
-const ended = (...reasons: readonly string[]) => selected('tokenweir.requests', { end_reason: `=~"${reasons.join('|')}"` })
-const statuses = selected('http.server.request.duration', {}, 'count')
-const serverErrors = selected('http.server.request.duration', { 'http.response.status_code': '=~"5.."' }, 'count')
-const failed = (generation: 'operation' | 'inference') =>
-  selected(`gen_ai.client.${generation}.duration`, { 'error.type': '!=""' }, 'count')
+const cut = { end_reason: '="upstream-aborted"' } as const
+const left = { end_reason: '="client-aborted"' } as const
+const failed = { 'error.type': '!=""' } as const
 
-const share = (title: string, description: string, selector: string, steps: readonly [number, number]) =>
+/** Of the answers, or of the requests. */
+const share = (
+  title: string,
+  description: string,
+  events: (matchers?: { readonly [Key in Label]?: string }) => string,
+  matchers: { readonly [Key in Label]?: string },
+  steps: readonly [number, number],
+) =>
   statPanel({
     title,
     description,
@@ -19,36 +22,49 @@ const share = (title: string, description: string, selector: string, steps: read
     width: 6,
     decimals: 2,
     steps: [...calm, [steps[0], 'yellow'], [steps[1], 'red']],
-    queries: [{ expr: ratio(orZero(inRange(selector)), inRange(requests)), legend: title }],
+    queries: [
+      { expr: orNothing(events(matchers)), legend: title },
+      { expr: `${events()} > 0`, legend: 'All' },
+    ],
+    math: '$A / $B',
     noData: 'No request in the selected time.',
   })
+const requests = (matchers = {}) => inRange('tokenweir.requests', matchers)
+const responses = (matchers = {}) => inRange('http.server.request.duration', matchers)
 
-const limited = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const satisfies readonly Label[]
+/** Both have the same labels, so that the selection of one is that of both. */
+export const headroom = `${selected('tokenweir.ratelimit.remaining')} / (${series('tokenweir.ratelimit.limit')} > 0)`
+export const limited = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const satisfies readonly Label[]
 
 export const reliabilityPage: Page = {
   name: 'reliability',
   title: 'Reliability',
   description: 'How requests end: errors, streams that were cut, clients that left, upstreams that could not be reached.',
+  variables: [generationVariable()],
   rows: [
     {
       title: 'In the selected time',
       panels: [
-        statPanel({
-          title: 'Answered with 5xx',
-          description: 'Share of all requests; 502 and 504 of the sidecar itself are among them. Provider and model do not select here.',
-          unit: 'percentunit',
-          width: 6,
-          decimals: 2,
-          steps: [...calm, [0.01, 'yellow'], [0.05, 'red']],
-          queries: [{ expr: ratio(orZero(inRange(serverErrors)), inRange(statuses)), legend: '5xx' }],
-          noData: 'No request in the selected time.',
-        }),
-        share('Cut streams', 'Answers that the upstream broke off after they had begun.', ended('upstream-aborted'), [0.01, 0.05]),
-        share('Upstream not reached', 'No connection, no answer in time, or none that is HTTP.', ended('unreachable'), [0.01, 0.05]),
+        share(
+          'Answered with 5xx',
+          'Share of all requests; 502 and 504 of the sidecar itself are among them. Provider and model do not select here.',
+          responses,
+          { 'http.response.status_code': '=~"5.."' },
+          [0.01, 0.05],
+        ),
+        share('Cut streams', 'Answers that the upstream broke off after they had begun.', requests, cut, [0.01, 0.05]),
+        share(
+          'Upstream not reached',
+          'No connection, no answer in time, or none that is HTTP.',
+          requests,
+          { end_reason: '="unreachable"' },
+          [0.01, 0.05],
+        ),
         share(
           'Clients that left',
           'The client closed before its answer was whole. No error, but answers nobody waited for.',
-          ended('client-aborted'),
+          requests,
+          left,
           [0.1, 0.3],
         ),
       ],
@@ -62,7 +78,7 @@ export const reliabilityPage: Page = {
           unit: 'reqps',
           width: 12,
           stacked: true,
-          queries: [{ expr: sum(rate(requests), 'end_reason'), legend: '{{end_reason}}' }],
+          queries: [{ expr: sum(rate(selected('tokenweir.requests')), 'end_reason'), legend: '{{end_reason}}' }],
         }),
         timeSeriesPanel({
           title: 'Requests per second, by status',
@@ -70,7 +86,12 @@ export const reliabilityPage: Page = {
           unit: 'reqps',
           width: 12,
           stacked: true,
-          queries: [{ expr: sum(rate(statuses), 'http.response.status_code'), legend: '{{http_response_status_code}}' }],
+          queries: [
+            {
+              expr: sum(rate(selected('http.server.request.duration', {}, 'count')), 'http.response.status_code'),
+              legend: '{{http_response_status_code}}',
+            },
+          ],
         }),
       ],
     },
@@ -83,7 +104,7 @@ export const reliabilityPage: Page = {
             'HTTP status of 400 or more, why the upstream was not reached, or the error told inside a stream: inference requests.',
           unit: 'reqps',
           width: 12,
-          queries: [{ expr: either((generation) => topk(15, sum(rate(failed(generation)), 'error.type'))), legend: '{{error_type}}' }],
+          queries: [{ expr: topk(15, sum(rate(selectedGeneration('duration', 'count', failed)), 'error.type')), legend: '{{error_type}}' }],
           noData: 'None: no inference request failed.',
         }),
         timeSeriesPanel({
@@ -93,7 +114,7 @@ export const reliabilityPage: Page = {
           width: 12,
           queries: [
             {
-              expr: either((generation) => topk(15, sum(rate(failed(generation)), 'gen_ai.provider.name'))),
+              expr: topk(15, sum(rate(selectedGeneration('duration', 'count', failed)), 'gen_ai.provider.name')),
               legend: '{{gen_ai_provider_name}}',
             },
           ],
@@ -109,7 +130,7 @@ export const reliabilityPage: Page = {
             {
               expr: topk(
                 100,
-                either((generation) => inRange(failed(generation), 'gen_ai.provider.name', 'gen_ai.request.model', 'error.type')),
+                `${inRange('gen_ai.client.duration', failed, 'gen_ai.provider.name', 'gen_ai.request.model', 'error.type')} > 0`,
               ),
               legend: 'Requests',
             },
@@ -128,7 +149,7 @@ export const reliabilityPage: Page = {
           width: 12,
           queries: [
             {
-              expr: `bottomk(15, ${min(selected('tokenweir.ratelimit.remaining'), ...limited)} / (${max(selected('tokenweir.ratelimit.limit'), ...limited)} > 0))`,
+              expr: `bottomk(15, ${min(headroom, ...limited)})`,
               legend: '{{gen_ai_provider_name}} {{gen_ai_request_model}} {{rate_limit}} {{caller}}',
             },
           ],
@@ -160,7 +181,7 @@ export const reliabilityPage: Page = {
           bars: true,
           queries: [
             {
-              expr: topk(15, `${total(ended('upstream-aborted'), stepWindow, 'gen_ai.provider.name')} > 0`),
+              expr: topk(15, `${inStep('tokenweir.requests', cut, 'gen_ai.provider.name')} > 0`),
               legend: '{{gen_ai_provider_name}}',
             },
           ],
@@ -168,17 +189,12 @@ export const reliabilityPage: Page = {
         }),
         timeSeriesPanel({
           title: 'Clients that left, by caller',
-          description: 'Per second, of the 15 callers with the most. Provider, model and route do not select here.',
+          description: 'Per second, the 15 callers with the most at each moment. Provider, model and route do not select here.',
           unit: 'reqps',
           width: 12,
           queries: [
             {
-              expr: largest(
-                15,
-                sum(rate(selected('tokenweir.caller.requests', { end_reason: '="client-aborted"' })), 'caller'),
-                selected('tokenweir.caller.requests', { end_reason: '="client-aborted"' }),
-                'caller',
-              ),
+              expr: topk(15, sum(rate(selected('tokenweir.caller.requests', left)), 'caller')),
               legend: '{{caller}}',
             },
           ],
@@ -190,7 +206,7 @@ export const reliabilityPage: Page = {
           unit: 'short',
           width: 12,
           bars: true,
-          queries: [{ expr: total(selected('tokenweir.requests.malformed'), stepWindow, 'instance'), legend: '{{instance}}' }],
+          queries: [{ expr: inStep('tokenweir.requests.malformed', {}, 'instance'), legend: '{{instance}}' }],
         }),
         tablePanel({
           title: 'What upstreams make of stream_options',

@@ -1,9 +1,7 @@
 import type { Page } from '../layout.ts'
 import { calm, heatmapPanel, type PanelBuilder, statPanel, timeSeriesPanel } from '../panels.ts'
-import { dashboardWindow, type Label, labelName, type Metric, max, orNone, orZero, rate, stepWindow, sum, total } from '../promql.ts'
-import { selected } from '../variables.ts'
-
-const inRange = (selector: string, ...labels: readonly Label[]) => total(selector, dashboardWindow, ...labels)
+import { type Label, labelName, type Metric, max, orZero, rate, sum } from '../promql.ts'
+import { inRange, inStep, orNothing, quantile, selected } from '../variables.ts'
 
 const overhead = (
   name: 'tokenweir.overhead.first_byte' | 'tokenweir.overhead.chunk',
@@ -18,7 +16,7 @@ const overhead = (
     lines: true,
     steps: [...calm, [0.0005, 'red']],
     queries: [0.5, 0.99, 0.999].map((share) => ({
-      expr: `histogram_quantile(${share}, ${sum(rate(selected(name, {}, 'bucket')), 'le')})`,
+      expr: quantile(share, selected(name, {}, 'bucket')),
       legend: `p${share * 100}`,
     })),
   }),
@@ -40,22 +38,6 @@ const reading = (name: Metric, title: string, description: string, unit: string,
     queries: [{ expr: max(selected(name), ...labels), legend: labels.map((label) => `{{${labelName(label)}}}`).join(' ') }],
   })
 
-/** Counters of what should not happen: 0 is shown while a sidecar reports. */
-const lost: readonly (readonly [Metric, string])[] = [
-  ['tokenweir.exchanges.dropped', 'requests not recorded'],
-  ['tokenweir.ledger.dropped', 'ledger rows'],
-  ['tokenweir.spool.dropped', 'spans and log records'],
-  ['tokenweir.log.dropped', 'log lines'],
-]
-const faults: readonly (readonly [Metric, string])[] = [
-  ['tokenweir.observer.failures', 'observations that failed'],
-  ['tokenweir.sink.failures', 'batches a sink threw on'],
-  ['tokenweir.recorder.restarts', 'restarts of the recorder'],
-  ['tokenweir.ledger.failures', 'failed ledger writes'],
-  ['tokenweir.ledger.lost', "ledger's files lost"],
-  ['tokenweir.spool.failures', 'failed exports'],
-]
-const counted = (list: typeof lost) => list.map(([name, legend]) => ({ expr: orZero(total(selected(name), stepWindow)), legend }))
 const writable = selected('tokenweir.ledger.writable')
 
 export const sidecarPage: Page = {
@@ -91,7 +73,7 @@ export const sidecarPage: Page = {
           unit: 'short',
           width: 4,
           steps: [...calm, [1, 'red']],
-          queries: [{ expr: lost.map(([name]) => `(${orZero(inRange(selected(name)))})`).join(' + '), legend: 'Lost' }],
+          queries: [{ expr: orNothing(inRange('tokenweir.lost')), legend: 'Lost' }],
         }),
         statPanel({
           title: 'Ledgers not writable',
@@ -116,7 +98,7 @@ export const sidecarPage: Page = {
           unit: 'short',
           width: 4,
           steps: [...calm, [1, 'yellow']],
-          queries: [{ expr: orZero(inRange(selected('tokenweir.label_overflow'))), legend: 'Values' }],
+          queries: [{ expr: orNothing(inRange('tokenweir.label_overflow')), legend: 'Values' }],
         }),
       ],
     },
@@ -140,7 +122,7 @@ export const sidecarPage: Page = {
           unit: 'short',
           width: 12,
           bars: true,
-          queries: counted(lost),
+          queries: [{ expr: orNothing(inStep('tokenweir.lost', {}, 'what'), 'what'), legend: '{{what}}' }],
         }),
         timeSeriesPanel({
           title: 'Failures',
@@ -148,7 +130,7 @@ export const sidecarPage: Page = {
           unit: 'short',
           width: 12,
           bars: true,
-          queries: counted(faults),
+          queries: [{ expr: orNothing(inStep('tokenweir.faults', {}, 'what'), 'what'), legend: '{{what}}' }],
         }),
       ],
     },
@@ -184,7 +166,7 @@ export const sidecarPage: Page = {
           bars: true,
           queries: [
             {
-              expr: orNone(total(selected('tokenweir.spool.dropped'), stepWindow, 'signal', 'reason'), 'reason'),
+              expr: orNothing(inStep('tokenweir.spool.dropped', {}, 'signal', 'reason'), 'reason'),
               legend: '{{signal}} {{reason}}',
             },
           ],

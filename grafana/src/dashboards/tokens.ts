@@ -1,12 +1,11 @@
 import type { Page } from '../layout.ts'
 import { barsPanel, calm, type PanelBuilder, type Query, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
-import { dashboardWindow, type Label, labelName, largest, orZero, rate, ratio, sum, topk, total } from '../promql.ts'
-import { selected } from '../variables.ts'
+import { type Label, labelName, rate, sum, topk } from '../promql.ts'
+import { inRange, orNothing, selected } from '../variables.ts'
 
 type TokenType = 'input' | 'output' | 'cache_read' | 'cache_write' | 'reasoning'
 
-const tokens = (type: TokenType) => selected('tokenweir.tokens', { token_type: `="${type}"` })
-const inRange = (selector: string, ...labels: readonly Label[]) => total(selector, dashboardWindow, ...labels)
+const of = (type: TokenType) => ({ token_type: `="${type}"` }) as const
 
 const meaning: Readonly<Record<TokenType, readonly [title: string, description: string]>> = {
   input: ['Input', 'Input tokens as reported in the selected time, cached ones included.'],
@@ -19,39 +18,53 @@ const types = Object.keys(meaning) as TokenType[]
 
 const totals: readonly PanelBuilder[] = types.map((type) => {
   const [title, description] = meaning[type]
-  return statPanel({ title, description, unit: 'short', width: 4, decimals: 2, queries: [{ expr: inRange(tokens(type)), legend: title }] })
+  return statPanel({
+    title,
+    description,
+    unit: 'short',
+    width: 4,
+    decimals: 2,
+    queries: [{ expr: inRange('tokenweir.tokens', of(type)), legend: title }],
+  })
 })
 
-const cost = selected('tokenweir.cost')
 const costPanel = statPanel({
   title: 'Cost',
   description: 'USD, of the requests whose cost is known: what the provider says, else the configured or the public prices.',
   unit: 'currencyUSD',
   width: 4,
-  queries: [{ expr: inRange(cost), legend: 'Cost' }],
+  queries: [{ expr: inRange('tokenweir.cost'), legend: 'Cost' }],
 })
 
-/** The fifteen largest; each has a graph of what goes in and one of what comes out. */
+/** Each has a graph of what goes in and one of what comes out. */
 function ratesBy(label: Label, what: string): PanelBuilder[] {
   return (['input', 'output'] as const).map((type) =>
     timeSeriesPanel({
       title: `${meaning[type][0]} tokens per second, by ${what}`,
-      description: `Rate of ${type} tokens as reported, of the 15 largest in the selected time.`,
+      description: `Rate of ${type} tokens as reported, of the 15 largest at each moment.`,
       unit: 'short',
       width: 12,
       stacked: true,
-      queries: [{ expr: largest(15, sum(rate(tokens(type)), label), tokens(type), label), legend: `{{${labelName(label)}}}` }],
+      queries: [{ expr: topk(15, sum(rate(selected('tokenweir.tokens', of(type))), label)), legend: `{{${labelName(label)}}}` }],
     }),
   )
 }
 
 function columns(...labels: readonly Label[]): Query[] {
-  return types.map((type) => ({ expr: inRange(tokens(type), ...labels), legend: meaning[type][0] }))
+  return types.map((type) => ({ expr: inRange('tokenweir.tokens', of(type), ...labels), legend: meaning[type][0] }))
 }
 
-const callerTokens = (type: 'input' | 'output') => selected('tokenweir.caller.tokens', { token_type: `="${type}"` })
-const known = selected('tokenweir.cost.requests')
-const unpriced = selected('tokenweir.cost.requests', { price_status: '="unpriced"' })
+const unpriced = { price_status: '="unpriced"' } as const
+
+const byModel = ['gen_ai.provider.name', 'gen_ai.request.model'] as const
+const rateByModel = (type: TokenType): Query => ({
+  expr: sum(rate(selected('tokenweir.tokens', of(type))), ...byModel),
+  legend: '{{gen_ai_provider_name}} {{gen_ai_request_model}}',
+})
+const usdPerHour = (name: 'tokenweir.cache.saved' | 'tokenweir.cache.lost'): Query => ({
+  expr: `3600 * ${sum(rate(selected(name)), 'gen_ai.request.model')}`,
+  legend: '{{gen_ai_request_model}}',
+})
 
 export const tokensPage: Page = {
   name: 'tokens',
@@ -72,7 +85,7 @@ export const tokensPage: Page = {
           height: 8,
           labels: { gen_ai_provider_name: 'Provider' },
           units: { Cost: 'currencyUSD' },
-          queries: [...columns('gen_ai.provider.name'), { expr: inRange(cost, 'gen_ai.provider.name'), legend: 'Cost' }],
+          queries: [...columns('gen_ai.provider.name'), { expr: inRange('tokenweir.cost', {}, 'gen_ai.provider.name'), legend: 'Cost' }],
         }),
       ],
     },
@@ -90,7 +103,7 @@ export const tokensPage: Page = {
           units: { Cost: 'currencyUSD' },
           queries: [
             ...columns('gen_ai.provider.name', 'gen_ai.request.model'),
-            { expr: inRange(cost, 'gen_ai.provider.name', 'gen_ai.request.model'), legend: 'Cost' },
+            { expr: inRange('tokenweir.cost', {}, 'gen_ai.provider.name', 'gen_ai.request.model'), legend: 'Cost' },
           ],
         }),
       ],
@@ -105,7 +118,7 @@ export const tokensPage: Page = {
           unit: 'short',
           width: 10,
           steps: [[null, 'blue']],
-          queries: [{ expr: topk(10, inRange(selected('tokenweir.caller.tokens'), 'caller')), legend: '{{caller}}' }],
+          queries: [{ expr: topk(10, inRange('tokenweir.caller.tokens', {}, 'caller')), legend: '{{caller}}' }],
           noData: 'No data: no caller is known. See docs/callers.md.',
         }),
         tablePanel({
@@ -116,11 +129,36 @@ export const tokensPage: Page = {
           height: 8,
           labels: { caller: 'Caller' },
           queries: [
-            { expr: inRange(callerTokens('input'), 'caller'), legend: 'Input' },
-            { expr: inRange(callerTokens('output'), 'caller'), legend: 'Output' },
-            { expr: inRange(selected('tokenweir.caller.requests'), 'caller'), legend: 'Requests' },
+            { expr: inRange('tokenweir.caller.tokens', of('input'), 'caller'), legend: 'Input' },
+            { expr: inRange('tokenweir.caller.tokens', of('output'), 'caller'), legend: 'Output' },
+            { expr: inRange('tokenweir.caller.requests', {}, 'caller'), legend: 'Requests' },
           ],
           noData: 'No data: no caller is known. See docs/callers.md.',
+        }),
+      ],
+    },
+    {
+      title: 'Prompt caching',
+      panels: [
+        timeSeriesPanel({
+          title: 'Input read from a cache, by model',
+          description:
+            'Share of the input tokens that was read from a cache, of the models that report it. Low: prompts change at their beginning.',
+          unit: 'percentunit',
+          width: 12,
+          queries: [rateByModel('cache_read'), rateByModel('input')],
+          math: '$A / $B',
+          noData: 'No data: no answer told whether its input was cached.',
+        }),
+        timeSeriesPanel({
+          title: 'Saved by caching per hour, by model',
+          description:
+            'USD per hour at the present rate: what the input would have cost uncached, less what it cost. Below 0, writing to caches costs more than reading from them saves. Only where the prices are certain.',
+          unit: 'currencyUSD',
+          width: 12,
+          queries: [usdPerHour('tokenweir.cache.saved'), usdPerHour('tokenweir.cache.lost')],
+          math: '$A - $B',
+          noData: 'No data: no answer told whether its input was cached, or no price is certain.',
         }),
       ],
     },
@@ -133,7 +171,9 @@ export const tokensPage: Page = {
           unit: 'currencyUSD',
           width: 12,
           stacked: true,
-          queries: [{ expr: `3600 * ${sum(rate(cost), 'gen_ai.provider.name')}`, legend: '{{gen_ai_provider_name}}' }],
+          queries: [
+            { expr: `3600 * ${sum(rate(selected('tokenweir.cost')), 'gen_ai.provider.name')}`, legend: '{{gen_ai_provider_name}}' },
+          ],
         }),
         statPanel({
           title: 'Requests without a price',
@@ -143,7 +183,11 @@ export const tokensPage: Page = {
           width: 6,
           height: 8,
           steps: [...calm, [0.01, 'yellow'], [0.05, 'red']],
-          queries: [{ expr: ratio(orZero(inRange(unpriced)), inRange(known)), legend: 'Without a price' }],
+          queries: [
+            { expr: orNothing(inRange('tokenweir.cost.requests', unpriced)), legend: 'Without a price' },
+            { expr: `${inRange('tokenweir.cost.requests')} > 0`, legend: 'All' },
+          ],
+          math: '$A / $B',
         }),
         barsPanel({
           title: 'Without a price, by provider',
@@ -151,7 +195,7 @@ export const tokensPage: Page = {
           unit: 'short',
           width: 6,
           steps: [[null, 'orange']],
-          queries: [{ expr: inRange(unpriced, 'gen_ai.provider.name'), legend: '{{gen_ai_provider_name}}' }],
+          queries: [{ expr: inRange('tokenweir.cost.requests', unpriced, 'gen_ai.provider.name'), legend: '{{gen_ai_provider_name}}' }],
           noData: 'None: every request that cost something was priced.',
         }),
       ],

@@ -1,16 +1,22 @@
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
 import type { Page } from '../layout.ts'
 import { barsPanel, calm, tablePanel, timeSeriesPanel } from '../panels.ts'
-import { dashboardWindow, max, rate, ratio, series, sum, topk, total } from '../promql.ts'
-import { prometheus, selected } from '../variables.ts'
+import { max, rate, ratio, series, sum, topk } from '../promql.ts'
+import { inRange, prometheus, selected } from '../variables.ts'
 
 const cost = selected('tokenweir.cost')
-const tokens = selected('tokenweir.tokens', { token_type: '=~"input|output"' })
+const inAndOut = { token_type: '=~"input|output"' } as const
+const tokens = selected('tokenweir.tokens', inAndOut)
 const budgetLabels = ['budget', 'period', 'budget_unit'] as const
+/** Over all sidecars: each knows its own ledger. */
+export const spentShare = ratio(
+  sum(series('tokenweir.budget.spent'), ...budgetLabels),
+  max(series('tokenweir.budget.limit'), ...budgetLabels),
+)
+export const budgetName = '{{budget}} ({{period}}, {{budget_unit}})'
 /** `$by` is a label that is chosen on the page: the caller, the model, or one of the operator's own. */
 const by = (expression: string) => expression.replace(/^sum\(/, 'sum by ($by) (')
 const legend = '{{$by}}'
-const inRange = (selector: string) => by(total(selector, dashboardWindow))
 const noData = 'No data: nothing of that was counted in the selected time. See docs/callers.md and docs/labels.md.'
 
 const labelNames = 'caller|gen_ai_request_model|gen_ai_provider_name|http_route|tokenweir_label_.+'
@@ -41,7 +47,7 @@ export const whoPage: Page = {
           unit: 'currencyUSD',
           width: 12,
           steps: [[null, 'blue']],
-          queries: [{ expr: topk(20, inRange(cost)), legend }],
+          queries: [{ expr: topk(20, by(inRange('tokenweir.cost'))), legend }],
           noData,
         }),
         barsPanel({
@@ -50,7 +56,7 @@ export const whoPage: Page = {
           unit: 'short',
           width: 12,
           steps: [[null, 'blue']],
-          queries: [{ expr: topk(20, inRange(tokens)), legend }],
+          queries: [{ expr: topk(20, by(inRange('tokenweir.tokens', inAndOut))), legend }],
           noData,
         }),
       ],
@@ -69,11 +75,11 @@ export const whoPage: Page = {
         }),
         timeSeriesPanel({
           title: 'Share of the cost',
-          description: 'Of what all of them cost at the present rate.',
-          unit: 'percentunit',
+          description: 'Of what those with the most cost together at the present rate, the 15 with the most.',
+          unit: 'currencyUSD',
           width: 12,
-          stacked: true,
-          queries: [{ expr: topk(15, `(${by(sum(rate(cost)))}) / on () group_left () (${sum(rate(cost))} > 0)`), legend }],
+          stacked: 'percent',
+          queries: [{ expr: topk(15, `3600 * ${by(sum(rate(cost)))}`), legend }],
           noData,
         }),
         timeSeriesPanel({
@@ -90,7 +96,11 @@ export const whoPage: Page = {
           description: 'How many times as many per second as at the same time a week before; 1 is the same.',
           unit: 'short',
           width: 12,
-          queries: [{ expr: topk(15, ratio(by(sum(rate(tokens))), by(sum(`${rate(tokens)} offset 1w`)))), legend }],
+          queries: [
+            { expr: topk(15, by(sum(rate(tokens)))), legend },
+            { expr: `${by(sum(rate(tokens, ' offset 1w')))} > 0`, legend },
+          ],
+          math: '$A / $B',
           noData: 'No data: nothing was counted a week before.',
         }),
       ],
@@ -104,12 +114,7 @@ export const whoPage: Page = {
           unit: 'percentunit',
           width: 12,
           steps: [...calm, [0.8, 'yellow'], [1, 'red']],
-          queries: [
-            {
-              expr: ratio(sum(series('tokenweir.budget.spent'), ...budgetLabels), max(series('tokenweir.budget.limit'), ...budgetLabels)),
-              legend: '{{budget}} ({{period}}, {{budget_unit}})',
-            },
-          ],
+          queries: [{ expr: spentShare, legend: budgetName }],
           noData: 'No budget is configured. See docs/budgets.md.',
         }),
         tablePanel({

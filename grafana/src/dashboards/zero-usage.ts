@@ -1,13 +1,13 @@
 import type { Page } from '../layout.ts'
 import { barsPanel, calm, type PanelBuilder, statPanel, tablePanel, timeSeriesPanel, tracesPanel } from '../panels.ts'
-import { dashboardWindow, type Label, labelName, orZero, rate, ratio, stepWindow, sum, topk, total } from '../promql.ts'
-import { selected } from '../variables.ts'
+import { type Label, labelName, rate, sum, topk } from '../promql.ts'
+import { inRange, inStep, orNothing, selected } from '../variables.ts'
 
-const zero = selected('tokenweir.streams.zero_usage')
-const ours = selected('tokenweir.streams.zero_usage', { reason: '=~"parse_error|unsupported_encoding|limit_hit|unknown_format"' })
-const completed = selected('tokenweir.streams.completed')
+const zero = 'tokenweir.streams.zero_usage'
+const completed = 'tokenweir.streams.completed'
+/** parse_error, unsupported_encoding, limit_hit, unknown_format. */
+const ours = { reason: '!~"not_requested|upstream_omitted|zero"' }
 const outcomes = selected('tokenweir.requests', { usage_outcome: '!=""' })
-const inRange = (selector: string, ...labels: readonly Label[]) => total(selector, dashboardWindow, ...labels)
 
 const perStep = (title: string, description: string, label: Label): PanelBuilder =>
   timeSeriesPanel({
@@ -16,7 +16,7 @@ const perStep = (title: string, description: string, label: Label): PanelBuilder
     unit: 'short',
     width: 12,
     bars: true,
-    queries: [{ expr: topk(15, `${total(zero, stepWindow, label)} > 0`), legend: `{{${labelName(label)}}}` }],
+    queries: [{ expr: topk(15, `${inStep(zero, {}, label)} > 0`), legend: `{{${labelName(label)}}}` }],
     noData: 'None: every completed stream told its usage, or no stream was completed.',
   })
 
@@ -34,7 +34,7 @@ export const zeroUsagePage: Page = {
           unit: 'short',
           width: 6,
           steps: [...calm, [1, 'yellow'], [3, 'red']],
-          queries: [{ expr: orZero(inRange(zero)), legend: 'Without usage' }],
+          queries: [{ expr: orNothing(inRange(zero)), legend: 'Without usage' }],
         }),
         statPanel({
           title: 'Share of completed streams',
@@ -43,7 +43,11 @@ export const zeroUsagePage: Page = {
           width: 6,
           decimals: 2,
           steps: [...calm, [0.01, 'yellow'], [0.02, 'red']],
-          queries: [{ expr: ratio(orZero(inRange(zero)), inRange(completed)), legend: 'Share' }],
+          queries: [
+            { expr: orNothing(inRange(zero)), legend: 'Without usage' },
+            { expr: `${inRange(completed)} > 0`, legend: 'Completed' },
+          ],
+          math: '$A / $B',
           noData: 'No completed stream in the selected time.',
         }),
         statPanel({
@@ -53,14 +57,14 @@ export const zeroUsagePage: Page = {
           unit: 'short',
           width: 6,
           steps: [...calm, [1, 'red']],
-          queries: [{ expr: orZero(inRange(ours)), legend: 'Not understood' }],
+          queries: [{ expr: orNothing(inRange(zero, ours)), legend: 'Not understood' }],
         }),
         statPanel({
           title: 'Completed streams',
           description: 'Streamed answers that came whole, with a status of 2xx, to requests whose answers carry usage.',
           unit: 'short',
           width: 6,
-          queries: [{ expr: orZero(inRange(completed)), legend: 'Completed' }],
+          queries: [{ expr: orNothing(inRange(completed)), legend: 'Completed' }],
         }),
       ],
     },
@@ -94,7 +98,7 @@ export const zeroUsagePage: Page = {
           unit: 'short',
           width: 12,
           steps: [[null, 'orange']],
-          queries: [{ expr: inRange(selected('tokenweir.requests', { reason: '!=""' }), 'reason'), legend: '{{reason}}' }],
+          queries: [{ expr: inRange('tokenweir.requests', { reason: '!=""' }, 'reason'), legend: '{{reason}}' }],
           noData: 'None: every usage was reported.',
         }),
       ],
@@ -110,7 +114,7 @@ export const zeroUsagePage: Page = {
           labels: { gen_ai_provider_name: 'Provider', gen_ai_request_model: 'Model', http_route: 'Route', reason: 'Reason' },
           queries: [
             {
-              expr: topk(100, `${inRange(zero, 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route', 'reason')} > 0`),
+              expr: topk(100, `${inRange(zero, {}, 'gen_ai.provider.name', 'gen_ai.request.model', 'http.route', 'reason')} > 0`),
               legend: 'Streams',
             },
           ],

@@ -14,6 +14,7 @@ import { saveButtons } from './save.js'
 import { showState } from './state.js'
 import { followTheme } from './theme.js'
 import { createTotals } from './totals.js'
+import { showUpstreams } from './upstreams.js'
 import { change, current, fixedRange, isFixed, isLive, onView, parametersBefore, parametersOf } from './view.js'
 import { showZero } from './zero.js'
 
@@ -88,6 +89,7 @@ const askState = every(
     showState(state)
     showBudgets(state)
     showFirst(state)
+    await showUpstreams()
   },
 )
 

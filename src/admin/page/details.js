@@ -67,6 +67,7 @@ function contents(request, traceUrl) {
       ['Cache write', count(request.cache_write_tokens)],
       ['Reasoning', count(request.reasoning_tokens)],
       ['Cost', request.cost === null ? unknown('not known') : `${usd(request.cost)} (${request.cost_source})`],
+      ['Saved by caching', request.cache_saved === null ? unknown('not known') : usd(request.cache_saved)],
       ['Output tokens per second', speed(request)],
       ...(request.estimated_output_tokens == null ? [] : [['Estimated output', number(request.estimated_output_tokens)]]),
       ['Usage', usageOf(request)],
@@ -162,11 +163,8 @@ function traceOf(id, template) {
   return el('a', { href: template.replaceAll('{traceId}', encodeURIComponent(id)), target: '_blank', rel: 'noreferrer' }, code(id))
 }
 
-function speed({ output_tokens: output, time_to_first_chunk_ms: first, duration_ms: whole, streamed }) {
-  const took = whole - first
-  return output === null || first === null || whole === null || streamed !== 1 || took <= 0
-    ? unknown('not measured')
-    : (output / (took / 1000)).toFixed(1)
+function speed({ time_per_output_token_ms: each }) {
+  return each === null ? unknown('not measured') : `${(1000 / each).toFixed(1)} (${milliseconds(each)} each)`
 }
 
 /** Moments of a request: their columns, in milliseconds after it came, what the stretch up to them is called, and what is said of one that is not known. */

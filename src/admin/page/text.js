@@ -45,6 +45,11 @@ export function rate(value) {
   return value < 100 ? value.toFixed(value < 10 ? 2 : 1) : short.format(value)
 }
 
+/** Of a share, 0 to 1. */
+export function percent(value) {
+  return `${(value * 100).toFixed(1)}%`
+}
+
 /** For the ticks of an axis. */
 export function tick(value) {
   return short.format(value)
@@ -52,14 +57,15 @@ export function tick(value) {
 
 export function usd(value) {
   if (value === null || value === undefined) return notKnown
-  const digits = value === 0 ? 0 : value < 0.01 ? 6 : value < 100 ? 4 : 2
-  return `$${value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}`
+  const size = Math.abs(value)
+  const digits = size === 0 ? 0 : size < 0.01 ? 6 : size < 100 ? 4 : 2
+  return `${value < 0 ? '-' : ''}$${size.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}`
 }
 
 /** Of a column: with the same number of digits in each line. */
 export function usdTotal(value) {
   if (value > 0 && value < 0.000_05) return '< $0.0001'
-  return `$${value.toLocaleString('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })}`
+  return `${value < 0 ? '-' : ''}$${Math.abs(value).toLocaleString('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })}`
 }
 
 export function milliseconds(value) {

@@ -2,7 +2,7 @@
 import { marked } from './colours.js'
 import { viewLink, withFilter } from './link.js'
 import { saveButtons } from './save.js'
-import { atLeast, change as changeText, el, milliseconds, name, number, unknown, usdTotal } from './text.js'
+import { atLeast, change as changeText, el, milliseconds, name, number, percent, unknown, usdTotal } from './text.js'
 import { change, current } from './view.js'
 
 const titles = { provider: 'Provider', model: 'Model', caller: 'Caller', route: 'Route', outcome: 'Outcome', reason: 'Reason' }
@@ -48,6 +48,24 @@ const columns = [
   latencyColumn('firstP50', 'First chunk p50', 'p50'),
   latencyColumn('firstP95', 'p95', 'p95'),
   { id: 'cost', title: 'Cost', cell: (group) => costOf(group.cost), value: (group) => group.cost.usd },
+  {
+    id: 'cached',
+    title: 'Cached',
+    cell: ({ cache }) => (cache.hitShare === null ? unknown() : percent(cache.hitShare)),
+    value: ({ cache }) => cache.hitShare,
+  },
+  {
+    id: 'saved',
+    title: 'Saved',
+    cell: ({ cache }) => (cache.savedUsd === null ? unknown('not known') : usdTotal(cache.savedUsd)),
+    value: ({ cache }) => cache.savedUsd,
+  },
+  {
+    id: 'speed',
+    title: 'Tokens/s',
+    cell: ({ timePerOutputTokenMs: each }) => (each === null ? unknown('not measured') : (1000 / each).toFixed(1)),
+    value: ({ timePerOutputTokenMs: each }) => (each === null ? null : 1000 / each),
+  },
 ]
 
 /** @returns {Column} */

@@ -1,6 +1,7 @@
 /** What every command receives, and what all of them share: exit codes, colours, error messages. */
 import type { Command } from 'commander'
 import type { Config, ConfigError } from '../../config/config.ts'
+import type { ReloadSources } from '../../config/reload.ts'
 import { printableLines } from '../../lib/printable.ts'
 import { type Environment, painter } from '../../lib/terminal.ts'
 import type { Running } from '../../sidecar.ts'
@@ -20,7 +21,7 @@ export interface Io {
   /** The text of a file; throws as `fs.readFileSync` does. */
   readonly readFile: (path: string) => string
   /** Starts the sidecar. Loading it is expensive, so it is called only to start; `report` receives messages for the operator. */
-  readonly start: (config: Config, report: (message: string) => void) => Promise<Running>
+  readonly start: (config: Config, report: (message: string) => void, sources: ReloadSources) => Promise<Running>
   /** Calls back at each stop signal (SIGTERM, SIGINT). */
   readonly onStopSignal: (listener: () => void) => void
   /** Calls back at each SIGHUP, which then does not end the process. */

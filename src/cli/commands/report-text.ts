@@ -13,6 +13,8 @@ const mark = '+'
 export const number = new Intl.NumberFormat('en-US')
 const usd = new Intl.NumberFormat('en-US', { minimumFractionDigits: 4, maximumFractionDigits: 4 })
 
+const percent = new Intl.NumberFormat('en-US', { style: 'percent', maximumFractionDigits: 1 })
+const perSecond = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
 /** Totals, and the same in the range before where that is compared with. */
 type Compared = Totals & Pick<ReportGroup, 'before'>
 
@@ -22,6 +24,8 @@ interface Measure {
   readonly text: (totals: Compared) => string
   /** The name among `compared`, of what has its change beside it. */
   readonly change?: string
+  /** Left out where no line knows it. */
+  readonly ifKnown?: true
 }
 
 const tokens = (title: string, kind: TokenKind, spare: number, change?: string): Measure => ({
@@ -45,6 +49,19 @@ const plainMeasures: readonly Measure[] = [
     spare: 0,
     text: ({ cost }) => costText(cost),
     change: 'cost_usd',
+  },
+  {
+    title: 'Cached',
+    spare: 9,
+    text: ({ cache }) => (cache.hitShare === null ? notKnown : percent.format(cache.hitShare)),
+    ifKnown: true,
+  },
+  { title: 'Saved USD', spare: 10, text: ({ cache }) => (cache.savedUsd === null ? notKnown : usdText(cache.savedUsd)), ifKnown: true },
+  {
+    title: 'Tokens/s',
+    spare: 5,
+    text: ({ timePerOutputTokenMs: ms }) => (ms === null ? notKnown : perSecond.format(1000 / ms)),
+    ifKnown: true,
   },
 ]
 
@@ -94,9 +111,11 @@ export function tableOf(
   paint: Painter,
 ): string {
   const { by, groups, before } = report
-  const measures =
-    before === undefined ? plainMeasures : plainMeasures.flatMap((one) => (one.change === undefined ? one : [one, changeMeasure(one)]))
-  const lines = [...groups, { ...report.total, before: before?.total }].map((totals) => measures.map(({ text }) => text(totals)))
+  const all: readonly Compared[] = [...groups, { ...report.total, before: before?.total }]
+  const measures = plainMeasures
+    .filter(({ text, ifKnown }) => ifKnown !== true || all.some((totals) => text(totals) !== notKnown))
+    .flatMap((one) => (before === undefined || one.change === undefined ? one : [one, changeMeasure(one)]))
+  const lines = all.map((totals) => measures.map(({ text }) => text(totals)))
   // The mark has a place of its own in each line of a column in which one line has it, so that digits stand below each other.
   const marked = measures.map((_, at) => lines.some((line) => line[at]?.endsWith(mark)))
   const cells = (line: readonly string[] | undefined) =>

@@ -61,12 +61,14 @@ const helpText = `
 The ledger is the one that --ledger, TOKENWEIR_LEDGER or the file of --config names.
 Requests count where they began. – is not reported, which is not zero; + is at
 least: some requests did not report it, or have no price that is known. Weeks begin
-on Monday and are named by it.
+on Monday and are named by it. Cached is the share of the input that was read from a
+cache, Saved what prompt caching saved, Tokens/s the output tokens per second of the
+mean stream.
 
 ${whereText}
 
-The table fits the terminal, or COLUMNS where that is set; NO_COLOR=1 takes the
-colours away. In a pipe nothing is cut.
+The table is as wide as the terminal, or as COLUMNS says; in a pipe without COLUMNS
+nothing is cut. NO_COLOR=1 takes the colours away.
 
 Examples:
   tokenweir report
@@ -138,7 +140,10 @@ function report(question: ReportQuestion, format: Format, flags: Flags, env: Env
     else if (format === 'csv') io.stdout.write(csvOf(found))
     else if (format === 'parquet') io.stdout.write((await import('../report/parquet.ts')).parquetOf(found))
     else if (hasRequests) io.stdout.write(tableOf(found, { path, pricesDate }, terminalWidth(io.stdout, env), painter(io.stdout, env)))
-    if (!hasRequests) complain(io, env, whyEmpty(database, path, found))
+    if (!hasRequests) {
+      const isFiltered = question.where.length > 0
+      complain(io, env, isFiltered ? 'No request in this range meets the conditions of --where.' : whyEmpty(database, path, found))
+    }
     return exit.done
   })
 }

@@ -1,10 +1,10 @@
 /** `tokenweir verify`: proves on a running sidecar that a streamed and a plain request are recorded with their tokens, or says what is wrong. */
 import type { Command } from 'commander'
-import type { Address } from '../../config/config.ts'
-import { cell, terminalWidth } from '../../lib/terminal.ts'
+import { type Check, isFailed } from '../checks.ts'
+import { urlOf as urlOfAddress } from '../doctor/ports.ts'
 import type { Api } from '../verify/ask.ts'
-import type { Check } from '../verify/judge.ts'
 import { type CommandContext, type Environment, exit, type Io, type Painter, painter, refuse } from './context.ts'
+import { checksText, widthFor } from './show-checks.ts'
 import { folded } from './text.ts'
 
 interface Options {
@@ -28,7 +28,7 @@ out of reach, the sidecar is asked for its rows (with TOKENWEIR_ADMIN_TOKEN, whe
 
 What it looks at: both answers as a client gets them; their rows in the ledger, with tokens above zero; their log
 lines (in the file of --log, else by the sidecar's own count); and that the collector took their spans, where one is
-configured. It costs two short answers of the model.
+configured. It costs two short answers of the model, and a third where /v1 stands twice in the path or is missing.
 
 Examples:
   tokenweir verify --model gpt-4o-mini --key-env OPENAI_API_KEY
@@ -60,16 +60,15 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
       const asked = await understand(options, flags(), env, io)
       if (typeof asked === 'number') return end(asked)
       if (typeof asked === 'string') return refuseUse(asked)
-      const { verify, worstOf } = await import('../verify/run.ts')
+      const { verify } = await import('../verify/run.ts')
       const { createIds } = await import('../../lib/ids.ts')
       const progress = progressOn(io)
-      const checks = await verify({ ...asked, ids: createIds(), onStep: progress.step })
+      const checks = await verify({ ...asked, env, ids: createIds(), onStep: progress.step })
       progress.clear()
-      const worst = worstOf(checks)
-      if (options.json === true)
-        io.stdout.write(`${JSON.stringify({ ok: worst === 'ok', sidecar: asked.sidecar.href, checks }, undefined, 2)}\n`)
+      const isWell = !isFailed(checks)
+      if (options.json === true) io.stdout.write(`${JSON.stringify({ ok: isWell, sidecar: asked.sidecar.href, checks }, undefined, 2)}\n`)
       else show(checks, io, env)
-      end(worst === 'ok' ? exit.done : exit.failed)
+      end(isWell ? exit.done : exit.failed)
     })
 }
 
@@ -77,12 +76,12 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
 async function understand(options: Options, flags: ReturnType<CommandContext['flags']>, env: Environment, io: Io) {
   const { loadConfig } = await import('../../config/config.ts')
   const { paths, usualModels } = await import('../verify/ask.ts')
-  const adminUrl = /^https?:/.test(flags['admin'] ?? '') ? urlOf(flags['admin'] as string) : undefined
-  const { admin, ...rest } = flags
-  const loaded = await loadConfig({ flags: adminUrl === undefined ? flags : rest, env, readFile: io.readFile, upstreamNeeded: false })
+  const { adminFlag, urlOf } = await import('../admin-url.ts')
+  const admin = adminFlag(flags)
+  const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
   const { config } = loaded
-  const sidecar = options.sidecar === undefined ? addressUrl(config.listen) : urlOf(options.sidecar)
+  const sidecar = options.sidecar === undefined ? urlOfAddress(config.listen) : urlOf(options.sidecar)
   if (sidecar === undefined) return `--sidecar ${JSON.stringify(options.sidecar)} is not a URL. Write it as http://127.0.0.1:4141.`
   const api = apis.find((name) => name === options.api)
   if (api === undefined) return `--api ${JSON.stringify(options.api)} is none of ${apis.join(', ')}.`
@@ -95,26 +94,15 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   return {
     ...{
       sidecar,
-      admin: adminUrl ?? addressUrl(config.admin),
+      admin: admin.url ?? urlOfAddress(config.admin),
       ledger: config.ledger,
       adminToken: config.adminToken,
       log: options.log,
       api,
       path,
     },
-    ...{ model: options.model ?? usualModels[api], headers, timeoutMs, waitMs },
+    ...{ model: options.model ?? usualModels[api], headers, timeoutMs, waitMs, routes: config.routes },
   }
-}
-
-function urlOf(text: string): URL | undefined {
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
-  return url !== null && /^https?:$/.test(url.protocol) ? url : undefined
-}
-
-/** Replaces a wildcard address by the loopback address. */
-function addressUrl({ host, port }: Address): URL {
-  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return new URL(`http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
 }
 
 const secondsMax = 3600
@@ -156,24 +144,8 @@ function progressOn({ stderr }: Io) {
   }
 }
 
-const marks = { ok: '✓', failed: '✗', skipped: '–' } as const
-const nameWidth = 18
-
 function show(checks: readonly Check[], io: Io, env: Environment): void {
-  const paint = painter(io.stdout, env)
-  const width = terminalWidth(io.stdout, env) ?? Number.POSITIVE_INFINITY
-  const colour = { ok: paint.green, failed: paint.red, skipped: paint.dim } as const
-  const indent = ' '.repeat(nameWidth + 4)
-  const lines = checks.flatMap(({ name, status, what, mend }) => {
-    const [first = '', ...more] = folded(what, width - indent.length)
-    const mending = mend === undefined ? [] : folded(mend, width - indent.length - 2)
-    return [
-      `${colour[status](marks[status])} ${cell(name, nameWidth)}  ${first}`,
-      ...more.map((line) => indent + line),
-      ...mending.map((line, index) => `${indent}${paint.yellow(`${index === 0 ? '→' : ' '} ${line}`)}`),
-    ]
-  })
-  io.stdout.write(`${lines.join('\n')}\n\n${verdict(checks, width, paint)}\n`)
+  io.stdout.write(`${checksText(checks, io, env)}\n\n${verdict(checks, widthFor(io, env), painter(io.stdout, env))}\n`)
 }
 
 function verdict(checks: readonly Check[], width: number, paint: Painter): string {

@@ -36,6 +36,9 @@ export function flatColumns({ by, groups, before }: Report): FlatColumn[] {
     integer('output_tokens_unreported', ({ tokens }) => tokens.output.unreported),
     column('cost_usd', 'number', ({ cost }) => cost.usd),
     integer('unpriced_requests', ({ cost }) => cost.unpriced),
+    column('cache_hit_share', 'number', ({ cache }) => cache.hitShare),
+    column('cache_saved_usd', 'number', ({ cache }) => cache.savedUsd),
+    column('time_per_output_token_ms', 'number', ({ timePerOutputTokenMs }) => timePerOutputTokenMs),
     ...(before === undefined ? [] : compared).flatMap(({ name, of }) => [
       column(`${name}_before`, name === 'cost_usd' ? 'number' : 'integer', (group) => (group.before ? of(group.before) : null)),
       column(`${name}_change_percent`, 'number', (group) => (group.before ? changePercent(of(group), of(group.before)) : null)),

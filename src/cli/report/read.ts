@@ -56,13 +56,19 @@ export function readReport(database: DatabaseSync, question: ReportQuestion): Re
   const before = readSummary(database, { range: earlier, sets, where, groupsMax: Number.POSITIVE_INFINITY })
   const groups = paired(breakdown?.groups ?? [], before.breakdowns[0]?.groups ?? [])
   const leftOut = Math.max(0, groups.length - groupsMax)
-  return { ...report, groups: groups.slice(0, groupsMax), leftOut, before: { ...earlier, total: before.total.requests === 0 ? nothing : before.total } }
+  return {
+    ...report,
+    groups: groups.slice(0, groupsMax),
+    leftOut,
+    before: { ...earlier, total: before.total.requests === 0 ? nothing : before.total },
+  }
 }
 
 /** Of no request there are no tokens and no cost: here that is known to be zero. */
 const nothing: Totals = {
   ...{ requests: 0, open: 0, errors: 0, streams: 0, zeroUsage: 0, cost: { usd: 0, priced: 0, unpriced: 0 } },
   tokens: Object.fromEntries(tokenKinds.map((kind) => [kind, { sum: 0, reported: 0, unreported: 0 }])) as Totals['tokens'],
+  ...{ cache: { hitShare: null, savedUsd: null }, timePerOutputTokenMs: null },
 }
 
 /** Each group with itself before; what was there before and is no more comes last. */

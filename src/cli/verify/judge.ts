@@ -1,23 +1,10 @@
 /** Turns observations into checks: passed, failed with an actionable message, or skipped. Pure. All text that `verify` prints about a check is here. */
 
+import type { Mistake } from '../../conclude/mistakes.ts'
+import { type Check, failed, ok, skipped, warned } from '../checks.ts'
 import type { Counters, Readiness } from './admin.ts'
 import type { Answered, Api, Reply } from './ask.ts'
 import type { Lookup, VerifiedRow } from './ledger-row.ts'
-
-/** `skipped`: there is nothing to check, and nothing is wrong. */
-export type Status = 'ok' | 'failed' | 'skipped'
-
-export interface Check {
-  readonly name: string
-  readonly status: Status
-  readonly what: string
-  /** What to do about it. */
-  readonly mend?: string | undefined
-}
-
-const ok = (name: string, what: string): Check => ({ name, status: 'ok', what })
-const failed = (name: string, what: string, mend: string): Check => ({ name, status: 'failed', what, mend })
-const skipped = (name: string, what: string): Check => ({ name, status: 'skipped', what })
 
 export function judgeSidecar(admin: URL, seen: Readiness | undefined | { readonly failure: string }): Check {
   const name = 'sidecar'
@@ -64,6 +51,7 @@ export function judgeAnswer(name: string, streamed: boolean, sidecar: URL, reply
   if ('failure' in reply) return unanswered(name, sidecar, reply)
   const { status, facts } = reply
   if (status < 200 || status > 299) return refused(name, reply)
+  if (/html/i.test(reply.contentType)) return failed(name, saying(reply), 'Is the address of the upstream that of a model API?')
   if (streamed !== reply.streamed) {
     return streamed
       ? failed(
@@ -85,6 +73,48 @@ export function judgeAnswer(name: string, streamed: boolean, sidecar: URL, reply
   return ok(name, streamed ? `${status}, ${reply.messages} events in ${took}` : `${status}, ${reply.bytes} bytes in ${took}`)
 }
 
+/** The answer in the upstream's own words. */
+function saying({ status, said, facts }: Answered): string {
+  const words = said ?? facts?.error?.message
+  return `${status}${words === undefined ? '' : `: ${words.replace(/\.?$/, '.')}`}`
+}
+
+/** A failed answer with its reason. */
+export function withMistake(check: Check, reply: Answered, { what, mend }: Mistake): Check {
+  return { ...check, what: `${saying(reply)} ${what}`, mend }
+}
+
+/** The plain request failed as the stream did. */
+export const theSame = (name: string): Check => ({ name, status: 'failed', what: 'The same as of the stream.' })
+
+/** Undefined where clients have sent something before. */
+export function judgeClients({ requests = 0, logWritten }: Counters, sidecar: URL): Check | undefined {
+  if (requests > 0 || logWritten === undefined) return undefined // without any counter nothing could be read
+  return warned(
+    'clients',
+    'No client has sent a request to this sidecar yet.',
+    `If yours are running, they talk to the gateway itself: set their base URL to ${sidecar.origin}/v1 (Anthropic's clients: ${sidecar.origin}).`,
+  )
+}
+
+/** Most clients send even requests to this machine through such a proxy. */
+export function judgeProxy(env: Readonly<Record<string, string | undefined>>, sidecar: URL): Check | undefined {
+  const set = ['http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'].find((name) => (env[name] ?? '') !== '')
+  const exempt = (env['no_proxy'] || env['NO_PROXY'] || '').split(/[\s,]+/)
+  const host = sidecar.hostname.replace(/^\[|\]$/g, '')
+  if (set === undefined || exempt.includes('*') || exempt.includes(host)) return undefined
+  return warned(
+    'client proxy',
+    `${set} is set here: clients that obey it, such as curl and Python's, send requests for ${host} to that proxy.`,
+    `Add ${host} to NO_PROXY of the clients.`,
+  )
+}
+
+export function judgeTelemetry(problems: readonly string[]): Check | undefined {
+  if (problems.length === 0) return undefined
+  return warned('telemetry', problems.join(' '), 'Write the variable as http://host:4318 (gRPC: http://host:4317).')
+}
+
 function unanswered(name: string, sidecar: URL, { failure, detail }: Exclude<Reply, Answered>): Check {
   switch (failure) {
     case 'refused':
@@ -96,22 +126,31 @@ function unanswered(name: string, sidecar: URL, { failure, detail }: Exclude<Rep
     case 'timeout':
       return failed(name, 'No whole answer in time.', 'Ask a faster model with --model, or wait longer with --timeout SECONDS.')
     case 'broken':
-      return failed(name, `The connection broke (${detail}).`, 'Is it the sidecar that listens there, and is it plain HTTP?')
+      return /WRONG_VERSION_NUMBER|PACKET_LENGTH/.test(detail)
+        ? failed(name, `${sidecar.host} speaks plain HTTP, and was spoken to by TLS.`, `Write --sidecar http://${sidecar.host}.`)
+        : failed(
+            name,
+            `The connection broke (${detail}).`,
+            'Is it the sidecar that listens there? If it speaks TLS, write --sidecar https://HOST.',
+          )
   }
 }
 
 /** The admin port's 404 message. */
 const adminNotFound = 'There is no such page.'
 
-function refused(name: string, { status, ownError, errorMessage, facts }: Answered): Check {
-  const said = errorMessage ?? facts?.error?.message
-  if (said === adminNotFound) return failed(name, 'That is an admin address.', 'Name the address for clients with --sidecar URL.')
-  const what = `${status}${said === undefined ? '' : `: ${said.replace(/\.?$/, '.')}`}`
+function refused(name: string, reply: Answered): Check {
+  const { status, ownError } = reply
+  if (reply.said === adminNotFound) return failed(name, 'That is an admin address.', 'Name the address for clients with --sidecar URL.')
+  const what = saying(reply)
+  if (ownError?.startsWith('upstream_') === false) {
+    return failed(name, `${what} The sidecar itself says so (${ownError}).`, 'docs/troubleshooting.md says of each such answer what to do.')
+  }
   if (ownError !== undefined) {
     return failed(
       name,
       `${what} The sidecar itself says so (${ownError}).`,
-      'Is the upstream running, and is --upstream of the sidecar its address?',
+      'Is the upstream running, and is --upstream of the sidecar its address? In a container 127.0.0.1 is the container itself: for a gateway on the host write host.docker.internal.',
     )
   }
   switch (status) {

@@ -1,22 +1,30 @@
 /** The checks of `tokenweir verify`, without its output: sends a streamed and a plain request through a running sidecar, and looks for their records. */
 import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
+import type { Route } from '../../config/config.ts'
+import { containerOf } from '../../lib/container.ts'
 import type { Ids } from '../../lib/ids.ts'
 import { at, parseJson } from '../../lib/json.ts'
+import { planTelemetry } from '../../telemetry/environment.ts'
+import { type Check, clockWarning } from '../checks.ts'
 import { otherSidecar } from '../instance.ts'
 import { type Counters, type Readiness, readCounters, readiness, rowOfTrace } from './admin.ts'
 import { type Api, ask, type Reply } from './ask.ts'
+import { diagnose } from './diagnose.ts'
 import {
-  type Check,
   judgeAnswer,
+  judgeClients,
   judgeLedgerFile,
   judgeLog,
+  judgeProxy,
   judgeRecording,
   judgeRow,
   judgeSidecar,
   judgeSpans,
-  type Status,
+  judgeTelemetry,
   spansSettled,
+  theSame,
+  withMistake,
 } from './judge.ts'
 import { findRow, type Lookup, type VerifiedRow } from './ledger-row.ts'
 
@@ -36,6 +44,9 @@ export interface VerifyOptions {
   readonly timeoutMs: number
   /** Time limit for records to appear after the responses. */
   readonly waitMs: number
+  /** As far as this command's configuration names them. */
+  readonly routes: readonly Route[]
+  readonly env: Readonly<Record<string, string | undefined>>
   readonly ids: Pick<Ids, 'traceId' | 'spanId'>
   /** Called with the current step, for a progress line. */
   readonly onStep: (what: string) => void
@@ -73,12 +84,24 @@ type Asked = VerifyOptions & { readonly other: string | undefined }
 
 async function verifySent(options: Asked, sidecar: Check): Promise<readonly Check[]> {
   options.onStep('Sending a streamed request')
+  const first = await readCounters(options.admin).catch(() => nothingCounted)
   const { before, stream } = await sendStream(options)
-  if ('failure' in stream.reply) return [...(sidecar.status === 'ok' ? [] : [sidecar]), stream.check]
+  if ('failure' in stream.reply) return [...(sidecar.status === 'ok' ? [] : [sidecar]), stream.check, ...warnings(options, stream, first)]
   options.onStep('Sending a plain request')
-  const sent = [stream, await send(options, false)]
+  const sent = [stream, await send(options, false, stream)]
   options.onStep('Waiting for the records')
-  return recorded(options, sent, before)
+  return [...(await recorded(options, sent, before)), ...warnings(options, stream, first)]
+}
+
+/** What may be wrong around the sidecar; nothing where nothing is. */
+function warnings({ env, sidecar }: VerifyOptions, { reply }: Sent, first: Counters): readonly Check[] {
+  const answered = 'failure' in reply || reply.ownError !== undefined ? undefined : reply
+  return [
+    clockWarning('the upstream', answered?.aheadMs),
+    judgeClients(first, sidecar),
+    judgeProxy(env, sidecar),
+    judgeTelemetry(planTelemetry(env).problems.filter((problem) => problem.includes('_ENDPOINT'))),
+  ].filter((check) => check !== undefined)
 }
 
 /** Of an upstream's first streams, those that may pass unchanged: see `proxy/inject/capabilities`. */
@@ -119,11 +142,22 @@ const nothingCounted: Counters = {
   exportsSpans: false,
 }
 
-async function send({ ids, sidecar, ...options }: VerifyOptions, streamed: boolean): Promise<Sent> {
+/** `before`: the other request, which may have failed in the same way. */
+async function send({ ids, sidecar, ...options }: VerifyOptions, streamed: boolean, before?: Sent): Promise<Sent> {
   const traceId = ids.traceId()
   const sinceMs = Date.now()
-  const reply = await ask({ ...options, sidecar, streamed, traceId, spanId: ids.spanId() })
-  return { streamed, traceId, sinceMs, reply, check: judgeAnswer(nameOf('answer', streamed), streamed, sidecar, reply) }
+  const question = { ...options, sidecar, streamed, traceId, spanId: ids.spanId() }
+  const reply = await ask(question)
+  const judged = judgeAnswer(nameOf('answer', streamed), streamed, sidecar, reply)
+  const sent = (check: Check): Sent => ({ streamed, traceId, sinceMs, reply, check })
+  if (judged.status !== 'failed' || 'failure' in reply) return sent(judged)
+  if (before?.check.status === 'failed' && !('failure' in before.reply) && before.reply.status === reply.status)
+    return sent(theSame(judged.name))
+  const base = sidecar.pathname.replace(/\/+$/, '')
+  const askAt = (path: string) => ask({ ...question, sidecar: new URL(sidecar.origin), path, traceId: ids.traceId(), spanId: ids.spanId() })
+  const { routes, path, env } = options
+  const mistake = await diagnose({ routes, path: (base + path).split('?', 1)[0] as string, container: containerOf(env), askAt }, reply)
+  return sent(mistake === undefined ? judged : withMistake(judged, reply, mistake))
 }
 
 const nameOf = (what: string, streamed: boolean) => `${streamed ? 'stream' : 'plain'}: ${what}`
@@ -218,9 +252,4 @@ function foundInLog(path: string, sent: readonly Sent[]): number | { readonly un
   } catch (error) {
     return { unreadable: (error as Error).message }
   }
-}
-
-/** The worst status among them. */
-export function worstOf(checks: readonly Check[]): Status {
-  return checks.some(({ status }) => status === 'failed') ? 'failed' : 'ok'
 }

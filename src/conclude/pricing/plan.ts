@@ -130,8 +130,30 @@ export function costBy(plan: Plan, usage: Usage, factor = 1): number | undefined
     remainders[index] = tokens
     perMillion += tokens * (typeof price === 'number' ? price : tierOf(price, inputTokens ?? 0))
   }
-  const usd = (perMillion / 1e6) * factor + plan.perRequestUsd + (usage.webSearches ?? 0) * plan.perSearchUsd
+  return rounded((perMillion / 1e6) * factor + plan.perRequestUsd + (usage.webSearches ?? 0) * plan.perSearchUsd)
+}
+
+function rounded(usd: number): number {
   return Math.round(usd * perUsd) / perUsd
+}
+
+const withoutCache: Usage = {
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  cacheWrite1hTokens: 0,
+  cacheReadAudioTokens: 0,
+  cacheReadImageTokens: 0,
+}
+
+/**
+ * USD by which prompt caching made the answer cheaper: what all of its input would have cost as plain input, less what it cost. Below zero where
+ * writing to the cache cost more than reading from it saved. Undefined where the cost is, or nobody said whether a cache was read.
+ */
+export function cacheSavedBy(plan: Plan, usage: Usage, factor = 1): number | undefined {
+  if (usage.cacheReadTokens === undefined) return undefined
+  const usd = costBy(plan, usage, factor)
+  const plainUsd = costBy(plan, { ...usage, ...withoutCache }, factor)
+  return usd === undefined || plainUsd === undefined ? undefined : rounded(plainUsd - usd)
 }
 
 function tierOf({ base, tiers }: Exclude<Price, number>, inputTokens: number): number {

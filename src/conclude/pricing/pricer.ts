@@ -6,7 +6,7 @@ import type { ModelPrice } from '../../config/config.ts'
 import type { Cost, Exchange, Usage } from '../../lib/exchange.ts'
 import { type Bill, billedUsage, billOf, isSameBill, queryOf } from './biller.ts'
 import { createCustomPrices } from './custom.ts'
-import { costBy, lacksPrice, type Plan } from './plan.ts'
+import { cacheSavedBy, costBy, lacksPrice, type Plan } from './plan.ts'
 import { type Found, loadPriceTable, type PriceTable } from './table.ts'
 
 export interface Pricer {
@@ -15,6 +15,8 @@ export interface Pricer {
    * that cannot be used any more, it rejects with the reason and keeps the one before.
    */
   load(): Promise<void>
+  /** The operator's own prices from now on. */
+  use(prices: readonly ModelPrice[]): void
   /** YYYY-MM-DD: the day of the newest table; undefined until one is loaded. */
   date(): string | undefined
   /** Undefined where no cost is due: no inference, refused, an answer that never carries usage. Never throws. */
@@ -40,7 +42,7 @@ interface Remembered {
 }
 
 export function createPricer({ prices, loadTable = () => loadPriceTable() }: PricerOptions): Pricer {
-  const findCustom = createCustomPrices(prices)
+  let findCustom = createCustomPrices(prices)
   /** By the model, of which few are billed in more than one way. */
   const remembered = new Map<string, Remembered[]>()
   let table: PriceTable | undefined
@@ -85,14 +87,18 @@ export function createPricer({ prices, loadTable = () => loadPriceTable() }: Pri
       if (custom.isFree) return { status: 'free', usd: 0, source: 'custom' }
       return priced(custom, billedUsage(exchange), 1, 'custom')
     }
-    if (reported !== undefined) return { status: reported === 0 ? 'free' : 'priced', usd: reported, source: 'reported' }
-    return byTable(exchange)
+    if (reported === 0) return { status: 'free', usd: 0, source: 'reported' }
+    const table = byTable(exchange)
+    return reported === undefined ? table : { status: 'priced', usd: reported, source: 'reported', cacheSavedUsd: savedOf(table, reported) }
   }
 
   return {
     async load() {
       table = await loadTable()
       remembered.clear()
+    },
+    use(next) {
+      findCustom = createCustomPrices(next)
     },
     date: () => table?.date,
     costOf(exchange) {
@@ -107,5 +113,15 @@ export function createPricer({ prices, loadTable = () => loadPriceTable() }: Pri
 
 function priced(plan: Plan, usage: Usage | undefined, factor: number, source: 'custom' | 'table'): Cost {
   const usd = usage === undefined ? undefined : costBy(plan, usage, factor)
-  return usd === undefined ? unpriced : { status: 'priced', usd, source }
+  if (usage === undefined || usd === undefined) return unpriced
+  return { status: 'priced', usd, source, cacheSavedUsd: cacheSavedBy(plan, usage, factor) }
+}
+
+/** Gateways round, and add up in another order. */
+const shareOffMax = 0.01
+
+/** A cost that was reported does not say what plain input would have cost. Where the table comes to the same cost, its prices are the billed ones. */
+function savedOf(table: Cost, reportedUsd: number): number | undefined {
+  if (table.status !== 'priced') return undefined
+  return Math.abs(table.usd - reportedUsd) <= reportedUsd * shareOffMax ? table.cacheSavedUsd : undefined
 }

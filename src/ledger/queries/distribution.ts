@@ -4,11 +4,11 @@ import { conditionSql, inRange } from './fragments.ts'
 import { addTo, type Buckets, bucketSql, lowerBoundOf, quantilesOf } from './quantiles.ts'
 import type { Distribution, DistributionAnswer, DistributionQuestion } from './queries.ts'
 
-/** Output tokens after the first, over the time from the first chunk to the end; NULL where there is no such time. */
-const speed = `CASE WHEN streamed = 1 AND output_tokens > 1 AND duration_ms > time_to_first_chunk_ms
-  THEN (output_tokens - 1) * 1000.0 / (duration_ms - time_to_first_chunk_ms) END`
-
-const measures = { firstChunkMs: 'time_to_first_chunk_ms', durationMs: 'duration_ms', tokensPerSecond: speed } as const
+const measures = {
+  firstChunkMs: 'time_to_first_chunk_ms',
+  durationMs: 'duration_ms',
+  tokensPerSecond: '1000 / time_per_output_token_ms',
+} as const
 
 /** Buckets in a bin: each bin is about a quarter wider than the one before, or twice that, and so on, until there are few enough. */
 const bucketsMin = 12

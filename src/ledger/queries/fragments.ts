@@ -1,4 +1,4 @@
-/** Pieces of SQL that several questions share, so that all of them mean the same by the same word. */
+/** Pieces of SQL that several questions share, so that all of them mean the same by the same word. ClickHouse reads them too (scripts/clickhouse-rollups.ts). */
 import type { Condition, Dimension, Field, LabelDimension, TokenKind } from './queries.ts'
 
 export const inRange = 'started_at >= :since AND started_at < :until'
@@ -67,7 +67,7 @@ const completedStream =
 export const isCompletedStream = `(${completedStream})`
 
 /** As `tokenweir.streams.zero_usage`: not of a stream that was let pass unchanged to see what the upstream does. */
-const isProbe = `(usage_reason IS 'not_requested' AND coalesce(notes, '') LIKE '%"usage_probe"%')`
+const isProbe = `(coalesce(usage_reason, '') = 'not_requested' AND coalesce(notes, '') LIKE '%"usage_probe"%')`
 export const isZeroUsage = `(${completedStream} AND usage_outcome IN ('zero', 'missing', 'undecodable') AND NOT ${isProbe})`
 export const zeroUsageReason = "CASE WHEN usage_outcome = 'zero' THEN 'zero' ELSE coalesce(usage_reason, 'upstream_omitted') END"
 

@@ -18,6 +18,10 @@ const sortSql: Readonly<Record<Exclude<GroupSort, 'name' | 'firstP50' | 'firstP9
   cacheRead: 'sum(cache_read_tokens)',
   reasoning: 'sum(reasoning_tokens)',
   cost: 'sum(cost)',
+  cached:
+    'sum(CASE WHEN input_tokens IS NOT NULL THEN cache_read_tokens END) * 1.0 / sum(CASE WHEN cache_read_tokens IS NOT NULL THEN input_tokens END)',
+  saved: 'sum(cache_saved)',
+  speed: '1 / avg(time_per_output_token_ms)',
 }
 
 /** In one transaction, so that groups and totals are of the same rows. */

@@ -58,6 +58,14 @@ export interface Totals {
   readonly tokens: Readonly<Record<TokenKind, Count>>
   /** USD; null when nothing has a price that is known. */
   readonly cost: { readonly usd: number | null; readonly priced: number; readonly unpriced: number }
+  readonly cache: {
+    /** Cached input over input, of the requests that told both; null where none did. */
+    readonly hitShare: number | null
+    /** USD; null where it is certain of no request. Below zero where writing to caches cost more than reading from them saved. */
+    readonly savedUsd: number | null
+  }
+  /** Mean over the requests of which it is known; null where there is none. */
+  readonly timePerOutputTokenMs: number | null
 }
 
 export interface Group extends Totals {
@@ -133,6 +141,9 @@ export const groupSorts = [
   'firstP50',
   'firstP95',
   'cost',
+  'cached',
+  'saved',
+  'speed',
 ] as const
 export type GroupSort = (typeof groupSorts)[number]
 

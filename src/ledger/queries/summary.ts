@@ -25,6 +25,11 @@ const sums = [
   'sum(cost) AS usd',
   'count(cost) AS priced',
   "sum(cost_status = 'unpriced') AS unpriced",
+  'sum(cache_saved) AS saved_usd',
+  'sum(CASE WHEN input_tokens IS NOT NULL THEN cache_read_tokens END) AS cache_hits',
+  'sum(CASE WHEN cache_read_tokens IS NOT NULL THEN input_tokens END) AS cache_input',
+  'sum(time_per_output_token_ms) AS token_ms',
+  'count(time_per_output_token_ms) AS timed',
   ...tokenKinds.flatMap((kind) => [
     `sum(${tokenColumn[kind]}) AS ${kind}_sum`,
     `count(${tokenColumn[kind]}) AS ${kind}_reported`,
@@ -106,7 +111,8 @@ interface Adder {
   totals(): Totals
 }
 
-const plain = ['requests', 'open', 'errors', 'streams', 'zero_usage', 'priced', 'unpriced'] as const
+const plain = ['requests', 'open', 'errors', 'streams', 'zero_usage', 'priced', 'unpriced', 'timed'] as const
+const perhaps = ['usd', 'saved_usd', 'cache_hits', 'cache_input', 'token_ms'] as const
 
 function createAdder(): Adder {
   const whole: Record<string, number> = {}
@@ -127,7 +133,7 @@ function createAdder(): Adder {
   return {
     add(row) {
       for (const name of plain) addWhole(name, row)
-      addKnown('usd', row)
+      for (const name of perhaps) addKnown(name, row)
       for (const kind of tokenKinds) {
         addKnown(`${kind}_sum`, row)
         addWhole(`${kind}_reported`, row)
@@ -143,13 +149,19 @@ function createAdder(): Adder {
         streams: of('streams'),
         zeroUsage: of('zero_usage'),
         tokens: Object.fromEntries(tokenKinds.map((kind) => [kind, count(kind)])) as Totals['tokens'],
-        // Sums of floating-point amounts depend on their order; below a billionth of a dollar nobody is billed.
-        cost: {
-          usd: known['usd'] === undefined ? null : Math.round(known['usd'] * 1e9) / 1e9,
-          priced: of('priced'),
-          unpriced: of('unpriced'),
-        },
+        cost: { usd: amount(known['usd']), priced: of('priced'), unpriced: of('unpriced') },
+        cache: { hitShare: share(known['cache_hits'], known['cache_input']), savedUsd: amount(known['saved_usd']) },
+        timePerOutputTokenMs: share(known['token_ms'], of('timed')),
       }
     },
   }
+}
+
+/** Sums of floating-point amounts depend on their order; below a billionth of a dollar nobody is billed. */
+function amount(usd: number | undefined): number | null {
+  return usd === undefined ? null : Math.round(usd * 1e9) / 1e9
+}
+
+function share(part: number | undefined, whole: number | undefined): number | null {
+  return part === undefined || whole === undefined || whole === 0 ? null : part / whole
 }

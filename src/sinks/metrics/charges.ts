@@ -10,6 +10,8 @@ interface Charges {
   readonly payer: Labels
   readonly route: string
   cost: Counter | undefined
+  cacheSaved: Counter | undefined
+  cacheLost: Counter | undefined
   /** In the order of `tokenTypes`. */
   readonly tokens: (Counter | undefined)[]
 }
@@ -27,12 +29,13 @@ const tokenTypes = [
 ] as const satisfies readonly (readonly [keyof Usage, string])[]
 
 const none: Labels = {}
+const noCost: { readonly usd?: number; readonly cacheSavedUsd?: number } = {}
 
 export interface ChargesOptions {
   readonly meter: Meter
   readonly cap: LabelCap
   /** Names of the labels that are marked for metrics. */
-  readonly marked: readonly string[]
+  readonly marked: () => readonly string[]
   /** Payers over all operations; those beyond are `other`, together. */
   readonly payersMax: number
 }
@@ -44,7 +47,7 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
 
   function labelsOf(exchange: Exchange): Labels {
     const labels: Record<string, string | undefined> = {}
-    for (const name of marked) {
+    for (const name of marked()) {
       const attribute = labelAttribute(name)
       labels[attribute] = cap.value(attribute, exchange.labels?.[name], answeredOf(exchange))
     }
@@ -53,8 +56,8 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
 
   function find(exchange: Exchange, caller: string | undefined, charges: ChargesByPayer): Charges {
     const { route } = exchange.opening
-    const labels = marked.length === 0 ? none : labelsOf(exchange)
-    const key = `${route}\n${caller}\n${Object.values(labels).join('\n')}`
+    const labels = marked().length === 0 ? none : labelsOf(exchange)
+    const key = `${route}\n${caller}\n${Object.entries(labels).flat().join('\n')}`
     const found = charges.get(key)
     if (found !== undefined) return found
     const isOverflow = payers >= payersMax
@@ -64,6 +67,8 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
       payer: Object.fromEntries(Object.entries({ caller, ...labels }).map(([name, value]) => [name, other(value)])),
       route,
       cost: undefined,
+      cacheSaved: undefined,
+      cacheLost: undefined,
       tokens: [],
     }
     if (isOverflow) meter.counter('tokenweir.label_overflow', { label: 'caller' }).add(1)
@@ -74,24 +79,28 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
 
   return (exchange, caller, operation, byPayer) => {
     const { cost, response } = exchange
-    const usd = cost === undefined || cost.status === 'unpriced' ? undefined : cost.usd
+    const { usd, cacheSavedUsd } = cost === undefined || cost.status === 'unpriced' ? noCost : cost
     const usage = response?.usage
     if (usd === undefined && usage === undefined) return
     const charges = find(exchange, caller, byPayer)
     const { caller: payer, ...labels } = charges.payer
     if (usd !== undefined) (charges.cost ??= meter.counter('tokenweir.cost', { ...operation, caller: payer, ...labels })).add(usd)
+    const paid = () => ({
+      'gen_ai.provider.name': operation['gen_ai.provider.name'],
+      'gen_ai.request.model': operation['gen_ai.request.model'],
+      'http.route': charges.route,
+      caller: payer,
+      ...labels,
+    })
+    if (cacheSavedUsd !== undefined) {
+      ;(charges.cacheSaved ??= meter.counter('tokenweir.cache.saved', paid())).add(Math.max(0, cacheSavedUsd))
+      ;(charges.cacheLost ??= meter.counter('tokenweir.cache.lost', paid())).add(Math.max(0, -cacheSavedUsd))
+    }
     if (usage === undefined) return
     tokenTypes.forEach(([count, type], index) => {
       const reported = usage[count]
       if (reported === undefined) return
-      charges.tokens[index] ??= meter.counter('tokenweir.tokens', {
-        'gen_ai.provider.name': operation['gen_ai.provider.name'],
-        'gen_ai.request.model': operation['gen_ai.request.model'],
-        'http.route': charges.route,
-        caller: payer,
-        token_type: type,
-        ...labels,
-      })
+      charges.tokens[index] ??= meter.counter('tokenweir.tokens', { ...paid(), token_type: type })
       charges.tokens[index].add(reported)
     })
   }

@@ -24,17 +24,23 @@ export interface MetricsOptions {
 
 /**
  * Label sets of GenAI operations, for each value that a single label may have. Every label is bounded alone; this bounds what they multiply
- * to. One set is up to 115 lines of a scrape, 25 KB.
+ * to. One set is up to 135 lines of a scrape, 30 KB.
  */
 const operationsPerValue = 2
-/** Payers by operation and route, for each value that a single label may have. One is up to six lines of a scrape, 1.5 KB. */
+/** Payers by operation and route, for each value that a single label may have. One is up to eight lines of a scrape, 2 KB. */
 const payersPerValue = 4
 /** Limits on rate, for each value that a single label may have: by provider, model, caller and what is limited. Three lines each. */
 const limitsPerValue = 4
 
-export function createMetricsSink({ meter, generation, labelValuesMax, metricLabels = [], now = Date.now }: MetricsOptions): Sink {
+export interface MetricsSink extends Sink {
+  /** Names of the operator's labels that are metric labels from now on. */
+  use(metricLabels: readonly string[]): void
+}
+
+export function createMetricsSink({ meter, generation, labelValuesMax, metricLabels = [], now = Date.now }: MetricsOptions): MetricsSink {
+  let marked = metricLabels
   const cap = createLabelCap(labelValuesMax, meter)
-  const charge = createCharges({ meter, cap, marked: metricLabels, payersMax: labelValuesMax * payersPerValue })
+  const charge = createCharges({ meter, cap, marked: () => marked, payersMax: labelValuesMax * payersPerValue })
   const operations = createOperations(meter, cap, generations[generation], labelValuesMax * operationsPerValue, charge)
   const requests = createRequests(meter)
   const capability = createCapability(meter)
@@ -63,6 +69,9 @@ export function createMetricsSink({ meter, generation, labelValuesMax, metricLab
         const { firstByteOverheadMs } = exchange.ending
         if (firstByteOverheadMs !== undefined) firstByte.record(firstByteOverheadMs / 1000)
       }
+    },
+    use(next) {
+      marked = next
     },
     async close() {},
   }
@@ -134,6 +143,7 @@ interface Operation {
   readonly duration: Histogram
   timeToFirstChunk: Histogram | undefined
   timePerOutputChunk: Histogram | undefined
+  timePerOutputToken: Histogram | undefined
   /** What is counted by route besides; routes are the configured ones. */
   readonly byRoute: Map<string, RouteCells>
   readonly charges: ChargesByPayer
@@ -197,6 +207,7 @@ function newOperation(labels: Labels, duration: Histogram): Operation {
     duration,
     timeToFirstChunk: none,
     timePerOutputChunk: none,
+    timePerOutputToken: none,
     byRoute: new Map(),
     charges: new Map(),
     tokenHistograms: [],
@@ -233,6 +244,10 @@ function recordStream(meter: Meter, names: GenerationNames, cells: Operation, ex
   if (isTimed && firstChunkMs !== undefined && lastChunkMs !== undefined && chunkCount > 1) {
     cells.timePerOutputChunk ??= meter.histogram(names.timePerOutputChunk, cells.labels)
     cells.timePerOutputChunk.record((lastChunkMs - firstChunkMs) / 1000 / (chunkCount - 1))
+  }
+  if (exchange.timePerOutputTokenMs !== undefined) {
+    cells.timePerOutputToken ??= meter.histogram('gen_ai.server.time_per_output_token', cells.labels)
+    cells.timePerOutputToken.record(exchange.timePerOutputTokenMs / 1000)
   }
   countStream(meter, routeCells(cells.byRoute, cells.labels, exchange.opening.route), exchange)
 }

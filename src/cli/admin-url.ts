@@ -1,0 +1,21 @@
+/** Where a running sidecar is found. */
+import type { Address } from '../config/config.ts'
+
+/** Undefined where the text is no http URL; the scheme may be left out. */
+export function urlOf(text: string): URL | undefined {
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
+  return url !== null && /^https?:$/.test(url.protocol) ? url : undefined
+}
+
+/** Replaces a wildcard address by the loopback address. */
+export function addressUrl({ host, port }: Address): URL {
+  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return new URL(`http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
+}
+
+/** `--admin` as a URL, for commands that speak to a sidecar elsewhere, and the flags that are settings. */
+export function adminFlag<Flags extends Readonly<Record<string, string | undefined>>>(flags: Flags) {
+  const { admin, ...rest } = flags
+  const url = /^https?:/.test(admin ?? '') ? urlOf(admin as string) : undefined
+  return { url, flags: url === undefined ? flags : rest }
+}
