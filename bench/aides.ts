@@ -1,7 +1,7 @@
 /** The bench's own processes: mock upstream, load client and OTLP sink, each asked over IPC. */
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Job, Result } from './jobs.ts'
+import type { Job, Result, Way } from './jobs.ts'
 import { loadCores, type Started, start, until } from './processes.ts'
 
 async function startAide(file: string, directory: string, ...args: string[]): Promise<{ process: Started; hello: { port?: number } }> {
@@ -43,20 +43,27 @@ export interface Load {
   run(job: Job): Promise<Result>
   /** Requests sent to that port since the start. */
   sent(port: number): number
+  /** Says how the target on that port is spoken to. */
+  reach(port: number, way: Way | undefined): void
 }
 
 export async function startLoad(directory: string): Promise<Load> {
   const { process } = await startAide('load.ts', directory)
   const sent = new Map<number, number>()
+  const ways = new Map<number, Way | undefined>()
   return {
     process,
     async run(job) {
-      const answer = (await ask(process, job)) as { result?: Result; error?: string }
+      const answer = (await ask(process, job.kind === 'release' ? job : { ...job, way: ways.get(job.port) })) as {
+        result?: Result
+        error?: string
+      }
       if (answer.result === undefined) throw new Error(answer.error ?? 'the load client gave no result')
       if (job.kind !== 'release') sent.set(job.port, (sent.get(job.port) ?? 0) + answer.result.requests)
       return answer.result
     },
     sent: (port) => sent.get(port) ?? 0,
+    reach: (port, way) => void ways.set(port, way),
   }
 }
 

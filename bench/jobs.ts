@@ -38,6 +38,9 @@ export type Job =
   /** Cuts what `hold` opened. */
   | { readonly kind: 'release' }
 
+/** How a target is spoken to, where not by plain HTTP/1.1. */
+export type Way = 'tls' | 'http2'
+
 /** Microseconds. */
 export interface Spread {
   readonly samples: number

@@ -2,7 +2,8 @@
  * The load client, a process of its own: does the jobs it is sent over IPC, one at a time, bounded in count and time.
  * Every request it has sent is counted, whatever came of it.
  */
-import type { Job } from './jobs.ts'
+import type { Job, Way } from './jobs.ts'
+import { reach } from './load/connection.ts'
 import { hold, latency, paced, release, unpaced } from './load/streams.ts'
 import { fetchOnce, json } from './load/whole.ts'
 
@@ -25,7 +26,8 @@ function run(job: Job) {
   }
 }
 
-process.on('message', (job: Job) => {
+process.on('message', (job: Job & { readonly way?: Way }) => {
+  if (job.kind !== 'release') reach(job.port, job.way)
   run(job).then(
     (result) => process.send?.({ result }),
     (error: unknown) => process.send?.({ error: error instanceof Error ? error.message : String(error) }),

@@ -1,7 +1,7 @@
 /** The command line of the bench, and how much work each size of run is. */
 import { parseArgs } from 'node:util'
 import { commitOf } from './baseline.ts'
-import { durability, kinds } from './targets.ts'
+import { durability, kinds, secure } from './targets.ts'
 
 export const scenarioNames = ['json', 'sse-paced', 'sse-unpaced', 'latency', 'memory', 'start', 'gateways'] as const
 export type ScenarioName = (typeof scenarioNames)[number]
@@ -96,6 +96,7 @@ export const help = `npm run bench -- [options]
   --baseline COMMIT one more target: that commit of tokenweir, checked out for the run, with dependencies of its own
   --gateways        only the gateways, and tokenweir in front of LiteLLM (--scenario gateways)
   --durability      instead of them: what spool and disk cost (${Object.keys(durability).join(', ')})
+  --tls             instead of them: what TLS and HTTP/2 with clients cost (${Object.keys(secure).join(', ')})
   --scenario A,B    ${scenarioNames.join(', ')}
   --quick           one short round, a minute or two: to see that it runs, not to quote
   --full            memory also with 5,000 and 9,500 open streams
@@ -106,7 +107,7 @@ export const help = `npm run bench -- [options]
   --self-check      check the mock upstream, the load client and the sink against each other, and end
   --help
 
-A whole run (${publishedRoundsMin} rounds or more; no --quick, --durability, --gateways, --only, --scenario, --profile, --node-args) also writes
+A whole run (${publishedRoundsMin} rounds or more; no --quick, --durability, --tls, --gateways, --only, --scenario, --profile, --node-args) also writes
 bench/results/, the tables in bench/README.md, and the share of LiteLLM's CPU in README.md.
 `
 
@@ -126,7 +127,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     args: [...args],
     options: {
       ...{ rounds: text, only: text, targets: text, baseline: text, scenario: text, json: text, profile: text, 'node-args': text },
-      ...{ quick: flag, full: flag, durability: flag, gateways: flag, keep: flag, 'self-check': flag, help: flag },
+      ...{ quick: flag, full: flag, durability: flag, tls: flag, gateways: flag, keep: flag, 'self-check': flag, help: flag },
     },
   })
   if (values.help) return undefined
@@ -136,15 +137,15 @@ export function readOptions(args: readonly string[]): Options | undefined {
   const only = values.only ?? values.targets
   const scenario = values.gateways ? 'gateways' : values.scenario
   // What the disk costs has nothing to do with gateways.
-  const scenarios = chosen(scenario, scenarioNames, 'scenario').filter((name) => !values.durability || name !== 'gateways')
+  const scenarios = chosen(scenario, scenarioNames, 'scenario').filter((name) => !(values.durability || values.tls) || name !== 'gateways')
   const partial = [only, scenario, values.profile, values['node-args']].some((value) => value !== undefined)
   return {
     rounds,
-    targets: chosen(only, Object.keys(values.durability ? durability : kinds), 'only'),
+    targets: chosen(only, Object.keys(values.durability ? durability : values.tls ? secure : kinds), 'only'),
     baseline: values.baseline === undefined ? undefined : commitOf(values.baseline),
     scenarios,
     size: values.full ? { ...size, memoryStreams: [...size.memoryStreams, 5_000, 9_500] } : size,
-    whole: rounds >= publishedRoundsMin && !values.quick && !values.durability && !partial,
+    whole: rounds >= publishedRoundsMin && !values.quick && !values.durability && !values.tls && !partial,
     json: values.json,
     nodeArguments: [
       ...(values['node-args']?.split(' ') ?? []),

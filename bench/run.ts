@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startLoad, startUpstream } from './aides.ts'
+import { type Load, startLoad, startUpstream } from './aides.ts'
 import { prepareBaseline } from './baseline.ts'
 import { gatewayKinds, gatewayVersions } from './gateways.ts'
 import type { Stage } from './measure.ts'
@@ -13,7 +13,7 @@ import { pinSelf, proxyCores, stopAll } from './processes.ts'
 import { ratiosOf } from './ratios.ts'
 import { limitsOf, type Machine, publish, type Report, readersReport, resultsOf, shareWords } from './report.ts'
 import { selfCheck } from './self-check.ts'
-import { kinds as allKinds, durability, type Kind, tokenweirIn } from './targets.ts'
+import { kinds as allKinds, durability, type Kind, secure, tokenweirIn } from './targets.ts'
 import type { Verdict } from './verify.ts'
 
 const began = performance.now()
@@ -77,7 +77,7 @@ interface Choice {
 /** What is asked for and can be measured here. */
 async function choose(options: Options, directory: string): Promise<Choice> {
   const baseline = options.baseline === undefined ? undefined : await prepareBaseline(options.baseline, directory, say)
-  const kinds: Record<string, Kind> = { ...allKinds, ...durability }
+  const kinds: Record<string, Kind> = { ...allKinds, ...durability, ...secure }
   if (baseline !== undefined) kinds[baseline.name] = tokenweirIn(baseline.root)
   const wanted = [...options.targets, ...(baseline === undefined ? [] : [baseline.name])]
   const skipped: Record<string, string> = {}
@@ -94,6 +94,16 @@ async function choose(options: Options, directory: string): Promise<Choice> {
   return { kinds, names: wanted.filter((name) => !(name in skipped)), skipped, baseline: baseline?.name }
 }
 
+/** The load client learns how to speak with what is started. */
+const reached = (kind: Kind, load: Load): Kind => ({
+  missing: () => kind.missing(),
+  async start(name, around) {
+    const target = await kind.start(name, around)
+    load.reach(target.port, target.way)
+    return target
+  },
+})
+
 async function measureAll(options: Options, directory: string): Promise<Report> {
   const { kinds, names, skipped, baseline } = await choose(options, directory)
   const [upstream, load] = await Promise.all([startUpstream(directory), startLoad(directory)])
@@ -101,7 +111,7 @@ async function measureAll(options: Options, directory: string): Promise<Report> 
   const stage: Stage = {
     upstream,
     load,
-    kinds,
+    kinds: Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, reached(kind, load)])),
     size: options.size,
     around: { upstreamPort: upstream.port, directory, cores: proxyCores, nodeArguments },
   }

@@ -5,13 +5,17 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { freePort } from '../test/ports.ts'
+import { certificate } from '../test/proxy/certificate.ts'
 import { type OtlpSink, startSink } from './aides.ts'
 import type { Through } from './fixture.ts'
+import type { Way } from './jobs.ts'
 import { descriptorsMax, type Started, start, until } from './processes.ts'
 
 export interface Target {
   readonly name: string
   readonly port: number
+  /** How clients speak with it; by plain HTTP/1.1 where absent. */
+  readonly way?: Way
   /** Absent for `direct`. */
   readonly process?: Started
   /** From the start of the process to its readiness. */
@@ -66,7 +70,8 @@ async function listening(name: string, port: number, command: readonly string[],
 const connectionsMax = () => Math.floor((descriptorsMax() - 200) / 2)
 
 /** More `worker_connections` than descriptors: with less than a sixteenth of them free, nginx closes connections that have just come. */
-function nginxConfiguration(port: number, upstreamPort: number): string {
+function nginxConfiguration(port: number, upstreamPort: number, way: Way | undefined): string {
+  const secure = way === undefined ? '' : way === 'tls' ? ' ssl' : ' ssl http2'
   return `worker_processes 1; daemon off; master_process off; pid nginx.pid; error_log stderr error;
 worker_rlimit_nofile ${descriptorsMax()};
 events { worker_connections ${connectionsMax() * 3}; }
@@ -75,7 +80,8 @@ http {
   tcp_nodelay on; keepalive_requests 100000000; keepalive_timeout 1h;
   upstream mock { server 127.0.0.1:${upstreamPort}; keepalive 1024; keepalive_requests 100000000; keepalive_timeout 1h; }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port}${secure} backlog=4096;
+    ${way === undefined ? '' : 'ssl_certificate tls.crt; ssl_certificate_key tls.key; http2_max_concurrent_streams 250;'}
     location / { proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 1h; }
   }
 }
@@ -101,13 +107,20 @@ backend mock
 `
 }
 
-async function startNginx(name: string, around: Surroundings): Promise<Target> {
+async function startNginx(name: string, around: Surroundings, way?: Way): Promise<Target> {
   const port = await freePort()
   const prefix = join(around.directory, `nginx-${port}`)
   mkdirSync(prefix)
   const file = join(prefix, 'nginx.conf')
-  writeFileSync(file, nginxConfiguration(port, around.upstreamPort))
-  return listening(name, port, ['nginx', '-p', prefix, '-c', file, '-e', 'stderr'], around)
+  writeFileSync(file, nginxConfiguration(port, around.upstreamPort, way))
+  writeCertificate(prefix)
+  const target = await listening(name, port, ['nginx', '-p', prefix, '-c', file, '-e', 'stderr'], around)
+  return way === undefined ? target : { ...target, way }
+}
+
+function writeCertificate(folder: string): void {
+  writeFileSync(join(folder, 'tls.crt'), certificate.cert)
+  writeFileSync(join(folder, 'tls.key'), certificate.key)
 }
 
 async function startHaproxy(name: string, around: Surroundings): Promise<Target> {
@@ -139,10 +152,11 @@ interface Variant {
   readonly exports: boolean
   /** Ledger and spool where no write and no sync goes to a disk. */
   readonly onDisk: boolean
+  readonly way?: Way
 }
 
 /** Recording everything: span, metrics and log with OTLP export on, and the ledger. A variant leaves out what durability costs. */
-async function startTokenweir(name: string, around: Surroundings, { root, exports, onDisk }: Variant): Promise<Target> {
+async function startTokenweir(name: string, around: Surroundings, { root, exports, onDisk, way }: Variant): Promise<Target> {
   const [port, adminPort, sink] = await Promise.all([freePort(), freePort(), startSink(around.directory)])
   const folder = onDisk ? around.directory : mkdtempSync(join(memoryFolder, 'tokenweir-bench-'))
   if (!onDisk) process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -160,6 +174,7 @@ async function startTokenweir(name: string, around: Surroundings, { root, export
       TOKENWEIR_LISTEN: `127.0.0.1:${port}`,
       TOKENWEIR_ADMIN: `127.0.0.1:${adminPort}`,
       TOKENWEIR_LEDGER: ledger,
+      ...(way === undefined ? {} : { TOKENWEIR_CONFIG: writeSecureConfig(around.directory) }),
       ...(exports ? { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${sink.port}` } : {}),
     },
   })
@@ -167,7 +182,22 @@ async function startTokenweir(name: string, around: Surroundings, { root, export
   await until(started, async () => (await fetch(`${admin}/readyz`, { signal: AbortSignal.timeout(1_000) })).status === 200)
   const readyMs = performance.now() - began
   // Without export there is one sink less than a verdict counts.
-  return { name, port, process: started, readyMs, ...(exports ? { records: { ledger, log, sink } } : {}), metricsUrl: `${admin}/metrics` }
+  return {
+    name,
+    port,
+    ...(way && { way }),
+    process: started,
+    readyMs,
+    ...(exports ? { records: { ledger, log, sink } } : {}),
+    metricsUrl: `${admin}/metrics`,
+  }
+}
+
+function writeSecureConfig(folder: string): string {
+  writeCertificate(folder)
+  const file = join(folder, 'tokenweir-tls.yaml')
+  writeFileSync(file, `tls: { cert: ${join(folder, 'tls.crt')}, key: ${join(folder, 'tls.key')} }\n`)
+  return file
 }
 
 const tokenweir = (variant: Variant): Kind => ({
@@ -188,9 +218,22 @@ export const durability: Readonly<Record<string, Kind>> = {
   'tokenweir-no-export': tokenweir({ root: productRoot, exports: false, onDisk: true }),
 }
 
+const nginxBy = (way?: Way): Kind => ({ missing: program('nginx'), start: (name, around) => startNginx(name, around, way) })
+const tokenweirBy = (way: Way): Kind => tokenweir({ root: productRoot, exports: true, onDisk: true, way })
+
+/** What TLS and HTTP/2 with clients cost; the upstream is spoken to as ever. */
+export const secure: Readonly<Record<string, Kind>> = {
+  nginx: nginxBy(),
+  'nginx-tls': nginxBy('tls'),
+  'nginx-http2': nginxBy('http2'),
+  tokenweir: tokenweirIn(productRoot),
+  'tokenweir-tls': tokenweirBy('tls'),
+  'tokenweir-http2': tokenweirBy('http2'),
+}
+
 export const kinds: Readonly<Record<string, Kind>> = {
   direct: { missing: () => undefined, start: async (name, around) => ({ name, port: around.upstreamPort }) },
-  nginx: { missing: program('nginx'), start: startNginx },
+  nginx: nginxBy(),
   haproxy: { missing: program('haproxy'), start: startHaproxy },
   'http-proxy': peer('http-proxy.ts'),
   undici: peer('undici-dispatch.ts'),

@@ -60,7 +60,7 @@ interface Kept extends Omit<Parts, 'config'> {
 /** Rejects with the sentence that mends it: the salt of callers' names cannot be kept. */
 export async function createForwarding({ config, ...parts }: Parts): Promise<Forwarding> {
   const health = createHealth({ now: Date.now, connectBuckets: metrics['tokenweir.upstream.connect.duration'].buckets })
-  const upstreams = createUpstreams(health)
+  const upstreams = createUpstreams({ health, cells: parts.cells, report: parts.report })
   const originsOf = ({ routes }: Config) => routes.map((route) => destinationOf(route).origin)
   health.use(originsOf(config))
   const { heldBytes } = config.limits

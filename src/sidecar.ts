@@ -8,8 +8,8 @@ import type { Config } from './config/config.ts'
 import { createReload, type Reloading, type ReloadSources } from './config/reload.ts'
 import { createForwarding } from './forwarding.ts'
 import { cellCount, watchTerminal } from './lib/shared-counters.ts'
-import { createLack, placesMax } from './proxy/descriptors.ts'
-import { listen } from './proxy/listener.ts'
+import { createLack } from './proxy/descriptors.ts'
+import { listenAll } from './proxy/listeners.ts'
 import { createShutdown } from './proxy/shutdown.ts'
 import { RecorderLink } from './recorder/link.ts'
 import { startRecorder } from './recorder/start-thread.ts'
@@ -17,6 +17,8 @@ import { startRecorder } from './recorder/start-thread.ts'
 export interface Running {
   /** Ports really bound: of use when 0 was asked for. */
   readonly port: number
+  /** Of `listeners`. */
+  readonly morePorts?: readonly number[]
   readonly adminPort: number
   /**
    * Stops accepting, lets open exchanges finish within the grace, then ends them; resolves when every record is written, with how many are lost.
@@ -56,9 +58,9 @@ export async function start(config: Config, report: (message: string) => void, s
     const opened = await startFront({ address: config.admin, about, routes: [reloadRoute(access, reload)], ...front })
     admin = opened
     recorder.followUpstreams(health.changes)
-    const { listen: address, limits } = config
-    const listener = await listen({ address, forwarder, cells, lacking, headerBytesMax: limits.headerBytes, placesMax: placesMax() })
-    bound = { listen: { ...address, port: listener.port }, admin: { ...config.admin, port: opened.port } }
+    const listener = await listenAll(config, { forwarder, cells, lacking, report })
+    const [port = 0, ...morePorts] = listener.ports
+    bound = { listen: { ...config.listen, port }, admin: { ...config.admin, port: opened.port } }
     await recorder.ready.catch((error) => {
       listener.destroyConnections()
       throw error
@@ -83,7 +85,7 @@ export async function start(config: Config, report: (message: string) => void, s
       hurry: () => recorder.hurry(),
       graceMs: () => current.timeouts.graceMs,
     })
-    return { port: listener.port, adminPort: opened.port, reload, stop: async () => stop().then(() => ({ lostRecords })) }
+    return { port, morePorts, adminPort: opened.port, reload, stop: async () => stop().then(() => ({ lostRecords })) }
   } catch (error) {
     await Promise.all([recorder.close(0), admin?.close()])
     unwatch()

@@ -1,8 +1,10 @@
 /** One keep-alive connection of the load client, and the tally that every job keeps. */
 import { connect, type Socket } from 'node:net'
+import tls from 'node:tls'
 import { monotonicNs } from '../fixture.ts'
-import type { Job, Result, Spread } from '../jobs.ts'
+import type { Job, Result, Spread, Way } from '../jobs.ts'
 import { createResponseReader } from '../response.ts'
+import { openStream } from './http2.ts'
 
 /** What a job learns about the one response that is running on its connection. */
 export interface Exchange {
@@ -39,12 +41,22 @@ export function createTally(): Tally {
   }
 }
 
+const ways = new Map<number, Way | undefined>()
+
+/** How the target on that port is spoken to. */
+export function reach(port: number, way: Way | undefined): void {
+  ways.set(port, way)
+}
+
 /** `onLost` is called when a connection breaks or an answer is not 200: the exchange that was running will not end. */
 export function open(port: number, tally: Tally, onLost: () => void, onHead?: (status: number, contentType: string) => void): Connection {
+  const way = ways.get(port)
+  if (way === 'http2') return openStream(port, tally, onLost, onHead)
   let running: Exchange | undefined
   let closed = false
   let nowNs = 0
-  const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  const at = { port, host: '127.0.0.1', noDelay: true }
+  const socket: Socket = way === 'tls' ? tls.connect({ ...at, rejectUnauthorized: false }) : connect(at)
   const reader = createResponseReader({
     head(status, contentType) {
       if (status !== 200) throw new Error(`status ${status}`)

@@ -7,8 +7,11 @@ const sections: readonly { readonly title: string; readonly prefix: string; read
   {
     title: 'Routes',
     prefix: 'routes[].',
-    about: 'A list. The longest prefix that fits takes the request; `upstream` at the top takes what no route does.',
+    about:
+      'A list. The longest prefix that fits takes the request, unless a route asks for its host or a header ([network.md](network.md)); `upstream` at the top takes what no route does.',
   },
+  { title: 'TLS', prefix: 'tls.', about: 'Of `listen`, see [network.md](network.md).' },
+  { title: 'Other addresses', prefix: 'listeners[].', about: 'A list, see [network.md](network.md).' },
   { title: 'Rules of attribution', prefix: 'providers[].', about: 'A list, see [providers.md](providers.md).' },
   {
     title: 'Time limits',

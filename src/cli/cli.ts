@@ -159,11 +159,17 @@ async function runUntilStopped(
 }
 
 /** The startup message. It goes to stderr: stdout holds only the request log. */
-async function welcome(config: Config, { port, adminPort }: Running, paint: Painter): Promise<string> {
-  const at = (host: string, bound: number) => paint.bold(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`)
-  const routes = config.routes.map(({ name, prefix, upstream }) => `  ${prefix} → ${upstream.href} ${paint.dim(`(route ${name})`)}\n`)
-  return `tokenweir ${await version()} listens on ${at(config.listen.host, port)}
-${routes.join('')}  metrics and live page: ${at(config.admin.host, adminPort)}
+async function welcome(config: Config, { port, morePorts = [], adminPort }: Running, paint: Painter): Promise<string> {
+  const { reachedAt, writtenUpstream } = await import('../config/address.ts')
+  const listening = [{ address: config.listen, tls: config.tls }, ...config.listeners]
+  const places = listening.map(({ address, tls }, index) =>
+    paint.bold(reachedAt(address, [port, ...morePorts][index] ?? 0, tls !== undefined)),
+  )
+  const routes = config.routes.map(
+    ({ name, prefix, upstream }) => `  ${prefix} → ${writtenUpstream(upstream)} ${paint.dim(`(route ${name})`)}\n`,
+  )
+  return `tokenweir ${await version()} listens on ${places.join(', ')}
+${routes.join('')}  metrics and live page: ${paint.bold(reachedAt(config.admin, adminPort, false))}
   ledger: ${config.ledger}; usage capture: ${config.capture}
 `
 }

@@ -5,7 +5,15 @@ import { type ForwardProxy, loopback } from './forward-proxy.ts'
 import { headerName } from './header-names.ts'
 import { fail, isMapping, nearest, shown, ValueError, within } from './values.ts'
 
-export type CallerSource = { readonly kind: 'api-key' } | { readonly kind: 'header'; readonly name: string } | JwtSource
+export type CallerSource =
+  | { readonly kind: 'api-key' }
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'client-cert'; readonly field: CertificateField }
+  | JwtSource
+
+/** What of a client's certificate names it: of its subject the common name or all, of its alternative names the first of a kind. */
+export type CertificateField = (typeof certificateFields)[number]
+const certificateFields = ['cn', 'subject', 'uri', 'dns', 'email'] as const
 
 export interface JwtSource {
   readonly kind: 'jwt'
@@ -32,7 +40,7 @@ export interface PublicJwk {
   readonly [member: string]: unknown
 }
 
-const mend = 'Write none, api-key, header:NAME, several of them with commas, or a list under "from".'
+const mend = 'Write none, api-key, header:NAME, client-cert:cn, several of them with commas, or a list under "from".'
 const jwtKeys = ['claim', 'jwks', 'issuer', 'audience']
 
 /** Text (`none`, `api-key, header:x-user-id`), a list of sources, or a mapping with that list under `from`. An empty list is `none`. */
@@ -51,8 +59,17 @@ function ofText(text: string): readonly CallerSource[] {
     const word = part.trim()
     if (word === 'api-key') return { kind: 'api-key' }
     if (word.startsWith('header:')) return { kind: 'header', name: headerName(word.slice('header:'.length).trim()) }
+    if (word === 'client-cert' || word.startsWith('client-cert:')) return { kind: 'client-cert', field: certificateField(word) }
     return fail(word, 'is no source of callers', mend)
   })
+}
+
+function certificateField(word: string): CertificateField {
+  const [, field = 'cn'] = word.split(':')
+  return (
+    certificateFields.find((one) => one === field) ??
+    fail(word, 'names no part of a certificate', `Write client-cert: and ${certificateFields.join(', ')}.`)
+  )
 }
 
 function sourceOf(item: unknown): CallerSource {
@@ -178,16 +195,18 @@ function refuseUnknown(mapping: Readonly<Record<string, unknown>>, known: readon
   )
 }
 
+function simply(source: Exclude<CallerSource, JwtSource>): string {
+  if (source.kind === 'header') return `header:${source.name}`
+  return source.kind === 'client-cert' ? `client-cert:${source.field}` : source.kind
+}
+
 /** As it is written in the file: text where that is enough, else a mapping in JSON, which is valid YAML. */
 export function writtenSources(sources: readonly CallerSource[]): string | object {
   if (sources.length === 0) return 'none'
-  const simple = sources.flatMap((source) =>
-    source.kind === 'jwt' ? [] : source.kind === 'header' ? `header:${source.name}` : source.kind,
-  )
+  const simple = sources.flatMap((source) => (source.kind === 'jwt' ? [] : simply(source)))
   if (simple.length === sources.length) return simple.join(', ')
   const from = sources.map((source) => {
-    if (source.kind === 'api-key') return source.kind
-    if (source.kind === 'header') return { header: source.name }
+    if (source.kind !== 'jwt') return simply(source)
     const { kind: _, jwks, ...rest } = source
     return { jwt: { ...rest, jwks: jwks.url ?? jwks.file ?? { keys: jwks.keys } } }
   })

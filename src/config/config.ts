@@ -4,18 +4,22 @@
  */
 
 import type { Period } from '../lib/period.ts'
+import { type Address, socketPathOf } from './address.ts'
 import type { BudgetWhere } from './budgets.ts'
 import { type CallerSource, readKeyFiles } from './caller.ts'
+import { type ListenTls, type PemError, type PemFiles, readPem, type UpstreamTls } from './certificates.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile, reservedKeys } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
 import { type Label, mapFileParser } from './labels.ts'
 import { parsePriceFile } from './price-file.ts'
+import { byPrecedence, covers, type Routable, type RouteCondition } from './routing.ts'
 import { readSettings, type Settings, settings } from './schema.ts'
 import { nearest } from './values.ts'
 
-export interface Address {
-  readonly host: string
-  readonly port: number
+/** Where else clients connect. */
+export interface MoreListening {
+  readonly address: Address
+  readonly tls?: ListenTls | undefined
 }
 
 /**
@@ -27,11 +31,11 @@ export type TraceMode = 'child' | 'link' | 'no-usage'
 export interface Route {
   /** A metric label and ledger value: short, stable. The route that needs no file is `default`. */
   readonly name: string
-  /** Path prefix, matched at a `/` boundary; the longest prefix wins. `/` matches everything. */
+  /** Path prefix, matched at a `/` boundary. `/` matches everything. Which route a request takes is in `routing.ts`. */
   readonly prefix: string
   /** Take the prefix away before the upstream's base path is put in front. */
   readonly stripPrefix: boolean
-  /** http or https, host (IPv6 in brackets), optional port and base path. No credentials, no query. */
+  /** http or https, host (IPv6 in brackets), optional port and base path; or `http+unix` with the path of a socket as its host. No credentials, no query. */
   readonly upstream: URL
   /** The provider of every request of this route; no attribution rule is asked. */
   readonly provider: string | undefined
@@ -40,15 +44,18 @@ export interface Route {
   /** When a client disconnects, `cancel` ends the upstream request at once; `drain` reads on, up to `drainMs` and `drainBytes`, to see the usage. */
   readonly disconnect: 'cancel' | 'drain'
   readonly trace: TraceMode
+  /** What a request must have beside the prefix. */
+  readonly when?: RouteCondition | undefined
   /** HTTP/2 towards an upstream that offers it. */
   readonly http2?: boolean | undefined
   /** A request to the upstream every so often, to know whether it answers. */
   readonly probe?: { readonly path: string; readonly everyMs: number } | undefined
+  readonly tls?: UpstreamTls | undefined
   /** The forward proxy on the way to the upstream; `none` where the environment names one that is not for this upstream. */
   readonly proxy?: ForwardProxy | 'none'
 }
 
-/** One of the operator's own attribution rules: everything that `when` names must hold. Patterns are those of `conclude/providers/wildcard`. */
+/** One of the operator's own attribution rules: everything that `when` names must hold. Patterns are those of `lib/wildcard`. */
 export interface OwnRule {
   readonly provider: string
   readonly when: {
@@ -65,6 +72,9 @@ export interface OwnRule {
 
 export interface Config {
   readonly listen: Address
+  /** Of `listen`. Without it, clients speak plain HTTP. */
+  readonly tls?: ListenTls | undefined
+  readonly listeners: readonly MoreListening[]
   readonly admin: Address
   /** Without a token, the live page and its data are served on a loopback address only. */
   readonly adminToken?: string | undefined
@@ -186,7 +196,7 @@ export interface Sources {
   readonly upstreamNeeded?: boolean
 }
 
-export type { CallerSource, ConfigError }
+export type { Address, CallerSource, ConfigError }
 
 export type Loaded =
   /** `origins`: the flag, variable or file of each setting that has one; any other setting has its default. */
@@ -226,9 +236,9 @@ export async function loadConfig({ flags, env, readFile, upstreamNeeded = true }
   if (keys.errors.length > 0) return { errors: keys.errors }
   const fault = priceFileFault(settled.pricesFile, readFile)
   if (fault !== undefined) return { errors: [{ key: 'pricesFile', where: whereOf(['pricesFile']), message: fault }] }
-  const mapFaults = await mapFileFaults(settled, readFile)
-  if (mapFaults.length > 0) {
-    return { errors: mapFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
+  const fileFaults = [...(await mapFileFaults(settled, readFile)), ...pemFaults(settled, readFile)]
+  if (fileFaults.length > 0) {
+    return { errors: fileFaults.map(({ path, message }) => ({ key: dotted(path), where: whereOf(path), message })) }
   }
   const config = assemble(settled, keys.sources)
   const found = await withProxies(config, env)
@@ -242,6 +252,7 @@ async function withProxies(
 ): Promise<Pick<Config, 'routes' | 'caller'> | { readonly errors: readonly ConfigError[] }> {
   const errors = new Map<string, ConfigError>()
   async function wayTo(url: URL): Promise<{ proxy?: ForwardProxy | 'none' }> {
+    if (socketPathOf(url) !== undefined) return {}
     try {
       const proxy = await forwardProxyOf(url, env)
       return proxy === undefined ? {} : { proxy }
@@ -297,6 +308,25 @@ async function mapFileFaults(
   })
 }
 
+/** Certificates are read again by those who use them, and when they change. */
+function pemFaults({ tls, listeners, routes }: Settings, readFile: (path: string) => string): { path: KeyPath; message: string }[] {
+  const listening = [{ path: ['tls'] as KeyPath, tls }, ...listeners.map(({ tls }, index) => ({ path: ['listeners', index, 'tls'], tls }))]
+  return [
+    ...listening.flatMap(({ path, tls }) => (tls === undefined ? [] : pemFault(path, { ...tls, ca: tls.clientCa }, readFile, 'clientCa'))),
+    ...routes.flatMap(({ tls }, index) => (tls === undefined ? [] : pemFault(['routes', index, 'tls'], tls, readFile, 'ca'))),
+  ]
+}
+
+function pemFault(path: KeyPath, files: PemFiles, readFile: (path: string) => string, ca: string): { path: KeyPath; message: string }[] {
+  try {
+    readPem(files, readFile)
+    return []
+  } catch (error) {
+    const { part, message } = error as PemError
+    return [{ path: [...path, part === 'ca' ? ca : part], message }]
+  }
+}
+
 const noUpstream: ConfigError = {
   key: 'upstream',
   where: undefined,
@@ -342,6 +372,9 @@ function dotted(path: KeyPath): string {
 /** Settings as read, some of them invalid: an invalid one still has its raw value from the file. */
 interface Draft {
   readonly listen?: unknown
+  readonly tls?: unknown
+  readonly listeners?: unknown
+  readonly caller?: unknown
   readonly admin?: unknown
   readonly upstream?: unknown
   readonly routes?: unknown
@@ -350,12 +383,12 @@ interface Draft {
   readonly budgets?: unknown
 }
 
-interface DraftRoute {
+interface DraftRoute extends Routable {
   readonly path: KeyPath
-  readonly prefix: string
   readonly name: string | undefined
   readonly upstream: unknown
   readonly http2?: unknown
+  readonly tls?: UpstreamTls | undefined
 }
 
 /** Budgets have names of their own, and something to spend. */
@@ -384,6 +417,8 @@ function draftRoutes(draft: Draft): DraftRoute[] {
           name: route.name ?? nameOf(route.prefix),
           upstream: route.upstream,
           http2: route.http2,
+          when: route.when,
+          tls: route.tls,
         },
       ]
     }),
@@ -412,13 +447,18 @@ function priceFaults({ prices }: Draft): { path: KeyPath; message: string }[] {
 function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
   const found: { path: KeyPath; message: string }[] = []
   const routes = draftRoutes(draft)
+  const addresses = ownAddresses(draft)
   routes.forEach((route, index) => {
     const before = routes.slice(0, index)
-    const samePrefix = before.find((other) => other.prefix === route.prefix)
+    const samePrefix = before.find((other) => other.prefix === route.prefix && !other.when && !route.when)
     const sameName = before.find((other) => other.name === route.name)
+    const taker = routes.find((other) => takesAllOf(other, route, routes))
     if (samePrefix !== undefined) {
       const message = `${JSON.stringify(route.prefix)} is already the prefix of ${dotted(samePrefix.path)}. Give each its own, or take one away.`
       found.push({ path: [...route.path, 'prefix'], message })
+    } else if (taker !== undefined) {
+      const message = `No request comes here: ${dotted(taker.path)} takes all of them. Take one away, or write it further up in the file.`
+      found.push({ path: route.path, message })
     } else if (sameName !== undefined) {
       const message = `${JSON.stringify(route.name)} is already the name of ${dotted(sameName.path)}. Give each its own.`
       found.push({ path: [...route.path, 'name'], message })
@@ -426,28 +466,98 @@ function contradictions(draft: Draft): { path: KeyPath; message: string }[] {
     if (route.name === noRoute) {
       found.push({ path: [...route.path, 'name'], message: `"${noRoute}" stands for requests that no route takes. Write another name.` })
     }
-    if (route.http2 === true && route.upstream instanceof URL && route.upstream.protocol !== 'https:') {
-      const message = 'HTTP/2 is agreed on over TLS. Write an upstream that begins with https://, or take http2 away.'
-      found.push({ path: [...route.path, 'http2'], message })
-    }
-    for (const key of ['listen', 'admin'] as const) {
-      const own = draft[key]
-      if (!isAddress(own) || !(route.upstream instanceof URL) || !reaches(route.upstream, own)) continue
-      const message = `${route.upstream.host} is the sidecar's own ${key} address: requests would go round for ever. Write the address of your gateway.`
+    found.push(...upstreamFaults(route))
+    for (const { path, address } of addresses) {
+      if (!(route.upstream instanceof URL) || !reaches(route.upstream, address)) continue
+      const key = dotted(path)
+      const message = `${socketPathOf(route.upstream) ?? route.upstream.host} is the sidecar's own ${key} address: requests would go round for ever. Write the address of your gateway.`
       found.push({ path: route.path[0] === 'upstream' ? route.path : [...route.path, 'upstream'], message })
     }
   })
-  found.push(...priceFaults(draft), ...budgetFaults(draft))
-  const { listen, admin } = draft
-  if (isAddress(listen) && isAddress(admin) && listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
-    found.push({ path: ['admin'], message: `Port ${admin.port} is also the port of listen. Give the two different ports.` })
-  }
+  found.push(...priceFaults(draft), ...budgetFaults(draft), ...addressFaults(addresses, draft), ...callerFaults(addresses, draft))
   return [...found, ...emptyRules(draft.providers)]
 }
 
 /** The same of a configuration that was put together out of two. */
 export function contradictionsIn(config: Config): readonly ConfigError[] {
   return contradictions(config).map(({ path, message }) => ({ key: dotted(path), where: undefined, message }))
+}
+
+/** What is asked of an upstream that it cannot have. */
+function upstreamFaults({ path, upstream, http2, tls, when }: DraftRoute): { path: KeyPath; message: string }[] {
+  const found: { path: KeyPath; message: string }[] = []
+  const isPlain = upstream instanceof URL && upstream.protocol !== 'https:'
+  if (http2 === true && isPlain) {
+    found.push({
+      path: [...path, 'http2'],
+      message: 'HTTP/2 is agreed on over TLS. Write an upstream that begins with https://, or take http2 away.',
+    })
+  }
+  if (tls !== undefined && isPlain) {
+    found.push({
+      path: [...path, 'tls'],
+      message: 'This upstream is reached without TLS. Write one that begins with https://, or take tls away.',
+    })
+  }
+  const lacks = tls && (tls.cert === undefined) !== (tls.key === undefined) ? (tls.cert === undefined ? 'cert' : 'key') : undefined
+  if (lacks !== undefined)
+    found.push({ path: [...path, 'tls'], message: `A client certificate is a cert and its key. Write ${lacks} too.` })
+  if (when !== undefined && Object.values(when).every((value) => value === undefined)) {
+    found.push({ path: [...path, 'when'], message: 'This holds for every request. Write host or header, or take when away.' })
+  }
+  return found
+}
+
+function takesAllOf(other: DraftRoute, route: DraftRoute, routes: readonly DraftRoute[]): boolean {
+  if (other === route || !covers(other, route)) return false
+  return (byPrecedence(other, route) || routes.indexOf(other) - routes.indexOf(route)) < 0
+}
+
+interface OwnAddress {
+  readonly path: KeyPath
+  readonly address: Address
+  readonly tls?: unknown
+}
+
+/** Where the sidecar listens; of what is invalid, nothing. */
+function ownAddresses({ listen, tls, listeners, admin }: Draft): OwnAddress[] {
+  const more = (Array.isArray(listeners) ? listeners : []) as readonly ({ address?: unknown; tls?: unknown } | null)[]
+  const all: (Omit<OwnAddress, 'address'> & { readonly address?: unknown })[] = [
+    { path: ['listen'], address: listen, tls },
+    { path: ['admin'], address: admin },
+    ...more.map((one, index) => ({ path: ['listeners', index, 'address'], address: one?.address, tls: one?.tls })),
+  ]
+  return all.filter((one): one is OwnAddress => isAddress(one.address))
+}
+
+function addressFaults(addresses: readonly OwnAddress[], { listen }: Draft): { path: KeyPath; message: string }[] {
+  return addresses.flatMap(({ path, address, tls }, index) => {
+    const before = addresses.slice(0, index).find((other) => isSamePlace(other.address, address))
+    if (before !== undefined) {
+      const of = dotted(before.path)
+      const message =
+        address.unix === undefined
+          ? `Port ${address.port} is also the port of ${of}. Give the two different ports.`
+          : `${address.unix.path} is also the socket of ${of}. Give the two different paths.`
+      return [{ path, message }]
+    }
+    if (address.unix === undefined || tls === undefined) return []
+    const message = 'There is no TLS over a Unix socket, whose mode says who may connect. Take tls away.'
+    return [{ path: address === listen ? ['tls'] : [...path.slice(0, -1), 'tls'], message }]
+  })
+}
+
+/** Certificates name nobody where none is asked for. */
+function callerFaults(addresses: readonly OwnAddress[], { caller }: Draft): { path: KeyPath; message: string }[] {
+  const isAsked = addresses.some(({ tls }) => (tls as Partial<ListenTls> | undefined)?.clientCa !== undefined)
+  const isWanted = Array.isArray(caller) && caller.some((source: Partial<CallerSource> | null) => source?.kind === 'client-cert')
+  if (isAsked || !isWanted) return []
+  return [{ path: ['caller'], message: 'No address asks clients for certificates. Write clientCa under tls, or take client-cert away.' }]
+}
+
+function isSamePlace(a: Address, b: Address): boolean {
+  if (a.unix !== undefined || b.unix !== undefined) return a.unix?.path === b.unix?.path
+  return a.port !== 0 && a.port === b.port && overlap(a.host, b.host)
 }
 
 function emptyRules(providers: unknown): { path: KeyPath; message: string }[] {
@@ -466,6 +576,8 @@ function isAddress(value: unknown): value is Address {
 }
 
 function reaches(upstream: URL, own: Address): boolean {
+  const socket = socketPathOf(upstream)
+  if (socket !== undefined || own.unix !== undefined) return socket === own.unix?.path
   const port = Number(upstream.port || (upstream.protocol === 'https:' ? 443 : 80))
   return own.port === port && overlap(own.host, upstream.hostname.replace(/^\[|\]$/g, ''))
 }

@@ -1,7 +1,8 @@
 /** The configuration in effect as YAML that can be read back, with where each value comes from as comments. */
 
+import { writtenAddress, writtenUpstream } from './address.ts'
 import { writtenSources } from './caller.ts'
-import type { Address, Config, ModelPrice, Route } from './config.ts'
+import type { Config, ModelPrice, Route } from './config.ts'
 import { writtenLabels } from './labels.ts'
 
 /** A setting as one line: its dotted key, its indent, its text. */
@@ -17,8 +18,17 @@ export function describeConfig(
   paint: { readonly dim: (text: string) => string },
 ): string {
   const simple: Line[] = [
-    { key: 'listen', text: `listen: ${address(config.listen)}` },
-    { key: 'admin', text: `admin: ${address(config.admin)}` },
+    { key: 'listen', text: `listen: ${scalar(writtenAddress(config.listen))}` },
+    ...(config.tls === undefined ? [] : [{ key: 'tls', text: `tls: ${flow(config.tls)}` }]),
+    ...(config.listeners.length === 0
+      ? []
+      : [
+          {
+            key: 'listeners',
+            text: `listeners: ${flow(config.listeners.map((one) => ({ ...one, address: writtenAddress(one.address) })))}`,
+          },
+        ]),
+    { key: 'admin', text: `admin: ${scalar(writtenAddress(config.admin))}` },
     { key: 'ledger', text: `ledger: ${scalar(config.ledger)}` },
     { key: 'capture', text: `capture: ${config.capture}` },
     { key: 'requestIdHeader', text: `requestIdHeader: ${config.requestIdHeader}` },
@@ -60,11 +70,13 @@ function routeLines(routes: readonly Route[]): Line[] {
     `  - name: ${scalar(route.name)}`,
     `    prefix: ${scalar(route.prefix)}`,
     `    stripPrefix: ${route.stripPrefix}`,
-    `    upstream: ${scalar(route.upstream.href)}`,
+    `    upstream: ${scalar(writtenUpstream(route.upstream))}`,
     ...(route.provider === undefined ? [] : [`    provider: ${scalar(route.provider)}`]),
     `    disconnect: ${route.disconnect}`,
     `    host: ${scalar(typeof route.host === 'string' ? route.host : route.host.literal)}`,
     `    trace: ${route.trace}`,
+    ...(route.when === undefined ? [] : [`    when: ${flow(route.when)}`]),
+    ...(route.tls === undefined ? [] : [`    tls: ${flow(route.tls)}`]),
     ...(route.http2 === true ? ['    http2: true'] : []),
     ...(route.probe === undefined ? [] : [`    probe: ${flow(route.probe)}`]),
     ...wayLine(route),
@@ -106,10 +118,6 @@ function priceLines(prices: readonly ModelPrice[]): Line[] {
 function sectionLines(name: string, section: Readonly<Record<string, number | boolean>>): Line[] {
   const inner = Object.entries(section).map(([key, value]) => ({ key: `${name}.${key}`, text: `  ${key}: ${value}` }))
   return [{ key: '', text: `${name}:` }, ...inner]
-}
-
-function address({ host, port }: Address): string {
-  return scalar(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
 }
 
 /** Plain where every YAML, 1.1 too (`yes` is true there), reads it back as the same text; quoted otherwise. */

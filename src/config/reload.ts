@@ -59,6 +59,7 @@ const reloadable: ReadonlySet<string> = new Set([
   ...[
     'capture',
     'requestIdHeader',
+    'logFormat',
     'trace',
     'caller',
     'callerNames',

@@ -55,6 +55,10 @@ const size = (min: number, max: number, description: string) => leaf(values.size
 const traceMode = values.choice('child', 'link', 'no-usage')
 const traceModes = 'child, link or no-usage'
 
+const pattern = (read: (value: unknown) => string, description: string) => v.optional(leaf(read, { type: 'pattern' }, description))
+
+const pemFile = (description: string) => leaf(values.path, { type: 'file' }, description)
+
 const route = section({
   name: v.optional(leaf(values.label, { type: 'name' }, "Metric label and ledger value; by default the prefix without its first '/'.")),
   prefix: v.optional(leaf(values.prefix, { type: 'path prefix' }, "Matched at a '/' boundary; the longest prefix wins."), '/'),
@@ -80,6 +84,27 @@ const route = section({
     ),
   ),
   trace: v.optional(leaf(traceMode, { type: traceModes }, 'Overrides the setting trace for this route.')),
+  when: v.optional(
+    section({
+      host: pattern(values.hostPattern, 'The host that the client asks for, without port. The most specific host goes before the prefix.'),
+      header: v.optional(
+        section({
+          name: leaf(headerName, { type: 'header name' }, 'A request header. Among routes of one prefix, one with a header goes first.'),
+          value: pattern(values.pattern, 'Its value; by default any value matches.'),
+        }),
+      ),
+    }),
+  ),
+  tls: v.optional(
+    section({
+      ca: v.optional(pemFile('The CA that signs certificates of this upstream, in PEM; no other is trusted then.')),
+      cert: v.optional(pemFile('A client certificate for this upstream (mTLS), in PEM.')),
+      key: v.optional(pemFile('Its private key, in PEM, without a passphrase.')),
+      serverName: v.optional(
+        leaf(values.serverName, { type: 'name' }, 'The name that its certificate must bear; by default the host of the upstream.'),
+      ),
+    }),
+  ),
   http2: v.optional(
     leaf(values.flag, { type: 'true or false' }, 'Speak HTTP/2 with an upstream that offers it over TLS; WebSockets stay on HTTP/1.1.'),
   ),
@@ -98,7 +123,26 @@ const route = section({
   ),
 })
 
-const pattern = (read: (value: unknown) => string, description: string) => v.optional(leaf(read, { type: 'pattern' }, description))
+const listenTls = section({
+  cert: pemFile('The certificate of this port and those between it and the CA, in PEM. The file is read again when it changes.'),
+  key: pemFile('The private key of the certificate, in PEM, without a passphrase.'),
+  clientCa: v.optional(pemFile('The CA that signs client certificates, in PEM: clients must have one (mTLS).')),
+  clientCertificates: v.optional(
+    leaf(
+      values.choice('required', 'optional'),
+      { type: 'required or optional' },
+      'With clientCa: whether a client may connect without a certificate.',
+    ),
+    'required',
+  ),
+  minVersion: v.optional(leaf(values.choice('1.2', '1.3'), { type: '1.2 or 1.3' }, 'The lowest version of TLS.'), '1.2'),
+  http2: v.optional(leaf(values.flag, { type: 'true or false' }, 'Offer HTTP/2 to clients (ALPN).'), true),
+})
+
+const listener = section({
+  address: leaf(values.listenAddress, { type: 'address' }, 'Another address where clients connect: host:port or unix:/path.'),
+  tls: v.optional(listenTls),
+})
 
 const providerRule = section({
   provider: leaf(
@@ -183,7 +227,11 @@ const schema = section({
     ),
   ),
   listen: v.optional(
-    leaf(values.address, { type: 'address', flag: '--listen', env: 'TOKENWEIR_LISTEN' }, 'Where clients connect.'),
+    leaf(
+      values.listenAddress,
+      { type: 'address', flag: '--listen', env: 'TOKENWEIR_LISTEN' },
+      'Where clients connect: host:port, or unix:/path for a Unix socket.',
+    ),
     '127.0.0.1:4141',
   ),
   admin: v.optional(
@@ -241,8 +289,8 @@ const schema = section({
   caller: v.optional(
     leaf(
       callerSources,
-      { type: 'none, or api-key, header:NAME, jwt', env: 'TOKENWEIR_CALLER' },
-      'How callers are identified: by API key, header or token.',
+      { type: 'none, or api-key, header:NAME, client-cert, jwt', env: 'TOKENWEIR_CALLER' },
+      'Callers are named by API key, header, certificate or token.',
     ),
     'api-key',
   ),
@@ -261,6 +309,8 @@ const schema = section({
     ),
     'none',
   ),
+  tls: v.optional(listenTls),
+  listeners: v.optional(v.array(listener), []),
   routes: v.optional(v.array(route), []),
   providers: v.optional(v.array(providerRule), []),
   timeouts: v.optional(

@@ -1,5 +1,6 @@
 /** Parsers of single configuration values. Each takes what a flag, a variable or a file gave, and returns the value or throws an actionable error. */
 import { isTimeZone } from '../lib/period.ts'
+import { type Address, unixUpstream } from './address.ts'
 
 /** Thrown by a parser. The message says what is wrong with the value and what to write instead. */
 export class ValueError extends Error {
@@ -50,7 +51,7 @@ export function within<T>(path: readonly (string | number)[], read: () => T): T 
 const addressMend = 'Write host:port (127.0.0.1:4141), [ipv6]:port, :port for every interface, or a port alone for 127.0.0.1.'
 
 /** `host:port`, `[ipv6]:port`, `:port` (every interface) or a bare port (loopback). Port 0 lets the system choose. */
-export const address: Read<{ readonly host: string; readonly port: number }> = (value) => {
+export const address: Read<Address> = (value) => {
   const text = typeof value === 'number' ? String(value) : typeof value === 'string' ? value.trim() : ''
   const found = /^(?:(?:\[([\da-f:.%\w]+)\]|([\w.-]*)):)?(\d{1,5})$/i.exec(text)
   if (found === null) return fail(value, 'is not an address', addressMend)
@@ -60,11 +61,32 @@ export const address: Read<{ readonly host: string; readonly port: number }> = (
   return { host: named === undefined ? '127.0.0.1' : named === '' ? '0.0.0.0' : named, port }
 }
 
+const unixMend = 'Write unix: and an absolute path of at most 100 characters, and perhaps its mode: unix:/run/tokenweir.sock?mode=0660'
+/** Linux has room for 107 bytes, macOS for 103. */
+const unixPathBytesMax = 100
+const unixModeUsual = 0o660
+
+/** An `address`, or `unix:/path` with a mode in octal. */
+export const listenAddress: Read<Address> = (value) => {
+  if (typeof value !== 'string' || !value.trim().startsWith('unix:')) return address(value)
+  const found = /^unix:(\/[^?\0]*[^?/\0])(?:\?mode=(0?[0-7]{3}))?$/.exec(value.trim())
+  const path = found?.[1]
+  if (path === undefined || Buffer.byteLength(path) > unixPathBytesMax) return fail(value, 'is no Unix socket', unixMend)
+  return { host: 'localhost', port: 0, unix: { path, mode: found?.[2] === undefined ? unixModeUsual : Number.parseInt(found[2], 8) } }
+}
+
 const upstreamMend = 'Write http:// or https://, the host, and where needed a port and a base path: https://api.openai.com'
 
-/** An http or https URL with an optional base path; no credentials, query or fragment. */
+/** An http or https URL with an optional base path; no credentials, query or fragment. Or `unix:/path`, with the base path behind another colon. */
 export const upstream: Read<URL> = (value) => {
   if (typeof value !== 'string' || value.trim() === '') return fail(value, 'is not a URL', upstreamMend)
+  if (value.trim().startsWith('unix:')) {
+    const [, path = '', base = ''] = /^unix:(\/[^:?#\0]*[^:?#/\0])(?::(\/[^?#]*))?$/.exec(value.trim()) ?? []
+    const isUnix = path !== '' && Buffer.byteLength(path) <= unixPathBytesMax
+    return isUnix
+      ? unixUpstream(path, base)
+      : fail(value, 'is no Unix socket', 'Write unix:/run/gateway.sock, or with a base path unix:/run/gateway.sock:/v1')
+  }
   if (!/^https?:\/\//i.test(value.trim())) return fail(value, 'does not begin with http:// or https://', upstreamMend)
   const url = URL.parse(value)
   if (url === null) return fail(value, 'is not a URL', upstreamMend)
@@ -98,6 +120,12 @@ export const path: Read<string> = (value) => {
   if (value === ':memory:' || value.includes('\0')) return fail(value, 'is not a file on disk', 'Write a path, such as ./tokenweir.db')
   return value
 }
+
+/** A DNS name: TLS cannot ask for an address. */
+export const serverName: Read<string> = (value) =>
+  typeof value === 'string' && value.length < 254 && /^([a-z\d_]([\w-]{0,61}[a-z\d])?\.)*[a-z]([\w-]{0,61}[a-z\d])?$/i.test(value)
+    ? value
+    : fail(value, 'is no name of a server', 'Write the DNS name in its certificate, such as gateway.internal.')
 
 /** One of a few words. A number counts as its text: YAML reads 1.41 as a number. */
 export function choice<T extends string>(...words: readonly T[]): Read<T> {

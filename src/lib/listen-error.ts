@@ -9,9 +9,16 @@ export interface Port {
   readonly flag: string
   readonly host: string
   readonly port: number
+  /** In place of them. */
+  readonly unix?: { readonly path: string } | undefined
 }
 
-export function listenError({ name, flag, host, port }: Port, error: NodeJS.ErrnoException): string {
+export function listenError({ name, flag, host, port, unix }: Port, error: NodeJS.ErrnoException): string {
+  if (unix !== undefined) {
+    return error.code === 'EADDRINUSE'
+      ? `The socket ${unix.path} is in use: a process answers on it. Stop it, or choose another path with ${flag}.`
+      : `The socket ${unix.path} cannot be made (${error.message}). Choose another path with ${flag}.`
+  }
   const where = `${host.includes(':') ? `[${host}]` : host}:${port}`
   const other = `${flag} HOST:PORT`
   switch (error.code) {

@@ -32,8 +32,6 @@ export const Cell = {
   /** Clients that stopped amid their body, or stopped reading, and were waited for no longer. */
   silentBodies: 14,
   silentReaders: 15,
-  /** Columns of the terminal that standard output is; 0 when it is none. */
-  terminalColumns: 63,
   /** First cell of the chunk-overhead histogram: one cell per bucket of `overheadBucketsMicros` in the catalog, and one more for +Inf. */
   chunkOverhead: 16,
   /** Reloads of the configuration, by result. */
@@ -42,6 +40,14 @@ export const Cell = {
   reloadsRefused: 50,
   /** When the settings in effect were read, in seconds since the epoch. */
   configReadAt: 51,
+  /** Columns of the terminal that standard output is; 0 when it is none. */
+  terminalColumns: 52,
+  /** Handshakes of clients that failed, and those that failed for want of a certificate that the CA of clients signed. */
+  handshakesFailed: 60,
+  clientsWithoutCertificate: 61,
+  /** Times that changed certificates were taken into use, or could not be. */
+  certificatesRead: 62,
+  certificatesRefused: 63,
 } as const
 
 /** Cells in the shared array. */

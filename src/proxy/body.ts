@@ -1,8 +1,8 @@
 /** How a request's body is read: small ones whole, the rest as they come. What is held of all of them together has a limit. */
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { createIndexedSet, type Member } from '../lib/indexed-set.ts'
 import type { RequestBody } from './call.ts'
+import type { ClientRequest } from './client.ts'
 
 /** Bodies of a known length up to this many bytes are read before dispatch: an upstream connection is not held for a slow client. */
 const smallBytesMax = 64 * 1024
@@ -32,7 +32,7 @@ export interface BodyReading {
   readonly budget: BodyBudget
 }
 
-export function readBody(request: IncomingMessage, { whole, budget }: BodyReading, handler: BodyHandler): HeldBody | undefined {
+export function readBody(request: ClientRequest, { whole, budget }: BodyReading, handler: BodyHandler): HeldBody | undefined {
   const length = Number(request.headers['content-length'] ?? Number.NaN)
   const chunked = request.headers['transfer-encoding'] !== undefined
   if (!chunked && !(length > 0)) handler.body(null)
@@ -109,12 +109,12 @@ class Collecting implements HeldBody, Member {
   bytes = 0
   #chunks: Buffer[] = []
   #stream: Readable | undefined
-  readonly #request: IncomingMessage
+  readonly #request: ClientRequest
   readonly #bytesMax: number
   readonly #budget: BodyBudget
   readonly #handler: BodyHandler
 
-  constructor(request: IncomingMessage, bytesMax: number, budget: BodyBudget, handler: BodyHandler) {
+  constructor(request: ClientRequest, bytesMax: number, budget: BodyBudget, handler: BodyHandler) {
     this.#request = request
     this.#bytesMax = bytesMax
     this.#budget = budget

@@ -1,8 +1,10 @@
 /** How connections of an upstream are made: to it directly, through a tunnel that a forward proxy opens (CONNECT), or to that proxy. By undici's connector. */
 import { isIP, type Socket } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { ForwardProxy } from '../config/forward-proxy.ts'
 import { type Connect, handsOver, onread } from './arrivals.ts'
+import type { Certificates } from './certificates.ts'
 import { faultOf, UpstreamFault } from './fault.ts'
 
 export interface ConnectSettings {
@@ -12,17 +14,29 @@ export interface ConnectSettings {
   readonly allowHalfOpen?: boolean
   /** HTTP/2 is asked for first. */
   readonly http2?: boolean
+  /** The path of the upstream's Unix socket, whatever its host and port. */
+  readonly socketPath?: string | undefined
+  /** Of the client, and the CA that is trusted. */
+  readonly certificates?: Certificates | undefined
 }
 
 /** TLS sessions that are kept: with the client's own `Host`, there can be any number of names. */
 const sessionsMax = 100
 
 /** `isUndicis`: nobody but undici reads from these connections. */
-function baseConnector({ connectMs, allowHalfOpen = false, http2 = false }: ConnectSettings, isUndicis = false): Connect {
+function baseConnector(
+  { connectMs, allowHalfOpen = false, http2 = false, socketPath, certificates }: ConnectSettings,
+  isUndicis = false,
+): Connect {
   // undici's types leave out what it hands on to node:net, and that the connector gives the socket.
   const options = { allowH2: http2, preferH2: http2, maxCachedSessions: sessionsMax, timeout: connectMs, allowHalfOpen }
   if (isUndicis) Object.assign(options, { onread })
-  const connect = buildConnector(options as buildConnector.BuildOptions) as unknown as Connect
+  if (socketPath !== undefined) Object.assign(options, { socketPath })
+  const build = (more: object = {}) => buildConnector({ ...options, ...more } as buildConnector.BuildOptions) as unknown as Connect
+  let connect = build()
+  certificates?.use((pem) => {
+    connect = build({ secureContext: createSecureContext(pem) })
+  })
   // Without any `servername`, undici would take the one in the request's `Host`; an address is none that TLS can ask for, but the certificate must bear it.
   return (target, callback) => connect(isIP(target.servername ?? '') === 0 ? target : { ...target, servername: '' }, callback)
 }

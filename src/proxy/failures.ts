@@ -1,6 +1,7 @@
 /** Errors of the upstream side as outcomes, and the answers that the sidecar has to invent for them. */
-import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import http from 'node:http'
 import type { UnreachableReason } from '../lib/exchange.ts'
+import type { ServedResponse } from './client.ts'
 import { UpstreamFault } from './fault.ts'
 import { idHeader } from './headers.ts'
 
@@ -16,6 +17,8 @@ const reasonByCode: Readonly<Record<string, UnreachableReason>> = {
   EAI_FAIL: 'dns',
   EAI_NODATA: 'dns',
   ECONNREFUSED: 'connect',
+  ENOENT: 'connect', // the file of a socket
+  EACCES: 'connect',
   EHOSTUNREACH: 'connect',
   ENETUNREACH: 'connect',
   EADDRNOTAVAIL: 'connect',
@@ -65,7 +68,7 @@ const sentences: Readonly<Record<UnreachableReason, string>> = {
 }
 
 /** 504 for an upstream that was too slow, 502 for every other failure (RFC 9110 §15.6). Where a forward proxy failed, its name is told, and the host behind it. */
-export function sendUnreachable(response: ServerResponse, reason: UnreachableReason, error: Error, id: string | undefined): number {
+export function sendUnreachable(response: ServedResponse, reason: UnreachableReason, error: Error, id: string | undefined): number {
   const sentence = error instanceof UpstreamFault && reason.startsWith('proxy_') ? error.message : sentences[reason]
   return sendError(response, reason === 'timeout' ? 504 : 502, `upstream_${reason}`, sentence, id)
 }
@@ -76,7 +79,7 @@ export function errorBody(code: string, message: string): string {
 }
 
 /** Answers with an `errorBody`. `id` goes with it as `idHeader`. Returns the status. The connection is kept where what is left of the request's body is worth reading. */
-export function sendError(response: ServerResponse, status: number, code: string, message: string, id: string | undefined): number {
+export function sendError(response: ServedResponse, status: number, code: string, message: string, id: string | undefined): number {
   const body = errorBody(code, message)
   if (!endsSoon(response.req)) response.shouldKeepAlive = false
   const phrase = http.STATUS_CODES[status] ?? '' // node:http would keep one that was set with a head it did not take
@@ -90,6 +93,6 @@ export function sendError(response: ServerResponse, status: number, code: string
   return status
 }
 
-function endsSoon({ complete, headers }: IncomingMessage): boolean {
+function endsSoon({ complete, headers }: ServedResponse['req']): boolean {
   return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= unreadBytesMax)
 }

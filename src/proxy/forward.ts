@@ -4,12 +4,13 @@
  *
  * Order of calls on an `Observer`: requestData* requestEnd? responseStart? responseData* end.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import type { ClientSilence, Opening, Outcome } from '../lib/exchange.ts'
 import type { Member } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import { type BodyBudget, type HeldBody, readBody, type Unread } from './body.ts'
 import type { Call, CallHandler, RequestBody } from './call.ts'
+import type { ClientRequest, ServedResponse } from './client.ts'
 import { ClientResponse, type ClientResponseOwner } from './client-response.ts'
 import { isLack } from './descriptors.ts'
 import { type BodyReader, type Edit, type Editor, isEdit, type Probe, type RequestHead } from './edit.ts'
@@ -18,7 +19,7 @@ import { GuardedObserver } from './guarded-observer.ts'
 import { type RequestRewrite, requestHeaders, responseHeaders } from './headers.ts'
 import type { UpstreamHealth } from './health.ts'
 import type { Observer } from './observer.ts'
-import type { OpeningOptions } from './opening.ts'
+import type { Callers, OpeningOptions } from './opening.ts'
 import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 import { Progress, type Silence, type SilenceLimits, takenBytes } from './silence.ts'
@@ -70,8 +71,8 @@ interface HeldResponse extends ResponseBeginning {
 /** The upstream's client calls this object for the one side, node:http's events for the other. Whoever is first to end it, ends it once. */
 export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   place = 0
-  readonly #request: IncomingMessage
-  readonly #response: ServerResponse
+  readonly #request: ClientRequest
+  readonly #response: ServedResponse
   readonly #clientResponse: ClientResponse
   readonly #opening: Opening
   readonly #options: ForwardOptions
@@ -105,8 +106,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   /** `onSettled`: the exchange has its ending. `onClosed`: nothing more will be written of its response. */
   constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: ClientRequest,
+    response: ServedResponse,
     opening: Opening,
     options: ForwardOptions,
     onSettled: () => void,
@@ -119,7 +120,9 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     this.#options = options
     this.#onSettled = onSettled
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
-    options.callers?.later?.(request.headers, (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims)))
+    const named: Parameters<NonNullable<Callers['later']>>[1] = (caller, claims) =>
+      this.#observer.tell((observer) => observer.caller(caller, claims))
+    options.callers?.later?.(request.headers, named, request.socket)
     response.sendDate = false
     response.on('close', () => {
       this.#onClientClosed()
@@ -356,11 +359,12 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   /** Called every so often: has the client gone silent? */
   look({ bodyLooks, readLooks }: Silence): void {
     if (this.#settled || this.#draining !== undefined) return
-    const { complete, readableLength, socket } = this.#request
+    const { complete, readableLength, socket, arrivedBytes = socket?.bytesRead } = this.#request
     // What has come and is not taken waits for the upstream, not for the client.
     const isAwaited = !complete && readableLength === 0
-    if (this.#sending.stoodFor(isAwaited ? socket?.bytesRead : undefined) >= bodyLooks) this.#endSilent('client_body_timeout')
-    else if (this.#reading.stoodFor(takenBytes(this.#response.socket)) >= readLooks) this.#endSilent('client_read_timeout')
+    if (this.#sending.stoodFor(isAwaited ? arrivedBytes : undefined) >= bodyLooks) this.#endSilent('client_body_timeout')
+    else if (this.#reading.stoodFor(takenBytes(this.#response.stream ?? this.#response.socket)) >= readLooks)
+      this.#endSilent('client_read_timeout')
   }
 
   #endSilent(reason: ClientSilence): void {
@@ -400,7 +404,11 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   /** What the upstream sent before it broke still reaches the client; the missing end of the body tells it that the answer is cut. */
   #cutClient(): void {
-    const socket = this.#response.socket
+    const { socket, stream } = this.#response
+    if (stream !== undefined && !this.#cutting) {
+      stream.cut(cutFlushMsMax)
+      return
+    }
     if (socket === null || this.#cutting) {
       this.#response.destroy()
       return
@@ -447,7 +455,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   }
 }
 
-export function rewriteOf(request: IncomingMessage, opening: Opening, destination: Destination, edited: boolean): RequestRewrite {
+export function rewriteOf(request: ClientRequest, opening: Opening, destination: Destination, edited: boolean): RequestRewrite {
   const flags = opening.traceFlags.toString(16).padStart(2, '0')
   return {
     host: hostFor(destination, request.headers.host),
@@ -455,19 +463,19 @@ export function rewriteOf(request: IncomingMessage, opening: Opening, destinatio
     tracestate: opening.traceState,
     clientAddress: request.socket.remoteAddress ?? 'unknown',
     clientHost: request.headers.host,
-    clientScheme: 'http',
+    clientScheme: (request.socket as Partial<TLSSocket>).encrypted === true ? 'https' : 'http',
     edited,
   }
 }
 
 /** Whether the response to this request may come in chunks. */
-export function takesChunks({ method, httpVersionMinor }: IncomingMessage): boolean {
+export function takesChunks({ method, httpVersionMinor }: ClientRequest): boolean {
   return method !== 'HEAD' && httpVersionMinor > 0
 }
 
 /** Whose certificate is due where it is not the upstream's own: the name that the operator gave, never the client's. */
 export function nameFor({ route }: Pick<Destination, 'route'>): string | undefined {
-  return typeof route.host === 'string' ? undefined : route.host.literal
+  return route.tls?.serverName ?? (typeof route.host === 'string' ? undefined : route.host.literal)
 }
 
 function hostFor({ route, host }: Destination, sent: string | undefined): string {

@@ -1,9 +1,10 @@
 /** Every request that is open, and how all of them end when the sidecar does. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Route } from '../config/config.ts'
 import { createIndexedSet, type IndexedSet } from '../lib/indexed-set.ts'
 import { Cell } from '../lib/shared-counters.ts'
+import type { ClientRequest, ServedResponse } from './client.ts'
 import { Forwarding, type ForwardOptions } from './forward.ts'
 import { GuardedObserver } from './guarded-observer.ts'
 import { openingOf, originForm } from './opening.ts'
@@ -19,11 +20,11 @@ export interface OpenRequest {
 
 export interface Forwarder {
   /** `onClosed` is called when the response has been written, or its connection is gone. `refusal` is what is known to be wrong with the request already. */
-  handle(request: IncomingMessage, response: ServerResponse, onClosed: () => void, refusal?: Refusal): OpenRequest
+  handle(request: ClientRequest, response: ServedResponse, onClosed: () => void, refusal?: Refusal): OpenRequest
   /** `head` is what the client has sent behind its request already. */
   upgrade(request: IncomingMessage, client: Socket, head: Buffer): void
   /** Records a request that was never begun, because its connection ended before its turn came. */
-  drop(request: IncomingMessage): void
+  drop(request: ClientRequest): void
   /** Requests that have not ended. */
   openCount(): number
   /** New answers ask their clients to close the connection. */
@@ -44,7 +45,7 @@ export function createForwarder(routes: readonly Route[], given: ForwardOptions)
     handle(request, response, onClosed, refusal = refusalOf(request)) {
       if (closing) response.shouldKeepAlive = false
       const target = originForm(request.url ?? '/')
-      const match = route(target)
+      const match = route(target, request.headers)
       const opening = openingOf(request, target, match?.destination, options)
       const onSettled = () => {
         open.remove(forwarding)
@@ -61,7 +62,7 @@ export function createForwarder(routes: readonly Route[], given: ForwardOptions)
     },
     upgrade(request, client, head) {
       const target = originForm(request.url ?? '/')
-      const match = route(target)
+      const match = route(target, request.headers)
       const opening = openingOf(request, target, match?.destination, options)
       const upgrading = new Upgrading(request, client, head, opening, options, () => {
         open.remove(upgrading)
@@ -77,7 +78,7 @@ export function createForwarder(routes: readonly Route[], given: ForwardOptions)
     },
     drop(request) {
       const target = originForm(request.url ?? '/')
-      const opening = openingOf(request, target, route(target)?.destination, options)
+      const opening = openingOf(request, target, route(target, request.headers)?.destination, options)
       const observer = new GuardedObserver(() => options.observe(opening), options.cells)
       observer.end({ kind: closing ? 'sidecar-stopped' : 'client-aborted' }, undefined)
     },

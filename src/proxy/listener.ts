@@ -1,30 +1,39 @@
-/** The port that clients talk to: an HTTP/1.1 server with its limits, and its answers to what is no HTTP request. */
+/** A port that clients talk to, with or without TLS: an HTTP/1.1 server with its limits, and its answers to what is no HTTP request; HTTP/2 is `sessions.ts`. */
 import http from 'node:http'
+import https from 'node:https'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { ListenTls, Pem } from '../config/certificates.ts'
 import type { Address } from '../config/config.ts'
 import { listenError } from '../lib/listen-error.ts'
 import { Cell } from '../lib/shared-counters.ts'
-import { isLack, perRequest } from './descriptors.ts'
-import { errorBody, errorHeader } from './failures.ts'
+import { bind } from './bind.ts'
+import type { Certificates } from './certificates.ts'
+import { isLack } from './descriptors.ts'
 import type { Forwarder } from './forwarder.ts'
 import { Pipeline } from './pipeline.ts'
-import { type Refusal, refusals } from './refusals.ts'
+import type { Places } from './places.ts'
+import { answerClientError, answerRaw } from './raw-answers.ts'
+import { refusals } from './refusals.ts'
+import { createSessions, type Sessions } from './sessions.ts'
 import { hasBody, isUpgrade } from './upgrade.ts'
+
+export interface ListenerTls {
+  readonly settings: ListenTls
+  readonly certificates: Certificates
+  /** A sentence for the operator. */
+  readonly report: (sentence: string) => void
+}
 
 export interface ListenerOptions {
   readonly address: Address
+  /** Absent where clients speak plain HTTP. */
+  readonly tls?: ListenerTls | undefined
   readonly forwarder: Forwarder
   readonly cells: Int32Array
   /** Bytes of a request's header section; more is answered 431. */
   readonly headerBytesMax: number
-  /** Descriptors for clients and their requests; undefined where nothing limits them. */
-  readonly placesMax?: number | undefined
-  /** A connection was refused or closed because descriptors are scarce. */
-  readonly lacking: () => void
-}
-
-interface ParserError extends NodeJS.ErrnoException {
-  readonly reason?: string
+  readonly places: Places
 }
 
 export interface Listener {
@@ -38,17 +47,59 @@ export interface Listener {
 
 /** A head that takes longer to arrive is answered 408: a client that dribbles bytes holds nothing for long. */
 const headMsMax = 60_000
+const handshakeMsMax = 20_000
 /** Longer than the idle timeout of common load balancers and client pools (60 s), so that it is the client that closes. */
 const keepAliveMs = 75_000
-/** Connections that the system may hold ready for us; Node's 511 overflows when thousands of clients come at once. */
-const backlogMax = 4096
+/** For a client that still sends to read why it is refused. */
+const lingerMs = 500
 /** Between checks for connections that became idle while closing. */
 const closeIdleMs = 100
 
-export function listen(options: ListenerOptions): Promise<Listener> {
-  const { forwarder, cells } = options
-  const server = http.createServer({
-    maxHeaderSize: options.headerBytesMax,
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { forwarder, places, tls } = options
+  const pipelines = new Map<Socket, Pipeline>()
+  const server = createServer(options, pipelines)
+  const sessions = tls?.settings.http2 === true ? createSessions({ ...options, idleMs: keepAliveMs }) : undefined
+  serve(server, pipelines, sessions, options)
+  if (Number.isFinite(places.max)) server.maxConnections = places.max
+  const closeIdle = () => {
+    server.closeIdleConnections()
+    sessions?.closeIdle()
+  }
+  places.onLack(closeIdle)
+  server.on('drop', places.lacking)
+  const port = await bind(server, options.address).catch((error: NodeJS.ErrnoException) => {
+    throw Object.assign(new Error(listenError({ name: 'proxy', flag: '--listen', ...options.address }, error)), { code: error.code })
+  })
+  server.on('error', (error) => isLack(error) && places.lacking()) // the next connection is tried again
+  return {
+    port,
+    close: () =>
+      new Promise((done) => {
+        forwarder.closeConnections()
+        tls?.certificates.stop()
+        sessions?.close()
+        const timer = setInterval(closeIdle, closeIdleMs)
+        server.close(() => {
+          clearInterval(timer)
+          done()
+        })
+        server.closeIdleConnections()
+        places.destroyUnused()
+      }),
+    destroyConnections: () => {
+      sessions?.destroy()
+      for (const [socket, pipeline] of pipelines) {
+        pipeline.close()
+        socket.destroy()
+      }
+    },
+  }
+}
+
+function createServer({ tls, headerBytesMax }: ListenerOptions, pipelines: ReadonlyMap<Socket, Pipeline>): http.Server | https.Server {
+  const options: http.ServerOptions = {
+    maxHeaderSize: headerBytesMax,
     headersTimeout: headMsMax,
     requestTimeout: 0, // an upload may take as long as it takes; the upstream's own limits hold
     keepAliveTimeout: keepAliveMs,
@@ -64,28 +115,83 @@ export function listen(options: ListenerOptions): Promise<Listener> {
       if (pipeline?.isBusy === true || hasBody(request) || !isAllThatWasRead(request.socket)) pipeline?.lastIsNext()
       return false
     },
-  })
+  }
+  const server = tls === undefined ? http.createServer(options) : createSecureServer(options, tls)
   server.maxHeadersCount = 0 // the size limit bounds them; a silent cut at 2,000 would lose fields
-  const pipelines = new Map<Socket, Pipeline>()
+  return server
+}
+
+function createSecureServer(options: http.ServerOptions, { settings, certificates }: ListenerTls): https.Server {
+  const { clientCa, clientCertificates, minVersion, http2 } = settings
+  const context = ({ cert, key, ca }: Pem) => ({ cert, key, ca, minVersion: `TLSv${minVersion}` }) as const
+  const server = https.createServer({
+    ...options,
+    allowHalfOpen: true, // as node:http has it: who is still sending gets to read why it is refused
+    handshakeTimeout: handshakeMsMax,
+    ALPNProtocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+    requestCert: clientCa !== undefined,
+    rejectUnauthorized: clientCa !== undefined && clientCertificates === 'required',
+  })
+  certificates.use((pem) => server.setSecureContext(context(pem)))
+  return server
+}
+
+/** Connections whose handshake is over: those that agreed on HTTP/2 are not node:http's. */
+function acceptSecure(server: http.Server, tls: ListenerTls, cells: Int32Array, accept: (socket: TLSSocket) => Sessions | undefined): void {
+  const listeners = server.listeners('secureConnection')
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', (socket: TLSSocket) => {
+    // Where certificates are optional, Node lets any pass.
+    if (tls.settings.clientCa !== undefined && !socket.authorized && Object.keys(socket.getPeerCertificate()).length > 0) {
+      Atomics.add(cells, Cell.clientsWithoutCertificate, 1)
+      socket.destroy()
+      return
+    }
+    const sessions = accept(socket)
+    if (sessions !== undefined) sessions.open(socket)
+    else for (const listener of listeners) listener.call(server, socket)
+  })
+  let isTold = false
+  server.on('tlsClientError', ({ code }: NodeJS.ErrnoException, socket: TLSSocket) => {
+    const isForCertificate = Boolean(socket.authorizationError) || code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
+    Atomics.add(cells, isForCertificate ? Cell.clientsWithoutCertificate : Cell.handshakesFailed, 1)
+    if (code !== 'ERR_SSL_HTTP_REQUEST' || isTold) return
+    isTold = true
+    tls.report('A client speaks plain HTTP to a port that expects TLS: its base URL must begin with https://.')
+  })
+}
+
+function serve(
+  server: http.Server,
+  pipelines: Map<Socket, Pipeline>,
+  sessions: Sessions | undefined,
+  { forwarder, cells, places, tls }: ListenerOptions,
+): void {
   const shared = { forwarder, waiting: 0, overflowed: () => void Atomics.add(cells, Cell.pipelineOverflow, 1) }
-  // Client pools open connections ahead of need; Node counts them among neither the idle nor the answering ones when it closes.
-  const unused = new Set<Socket>()
-  server.on('connection', (socket) => {
+  const pipe = (socket: Socket) => {
+    places.ready(socket)
     const pipeline = new Pipeline(socket, shared)
     pipelines.set(socket, pipeline)
-    unused.add(socket)
     socket.once('close', () => {
       pipelines.delete(socket)
-      unused.delete(socket)
       pipeline.close()
     })
-    // The last one that there is room for makes some for the next, which would be refused before it is seen here.
-    if (used() >= places && !makeRoom(socket) && used() > places) socket.destroy()
+  }
+  server.on('connection', (socket: Socket) => {
+    if (tls === undefined) pipe(socket)
+    places.accepted(socket)
   })
+  if (tls !== undefined) {
+    acceptSecure(server, tls, cells, (socket) => {
+      const isHttp2 = socket.alpnProtocol === 'h2'
+      if (isHttp2) places.ready(socket)
+      else pipe(socket)
+      return isHttp2 ? sessions : undefined
+    })
+  }
   const onRequest: http.RequestListener = (request, response) => {
     const { socket } = request
-    unused.delete(socket)
-    if (used() + perRequest > places) makeRoom(socket)
+    places.requested(socket)
     pipelines.get(socket)?.request(request, response, isOtherProtocol(request) ? refusals.version : undefined)
   }
   server.on('request', onRequest)
@@ -93,7 +199,7 @@ export function listen(options: ListenerOptions): Promise<Listener> {
   server.on('checkExpectation', onRequest)
   server.on('upgrade', (request, stream, head) => {
     const socket = stream as Socket
-    unused.delete(socket)
+    places.requested(socket)
     forwarder.upgrade(request, socket, head)
   })
   server.on('connect', (_request, stream) => {
@@ -104,59 +210,18 @@ export function listen(options: ListenerOptions): Promise<Listener> {
   })
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const socket = stream as Socket
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
-    else if (error.code === 'HPE_INVALID_EOF_STATE' && pipelines.get(socket)?.isBusy === true) socket.destroy()
+    const pipeline = pipelines.get(socket)
+    // Without a pipeline, its handshake failed. What has been answered is told again at each read; over TLS the answer may still be on its way.
+    if (tls !== undefined && socket.writableEnded) setTimeout(() => socket.destroy(), lingerMs).unref()
+    else if (pipeline === undefined || error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    else if (error.code === 'HPE_INVALID_EOF_STATE' && pipeline.isBusy) socket.destroy()
     else if (error.code !== 'HPE_CLOSED_CONNECTION') {
       // That one is what comes behind a request that was the last: nobody waits for an answer to it.
-      pipelines.get(socket)?.broke(() => {
+      pipeline.broke(() => {
         Atomics.add(cells, Cell.malformed, 1)
         answerClientError(socket, error)
       })
     }
-  })
-  const places = options.placesMax ?? Number.POSITIVE_INFINITY
-  if (options.placesMax !== undefined) server.maxConnections = options.placesMax
-  const used = () => pipelines.size + perRequest * forwarder.openCount()
-  /** The connection that has been silent longest since it was opened goes, or else all between two requests. False where there is none. */
-  function makeRoom(newest: Socket): boolean {
-    const [oldest] = unused
-    options.lacking()
-    if (oldest !== undefined && oldest !== newest) {
-      oldest.destroy()
-      return true
-    }
-    server.closeIdleConnections()
-    return pipelines.size - 1 > forwarder.openCount()
-  }
-  server.on('drop', options.lacking)
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error) => reject(new Error(listenError({ name: 'proxy', flag: '--listen', ...options.address }, error)))
-    server.once('error', failed)
-    server.listen({ port: options.address.port, host: options.address.host, backlog: backlogMax }, () => {
-      server.off('error', failed)
-      server.on('error', (error) => isLack(error) && options.lacking()) // the next connection is tried again
-      const bound = server.address()
-      resolve({
-        port: typeof bound === 'object' && bound !== null ? bound.port : options.address.port,
-        close: () =>
-          new Promise((done) => {
-            forwarder.closeConnections()
-            const timer = setInterval(() => server.closeIdleConnections(), closeIdleMs)
-            server.close(() => {
-              clearInterval(timer)
-              done()
-            })
-            server.closeIdleConnections()
-            for (const socket of unused) socket.destroy()
-          }),
-        destroyConnections: () => {
-          for (const [socket, pipeline] of pipelines) {
-            pipeline.close()
-            socket.destroy()
-          }
-        },
-      })
-    })
   })
 }
 
@@ -179,32 +244,4 @@ function isOtherProtocol({ httpVersionMajor, httpVersionMinor, method, url, sock
 /** What the parser is just reading: node:http has it for its own use. */
 function beingParsed(socket: Socket): Buffer | undefined {
   return (socket as { parser?: { getCurrentBuffer?: () => Buffer | undefined } }).parser?.getCurrentBuffer?.()
-}
-
-function answerClientError(socket: Socket, { code, reason }: ParserError): void {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    answerRaw(socket, 431, 'header_too_large', 'The header section of the request is too large (limits.headerBytes).')
-  else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') answerRaw(socket, 408, 'request_timeout', 'The head of the request did not arrive in time.')
-  else refuseRaw(socket, refusalOfParser(code, reason))
-}
-
-/** What the parser says of a head. */
-function refusalOfParser(code: string | undefined, reason: string | undefined): Refusal {
-  if (code === 'HPE_INVALID_VERSION' || code === 'HPE_PAUSED_H2_UPGRADE') return refusals.version
-  // Beside a Content-Length it is a message that contradicts itself.
-  if (code === 'HPE_INVALID_TRANSFER_ENCODING' && !reason?.includes('Content-Length')) return refusals.transferCoding
-  return refusals.malformed
-}
-
-function refuseRaw(socket: Socket, { status, code, message }: Refusal): void {
-  answerRaw(socket, status, code, message)
-}
-
-function answerRaw(socket: Socket, status: number, code: string, message: string): void {
-  const body = errorBody(code, message)
-  socket.on('error', () => undefined)
-  socket.end(
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\n${errorHeader}: ${code}\r\nconnection: close\r\n\r\n${body}`,
-  )
 }

@@ -1,18 +1,20 @@
 /** What is known of a request when its head has arrived. */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import type { TraceMode } from '../config/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Opening } from '../lib/exchange.ts'
 import type { Ids } from '../lib/ids.ts'
+import type { ClientRequest } from './client.ts'
 import { parseTraceparent, pickHeaders } from './headers.ts'
 import type { Destination } from './routes.ts'
 
 /** Who calls. The credentials in the headers go no further than this. */
 export interface Callers {
   /** What can be told at once: a table's entry, or some microseconds of computing. */
-  now(headers: IncomingHttpHeaders, target: string): string | undefined
+  now(headers: IncomingHttpHeaders, target: string, socket?: Socket): string | undefined
   /** Calls back when something takes longer and then says more than `now` did. Never at once, perhaps never. */
-  later?(headers: IncomingHttpHeaders, found: (caller: string | undefined, claims?: Opening['labelInputs']) => void): void
+  later?(headers: IncomingHttpHeaders, found: (caller: string | undefined, claims?: Opening['labelInputs']) => void, socket?: Socket): void
   /** What an earlier verification of the request's token says for labels. */
   claims?(headers: IncomingHttpHeaders): Opening['labelInputs']
 }
@@ -37,12 +39,7 @@ export function originForm(target: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
-export function openingOf(
-  request: IncomingMessage,
-  target: string,
-  destination: Destination | undefined,
-  options: OpeningOptions,
-): Opening {
+export function openingOf(request: ClientRequest, target: string, destination: Destination | undefined, options: OpeningOptions): Opening {
   const { clock, ids } = options
   const startedAt = clock.epochAt(clock.now())
   // A fragment has no place in a request target (RFC 9112 §3.2); one that comes all the same is forwarded, and is in no record.
@@ -60,7 +57,7 @@ export function openingOf(
     serverAddress: destination?.address ?? '',
     serverPort: destination?.port ?? 0,
     routeProvider: destination?.route.provider,
-    caller: options.callers?.now(request.headers, target),
+    caller: options.callers?.now(request.headers, target, request.socket),
     labelInputs: options.labelInputs?.(request.headers, target),
     requestHeaders: pickHeaders(request.rawHeaders, options.observedHeaders),
   }

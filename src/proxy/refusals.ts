@@ -1,5 +1,5 @@
 /** Requests that are answered here: what is wrong with them, by their head (RFC 9110, RFC 9112). */
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequest } from './client.ts'
 
 export interface Refusal {
   readonly status: number
@@ -8,7 +8,7 @@ export interface Refusal {
 }
 
 export const refusals = {
-  noRoute: { status: 404, code: 'no_route', message: 'No configured route has a prefix of this path.' },
+  noRoute: { status: 404, code: 'no_route', message: 'No route of the configuration takes this path, host and headers.' },
   target: { status: 400, code: 'bad_target', message: 'The request target must be a path.' },
   malformed: { status: 400, code: 'malformed_request', message: 'The request is not valid HTTP/1.1.' },
   host: { status: 400, code: 'bad_host', message: 'A request needs one Host field with one name or address, and perhaps a port.' },
@@ -37,7 +37,7 @@ function isGoingRound(forwarded: string | undefined): boolean {
 }
 
 /** Undefined for a request that can be passed on. */
-export function refusalOf(request: IncomingMessage): Refusal | undefined {
+export function refusalOf(request: ClientRequest): Refusal | undefined {
   const { headers, rawHeaders, httpVersionMajor, httpVersionMinor } = request
   if (httpVersionMajor !== 1 || httpVersionMinor > 1) return refusals.version
   const coding = headers['transfer-encoding']

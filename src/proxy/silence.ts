@@ -2,7 +2,7 @@
  * Clients that stop in the middle of something: of a request's body, or of reading what waits for them. All that is open is looked at every few seconds;
  * a timer for each request would cost more. A look that comes late, because the machine was suspended, counts once.
  */
-import type { Socket } from 'node:net'
+import type { Taker } from './client.ts'
 
 /** Milliseconds; 0 means without limit. */
 export interface SilenceLimits {
@@ -41,7 +41,7 @@ export class Progress {
   }
 }
 
-/** Bytes that the system has taken for the socket's peer; undefined while none wait. It takes more when the peer has read. */
-export function takenBytes(socket: Socket | null | undefined): number | undefined {
+/** Bytes that the system has taken for a socket's peer, or that HTTP/2 has taken of a stream; undefined while none wait. It takes more when the peer has read. */
+export function takenBytes(socket: Taker | null | undefined): number | undefined {
   return socket == null || socket.writableLength === 0 ? undefined : socket.bytesWritten - socket.writableLength
 }

@@ -18,6 +18,7 @@ import { GuardedObserver } from './guarded-observer.ts'
 import { requestHeaders, responseHeaders, upgradeHeaders } from './headers.ts'
 import type { UpstreamHealth } from './health.ts'
 import type { Observer } from './observer.ts'
+import type { Callers } from './opening.ts'
 import { type Refusal, refusals } from './refusals.ts'
 import type { Destination } from './routes.ts'
 import { Progress, type Silence, takenBytes } from './silence.ts'
@@ -79,7 +80,9 @@ export class Upgrading implements CallHandler, Member {
     this.#response.on('error', () => undefined)
     this.#response.once('finish', () => this.#endClient())
     this.#observer = new GuardedObserver(() => options.observe(opening), options.cells)
-    options.callers?.later?.(request.headers, (caller, claims) => this.#observer.tell((observer) => observer.caller(caller, claims)))
+    const named: Parameters<NonNullable<Callers['later']>>[1] = (caller, claims) =>
+      this.#observer.tell((observer) => observer.caller(caller, claims))
+    options.callers?.later?.(request.headers, named, request.socket)
     client.on('error', () => undefined) // `close` follows
     client.on('close', () => this.#onClosed('client'))
     client.on('end', this.#onEarlyEnd)

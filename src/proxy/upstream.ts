@@ -9,9 +9,11 @@
  */
 import { isIP } from 'node:net'
 import { Client } from 'undici'
+import { socketPathOf } from '../config/address.ts'
 import type { ForwardProxy } from '../config/forward-proxy.ts'
 import type { Connect } from './arrivals.ts'
 import { Call, type CallOwner, straight, type Upstream, type Way } from './call.ts'
+import type { Certificates } from './certificates.ts'
 import { directConnector, forwardingConnector, refused, tunnellingConnector } from './connectors.ts'
 import { UpstreamFault } from './fault.ts'
 import { createMultiplexed } from './multiplexed.ts'
@@ -29,6 +31,8 @@ export interface UpstreamOptions {
   readonly proxy?: ForwardProxy | undefined
   /** A connection was made, TLS and forward proxy included, within so many milliseconds. */
   readonly onConnected?: ((ms: number) => void) | undefined
+  /** Of ours, and the CA that is trusted. */
+  readonly certificates?: Certificates | undefined
 }
 
 export type { Upstream }
@@ -61,16 +65,22 @@ interface Kind {
   readonly way: Way
 }
 
+/** `origin`: scheme, host and port; or `http+unix` with the path of a socket (`config/address.ts`). */
 export function createUpstream(origin: string, options: UpstreamOptions): Upstream {
+  const socketPath = socketPathOf(new URL(origin))
+  return socketPath === undefined ? createUpstreamAt(origin, options) : createUpstreamAt('http://localhost', options, socketPath)
+}
+
+function createUpstreamAt(origin: string, options: UpstreamOptions, socketPath?: string): Upstream {
   const { protocol, hostname, host } = new URL(origin)
   const isSecure = protocol === 'https:'
   const ownName = hostname.replace(/^\[|\]$/g, '')
   const nameFor = (call: Call) => (isSecure ? servernameOf(call.name, ownName) : undefined)
-  const { proxy, connectMs, http2 = false } = options
+  const { proxy, connectMs, http2 = false, certificates } = options
   const settings = clientOptions(options)
   const connectorOf = (allowHalfOpen: boolean) => {
-    const of = { connectMs, allowHalfOpen, http2 }
-    return timed(proxy === undefined ? directConnector(of) : tunnellingConnector(proxy, host, of), options)
+    const of = { connectMs, allowHalfOpen, http2, certificates }
+    return timed(proxy === undefined ? directConnector({ ...of, socketPath }) : tunnellingConnector(proxy, host, of), options)
   }
   if (http2) return createMultiplexed(origin, { ...settings, connect: toClient(connectorOf(false)) }, nameFor)
   const plain = isSecure || proxy === undefined ? { origin, connect: connectorOf(false), way: straight } : forwarded(origin, proxy, options)

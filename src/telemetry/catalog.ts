@@ -375,6 +375,16 @@ export const metrics = {
     'Connections refused, closed or not made: file descriptors were scarce (`descriptors`), or too many requests waited behind others (`pipelining`).',
     'reason',
   ),
+  'tokenweir.tls.handshakes.failed': counter(
+    '{connection}',
+    'TLS handshakes with clients that failed: for want of a valid client certificate (`client_certificate`), or for another reason (`handshake`).',
+    'reason',
+  ),
+  'tokenweir.tls.certificates.changed': counter(
+    '{change}',
+    'Times that changed certificate files were taken into use (`in_use`), or could not be used (`refused`: those from before stay).',
+    'state',
+  ),
   'tokenweir.observer.failures': counter('{exchange}', 'Exchanges whose observation failed; their bytes went through untouched.'),
   'tokenweir.sink.failures': counter('{batch}', 'Batches that a sink threw on.', 'sink'),
   'tokenweir.label_overflow': counter('{value}', 'Label values that became `other` because the label has too many.', 'label'),

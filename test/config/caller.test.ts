@@ -77,7 +77,7 @@ describe('the sources of callers', () => {
   it.each([
     [
       'caller: key',
-      'tokenweir.yaml:1:9: caller: "key" is no source of callers. Write none, api-key, header:NAME, several of them with commas,',
+      'tokenweir.yaml:1:9: caller: "key" is no source of callers. Write none, api-key, header:NAME, client-cert:cn, several of them with commas,',
     ],
     ['caller: [key]', 'tokenweir.yaml:1:10: caller[0]: "key" is no source of callers.'],
     ['caller: {form: api-key}', 'tokenweir.yaml:1:16: caller.form: There is no key "form" here. Did you mean from?'],

@@ -112,6 +112,8 @@ describe('a reload', () => {
         caller: 'none',
         requestIdHeader: 'false',
         logFormat: 'json',
+        tls: '{cert: c.pem, key: k.pem}',
+        listeners: '[{address: ":5"}]',
         callerNames: '{a: b}',
         callerNamesFile: 'n.yaml',
         labels: 'session',
@@ -122,7 +124,7 @@ describe('a reload', () => {
     const top = settings.map(({ key }) => key).filter((key) => !/[.[]/.test(key) && key !== 'config')
     expect(top.filter((key) => values[key] === undefined)).toEqual([])
     const restart: string[] = []
-    for (const key of top) {
+    for (const key of [...top, 'tls', 'listeners']) {
       const text = `${key === 'upstream' ? '' : upstream}${key}: ${values[key]}\n`
       const files: Readonly<Record<string, string>> = { 'n.yaml': '{}', 'p.json': '{"date": "2026-11-28", "rows": []}' }
       const loaded = await loadConfig({ flags: { config: 'tokenweir.yaml' }, env: {}, readFile: (name) => files[name] ?? text })
@@ -131,7 +133,7 @@ describe('a reload', () => {
       expect([key, result]).not.toEqual([key, 'refused'])
       restart.push(...needsRestart)
     }
-    expect(restart).toEqual(['listen', 'admin', 'ledger', 'logFormat', 'semconv'])
+    expect(restart).toEqual(['listen', 'admin', 'ledger', 'semconv', 'tls', 'listeners'])
   })
 })
 

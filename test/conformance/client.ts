@@ -1,5 +1,6 @@
 /** A client that sends any bytes, and reads strictly what comes back. */
 import net from 'node:net'
+import tls from 'node:tls'
 import { type Message, readResponse, statusOf } from './wire.ts'
 
 export interface Answered {
@@ -17,6 +18,8 @@ export interface Answered {
 
 export interface Talk {
   readonly port: number
+  /** Over TLS. */
+  readonly isSecure?: boolean
   /** Sent one after the other; a number is a pause in milliseconds. */
   readonly parts: readonly (string | number)[]
   /** Ends its own side behind the last byte. */
@@ -62,8 +65,9 @@ export function answeredIn(text: string, methods: readonly string[], closed: boo
 /** The methods of the requests in what is sent, as far as they can be told; only HEAD matters. */
 const methodsIn = (parts: Talk['parts']) => [...parts.join('').matchAll(/^(\w+) \S+ HTTP\//gm)].map(([, method]) => method as string)
 
-export async function talk({ port, parts, halfClose, next, isDone, quietMs, settleMs }: Talk): Promise<Answered> {
-  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+export async function talk({ port, isSecure = false, parts, halfClose, next, isDone, quietMs, settleMs }: Talk): Promise<Answered> {
+  const at = { port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true }
+  const socket = isSecure ? tls.connect({ ...at, rejectUnauthorized: false }) : net.connect(at)
   const methods = methodsIn(next === undefined ? parts : [...parts, next])
   let text = ''
   let closed = false

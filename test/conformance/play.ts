@@ -1,6 +1,8 @@
 /** Plays one row to one proxy, and judges what came of it. */
+import { expect } from 'vitest'
 import { type Answered, talk } from './client.ts'
 import type { Name, Running } from './proxies.ts'
+import type { OddRequest } from './requests.ts'
 import type { Seen } from './upstream.ts'
 import { type Message, statusOf } from './wire.ts'
 
@@ -34,9 +36,9 @@ function echoed({ body }: Message): string | undefined {
 }
 
 /** Another client, on whatever connection to the upstream is free: it must get the answer to its own request. */
-export async function probed({ port, name }: Running, target: string | number): Promise<string | undefined> {
+export async function probed({ port, name, isSecure = false }: Running, target: string | number): Promise<string | undefined> {
   const { answers, fault } = await talk({
-    ...{ port, parts: [probe(target, 'Connection: close\r\n')], settleMs: 0 },
+    ...{ port, isSecure, parts: [probe(target, 'Connection: close\r\n')], settleMs: 0 },
     quietMs: name === 'tokenweir' ? patientMs : 2000,
     isDone: (answered) => answered.answers.length > 0,
   })
@@ -97,3 +99,27 @@ export function playAll<Row extends { readonly name: string; readonly slow?: boo
 }
 
 export const statusesOf = ({ answers }: Answered) => answers.map(statusOf).join(',')
+
+/** Plays an odd request. */
+export function playRequest(proxy: Running, row: OddRequest, index: number): Promise<Outcome> {
+  const isOurs = proxy.name === 'tokenweir'
+  const wanted = row.answers.split('|').map((one) => (one === '' ? 0 : one.split(',').length))
+  const answersMin = Math.max(...wanted)
+  const run = () =>
+    talk({
+      ...{ port: proxy.port, isSecure: proxy.isSecure === true, parts: row.parts, halfClose: row.halfClose === true, settleMs },
+      quietMs: wanted.includes(0) ? silentMs : isOurs ? patientMs : patientMs / 5,
+      isDone: ({ answers }) => answersMin > 0 && answers.length >= answersMin,
+    })
+  const isEnough = (seen: readonly Seen[]) => !isOurs || row.halfClose === true || seen.length >= row.upstream.length
+  return observed(proxy, index, run, isEnough)
+}
+
+/** Fails where tokenweir did something that the row does not allow, or that no row does. */
+export function expectAllowed(row: OddRequest, { answered, seen, smuggled, ambiguous, poisoned }: Outcome): void {
+  const found = { ambiguous, poisoned, fault: answered.fault, smuggled: row.halfClose ? undefined : smuggled }
+  expect(found).toEqual({ ambiguous: undefined, poisoned: undefined, fault: undefined, smuggled: undefined })
+  expect(row.answers.split('|')).toContain(statusesOf(answered))
+  const crossed = seen.map(({ summary }) => summary)
+  expect(crossed).toEqual(row.halfClose ? row.upstream.slice(0, crossed.length) : row.upstream)
+}

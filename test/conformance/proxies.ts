@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type Product, startProduct } from '../e2e/product.ts'
+import { startSecureProduct } from '../e2e/secure.ts'
 import { freePort } from '../ports.ts'
 import type { HostileAnswer } from './answers.ts'
 import { type RawUpstream, startRawUpstream } from './upstream.ts'
@@ -17,6 +18,7 @@ export type Name = 'tokenweir' | (typeof peerNames)[number]
 export interface Running {
   readonly name: Name
   readonly port: number
+  readonly isSecure?: boolean
   readonly upstream: RawUpstream
   /** Only tokenweir's. */
   readonly product?: Product
@@ -115,6 +117,22 @@ async function startPeer(name: (typeof peerNames)[number], answers: readonly Hos
       await ended
       upstream.stop()
       rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+export async function startSecureTokenweir(): Promise<Running> {
+  const upstream = await startRawUpstream([])
+  const product = await startSecureProduct(`http://127.0.0.1:${upstream.port}`)
+  return {
+    name: 'tokenweir',
+    isSecure: true,
+    port: Number(new URL(product.url).port),
+    upstream,
+    product,
+    async stop() {
+      await product.stop()
+      upstream.stop()
     },
   }
 }

@@ -149,7 +149,7 @@ async function becomesReady(child: ChildProcess, text: { readonly stderr: string
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`The product ended with ${child.exitCode ?? child.signalCode} before it was ready:\n${text.stderr}`)
     }
-    const url = /listens on (http:\S+)/.exec(text.stderr)?.[1]
+    const url = /listens on ((?:https?|unix):[^\s,]+)/.exec(text.stderr)?.[1]
     const adminUrl = /live page: (http:\S+)/.exec(text.stderr)?.[1]
     if (url !== undefined && adminUrl !== undefined) {
       const ready = await fetch(`${adminUrl}/readyz`).then(

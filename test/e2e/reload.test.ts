@@ -171,8 +171,8 @@ describe('a reload', () => {
       ['/one/v1/chat/completions', true],
     ])
     // What was spent before the budget was there is in it too, once.
-    const spent = async () => /tokenweir_budget_spent\{[^}]*\} (\S+)/.exec(await metrics())?.[1]
-    await expect.poll(spent).toBe(String(0.000018 + 3 * 0.018))
+    const spent = async () => Number(/tokenweir_budget_spent\{[^}]*\} (\S+)/.exec(await metrics())?.[1])
+    await expect.poll(spent).toBeCloseTo(0.000018 + 3 * 0.018, 9)
     expect(await metrics()).toContain('tokenweir_label_team="search"')
     expect(at((await ready()) as never, 'configuration')).toMatchObject({ ok: true, needsRestart: ['semconv', 'limits.labelValues'] })
     expect(running.stderr()).toContain(

@@ -19,6 +19,7 @@ import { createHealth } from '../../src/proxy/health.ts'
 import { createCapabilities } from '../../src/proxy/inject/capabilities.ts'
 import { createUsageInjector } from '../../src/proxy/inject/editor.ts'
 import { listen } from '../../src/proxy/listener.ts'
+import { Places } from '../../src/proxy/places.ts'
 import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
 
 const attributor = createAttributor()
@@ -122,7 +123,7 @@ export async function startObservedProxy(options: ObservedProxyOptions = {}): Pr
     address: { host: '127.0.0.1', port: 0 },
     forwarder,
     cells,
-    lacking: () => undefined,
+    places: new Places({ max: undefined, openCount: forwarder.openCount, lacking: () => undefined }),
     headerBytesMax: 65_536,
   })
   const agent = new http.Agent({ keepAlive: true })

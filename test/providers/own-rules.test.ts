@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createAttributor } from '../../src/conclude/providers/attribution.ts'
 import type { Evidence } from '../../src/conclude/providers/evidence.ts'
 import { type Rule, rules } from '../../src/conclude/providers/rules.ts'
-import { wildcard } from '../../src/conclude/providers/wildcard.ts'
+import { wildcard } from '../../src/lib/wildcard.ts'
 
 const nothing: Evidence = { requestHeaders: {}, responseHeaders: {}, host: 'gateway.internal', path: '/v1/chat/completions' }
 

@@ -1,12 +1,14 @@
 /** The proxy path alone, between real sockets: a raw upstream, the real listener and forwarder, and an observer that writes down what it is told. */
 import net from 'node:net'
 import { onTestFinished } from 'vitest'
-import type { Route } from '../../src/config/config.ts'
+import type { ListenTls } from '../../src/config/certificates.ts'
+import type { Address, Route } from '../../src/config/config.ts'
 import { createClock } from '../../src/lib/clock.ts'
 import type { Opening, Outcome } from '../../src/lib/exchange.ts'
 import { createIds } from '../../src/lib/ids.ts'
 import { cellCount } from '../../src/lib/shared-counters.ts'
 import { BodyBudget } from '../../src/proxy/body.ts'
+import { type Certificates, watchCertificates } from '../../src/proxy/certificates.ts'
 import { createLack } from '../../src/proxy/descriptors.ts'
 import type { Editor } from '../../src/proxy/edit.ts'
 import type { ForwardOptions } from '../../src/proxy/forward.ts'
@@ -15,6 +17,7 @@ import { createHealth } from '../../src/proxy/health.ts'
 import { listen } from '../../src/proxy/listener.ts'
 import type { Observer, ResponseHead } from '../../src/proxy/observer.ts'
 import type { Callers } from '../../src/proxy/opening.ts'
+import { Places } from '../../src/proxy/places.ts'
 import type { SilenceLimits } from '../../src/proxy/silence.ts'
 import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
 
@@ -33,13 +36,17 @@ export interface ProxyOptions {
   readonly editor?: Editor
   readonly tellsId?: boolean
   readonly drain?: { readonly msMax: number; readonly bytesMax: number }
-  readonly callers?: Callers
+  readonly callers?: Callers | undefined
   readonly headMs?: number
   readonly idleMs?: number
   readonly connectMs?: number
   readonly heldBytes?: number
   readonly silence?: Partial<SilenceLimits>
   readonly placesMax?: number
+  readonly tls?: ListenTls
+  /** Towards the upstream. */
+  readonly certificates?: Certificates
+  readonly address?: Address
   readonly observe?: (opening: Opening, record: (opening: Opening) => Observer) => Observer
 }
 
@@ -78,7 +85,8 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     },
   ]
   const reports: string[] = []
-  const lacking = createLack(cells, (sentence) => reports.push(sentence))
+  const report = (sentence: string) => void reports.push(sentence)
+  const lacking = createLack(cells, report)
   const health = createHealth({ now: Date.now, connectBuckets: [] })
   health.use([new URL(upstreamUrl).origin])
   const forwardOptions: ForwardOptions = {
@@ -90,7 +98,8 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
     silence: { bodyMs: 0, readMs: 0, ...options.silence },
     upstreamOf: (_route, origin) => {
       const { connectMs = 60_000, headMs = 60_000, idleMs = 60_000 } = options
-      const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536 })
+      const { certificates } = options
+      const made = upstreams.get(origin) ?? createUpstream(origin, { connectMs, headMs, idleMs, headerBytes: 65536, certificates })
       upstreams.set(origin, made)
       return made
     },
@@ -104,8 +113,20 @@ export async function startProxy(upstreamUrl: string, options: ProxyOptions = {}
   }
   const forwarder = createForwarder(routes, forwardOptions)
   const use = (more: Partial<ForwardOptions>) => forwarder.use(routes, { ...forwardOptions, ...more })
-  const { placesMax } = options
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, forwarder, cells, lacking, headerBytesMax: 16384, placesMax })
+  const places = new Places({ max: options.placesMax, openCount: forwarder.openCount, lacking })
+  const tls = options.tls && {
+    settings: options.tls,
+    certificates: watchCertificates({ files: { ...options.tls, ca: options.tls.clientCa }, cells, report, everyMs: 50 }),
+    report,
+  }
+  const listener = await listen({
+    address: options.address ?? { host: '127.0.0.1', port: 0 },
+    tls,
+    forwarder,
+    cells,
+    headerBytesMax: 16384,
+    places,
+  })
   onTestFinished(async () => {
     listener.destroyConnections()
     await listener.close()

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Route } from '../../src/config/config.ts'
+import { cellCount } from '../../src/lib/shared-counters.ts'
 import { UpstreamFault } from '../../src/proxy/fault.ts'
 import { createHealth, failureReason } from '../../src/proxy/health.ts'
 import { startProbes } from '../../src/proxy/probe.ts'
@@ -143,7 +144,7 @@ const routeOf = (upstream: string, more: Partial<Route> = {}): Route => ({
 
 function made() {
   const health = createHealth({ now: Date.now, connectBuckets: [] })
-  const upstreams = createUpstreams(health)
+  const upstreams = createUpstreams({ health, cells: new Int32Array(cellCount), report: () => undefined })
   onTestFinished(() => upstreams.destroy())
   return { health, upstreams }
 }

@@ -34,6 +34,7 @@ export function configOf(overrides: Partial<Config> = {}): Config {
   const route = { name: 'default', prefix: '/', stripPrefix: false, upstream: new URL('http://127.0.0.1:9'), provider: undefined } as const
   return {
     listen: { host: '127.0.0.1', port: 0 },
+    listeners: [],
     admin: { host: '127.0.0.1', port: 0 },
     ledger: ':memory:',
     capture: 'inject',

@@ -204,6 +204,10 @@ describe('verify', () => {
     [['--header', 'authorization sk-secret'], "The 1. --header is no field. Write it as 'NAME: VALUE'."],
     [['--key-env', 'NOT_THERE'], 'The variable NOT_THERE of --key-env is not set.'],
     [['--path', 'v1'], '--path "v1" must begin with "/".'],
+    [
+      ['--listen', 'unix:/run/a.sock'],
+      'verify does not reach a Unix socket. Name another address of the sidecar: --sidecar http://127.0.0.1:4141.',
+    ],
   ])('refuses wrong arguments: %s', async (args, sentence) => {
     expect(await run(args)).toEqual({ code: 2, stdout: '', stderr: `tokenweir: ${sentence} See tokenweir --help.\n` })
   })

@@ -81,7 +81,9 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
   const { config } = loaded
-  const sidecar = options.sidecar === undefined ? urlOfAddress(config.listen) : urlOf(options.sidecar)
+  if (options.sidecar === undefined && config.listen.unix !== undefined)
+    return 'verify does not reach a Unix socket. Name another address of the sidecar: --sidecar http://127.0.0.1:4141.'
+  const sidecar = options.sidecar === undefined ? urlOfAddress(config.listen, config.tls !== undefined) : urlOf(options.sidecar)
   if (sidecar === undefined) return `--sidecar ${JSON.stringify(options.sidecar)} is not a URL. Write it as http://127.0.0.1:4141.`
   const api = apis.find((name) => name === options.api)
   if (api === undefined) return `--api ${JSON.stringify(options.api)} is none of ${apis.join(', ')}.`

@@ -6,15 +6,17 @@ import { type Check, failed, ok } from '../checks.ts'
 
 const patienceMs = 3000
 
+type Place = Pick<Port, 'host' | 'port' | 'unix'>
+
 /** Where this machine reaches it. */
-export function urlOf({ host, port }: Address): URL {
+export function urlOf({ host, port }: Pick<Address, 'host' | 'port'>, isSecure = false): URL {
   const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return new URL(`http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
+  return new URL(`${isSecure ? 'https' : 'http'}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
 }
 
 export async function examinePort(port: Port, isRunning: boolean): Promise<Check> {
   const name = `${port.name} port`
-  const where = `${port.host}:${port.port}`
+  const where = port.unix?.path ?? `${port.host}:${port.port}`
   if (isRunning) {
     const fault = await connectFault(port)
     return fault === undefined
@@ -31,7 +33,11 @@ export async function examinePort(port: Port, isRunning: boolean): Promise<Check
     : failed(name, listenError(port, fault), 'If what holds it is the sidecar, give doctor its --admin address.')
 }
 
-function bindFault({ host, port }: Address): Promise<NodeJS.ErrnoException | undefined> {
+async function bindFault(address: Place): Promise<NodeJS.ErrnoException | undefined> {
+  const { host, port, unix } = address
+  // The file of a socket may be left from before; it is in use when somebody answers.
+  if (unix !== undefined)
+    return (await connectFault(address)) === undefined ? Object.assign(new Error('in use'), { code: 'EADDRINUSE' }) : undefined
   return new Promise((resolve) => {
     const server = net.createServer()
     server.once('error', resolve)
@@ -39,10 +45,12 @@ function bindFault({ host, port }: Address): Promise<NodeJS.ErrnoException | und
   })
 }
 
-function connectFault(address: Address): Promise<string | undefined> {
+function connectFault(address: Place): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const { hostname, port } = urlOf(address)
-    const socket = net.connect(Number(port || 80), hostname.replace(/^\[|\]$/g, ''))
+    const { hostname } = urlOf(address)
+    const socket = net.connect(
+      address.unix === undefined ? { port: address.port, host: hostname.replace(/^\[|\]$/g, '') } : { path: address.unix.path },
+    )
     const end = (fault: string | undefined) => {
       socket.destroy()
       resolve(fault)

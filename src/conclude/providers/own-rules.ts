@@ -1,7 +1,7 @@
 /** The operator's own attribution rules: they stand below a route's explicit provider and above the built-in table. */
 import type { OwnRule } from '../../config/config.ts'
+import { wildcard } from '../../lib/wildcard.ts'
 import type { Evidence } from './evidence.ts'
-import { wildcard } from './wildcard.ts'
 
 /** Whether a rule holds for some evidence. */
 export function ownRuleMatcher({ when }: OwnRule): (evidence: Evidence) => boolean {

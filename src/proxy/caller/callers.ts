@@ -3,11 +3,13 @@
  * the only one that ever sees a credential: what leaves this folder is the name.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import { readSalt } from '../../lib/salt.ts'
 import { Cell } from '../../lib/shared-counters.ts'
 import type { Callers } from '../opening.ts'
 import { createKeyNames } from './api-key.ts'
+import { certificateReader } from './client-certificate.ts'
 import { headerReader } from './header.ts'
 import { bearerToken, createTokenReader, type TokenReader, type Told } from './jwt.ts'
 import { createRemoteKeys } from './remote-keys.ts'
@@ -24,9 +26,7 @@ export interface CallerOptions {
   readonly report: (sentence: string) => void
 }
 
-type Source =
-  | { readonly kind: 'known'; readonly now: (headers: IncomingHttpHeaders, target: string) => string | undefined }
-  | { readonly kind: 'token'; readonly reader: TokenReader }
+type Source = { readonly kind: 'known'; readonly now: Callers['now'] } | { readonly kind: 'token'; readonly reader: TokenReader }
 
 /** Tokens under verification at a time. A request beyond that goes without a name. */
 const verifyingMax = 256
@@ -38,21 +38,24 @@ export async function createCallers({ sources, ledger, claims, cells, report }: 
   for (const source of sources) {
     if (source.kind === 'api-key') chain.push({ kind: 'known', now: createKeyNames(readSalt(`${ledger}.salt`)) })
     else if (source.kind === 'header') chain.push({ kind: 'known', now: headerReader(source.name) })
-    else {
+    else if (source.kind === 'client-cert') {
+      const nameOf = certificateReader(source.field)
+      chain.push({ kind: 'known', now: (_headers, _target, socket) => nameOf(socket) })
+    } else {
       const jose = await import('jose')
       const { url, proxy } = source.jwks
       const keyOf = url === undefined ? undefined : createRemoteKeys({ url, proxy: proxy === 'none' ? undefined : proxy, jose, report })
       chain.push({ kind: 'token', reader: createTokenReader(source, jose, Date.now, claims, keyOf) })
     }
   }
-  const now = (headers: IncomingHttpHeaders, target: string) => knownCaller(chain, headers, target)
+  const now: Callers['now'] = (headers, target, socket) => knownCaller(chain, headers, target, socket)
   if (chain.every(({ kind }) => kind !== 'token')) return { now }
   return { now, claims: (headers) => knownClaims(chain, headers), later: createLater(chain, cells) }
 }
 
-function knownCaller(chain: readonly Source[], headers: IncomingHttpHeaders, target: string): string | undefined {
+function knownCaller(chain: readonly Source[], ...[headers, target, socket]: Parameters<Callers['now']>): string | undefined {
   for (const source of chain) {
-    const found = source.kind === 'known' ? source.now(headers, target) : source.reader.known(bearerToken(headers))?.caller
+    const found = source.kind === 'known' ? source.now(headers, target, socket) : source.reader.known(bearerToken(headers))?.caller
     if (found !== undefined) return found
   }
   return undefined
@@ -71,12 +74,16 @@ function createLater(chain: readonly Source[], cells: Int32Array): NonNullable<C
   let verifying = 0
 
   /** The readers that stand above whatever is known already and have not seen this token; and whether others have, and refused it. */
-  function undecided(headers: IncomingHttpHeaders, token: string): { readonly readers: readonly TokenReader[]; readonly refused: boolean } {
+  function undecided(
+    headers: IncomingHttpHeaders,
+    token: string,
+    socket: Socket | undefined,
+  ): { readonly readers: readonly TokenReader[]; readonly refused: boolean } {
     const readers: TokenReader[] = []
     let refused = false
     for (const source of chain) {
       if (source.kind === 'known') {
-        if (source.now(headers, '') !== undefined) break
+        if (source.now(headers, '', socket) !== undefined) break
         continue
       }
       const known = source.reader.known(token)
@@ -97,10 +104,10 @@ function createLater(chain: readonly Source[], cells: Int32Array): NonNullable<C
     return { caller: undefined, claims }
   }
 
-  return (headers, found) => {
+  return (headers, found, socket) => {
     const token = bearerToken(headers)
     if (token === undefined) return
-    const { readers, refused } = undecided(headers, token)
+    const { readers, refused } = undecided(headers, token, socket)
     if (readers.length === 0) {
       if (refused) Atomics.add(cells, Cell.callersUnverified, 1)
       return
