@@ -36,7 +36,7 @@ export interface PageSetup {
   readonly ledger: string
   readonly capture: string
   /** Where clients are to send their requests; port 0 is one that the kernel chose. */
-  readonly listen: { readonly host: string; readonly port: number }
+  readonly listen: { readonly scheme: 'http' | 'https'; readonly host: string; readonly port: number }
   readonly routes: readonly { readonly name: string; readonly prefix: string; readonly upstream: string }[]
   /** Names of the operator's labels. */
   readonly labels: readonly string[]

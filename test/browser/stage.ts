@@ -68,7 +68,7 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     setup: () => ({
       ledger: path,
       capture: 'inject',
-      listen: { host: '127.0.0.1', port: 4141 },
+      listen: { scheme: 'http', host: '127.0.0.1', port: 4141 },
       routes: [{ name: 'default', prefix: '/', upstream: 'http://gateway.example:8000/' }],
       labels: ['team', 'session'],
       exports: false,

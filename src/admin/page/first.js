@@ -53,9 +53,9 @@ export function showFirst({ listen, routes }) {
 }
 
 /** An address that means every interface is reached under the name of this page. */
-function addressOf({ host, port }) {
+function addressOf({ scheme, host, port }) {
   const name = host === '0.0.0.0' || host === '::' ? location.hostname : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}`
+  return `${scheme}://${name}:${port}`
 }
 
 /** @param {boolean} isEmpty */
