@@ -31,6 +31,8 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json README.md CHANGELOG.md LICENSE ./
+# The live page links to them.
+COPY docs docs
 RUN install -d -o 1000 -g 1000 /var/lib/tokenweir
 ENV NODE_ENV=production \
     TOKENWEIR_LISTEN=0.0.0.0:4141 \

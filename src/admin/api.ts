@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ReadingError } from '../ledger/queries/open.ts'
 import type { Reader } from '../ledger/queries/reader.ts'
-import { bucketMsOf, filterOf, ParameterError, type Query, queryOf, setsOf, whereOf } from './parameters.ts'
+import { bucketMsOf, filterOf, groupsOf, ParameterError, type Query, queryOf, setsOf, timeZoneOf, whereOf } from './parameters.ts'
 import { type AdminAnswer, type AdminRoute, jsonAnswer, refusal } from './server.ts'
 
 export interface ApiOptions {
@@ -37,8 +37,15 @@ export function apiRoutes({ reader, now, state }: ApiOptions): readonly AdminRou
       reader.ask({ kind: 'summary', range: query.range, sets: setsOf(query), where: whereOf(query), groupsMax }),
     ),
     route('/api/latency', [], ({ range }) => reader.ask({ kind: 'latency', range })),
-    route('/api/series', [], ({ range }) => reader.ask({ kind: 'series', range, bucketMs: bucketMsOf(range), providersMax })),
-    route('/api/requests', ['outcome', 'provider', 'where', 'text', 'before', 'limit'], (query) =>
+    route('/api/series', ['where'], (query) =>
+      reader.ask({ kind: 'series', range: query.range, bucketMs: bucketMsOf(query.range), providersMax, where: whereOf(query) }),
+    ),
+    route('/api/groups', ['by', 'where', 'search', 'sort', 'order', 'offset', 'limit', 'compare'], (query) => reader.ask(groupsOf(query))),
+    route('/api/heatmap', ['where', 'zone'], (query) =>
+      reader.ask({ kind: 'heatmap', range: query.range, where: whereOf(query), timeZone: timeZoneOf(query) }),
+    ),
+    route('/api/distribution', ['where'], (query) => reader.ask({ kind: 'distribution', range: query.range, where: whereOf(query) })),
+    route('/api/requests', ['outcome', 'provider', 'where', 'text', 'sort', 'order', 'before', 'limit'], (query) =>
       reader.ask({ kind: 'requests', filter: filterOf(query) }),
     ),
     { path: '/api/request', answer: (request) => answering(() => one(request, reader)) },

@@ -6,6 +6,7 @@ import type { LiveSink } from '../sinks/live.ts'
 import type { Family } from '../telemetry/meter.ts'
 import { type Access, noTokenSentence, refusalOf, retryAfter } from './access.ts'
 import { apiRoutes } from './api.ts'
+import { documentRoutes } from './documents.ts'
 import { createEvents } from './events.ts'
 import { pageDocument, pageRoutes } from './files.ts'
 import { type AdminAnswer, type AdminRoute, jsonAnswer, refusal } from './server.ts'
@@ -34,7 +35,9 @@ export interface PageOptions {
 export interface PageSetup {
   readonly ledger: string
   readonly capture: string
-  readonly routes: readonly string[]
+  /** Where clients are to send their requests; port 0 is one that the kernel chose. */
+  readonly listen: { readonly scheme: 'http' | 'https'; readonly host: string; readonly port: number }
+  readonly routes: readonly { readonly name: string; readonly prefix: string; readonly upstream: string }[]
   /** Names of the operator's labels. */
   readonly labels: readonly string[]
   /** Spans or metrics are sent to a collector. */
@@ -84,7 +87,7 @@ export function createPage(options: PageOptions): Page {
       answer: (request, response) => refusalOf(access.judge(request).verdict) ?? route.answer(request, response),
     }),
   )
-  return { routes: [...entrance(access), ...pageRoutes(), ...guarded], close: events.close }
+  return { routes: [...entrance(access), ...pageRoutes(), ...documentRoutes(), ...guarded], close: events.close }
 }
 
 /** The document, or the login page where a token is required. */

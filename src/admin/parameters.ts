@@ -1,6 +1,16 @@
 /** Parses the query string of a request for data into a ledger query. Throws an actionable error. */
 
-import { type Condition, type Dimension, dimensionOf, dimensionsHelp, outcomes, type RequestFilter } from '../ledger/queries/queries.ts'
+import {
+  type Condition,
+  type Dimension,
+  dimensionOf,
+  dimensionsHelp,
+  type GroupsQuestion,
+  groupSorts,
+  outcomes,
+  type RequestFilter,
+  requestSorts,
+} from '../ledger/queries/queries.ts'
 import { ConditionError, conditionsOf } from '../ledger/queries/where.ts'
 import { MomentError, type Range, rangeOf } from '../lib/range.ts'
 
@@ -15,10 +25,12 @@ const valueCharactersMax = 512
 const setsMax = 8
 const limitMax = 500
 const limitUsual = 200
+const groupLimitMax = 100
+const groupLimitUsual = 25
 
 export interface Query {
   readonly range: Range
-  /** The range ends now: the response may be cached for a moment. */
+  /** The range ends now, or so long ago: the response may be cached for a moment. */
   readonly isRelative: boolean
   readonly get: (name: string) => string | undefined
   readonly all: (name: string) => readonly string[]
@@ -46,7 +58,7 @@ export function queryOf(url: string, known: readonly string[], nowMs: number): Q
     const labels = [...given].flatMap(([name, value]) =>
       name.startsWith(labelPrefix) ? [`label:${name.slice(labelPrefix.length)}=${value}`] : [],
     )
-    return { range, isRelative: get('until') === undefined, get, all: (name) => given.getAll(name), labels }
+    return { range, isRelative: /^(\d+(\.\d+)?[smhdw])?$/.test(get('until') ?? ''), get, all: (name) => given.getAll(name), labels }
   } catch (error) {
     throw error instanceof MomentError ? new ParameterError(error.message) : error
   }
@@ -65,6 +77,59 @@ export function setsOf(query: Query): readonly (readonly Dimension[])[] {
   return sets
 }
 
+/** `by=caller&search=team&sort=cost&order=desc&offset=25&limit=25`; `compare=1` for the range before, which is as long. */
+export function groupsOf(query: Query): GroupsQuestion {
+  const { range } = query
+  const by = setsOf(query).flat()
+  const [dimension] = by
+  if (dimension === undefined || by.length > 1) throw new ParameterError('by is needed once, with one dimension: by=model.')
+  return {
+    kind: 'groups',
+    range,
+    by: dimension,
+    where: whereOf(query),
+    search: textOf(query, 'search') ?? '',
+    sort: oneOf(query, 'sort', groupSorts) ?? 'tokens',
+    order: oneOf(query, 'order', orders) ?? 'desc',
+    offset: wholeOf(query, 'offset', { usual: 0, min: 0, max: 10_000_000 }),
+    limit: wholeOf(query, 'limit', { usual: groupLimitUsual, min: 1, max: groupLimitMax }),
+    before:
+      oneOf(query, 'compare', ['1']) === undefined ? undefined : { sinceMs: 2 * range.sinceMs - range.untilMs, untilMs: range.sinceMs },
+  }
+}
+
+/** `zone=Europe/Berlin`; this machine's without. */
+export function timeZoneOf({ get }: Query): string {
+  const zone = get('zone')
+  try {
+    return new Intl.DateTimeFormat('en', zone === undefined ? {} : { timeZone: zone }).resolvedOptions().timeZone
+  } catch {
+    throw new ParameterError(`zone=${JSON.stringify(zone?.slice(0, 40))} is no time zone. Write an IANA name: zone=Europe/Berlin.`)
+  }
+}
+
+const orders = ['asc', 'desc'] as const
+
+function oneOf<T extends string>({ get }: Query, name: string, known: readonly T[]): T | undefined {
+  const given = get(name)
+  const found = known.find((one) => one === given)
+  if (given !== undefined && found === undefined) throw new ParameterError(`${name} is none of ${known.join(', ')}.`)
+  return found
+}
+
+function wholeOf({ get }: Query, name: string, { usual, min, max }: { usual: number; min: number; max: number }): number {
+  const value = Number(get(name) ?? usual)
+  if (!Number.isInteger(value) || value < min || value > max) throw new ParameterError(`${name} is no whole number from ${min} to ${max}.`)
+  return value
+}
+
+function textOf({ get }: Query, name: string): string | undefined {
+  const text = get(name)
+  if (text !== undefined && text.length > textCharactersMax)
+    throw new ParameterError(`${name} is longer than ${textCharactersMax} characters.`)
+  return text
+}
+
 /** `where=provider=openai&where=label:team=search&where=status>=400`, or `label.team=search`, which the page writes. */
 export function whereOf(query: Query): readonly Condition[] {
   try {
@@ -76,19 +141,21 @@ export function whereOf(query: Query): readonly Condition[] {
 
 export function filterOf(query: Query): RequestFilter {
   const { range, get } = query
-  const outcome = outcomes.find((one) => one === get('outcome'))
-  if (get('outcome') !== undefined && outcome === undefined) {
-    throw new ParameterError(`outcome is none of ${outcomes.join(', ')}.`)
-  }
-  const text = get('text')
-  if (text !== undefined && text.length > textCharactersMax)
-    throw new ParameterError(`text is longer than ${textCharactersMax} characters.`)
-  const limit = Number(get('limit') ?? limitUsual)
-  if (!Number.isInteger(limit) || limit < 1 || limit > limitMax) throw new ParameterError(`limit is no whole number from 1 to ${limitMax}.`)
+  const sort = oneOf(query, 'sort', requestSorts) ?? 'time'
   const before = get('before')
-  if (before !== undefined && !/^\d+(\.\d+)?_[\w-]{1,64}$/.test(before))
+  if (before !== undefined && !(sort === 'time' ? /^\d+(\.\d+)?_[\w-]{1,64}$/ : /^\d{1,9}$/).test(before))
     throw new ParameterError('before is not the next of an earlier page.')
-  return { ...range, outcome, provider: get('provider'), where: whereOf(query), text, before, limit }
+  return {
+    ...range,
+    outcome: oneOf(query, 'outcome', outcomes),
+    provider: get('provider'),
+    where: whereOf(query),
+    text: textOf(query, 'text'),
+    sort,
+    order: oneOf(query, 'order', orders),
+    before,
+    limit: wholeOf(query, 'limit', { usual: limitUsual, min: 1, max: limitMax }),
+  }
 }
 
 const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800].map((s) => s * 1000)

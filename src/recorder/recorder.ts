@@ -173,7 +173,17 @@ function createAdmin(first: Config, { cells, store, meter, live, reader, pricesD
   const setup = (): PageSetup => ({
     ledger: config.ledger,
     capture: config.capture,
-    routes: config.routes.map(({ name }) => name),
+    // The page knows no address of a socket's file, as of a port that the kernel chose.
+    listen: {
+      scheme: config.tls === undefined ? 'http' : 'https',
+      host: config.listen.host,
+      port: config.listen.unix === undefined ? config.listen.port : 0,
+    },
+    routes: config.routes.map(({ name, prefix, upstream }) => ({
+      name,
+      prefix,
+      upstream: `${upstream.protocol}//${upstream.host}${upstream.pathname}`,
+    })),
     labels: config.labels.map(({ name }) => name),
     exports,
     traceUrl: config.traceUrl,

@@ -73,7 +73,7 @@ export function createLiveSink({ columns, bucketOf, now }: LiveOptions): LiveSin
     const { usage } = exchange.response ?? {}
     sums.requests++
     if (exchange.errorType !== undefined) sums.errors++
-    if (isCompletedStream(exchange) && exchange.usageOutcome !== undefined) {
+    if (isCompletedStream(exchange)) {
       sums.streams++
       const reason = zeroUsageReason(exchange)
       if (reason !== undefined) sums.zeroUsage[reason] = (sums.zeroUsage[reason] ?? 0) + 1

@@ -1,5 +1,5 @@
 /** The live page's files, data, events and guard, over real sockets. */
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import http from 'node:http'
 import { resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -52,6 +52,19 @@ async function listen({ port }: { readonly port: number }) {
   return { events, status: response.statusCode, close: () => response.destroy() }
 }
 
+/** Each that a request can have, but `zero`, which is an outcome. */
+const reasons = [
+  'not_requested',
+  'upstream_omitted',
+  'client_left',
+  'upstream_cut',
+  'sidecar_stopped',
+  'parse_error',
+  'unsupported_encoding',
+  'limit_hit',
+  'unknown_format',
+]
+
 const token = 'a-token-of-32-characters-0123456'
 const bearer = (value: string) => ({ headers: { authorization: `Bearer ${value}` } })
 
@@ -70,6 +83,34 @@ describe('the files', () => {
       expect([status, headers['content-type'], body.length > 100]).toEqual([200, type, true])
     }
     expect((await ask(stage, '/page/../server.ts')).status).toBe(404)
+  })
+
+  it('are the documents too, with an anchor at each heading and links between them', async () => {
+    const { status, headers, body } = await ask(await setStage(), '/docs/zero-usage.md')
+    expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(body).toContain('<h1 id="why-is-my-usage-zero">Why is my usage zero?</h1>')
+    expect(body).toContain('<h3 id="not_requested">`not_requested`</h3>')
+    expect(body).toContain('sqlite3 tokenweir.db &quot;SELECT')
+    expect(body).not.toMatch(/<style|style=|<script/)
+    expect((await ask(await setStage(), '/docs/../package.json')).status).toBe(404)
+  })
+
+  it('link to headings that the documents have', async () => {
+    const stage = await setStage()
+    const folder = resolve(import.meta.dirname, '../../src/admin/page')
+    const scripts = readdirSync(folder).filter((name) => name.endsWith('.js'))
+    const calls = scripts.flatMap((name) => [
+      ...readFileSync(resolve(folder, name), 'utf8').matchAll(/docLink\('([\w-]+)'(?:, '([^']+)')?/g),
+    ])
+    const links = [
+      ...calls.map(([, file, anchor]) => [file, anchor]),
+      ...['the-provider-says-0', ...reasons].map((reason) => ['zero-usage', reason]),
+    ]
+    expect(links.length).toBeGreaterThan(15)
+    for (const [file, anchor] of links) {
+      const { status, body } = await ask(stage, `/docs/${file}.md`)
+      expect([file, anchor, status, anchor === undefined || body.includes(` id="${anchor}"`)]).toEqual([file, anchor, 200, true])
+    }
   })
 
   it('have no inline script or style, under a policy that would forbid one', async () => {
@@ -104,6 +145,22 @@ describe('the data', () => {
     expect(request).toMatchObject(page.requests[3])
     const [, series] = told(await ask(stage, `/api/series?${range}`))
     expect([series.bucketMs, series.requests.reduce((sum: number, each: number) => sum + each, 0)]).toEqual([60_000, 40])
+    const [, groups] = told(await ask(stage, `/api/groups?${range}&by=provider&sort=requests&order=asc&limit=2&compare=1`))
+    expect([groups.found, groups.groups.length, groups.total, groups.before.requests]).toEqual([5, 2, summary.total, 0])
+    const [, hours] = told(await ask(stage, `/api/heatmap?${range}&zone=Asia/Tokyo`))
+    expect([hours.timeZone, hours.days.flat().reduce((sum: number, each: { requests: number }) => sum + each.requests, 0)]).toEqual([
+      'Asia/Tokyo',
+      40,
+    ])
+    const [, distribution] = told(await ask(stage, `/api/distribution?${range}`))
+    expect(distribution.durationMs.count).toBe(40)
+    const where = 'where=provider%3Dopenai'
+    const [, some] = told(await ask(stage, `/api/series?${range}&${where}`))
+    expect(some.providers.map(({ provider }: { provider: string }) => provider)).toEqual(['openai'])
+    const [, longest] = told(await ask(stage, `/api/requests?${range}&sort=duration&limit=1`))
+    const [, all] = told(await ask(stage, `/api/requests?${range}`))
+    const longestMs = Math.max(...all.requests.map(({ duration_ms: ms }: { duration_ms: number }) => ms))
+    expect([longest.requests[0].duration_ms, longest.next]).toEqual([longestMs, '1'])
     const [, latency] = told(await ask(stage, `/api/latency?${range}`))
     expect(latency.total.durationMs.count).toBe(40)
     const [, state] = told(await ask(stage, '/api/state'))
@@ -123,7 +180,7 @@ describe('the data', () => {
       '"yesterday" is no time. Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z).',
     ],
     ['/api/summary?since=500d', 'The range is longer than 400 days. Ask for less at a time.'],
-    ['/api/summary?by=planet', 'by="planet" is none of provider, model, caller, route, day or label:NAME.'],
+    ['/api/summary?by=planet', 'by="planet" is none of provider, model, caller, route, day, outcome, reason or label:NAME.'],
     ['/api/summary?form=csv', 'There is no parameter "form". The parameters are since, until, by, where, label.NAME.'],
     ['/api/series?since=1h&until=2h', 'The range is empty: since is not before until. Swap the two, or take one away.'],
     ['/api/requests?limit=501', 'limit is no whole number from 1 to 500.'],
@@ -131,6 +188,13 @@ describe('the data', () => {
     ['/api/requests?outcome=bad', 'outcome is none of errors, streams, zero, unpriced, open.'],
     ['/api/requests?before=1%20OR%201', 'before is not the next of an earlier page.'],
     [`/api/requests?text=${'x'.repeat(201)}`, 'text is longer than 200 characters.'],
+    ['/api/groups', 'by is needed once, with one dimension: by=model.'],
+    ['/api/groups?by=model&sort=size', expect.stringMatching(/^sort is none of tokens, name, requests, .+, cost, cached, saved, speed\.$/)],
+    ['/api/groups?by=model&order=up', 'order is none of asc, desc.'],
+    ['/api/groups?by=model&limit=101', 'limit is no whole number from 1 to 100.'],
+    ['/api/groups?by=model&offset=-1', 'offset is no whole number from 0 to 10000000.'],
+    ['/api/heatmap?zone=Mars/Base', 'zone="Mars/Base" is no time zone. Write an IANA name: zone=Europe/Berlin.'],
+    ['/api/requests?sort=cost&before=1_a', 'before is not the next of an earlier page.'],
     ['/api/request?id=%27%20OR', 'id is no id of a request. Write /api/request?id=ID.'],
   ])('%s is refused with what mends it', async (path, error) => {
     expect(told(await ask(await setStage(), path))).toEqual([400, { error }])
@@ -197,7 +261,19 @@ describe('the events', () => {
 })
 
 describe('the guard', () => {
-  const guarded = ['/', '/api/summary', '/api/latency', '/api/series', '/api/requests', '/api/request', '/api/state', '/api/events']
+  const guarded = [
+    '/',
+    '/api/summary',
+    '/api/latency',
+    '/api/series',
+    '/api/groups?by=model',
+    '/api/heatmap',
+    '/api/distribution',
+    '/api/requests',
+    '/api/request',
+    '/api/state',
+    '/api/events',
+  ]
 
   it('lets nobody in off the loopback while no token is set, and says how to set one', async () => {
     const stage = await setStage({ host: '0.0.0.0' })

@@ -1,40 +1,12 @@
 /** The live page in a real browser: every view, with data and without, and what it must bear. */
-import type { Browser, Locator, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { Page } from 'playwright-core'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { exchangeOf } from '../sinks/exchange-of.ts'
-import { hasChromium, launch, openTab, shoot, type Tab, violations } from './chromium.ts'
-import { nextId, type Stage, type StageOptions, startStage, trafficOf, trafficOver } from './stage.ts'
+import { hasChromium, shoot, violations } from './chromium.ts'
+import { nextId, startStage, trafficOf, trafficOver } from './stage.ts'
+import { choose, live, overflow, poll, rows, setStage, text, tile, useBrowser, visit } from './visit.ts'
 
-let browser: Browser
-beforeAll(async () => {
-  if (hasChromium) browser = await launch()
-})
-afterAll(() => browser?.close())
-
-async function setStage(options: StageOptions = {}): Promise<Stage> {
-  const stage = await startStage(options)
-  onTestFinished(() => stage.close())
-  return stage
-}
-
-async function visit(stage: Stage, options: Parameters<typeof openTab>[1] = {}, path = '/'): Promise<Tab> {
-  const tab = await openTab(browser, options)
-  onTestFinished(() => tab.page.context().close())
-  await tab.page.goto(`${stage.url}${path}`)
-  return tab
-}
-
-const tile = (page: Page, id: string) => page.locator(`[data-tile="${id}"]`)
-const rows = (page: Page) => page.locator('#requests-table tr[data-id]')
-const live = (page: Page) => poll(() => page.locator('#connection-text').textContent()).toBe('Live')
-const text = (locator: Locator) => poll(async () => (await locator.textContent())?.replace(/\s+/g, ' ').trim())
-const choose = (page: Page, name: string, value: string) => page.locator(`input[name="${name}"][value="${value}"]`).check()
-
-/** A bound for a busy machine, no measure of the page. */
-const poll = <T>(read: () => T | Promise<T>) => expect.poll(read, { timeout: 120_000, interval: 100 })
-
-/** How much wider the page is than the window. */
-const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
+useBrowser()
 
 /** Where everything stands that must not move. */
 const standing = `[...document.querySelectorAll('.tile, .card, .plot, h2')].map((each) => {
@@ -89,9 +61,9 @@ describe.skipIf(!hasChromium)('the live page', () => {
     const stage = await setStage()
     stage.record([...trafficOver(lately, 90), ...trafficOver(lately, 60, Date.now() - 5 * 86_400_000)])
     const { page, problems } = await visit(stage)
-    for (const dimension of ['model', 'caller', 'route', 'provider']) {
+    for (const dimension of ['model', 'caller', 'route', 'outcome', 'reason', 'provider']) {
       await choose(page, 'dimension', dimension)
-      await text(page.locator('#totals thead th').first()).toBe(dimension[0]?.toUpperCase() + dimension.slice(1))
+      await text(page.locator('#totals thead th').first()).toContain(dimension[0]?.toUpperCase() + dimension.slice(1))
       await text(page.locator('#totals tfoot td').first()).toBe('90')
     }
     for (const [range, requests] of [
@@ -202,8 +174,8 @@ describe.skipIf(!hasChromium)('the live page', () => {
     )
     stage.record(many)
     const { page, problems } = await visit(stage)
-    await text(page.locator('#totals-note button')).toBe('Show all 50')
-    await page.locator('#totals-note button').click()
+    await text(page.locator('#totals-place')).toBe('1 to 25 of 50')
+    await page.locator('#totals-size').selectOption('100')
     await poll(() => page.locator('#totals tbody tr').count()).toBe(50)
     const looks = await page.locator('#totals .swatch').evaluateAll((all) => all.map((swatch) => swatch.getAttribute('style')))
     expect([looks.length, new Set(looks).size]).toEqual([50, 32])
@@ -215,7 +187,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
     expect(await page.locator('#requests-table bdi', { hasText: rtl }).count()).toBe(1)
     expect(await page.locator('img').count()).toBe(0)
     await choose(page, 'dimension', 'model')
-    await page.locator('#totals-note button').click()
+    await poll(() => page.locator('#totals tbody tr').count()).toBe(50)
     await shoot(page, 'many')
     expect(await page.evaluate(overflow)).toBe(0)
     await rows(page).nth(1).click()
@@ -261,7 +233,7 @@ describe.skipIf(!hasChromium)('the live page', () => {
     await page.locator('#filter-text').fill('')
     await page.locator('#filter-outcome').selectOption('errors')
     await poll(async () => new Set(await page.locator('#requests-table .tag').allTextContents())).toEqual(new Set(['error 429']))
-    await page.locator('#filter-provider').selectOption('openai')
+    await page.locator('#totals tbody a.name', { hasText: 'openai' }).click()
     await poll(async () => new Set(await page.locator('#requests-table td.provider').allTextContents())).toEqual(new Set(['openai']))
     expect(problems).toEqual([])
   })
@@ -277,7 +249,9 @@ describe.skipIf(!hasChromium)('the live page', () => {
       'Request sent on1.0 msHead of the answer40 ms 39 ms laterFirst chunk50 ms 10 ms laterEnd261 ms 211 ms later',
     )
     await text(details).toContain('Input20Output7Cache read–not reported')
-    expect(await details.locator('a').getAttribute('href')).toBe('http://127.0.0.1:16686/trace/0af7651916cd43dd8448eb211c80319c')
+    expect(await details.locator('a[target="_blank"]:not(.docs)').getAttribute('href')).toBe(
+      'http://127.0.0.1:16686/trace/0af7651916cd43dd8448eb211c80319c',
+    )
     expect(await page.locator('#details .times .stretch').evaluateAll((all) => all.map((each) => each.className))).toEqual(
       ['send', 'wait', 'begin', 'flow'].map((kind) => `stretch ${kind}`),
     )
@@ -338,12 +312,12 @@ describe.skipIf(!hasChromium)('the live page', () => {
     expect(await focused()).toBe('range')
     await key('ArrowRight')
     await text(page.locator('#totals-range')).toBe('in the last 15 minutes')
-    await key('Tab')
+    await key('Tab', 'Tab', 'Tab', 'Tab', 'Tab')
     expect(await focused()).toBe('theme')
     await key('ArrowRight', 'ArrowRight')
     await poll(() => page.evaluate('getComputedStyle(document.documentElement).backgroundColor')).toBe('rgb(15, 18, 22)')
-    await page.locator('#hold').focus()
-    await key('Tab', 'Tab')
+    await page.locator('#requests-scroll').focus()
+    await page.locator('#requests-table .open').first().focus()
     await key('ArrowDown', 'ArrowDown', 'End', 'Home', 'ArrowDown')
     await poll(() =>
       rows(page)

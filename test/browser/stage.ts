@@ -65,7 +65,15 @@ export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0
     uptime: process.uptime,
     version: '1.2.3',
     pricesDate: () => '2026-11-28',
-    setup: () => ({ ledger: path, capture: 'inject', routes: ['default'], labels: ['team', 'session'], exports: false, traceUrl }),
+    setup: () => ({
+      ledger: path,
+      capture: 'inject',
+      listen: { scheme: 'http', host: '127.0.0.1', port: 4141 },
+      routes: [{ name: 'default', prefix: '/', upstream: 'http://gateway.example:8000/' }],
+      labels: ['team', 'session'],
+      exports: false,
+      traceUrl,
+    }),
   })
   const readyz = { path: '/readyz', answer: () => jsonAnswer(200, ready) }
   const server = await startAdmin({ address: { host, port }, routes: [metricsRoute(() => ''), readyz, ...page.routes], report })

@@ -211,7 +211,7 @@ describe('zero usage', () => {
     ['a stream that told of an error', exchangeOf({ errorType: 'overloaded_error', usageOutcome: 'missing', usageReason: 'upstream_cut' })],
     ['an answer that was no stream', exchangeOf({ ending: { streamed: false }, usageOutcome: 'missing' })],
     ['a refused request', failedExchangeOf(400, { ending: { streamed: true } })],
-    ['a request whose answer never carries usage', exchangeOf({ request: { operation: 'count_tokens', usageExpected: false } })],
+    ['a request whose answer never carries usage', exchangeOf({ usageOutcome: undefined })],
   ]
   it.each(noCompletedStream)('does not count %s', async (_what, exchange) => {
     expect(samples(record([exchange]), 'tokenweir_streams')).toEqual({})

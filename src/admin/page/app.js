@@ -1,96 +1,85 @@
-/** Puts the page together: what is asked of the ledger and when, and who gets each tick. */
+/** Puts the page together: what is asked of the sidecar and when, and who gets each tick. */
+import { every, read, say } from './ask.js'
 import { showBudgets } from './budgets.js'
+import { createControls, rangeWords } from './controls.js'
 import { createDetails } from './details.js'
+import { createDistributions } from './distributions.js'
 import { followEvents } from './events.js'
+import { showFirst, toggleFirst } from './first.js'
+import { createHeatmap } from './heatmap.js'
 import { createNow } from './now.js'
 import { createPlots } from './plots.js'
 import { createRequests } from './requests.js'
+import { saveButtons } from './save.js'
 import { showState } from './state.js'
 import { followTheme } from './theme.js'
 import { createTotals } from './totals.js'
 import { showUpstreams } from './upstreams.js'
+import { change, current, fixedRange, isFixed, isLive, onView, parametersBefore, parametersOf } from './view.js'
+import { showZero } from './zero.js'
 
-const rangeKey = 'tokenweir.range'
-const names = { '5m': '5 minutes', '15m': '15 minutes', '1h': 'hour', '6h': '6 hours', '24h': '24 hours', '7d': '7 days', '30d': '30 days' }
 /** Between two looks at the totals, by range; the sidecar answers no sooner than it can afford. */
 const totalsMs = { '5m': 2000, '15m': 3000, '1h': 5000, '6h': 15_000, '24h': 30_000, '7d': 60_000, '30d': 120_000 }
-/** Ticks move the plots on; now and then they are read afresh. */
-const seriesMs = 60_000
+/** Ticks move the plots on; now and then they are read afresh. What is over changes little. */
+const slowMs = 60_000
 const stateMs = 5000
 
-const notice = /** @type {HTMLElement} */ (document.querySelector('#notice'))
-const inputs = [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('#ranges input'))]
 let traceUrl = null
-
-const range = () => inputs.find(({ checked }) => checked)?.value ?? '5m'
-
-async function read(path) {
-  const response = await fetch(path)
-  if (response.status === 401) location.reload()
-  const answer = await response.json()
-  if (!response.ok) throw new Error(answer.error ?? `The sidecar answered ${response.status}.`)
-  return answer
-}
-
-const now = createNow(document.querySelector('#tiles'))
-const plots = createPlots()
-const totals = createTotals(() => askTotals())
+const now = createNow(document.querySelector('#tiles'), () => isLive(current()))
+const plots = createPlots((sinceMs, untilMs) => change(fixedRange(sinceMs, untilMs)))
+const totals = createTotals()
+const heatmap = createHeatmap()
+const distributions = createDistributions()
 const details = createDetails({ read, traceUrl: () => traceUrl })
-const requests = createRequests({ read, range: () => ({ since: range() }), onOpen: details.open })
+const requests = createRequests({ read, onOpen: details.open })
+const controls = createControls()
+document.querySelector('#plots-saves').append(saveButtons('tokenweir-plots', 'the plots', plots.rows))
 
-/** Asks again and again: not before the last answer is there, not while nobody looks, and not for a range that was left. */
-function every(ms, look) {
-  let turn = 0
-  let isUnderWay = false
-  let askedAt = 0
-  async function ask() {
-    const mine = ++turn
-    isUnderWay = true
-    askedAt = Date.now()
-    try {
-      await look(() => mine === turn)
-      if (mine === turn) say('')
-    } catch (error) {
-      if (mine === turn) say(error instanceof TypeError ? '' : error.message)
-    }
-    if (mine === turn) isUnderWay = false
-  }
-  setInterval(() => {
-    if (!isUnderWay && !document.hidden && Date.now() - askedAt >= ms()) ask()
-  }, 500)
-  return ask
-}
+const usualMs = () => (isFixed(current()) ? slowMs : totalsMs[current().since])
 
-function say(text) {
-  notice.hidden = text === ''
-  if (notice.textContent !== text) notice.textContent = text
-}
+const askTotals = every(usualMs, async (isWanted) => {
+  const page = await read(`/api/groups?${new URLSearchParams([...parametersOf(current()), ...totals.parameters()])}`)
+  if (!isWanted()) return
+  now.total(page)
+  totals.show(page)
+  showZero(page)
+  toggleFirst(page.total.requests === 0 && isLive(current()))
+})
 
-const askTotals = every(
-  () => totalsMs[range()],
+const askDistributions = every(usualMs, async (isWanted) => {
+  const answer = await read(`/api/distribution?${parametersOf(current())}`)
+  if (!isWanted()) return
+  distributions.show(answer)
+  now.first(answer.firstChunkMs)
+  totals.first(answer.firstChunkMs)
+})
+
+const askSeries = every(
+  () => (isLive(current()) ? slowMs : usualMs()),
   async (isWanted) => {
-    const since = range()
-    const by = ['provider', 'model', 'caller', 'route'].map((each) => `&by=${each}`).join('')
-    const label = totals.label()
-    const [summary, latency, byLabel] = await Promise.all([
-      read(`/api/summary?since=${since}${by}`),
-      read(`/api/latency?since=${since}`),
-      // By itself: together with the others, each combination would be a group.
-      label === undefined ? undefined : read(`/api/summary?since=${since}&by=${label}`),
+    const [series, before] = await Promise.all([
+      read(`/api/series?${parametersOf(current())}`),
+      current().compare === '' ? undefined : read(`/api/series?${parametersBefore(current())}`),
     ])
-    if (!isWanted()) return
-    now.total(summary)
-    totals.show(summary, latency, byLabel)
-    requests.providers(summary.breakdowns[0].groups.map(({ key }) => key.provider))
+    // Both reach from one whole interval to another.
+    if (isWanted()) plots.show(series, before, before === undefined ? 0 : series.untilMs - before.untilMs)
   },
 )
 
-const askSeries = every(
-  () => seriesMs,
+const askHours = every(
+  () => Math.max(slowMs, usualMs()),
   async (isWanted) => {
-    const series = await read(`/api/series?since=${range()}`)
-    if (isWanted()) plots.show(series)
+    const parameters = parametersOf(current())
+    parameters.set('zone', Intl.DateTimeFormat().resolvedOptions().timeZone)
+    const answer = await read(`/api/heatmap?${parameters}`)
+    if (isWanted()) heatmap.show(answer)
   },
+)
+
+/** A list that follows the ticks is read once; the others afresh, but not while somebody reads them. */
+const askRequests = every(
+  () => (requests.follows() || requests.isRead() || isFixed(current()) ? Number.POSITIVE_INFINITY : usualMs()),
+  () => requests.load(),
 )
 
 const askState = every(
@@ -99,59 +88,60 @@ const askState = every(
     const state = await read('/api/state')
     showState(state)
     showBudgets(state)
+    showFirst(state)
     await showUpstreams()
   },
 )
 
-function choose() {
-  const words = `in the last ${names[range()]}`
-  for (const id of ['totals-range', 'zero-range']) document.querySelector(`#${id}`).textContent = words
-  return Promise.all([askSeries(), askTotals(), requests.load().catch((error) => say(error.message))])
+function showControls() {
+  controls.show()
+  totals.choose()
+  requests.choose()
+  heatmap.draw()
+  for (const id of ['totals-range', 'zero-range', 'distributions-range']) document.querySelector(`#${id}`).textContent = rangeWords()
 }
 
-function rememberRange() {
-  try {
-    const stored = localStorage.getItem(rangeKey)
-    const found = inputs.find(({ value }) => value === stored)
-    if (found !== undefined) found.checked = true
-  } catch {
-    // Without storage it begins with 5 minutes.
+function askAll() {
+  askSeries()
+  askTotals()
+  askDistributions()
+  askHours()
+  askRequests()
+}
+
+onView((view, before) => {
+  const differs = (...names) => names.some((name) => JSON.stringify(view[name]) !== JSON.stringify(before[name]))
+  // An error of a view that was left.
+  say('')
+  showControls()
+  if (differs('since', 'until', 'where')) askAll()
+  else {
+    if (differs('compare')) askSeries()
+    if (differs('compare', 'by', 'sort', 'order', 'search', 'offset', 'limit')) askTotals()
+    if (differs('text', 'outcome', 'list', 'listOrder')) askRequests()
   }
-  for (const input of inputs) {
-    input.addEventListener('change', () => {
-      try {
-        localStorage.setItem(rangeKey, input.value)
-      } catch {
-        // as above
-      }
-      choose()
-    })
-  }
-}
+  if (differs('id')) details.choose(before.id)
+})
 
-/** `/?id=ID`, as `x-tokenweir-id` tells it, opens that request. */
-function openNamed() {
-  const id = new URLSearchParams(location.search).get('id')
-  if (id !== null) details.open(id)
-}
-
-rememberRange()
-openNamed()
+showControls()
 followTheme(plots.draw)
-choose()
+askAll()
 askState()
+details.choose('')
 followEvents({
   onHello(hello) {
     traceUrl = hello.traceUrl
     totals.labels(hello.labels)
+    controls.labels(hello.labels)
   },
   onTick(tick) {
     now.tick(tick)
+    if (!isLive(current())) return
     plots.tick(tick)
     requests.tick(tick)
   },
   onBack() {
-    choose()
+    askAll()
     askState()
   },
 })

@@ -1,14 +1,26 @@
 /** One request, whole: its times on a line, its usage, how it ended, where its trace is. */
+import { docLink, reasonLink } from './docs.js'
+import { viewLink, withFilter } from './link.js'
 import { outcomeWords } from './requests.js'
+import { copyButton } from './save.js'
 import { bytes, clock, el, milliseconds, name, number, unknown, usd } from './text.js'
+import { change, current } from './view.js'
 
 export function createDetails({ read, traceUrl }) {
   const dialog = /** @type {HTMLDialogElement} */ (document.querySelector('#details'))
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close()
+    // Its filters are shown behind it.
+    else if (/** @type {Element} */ (event.target).closest('a.filter') !== null) dialog.close()
+  })
+  /** Closed by hand, it leaves the address too; the way back leads to before it was opened. */
+  dialog.addEventListener('close', () => {
+    if (current().id === '') return
+    if (history.state === opened) history.back()
+    else change({ id: '' }, { keep: true })
   })
 
-  async function open(id) {
+  async function show(id) {
     const close = el('button', { type: 'button', class: 'close', onclick: () => dialog.close() }, 'Close')
     dialog.replaceChildren(el('h2', { id: 'details-title' }, 'Request'), close, el('p', { class: 'soft' }, 'Reading the ledger …'))
     if (!dialog.open) dialog.showModal()
@@ -20,8 +32,19 @@ export function createDetails({ read, traceUrl }) {
     }
     close.focus()
   }
-  return { open }
+  return {
+    open: (id) => change({ id }, { state: opened }),
+    /** As the view has it. */
+    choose(before) {
+      const { id } = current()
+      if (id === '') dialog.close()
+      else if (id !== before) show(id)
+    },
+  }
 }
+
+/** The state of an entry of the history that a click on a row made. */
+const opened = 'opened'
 
 function contents(request, traceUrl) {
   const [outcome, kind] = outcomeWords(request)
@@ -47,22 +70,25 @@ function contents(request, traceUrl) {
       ['Saved by caching', request.cache_saved === null ? unknown('not known') : usd(request.cache_saved)],
       ['Output tokens per second', speed(request)],
       ...(request.estimated_output_tokens == null ? [] : [['Estimated output', number(request.estimated_output_tokens)]]),
-      ['Usage', el('span', {}, request.usage_outcome ?? 'none is due', request.usage_reason === null ? '' : `: ${request.usage_reason}`)],
+      ['Usage', usageOf(request)],
     ]),
     el('h3', {}, 'Answer'),
     list([
-      ['Provider', name(request.provider)],
-      ['Model asked for', name(request.request_model)],
+      ['Provider', filterOf('provider', request.provider)],
+      ['Model asked for', filterOf('model', request.request_model)],
       ['Model that answered', name(request.response_model)],
       ['Operation', name(request.operation)],
-      ['Route', name(request.route)],
-      ['Caller', name(request.caller)],
+      ['Route', filterOf('route', request.route)],
+      ['Caller', filterOf('caller', request.caller)],
       ['Labels', pairsOf(request.labels, (value) => value)],
       ['Limits on rate', pairsOf(request.rate_limits, limitText)],
       ['Upstream', name(`${request.server_address}:${request.server_port}`)],
-      ['Status', request.status === null ? unknown('none was sent') : String(request.status)],
+      ['Status', request.status === null ? unknown('none was sent') : filterOf('status', String(request.status))],
       ['Ended', request.end_reason ?? 'still open'],
-      ['Error', request.error_type === null ? 'none' : name(request.error_type)],
+      [
+        'Error',
+        request.error_type === null ? 'none' : el('span', {}, filterOf('error', request.error_type), ' ', docLink('troubleshooting')),
+      ],
       ['Finish reasons', words(request.finish_reasons)],
       ['Framing', [request.framing, request.format, request.content_encoding].filter((part) => part != null).join(', ') || unknown()],
       ['Bytes', `${bytes(request.request_bytes)} asked, ${bytes(request.response_bytes)} answered`],
@@ -70,12 +96,34 @@ function contents(request, traceUrl) {
     ]),
     el('h3', {}, 'Ids'),
     list([
-      ['Trace', traceOf(request.trace_id, traceUrl)],
+      ['Trace', copied(traceOf(request.trace_id, traceUrl), 'the trace id', request.trace_id)],
       ['Span', code(request.span_id)],
-      ['Request', code(request.id)],
+      ['Request', copied(code(request.id), 'the request id', request.id)],
       ['Answer', request.response_id === null ? unknown() : code(request.response_id)],
     ]),
   ]
+}
+
+/** A value that is a link to all requests that have it. */
+function filterOf(field, value) {
+  if (value === null || value === '') return unknown()
+  return viewLink({ where: withFilter(field, value), id: '' }, { class: 'filter' }, name(value))
+}
+
+function copied(shown, what, text) {
+  return el(
+    'span',
+    {},
+    shown,
+    ' ',
+    copyButton(what, () => text),
+  )
+}
+
+function usageOf({ usage_outcome: outcome, usage_reason: reason }) {
+  if (outcome === null) return el('span', {}, 'none is due ', docLink('zero-usage'))
+  const why = reason ?? (outcome === 'zero' ? 'zero' : undefined)
+  return el('span', {}, outcome, reason === null ? '' : `: ${reason}`, ' ', why === undefined ? '' : reasonLink(why))
 }
 
 /** A JSON object as `team search, feature rag`. */

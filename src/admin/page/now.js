@@ -1,5 +1,5 @@
 /** The tiles: what happens now, and what the range holds. Their places never move; only their text changes. */
-import { el, milliseconds, notKnown, number, rate, usd } from './text.js'
+import { change, el, milliseconds, notKnown, number, rate, sumOf, usd } from './text.js'
 
 /** Rates are means of so many ticks: single seconds jump. */
 const ticksMax = 10
@@ -14,12 +14,14 @@ const tiles = [
   ['cost', 'Cost'],
 ]
 
-export function createNow(root) {
+/** @param {HTMLElement} root @param {() => boolean} isLive */
+export function createNow(root, isLive) {
   const fields = {}
   for (const [id, title] of tiles) {
     const value = el('dd', { class: 'value', 'data-tile': id }, notKnown)
     const note = el('dd', { class: 'soft' }, '\u00a0')
-    fields[id] = { value, note, tile: el('div', { class: 'tile' }, el('dt', {}, title), value, note) }
+    const than = el('dd', { class: 'soft than' })
+    fields[id] = { value, note, than, tile: el('div', { class: 'tile' }, el('dt', {}, title), value, than, note) }
     root.append(fields[id].tile)
   }
   const ticks = []
@@ -31,39 +33,58 @@ export function createNow(root) {
     const seconds = ticks.reduce((sum, tick) => sum + tick.seconds, 0)
     return seconds === 0 ? 0 : ticks.reduce((sum, tick) => sum + of(tick), 0) / seconds
   }
+  function putFirst(first, none) {
+    put(
+      'first',
+      first === null ? notKnown : milliseconds(first.p50),
+      first === null ? none : `p95 ${milliseconds(first.p95)} · p99 ${milliseconds(first.p99)}`,
+    )
+  }
   return {
     tick(tick) {
       ticks.push(tick)
       if (ticks.length > ticksMax) ticks.shift()
+      if (!isLive()) return
       put('tokens', rate(mean(({ providers }) => providers.reduce((sum, { tokens }) => sum + tokens, 0))))
       put('requests', rate(mean(({ requests }) => requests)))
       put('errors', rate(mean(({ errors }) => errors)))
       put('open', number(tick.open), 'requests and streams')
-      const first = tick.firstChunkMs
-      put(
-        'first',
-        first === null ? notKnown : milliseconds(first.p50),
-        first === null ? 'none in the last minute' : `p95 ${milliseconds(first.p95)} · p99 ${milliseconds(first.p99)}`,
-      )
+      putFirst(tick.firstChunkMs, 'none in the last minute')
       fields.errors.tile.classList.toggle('bad', mean(({ errors }) => errors) > 0)
     },
-    total({ total }) {
-      const { tokens, requests, errors, streams, zeroUsage, cost } = total
-      const sum = tokens.input.sum === null && tokens.output.sum === null ? null : (tokens.input.sum ?? 0) + (tokens.output.sum ?? 0)
-      put('tokens', undefined, requests === 0 ? 'none in this range' : sum === null ? 'not reported' : `${number(sum)} in this range`)
-      put('requests', undefined, `${number(requests)} in this range`)
-      put('errors', undefined, requests === 0 ? '\u00a0' : `${number(errors)} in this range (${percent(errors, requests)})`)
-      put(
-        'zero',
-        streams === 0 ? notKnown : number(zeroUsage),
-        streams === 0 ? 'no streams in this range' : `of ${number(streams)} in this range`,
+    /** The answer of `/api/groups`. */
+    total({ total, before, sinceMs, untilMs }) {
+      const { requests, errors, streams, zeroUsage, cost } = total
+      const sum = sumOf(total)
+      const putTotal = (id, of, note) => {
+        put(id, undefined, note)
+        set(fields[id].than, before === undefined ? '' : (change(of(total), of(before)) ?? notKnown))
+      }
+      putTotal('tokens', sumOf, requests === 0 ? 'none in this range' : sum === null ? 'not reported' : `${number(sum)} in this range`)
+      putTotal('requests', (each) => each.requests, `${number(requests)} in this range`)
+      putTotal(
+        'errors',
+        (each) => each.errors,
+        requests === 0 ? '\u00a0' : `${number(errors)} in this range (${percent(errors, requests)})`,
       )
+      putTotal('zero', (each) => each.zeroUsage, streams === 0 ? 'no streams in this range' : `of ${number(streams)} in this range`)
+      put('zero', streams === 0 ? notKnown : number(zeroUsage))
       fields.zero.tile.classList.toggle('warn', zeroUsage > 0)
-      put(
-        'cost',
-        cost.usd === null ? notKnown : usd(cost.usd),
-        cost.unpriced > 0 ? `${number(cost.unpriced)} without a price` : cost.usd === null ? 'none known in this range' : 'in this range',
-      )
+      const unpriced = cost.unpriced > 0 ? `${number(cost.unpriced)} without a price` : undefined
+      putTotal('cost', (each) => each.cost.usd, unpriced ?? (cost.usd === null ? 'none known in this range' : 'in this range'))
+      put('cost', cost.usd === null ? notKnown : usd(cost.usd))
+      if (isLive()) return
+      // Of what is over or filtered, means take the place of now.
+      const seconds = (untilMs - sinceMs) / 1000
+      put('tokens', sum === null ? notKnown : rate(sum / seconds))
+      put('requests', rate(requests / seconds))
+      put('errors', rate(errors / seconds))
+      put('open', number(total.open), 'of this range')
+      fields.errors.tile.classList.toggle('bad', errors > 0)
+    },
+    /** Quantiles of the first chunks of the range. */
+    first(quantiles) {
+      if (!isLive()) putFirst(quantiles, 'none in this range')
     },
   }
 }
@@ -74,5 +95,7 @@ function percent(part, all) {
 }
 
 function set(node, text) {
-  if (node.textContent !== text) node.textContent = text
+  if (node.textContent === text) return
+  node.textContent = text
+  node.title = text
 }

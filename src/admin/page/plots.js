@@ -1,34 +1,56 @@
-/** The three plots. History comes out of the ledger, the last bucket grows with each tick. */
+/** The three plots. History comes out of the ledger, the last bucket grows with each tick; the range before stands behind it, faint. */
 import { colourNow, lookOf, swatchOf } from './colours.js'
-import { el, milliseconds, rate, tick as tickText } from './text.js'
+import { clock, el, milliseconds, rate, tick as tickText } from './text.js'
 import uPlot from './uplot.js'
+import { followZoom } from './zoom.js'
 
-export function createPlots() {
-  const tokens = createPlot('tokens', rate, tickText)
-  const requests = createPlot('rate', rate, tickText)
-  const first = createPlot('first', milliseconds, (value) => milliseconds(value))
+/** @param {(sinceMs: number, untilMs: number) => void} onZoom */
+export function createPlots(onZoom) {
+  const tokens = createPlot('tokens', rate, tickText, onZoom)
+  const requests = createPlot('rate', rate, tickText, onZoom)
+  const first = createPlot('first', milliseconds, (value) => milliseconds(value), onZoom)
   let series
+  /** Of the range before, and how long ago it is. */
+  let earlier
+
+  /** What stood so long before, at the places of now. */
+  function shifted(values) {
+    if (values === undefined) return undefined
+    const { answer, agoMs } = earlier
+    const by = Math.round((series.sinceMs - agoMs - answer.sinceMs) / series.bucketMs)
+    return series.requests.map((_, index) => values[index + by] ?? null)
+  }
 
   function draw() {
     if (series === undefined) return
     const { sinceMs, bucketMs, requests: ended, errors } = series
     const times = ended.map((_, index) => (sinceMs + index * bucketMs) / 1000)
+    const before = earlier?.answer
+    const beforePerSecond = (values) => shifted(values)?.map((value) => (value === null ? null : value / (bucketMs / 1000)))
     const perSecond = (values) => values.map((value, index) => (value === null ? null : value / secondsOf(index)))
     const secondsOf = (index) => Math.max(1, Math.min(bucketMs, series.nowMs - (sinceMs + index * bucketMs)) / 1000)
     const lines = series.providers.map(({ provider, tokens: values }) => ({
       label: provider ?? 'no inference',
       ...lookOf(provider),
       values: perSecond(values),
+      before: beforePerSecond(before?.providers.find((line) => line.provider === provider)?.tokens),
     }))
-    if (series.others !== null) lines.push({ label: 'all others', colour: 'var(--soft)', dash: [4, 4], values: perSecond(series.others) })
+    if (series.others !== null)
+      lines.push({
+        label: 'all others',
+        colour: 'var(--soft)',
+        dash: [4, 4],
+        values: perSecond(series.others),
+        before: beforePerSecond(before?.others ?? undefined),
+      })
     tokens.draw(times, lines)
     requests.draw(times, [
-      { label: 'requests', colour: 'var(--accent)', values: perSecond(ended) },
-      { label: 'errors', colour: 'var(--bad)', values: perSecond(errors) },
+      { label: 'requests', colour: 'var(--accent)', values: perSecond(ended), before: beforePerSecond(before?.requests) },
+      { label: 'errors', colour: 'var(--bad)', values: perSecond(errors), before: beforePerSecond(before?.errors) },
     ])
     first.draw(times, [
-      { label: 'median', colour: 'var(--accent)', values: series.firstChunkP50Ms },
-      { label: '95 %', colour: 'var(--warn)', dash: [4, 4], values: series.firstChunkP95Ms },
+      { label: 'median', colour: 'var(--accent)', values: series.firstChunkP50Ms, before: shifted(before?.firstChunkP50Ms) },
+      { label: '95 %', colour: 'var(--warn)', dash: [4, 4], values: series.firstChunkP95Ms, before: shifted(before?.firstChunkP95Ms) },
     ])
     document.querySelector('#tokens-said').textContent =
       lines.length === 0
@@ -37,11 +59,12 @@ export function createPlots() {
   }
 
   return {
-    /** The answer of `/api/series`. */
-    show(answer) {
+    /** The answer of `/api/series`, and that of the range before, which was so long ago. */
+    show(answer, before, agoMs) {
       // By name: an order by size would change while one looks.
       const providers = answer.providers.toSorted((a, b) => ((a.provider ?? '') < (b.provider ?? '') ? -1 : 1))
       series = { ...answer, providers, nowMs: Math.min(Date.now(), answer.untilMs) }
+      earlier = before === undefined ? undefined : { answer: before, agoMs }
       draw()
     },
     tick(tick) {
@@ -67,6 +90,23 @@ export function createPlots() {
       if (!document.hidden) draw()
     },
     draw,
+    /** What is drawn, one row for each interval. */
+    rows() {
+      if (series === undefined) return []
+      return series.requests.map((requests, index) => ({
+        from: new Date(series.sinceMs + index * series.bucketMs).toISOString(),
+        seconds: series.bucketMs / 1000,
+        requests,
+        errors: series.errors[index],
+        streams_without_usage: series.zeroUsage[index],
+        first_chunk_p50_ms: series.firstChunkP50Ms[index],
+        first_chunk_p95_ms: series.firstChunkP95Ms[index],
+        ...Object.fromEntries(
+          series.providers.map(({ provider, tokens: counts }) => [`tokens ${provider ?? 'no inference'}`, counts[index]]),
+        ),
+        ...(series.others === null ? {} : { 'tokens all others': series.others[index] }),
+      }))
+    },
   }
 }
 
@@ -87,7 +127,7 @@ function slide(series) {
   push(series.firstChunkP95Ms, null)
 }
 
-function createPlot(id, valueText, axisText) {
+function createPlot(id, valueText, axisText, onZoom) {
   const root = /** @type {HTMLElement} */ (document.querySelector(`#plot-${id}`))
   const legend = document.querySelector(`#legend-${id}`)
   const hidden = new Set()
@@ -107,7 +147,19 @@ function createPlot(id, valueText, axisText) {
     if (!hidden.delete(label)) hidden.add(label)
     button.setAttribute('aria-pressed', String(!hidden.has(label)))
     const at = lines.findIndex((line) => line.label === label)
-    if (at >= 0) plot?.setSeries(at + 1, { show: !hidden.has(label) })
+    if (at < 0) return
+    plot?.setSeries(at + 1, { show: !hidden.has(label) })
+    if (lines[at].before !== undefined) plot?.setSeries(lines.length + 1 + faint().indexOf(lines[at]), { show: !hidden.has(label) })
+  }
+
+  /** Those that have a line of the range before. */
+  const faint = () => lines.filter(({ before }) => before !== undefined)
+
+  function sayAt(index, until) {
+    const time = (at) => clock(plot.data[0][at] * 1000)
+    const values = lines.map((line) => `${line.label} ${valueText(line.values[index])}`).join(', ')
+    document.querySelector('#said').textContent =
+      until === undefined ? `${time(index)}: ${values}` : `${time(index)} to ${time(until)}. Enter shows this range.`
   }
 
   function makeLegend() {
@@ -138,6 +190,7 @@ function createPlot(id, valueText, axisText) {
         padding: [8, 24, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
+        select: { show: true, left: 0, top: 0, width: 0, height: 0 },
         scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
         axes: [
           { stroke: soft, grid, ticks: { show: false }, font, size: 24, space: 70, values: timeTexts },
@@ -153,6 +206,14 @@ function createPlot(id, valueText, axisText) {
             show: !hidden.has(label),
             points: { show: true, size: 4, width: 0, fill: stroke, filter: lonely },
           })),
+          ...faint().map(({ label, stroke, dash }) => ({
+            label,
+            stroke: faded(stroke),
+            width: 1.5,
+            dash,
+            show: !hidden.has(label),
+            points: { show: false },
+          })),
         ],
         hooks: { setCursor: [({ cursor }) => legendValue(cursor.idx)] },
       },
@@ -161,12 +222,13 @@ function createPlot(id, valueText, axisText) {
     )
   }
 
+  followZoom(root, () => plot, onZoom, sayAt)
   new ResizeObserver(() => plot?.setSize({ width: root.clientWidth, height: root.clientHeight })).observe(root)
   return {
     draw(times, given) {
       lines = given.map((line) => ({ ...line, stroke: colourNow(line.colour) }))
-      const data = [times, ...lines.map(({ values }) => values)]
-      const shape = JSON.stringify(lines.map(({ label, stroke, dash }) => [label, stroke, dash]))
+      const data = [times, ...lines.map(({ values }) => values), ...faint().map(({ before }) => before)]
+      const shape = JSON.stringify(lines.map(({ label, stroke, dash, before }) => [label, stroke, dash, before !== undefined]))
       if (shape === drawn) plot.setData(data)
       else {
         drawn = shape
@@ -176,6 +238,11 @@ function createPlot(id, valueText, axisText) {
       legendValue(plot.cursor.idx)
     },
   }
+}
+
+/** A colour of CSS, seen through. */
+function faded(colour) {
+  return colour.replace(/^rgb\((.*)\)$/, 'rgba($1, 0.35)')
 }
 
 /** Values between two gaps: a line cannot show them, a point can. */

@@ -1,27 +1,31 @@
-/** The last requests: live as they end, or as a search finds them. While somebody reads, the list stands still. */
+/** The last requests: live as they end, or as a search finds and sorts them. While somebody reads, the list stands still. */
 import { marked } from './colours.js'
+import { saveButtons } from './save.js'
 import { clock, el, milliseconds, name, number, unknown, usd } from './text.js'
+import { nextOrder, sortHead } from './totals.js'
+import { change, current, isLive, parametersOf } from './view.js'
 
 const liveMax = 200
 /** With more rows than this a browser becomes slow; a search finds the rest. */
 const shownMax = 3000
 const typingMs = 250
 
+/** What a column sorts by, its title, its look, and the order of the first click. */
 const heads = [
-  ['Time', 'time'],
-  ['Provider', 'provider'],
-  ['Model', 'model'],
-  ['Caller', 'caller'],
-  ['Outcome', 'outcome'],
-  ['Input', 'number'],
-  ['Output', 'number'],
-  ['Cost', 'number cost'],
-  ['First chunk', 'number'],
-  ['Duration', 'number'],
+  ['time', 'Time', 'time', 'desc'],
+  ['provider', 'Provider', 'provider', 'asc'],
+  ['model', 'Model', 'model', 'asc'],
+  ['caller', 'Caller', 'caller', 'asc'],
+  ['outcome', 'Outcome', 'outcome', 'asc'],
+  ['input', 'Input', 'number', 'desc'],
+  ['output', 'Output', 'number', 'desc'],
+  ['cost', 'Cost', 'number cost', 'desc'],
+  ['first', 'First chunk', 'number', 'desc'],
+  ['duration', 'Duration', 'number', 'desc'],
 ]
 
-/** `read(path)` gives JSON; `range()` the parameters of the range; `onOpen(id)` shows one. */
-export function createRequests({ read, range, onOpen }) {
+/** `read(path)` gives JSON; `onOpen(id)` shows one. */
+export function createRequests({ read, onOpen }) {
   const table = document.querySelector('#requests-table')
   const scroll = document.querySelector('#requests-scroll')
   const count = document.querySelector('#requests-count')
@@ -29,23 +33,30 @@ export function createRequests({ read, range, onOpen }) {
   const older = document.querySelector('#older')
   const filters = {
     text: /** @type {HTMLInputElement} */ (document.querySelector('#filter-text')),
-    provider: /** @type {HTMLSelectElement} */ (document.querySelector('#filter-provider')),
     outcome: /** @type {HTMLSelectElement} */ (document.querySelector('#filter-outcome')),
   }
   const body = el('tbody')
-  table.append(el('thead', {}, el('tr', {}, ...heads.map(([title, kind]) => el('th', { scope: 'col', class: kind }, title)))), body)
+  const head = el('thead')
+  table.append(head, body)
+  document.querySelector('#requests-saves').append(saveButtons('tokenweir-requests', 'these requests', () => [...shown.values()]))
   /** By id, newest first; the nodes are kept. */
   let rows = new Map()
+  /** What they show. */
+  const shown = new Map()
   let waiting = []
   let next = null
   let asked = 0
   let isHeld = false
   let isLoaded = false
 
-  const isFiltered = () => Object.values(filters).some(({ value }) => value !== '')
+  const isFiltered = () => current().text !== '' || current().outcome !== '' || current().where.length > 0
+  const isSorted = () => current().list !== 'time' || current().listOrder !== 'desc'
+  /** Only then new ones belong on top. */
+  const follows = () => isLive(current()) && !isFiltered() && !isSorted()
   const isRead = () => isHeld || scroll.matches(':focus-within') || scroll.scrollTop > 0 || scroll.matches(':hover')
 
   function rowOf(request) {
+    shown.set(request.id, request)
     const row = el('tr', { 'data-id': request.id, 'data-cursor': `${request.started_at}_${request.id}` })
     const open = el(
       'button',
@@ -76,7 +87,7 @@ export function createRequests({ read, range, onOpen }) {
     const text =
       rows.size === 0
         ? ''
-        : `${isFiltered() ? 'found' : 'the last'} ${number(rows.size)}${next === null && isFiltered() ? '' : ' of this range'}${held}`
+        : `${isFiltered() ? 'found' : isSorted() ? 'the first' : 'the last'} ${number(rows.size)}${next === null && isFiltered() ? '' : ' of this range'}${held}`
     if (count.textContent !== text) count.textContent = text
     // Its place stays, so that nothing moves when it comes.
     older.classList.toggle('away', next === null || rows.size >= shownMax)
@@ -107,6 +118,7 @@ export function createRequests({ read, range, onOpen }) {
       for (const [id, row] of [...rows].slice(liveMax)) {
         row.remove()
         rows.delete(id)
+        shown.delete(id)
       }
       // What was cut off is the beginning of what is older.
       next = [...rows.values()].at(-1)?.dataset.cursor ?? null
@@ -115,8 +127,10 @@ export function createRequests({ read, range, onOpen }) {
   }
 
   function parameters(before) {
-    const query = new URLSearchParams(range())
-    for (const [parameter, { value }] of Object.entries(filters)) if (value !== '') query.set(parameter, value)
+    const { text, outcome, list, listOrder } = current()
+    const query = parametersOf(current())
+    for (const [parameter, value] of Object.entries({ text, outcome })) if (value !== '') query.set(parameter, value)
+    if (isSorted()) for (const [parameter, value] of Object.entries({ sort: list, order: listOrder })) query.set(parameter, value)
     if (before !== undefined) query.set('before', before)
     return query
   }
@@ -127,6 +141,7 @@ export function createRequests({ read, range, onOpen }) {
     if (number !== asked) return
     isLoaded = true
     waiting = []
+    shown.clear()
     rows = new Map(page.requests.map((request) => [request.id, rowOf(request)]))
     next = page.next
     body.replaceChildren(...rows.values())
@@ -150,7 +165,7 @@ export function createRequests({ read, range, onOpen }) {
   }
 
   function release() {
-    if (waiting.length === 0 || isRead() || isFiltered()) return
+    if (waiting.length === 0 || isRead() || !follows()) return
     prepend(waiting)
     waiting = []
     note()
@@ -182,29 +197,45 @@ export function createRequests({ read, range, onOpen }) {
   let typing
   filters.text.addEventListener('input', () => {
     clearTimeout(typing)
-    typing = setTimeout(load, typingMs)
+    typing = setTimeout(() => change({ text: filters.text.value }, { keep: true }), typingMs)
   })
-  filters.provider.addEventListener('change', load)
-  filters.outcome.addEventListener('change', load)
+  filters.outcome.addEventListener('change', () => change({ outcome: filters.outcome.value }))
   document.querySelector('#filters').addEventListener('submit', (event) => event.preventDefault())
   scroll.addEventListener('mouseleave', release)
   scroll.addEventListener('focusout', () => setTimeout(release))
 
+  function drawHead() {
+    const { list, listOrder } = current()
+    const isFocused = head.contains(document.activeElement) ? document.activeElement.id : ''
+    head.replaceChildren(
+      el(
+        'tr',
+        {},
+        ...heads.map(([id, title, kind, first]) => {
+          const order = id === list ? listOrder : undefined
+          return sortHead(title, order, kind, `requests-${id}`, () => change({ list: id, listOrder: nextOrder(order, first) }))
+        }),
+      ),
+    )
+    if (isFocused !== '') document.getElementById(isFocused)?.focus()
+  }
+
   return {
     load,
+    follows,
+    isRead,
+    /** The controls, as the view has them. */
+    choose() {
+      if (document.activeElement !== filters.text) filters.text.value = current().text
+      filters.outcome.value = current().outcome
+      drawHead()
+    },
     tick({ newest }) {
-      if (!isLoaded || isFiltered() || newest.length === 0) return
+      if (!isLoaded || !follows() || newest.length === 0) return
       waiting = [...newest, ...waiting].slice(0, liveMax)
       if (document.hidden) return
       release()
       note()
-    },
-    /** What there is to filter by. */
-    providers(names) {
-      const { provider } = filters
-      const shown = [...provider.options].map(({ value }) => value).filter((value) => value !== '')
-      const fresh = names.filter((each) => each !== null && !shown.includes(each))
-      provider.append(...fresh.map((each) => el('option', { value: each }, each)))
     },
   }
 }

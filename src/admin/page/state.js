@@ -1,4 +1,5 @@
 /** Where records go, and whether they arrive: ledger, collector, the sidecar itself. */
+import { docLink } from './docs.js'
 import { bytes, clock, el, name, number, seconds } from './text.js'
 
 /** What waits for longer was not taken at the first attempts. */
@@ -12,7 +13,7 @@ export function showState(state) {
   }
   const worst = (metric) => metrics[`tokenweir.${metric}`]?.reduce((most, { value }) => Math.max(most, value), 0)
   document.querySelector('#state').replaceChildren(
-    part('Ledger', state.ledgerWritable ? ['good', 'is written'] : ['bad', 'cannot be written'], [
+    part('Ledger', state.ledgerWritable ? ['good', 'is written'] : ['bad', 'cannot be written'], ledgerDocs(state), [
       ['File', name(state.ledger.split(/[\\/]/).at(-1), { title: state.ledger })],
       ['Rows', `${number(ledgerFile.rows)}, ${bytes(ledgerFile.bytes)}`],
       ['Oldest', ledgerFile.oldestStartedAt === null ? 'none yet' : clock(ledgerFile.oldestStartedAt)],
@@ -23,26 +24,24 @@ export function showState(state) {
       ...state.problems.map((problem) => ['Problem', el('span', { class: 'bad' }, problem)]),
     ]),
     collector(state, sum, worst),
-    part(
-      'Sidecar',
-      ['good', `version ${state.version}`],
-      [
-        ['Running for', seconds(state.uptimeSeconds)],
-        ['Usage capture', state.capture],
-        ['Routes', state.routes.join(', ')],
-        ['Table of prices', state.pricesDate ?? 'none'],
-        ['Unread exchanges', lost(sum('exchanges.dropped'))],
-        ['Log lines dropped', lost(sum('log.dropped'))],
-        ['Sink failures', lost(sum('sink.failures'))],
-      ],
-    ),
+    part('Sidecar', ['good', `version ${state.version}`], docLink('troubleshooting'), [
+      ['Running for', seconds(state.uptimeSeconds)],
+      ['Usage capture', state.capture],
+      ['Routes', state.routes.map(({ name: route }) => route).join(', ')],
+      ['Table of prices', state.pricesDate ?? 'none'],
+      ['Unread exchanges', lost(sum('exchanges.dropped'))],
+      ['Log lines dropped', lost(sum('log.dropped'))],
+      ['Sink failures', lost(sum('sink.failures'))],
+    ]),
   )
   document.querySelector('#version').textContent = `tokenweir ${state.version}`
 }
 
 function collector(state, sum, worst) {
   if (!state.exports) {
-    return part('Collector', ['soft', 'none is set up'], [['To set one up', el('code', {}, 'OTEL_EXPORTER_OTLP_ENDPOINT')]])
+    return part('Collector', ['soft', 'none is set up'], docLink('telemetry'), [
+      ['To set one up', el('code', {}, 'OTEL_EXPORTER_OTLP_ENDPOINT')],
+    ])
   }
   const of = (metric, text) => {
     const value = sum(metric)
@@ -50,25 +49,34 @@ function collector(state, sum, worst) {
   }
   const oldest = worst('spool.oldest_age')
   const isBehind = oldest !== undefined && oldest > behindSeconds
-  return part('Collector', isBehind ? ['bad', 'does not take them'] : ['good', 'takes them'], [
-    ['Waiting', of('spool.depth', number)],
-    ['Oldest waits for', oldest === undefined ? undefined : seconds(oldest)],
-    ['Spool', of('spool.bytes', bytes)],
-    ['Delivered', of('spool.delivered', number)],
-    ['Failed attempts', of('spool.failures', lost)],
-    ['Dropped', of('spool.dropped', lost)],
-  ])
+  return part(
+    'Collector',
+    isBehind ? ['bad', 'does not take them'] : ['good', 'takes them'],
+    docLink('ledger', 'what-waits-for-the-collector'),
+    [
+      ['Waiting', of('spool.depth', number)],
+      ['Oldest waits for', oldest === undefined ? undefined : seconds(oldest)],
+      ['Spool', of('spool.bytes', bytes)],
+      ['Delivered', of('spool.delivered', number)],
+      ['Failed attempts', of('spool.failures', lost)],
+      ['Dropped', of('spool.dropped', lost)],
+    ],
+  )
 }
 
 function lost(count) {
   return el('span', { class: count > 0 ? 'bad' : '' }, number(count))
 }
 
-function part(title, [kind, word], pairs) {
+function ledgerDocs({ ledgerWritable }) {
+  return ledgerWritable ? docLink('ledger') : docLink('ledger', 'when-it-cannot-be-written', 'What to do')
+}
+
+function part(title, [kind, word], docs, pairs) {
   return el(
     'section',
     { class: 'part' },
-    el('h3', {}, title, ' ', el('span', { class: `tag ${kind}` }, word)),
+    el('h3', {}, title, ' ', el('span', { class: `tag ${kind}` }, word), ' ', docs),
     el(
       'dl',
       { class: 'pairs' },

@@ -41,6 +41,7 @@ export function number(value) {
 export function rate(value) {
   if (value === null || value === undefined) return notKnown
   if (value === 0) return '0'
+  if (value < 0.005) return '< 0.01'
   return value < 100 ? value.toFixed(value < 10 ? 2 : 1) : short.format(value)
 }
 
@@ -112,4 +113,20 @@ export function clock(epochMs) {
 /** A count with a mark where it is only a part of the truth. */
 export function atLeast(text, why) {
   return el('span', { class: 'marked' }, text, el('abbr', { class: 'mark', title: why }, '+'))
+}
+
+/** Input and output tokens together; null where neither was reported. */
+export function sumOf({ tokens: { input, output } }) {
+  return input.sum === null && output.sum === null ? null : (input.sum ?? 0) + (output.sum ?? 0)
+}
+
+/** How much more or less than before: `+12 %`. Undefined where either is not known. */
+export function change(value, before) {
+  if (value === null || value === undefined || before === null || before === undefined) return undefined
+  if (value === before) return '±0 %'
+  if (before === 0) return 'new'
+  const share = value / before - 1
+  if (share >= 9) return `× ${short.format(value / before)}`
+  const digits = Math.abs(share) < 0.0995 ? 1 : 0
+  return `${share < 0 ? '−' : '+'}${Math.abs(share * 100).toFixed(digits)} %`
 }

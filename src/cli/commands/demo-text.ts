@@ -1,4 +1,4 @@
-/** What the demo prints: tokens by provider, answers without usage, and the comparison at the end. Pure. */
+/** What the demo prints: tokens by provider, answers whose usage is not whole, and the comparison at the end. Pure. */
 import type { Comparison, ProviderTotals, Reason } from '../demo/ledger.ts'
 import type { Painter } from './context.ts'
 import { tableText } from './table.ts'
@@ -34,7 +34,7 @@ export function totalsText(standing: Standing, isLast: boolean, width: number | 
     .slice(0, isLast ? undefined : reasonsShownMax)
     .map(({ what, count }) => `${String(count).padStart(5)}  ${what}`)
   const title = `${grouped(sent)} requests sent, ${grouped(recorded)} recorded`
-  return `${title}\n\n${tableText({ columns, rows }, width, paint)}${more > 0 ? `and ${more} providers more\n` : ''}\n${paint.bold('Answers without their usage, and why')}\n${reasons.join('\n')}\n`
+  return `${title}\n\n${tableText({ columns, rows }, width, paint)}${more > 0 ? `and ${more} providers more\n` : ''}\n${paint.bold('Answers whose usage is not whole, and why')}\n${reasons.join('\n')}\n`
 }
 
 export const isEqual = ({ recorded, sent }: Comparison) => recorded === sent

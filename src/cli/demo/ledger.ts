@@ -1,5 +1,6 @@
 /** What the demo shows of the ledger, and its comparison with what was sent. */
 import type { DatabaseSync } from 'node:sqlite'
+import { isCompletedStream, isZeroUsage } from '../../ledger/queries/fragments.ts'
 import { openForReading } from '../../ledger/queries/open.ts'
 import type { Sent } from './parts.ts'
 
@@ -12,6 +13,7 @@ export interface ProviderTotals {
   /** USD; the sum over requests that have a price. */
   readonly cost: number
   readonly errors: number
+  /** Streams without usage, as everywhere. */
   readonly withoutUsage: number
 }
 
@@ -37,9 +39,9 @@ export interface Comparison {
 export function openDemoLedger(path: string): DemoLedger {
   const database = openForReading(path)
   const totals = database.prepare(`
-    SELECT coalesce(provider, '–') AS provider, count(*) AS requests, sum(streamed) AS streams, coalesce(sum(input_tokens), 0) AS input,
+    SELECT coalesce(provider, '–') AS provider, count(*) AS requests, sum(${isCompletedStream}) AS streams, coalesce(sum(input_tokens), 0) AS input,
       coalesce(sum(output_tokens), 0) AS output, coalesce(sum(cost), 0) AS cost, count(error_type) AS errors,
-      count(nullif(usage_outcome, 'reported')) AS withoutUsage
+      sum(${isZeroUsage}) AS withoutUsage
     FROM exchanges WHERE end_reason IS NOT NULL GROUP BY 1 ORDER BY input + output DESC`)
   const reasons = database.prepare(`
     SELECT usage_outcome || CASE WHEN usage_reason IS NULL THEN '' ELSE ' (' || usage_reason || ')' END AS what, count(*) AS count

@@ -9,6 +9,10 @@ const dimensionSql: Readonly<Record<Exclude<Dimension, LabelDimension>, string>>
   caller: 'caller',
   route: 'route',
   day: "date(started_at / 1000, 'unixepoch', 'localtime')",
+  outcome: 'usage_outcome',
+  // As `zeroUsageReason` below where usage is due and there is none.
+  reason:
+    "CASE WHEN usage_outcome = 'zero' THEN 'zero' WHEN usage_outcome IN ('missing', 'undecodable') THEN coalesce(usage_reason, 'upstream_omitted') ELSE usage_reason END",
 }
 
 /** Rows, or the keys of rollups. */

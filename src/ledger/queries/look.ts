@@ -186,7 +186,8 @@ function sourcesOf(database: DatabaseSync, look: Look): { readonly cells: readon
   const state = readState(database)
   const asked = where.map(({ dimension }) => dimension)
   const used = [...look.dimensions, ...asked.filter(isOfKeys)]
-  const since = state !== undefined && asked.every(isOfKeys) ? cellsFrom(used, state) : Number.POSITIVE_INFINITY
+  const isKnown = [...look.dimensions.filter((one) => one !== 'day'), ...asked].every(isOfKeys)
+  const since = state !== undefined && isKnown ? cellsFrom(used, state) : Number.POSITIVE_INFINITY
   if (state === undefined || since === Number.POSITIVE_INFINITY) return { cells: [], rows: rowSources(whole, look, undefined) }
   const rowsFrom = by === 'started' ? state.rowsFrom : state.rowsFrom + longMs
   const { cells, rows } = planOf(intervals, { state, view: viewOf(used), cellsFrom: since, rowsFrom })
@@ -217,7 +218,7 @@ function viewOf(used: readonly Dimension[]): View {
 
 /** Whether the keys of rollups know it; what they do not is asked of rows. */
 function isOfKeys(field: Field): field is Dimension {
-  return field !== 'day' && field !== 'any_model' && !field.startsWith('column:')
+  return ['provider', 'model', 'caller', 'route'].includes(field) || field.startsWith('label:')
 }
 
 /** From when on cells tell these dimensions apart; infinity for never. */

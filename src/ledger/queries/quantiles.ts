@@ -36,6 +36,11 @@ function middle(bucket: number): number {
   return Math.round(growth ** (bucket + 0.5) * 1000) / 1000
 }
 
+/** Where a bucket begins. */
+export function lowerBoundOf(bucket: number): number {
+  return growth ** bucket
+}
+
 /** The bucket of one duration in milliseconds. */
 export function bucketOf(milliseconds: number): number {
   return Math.floor(Math.log(Math.max(milliseconds, 0.001)) / Math.log(growth))

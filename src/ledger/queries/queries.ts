@@ -1,13 +1,16 @@
 /** What the ledger can be asked, and what it answers. Types only: they cross from the reading thread as they are. */
 import type { Range } from '../../lib/range.ts'
 
-/** `model` is the one that was asked for, or else the one that answered; `day` is the day of the start, in this machine's zone. */
-export type Dimension = 'provider' | 'model' | 'caller' | 'route' | 'day' | LabelDimension
+/**
+ * `model` is the one that was asked for, or else the one that answered; `day` is the day of the start, in this machine's zone. `outcome` is the
+ * outcome of the usage, and `reason` why it is not `reported`.
+ */
+export type Dimension = 'provider' | 'model' | 'caller' | 'route' | 'day' | 'outcome' | 'reason' | LabelDimension
 
 /** One of the operator's labels: `label:team`. */
 export type LabelDimension = `label:${string}`
 
-export const dimensions: readonly Dimension[] = ['provider', 'model', 'caller', 'route', 'day']
+export const dimensions: readonly Dimension[] = ['provider', 'model', 'caller', 'route', 'day', 'outcome', 'reason']
 /** For people: what a dimension may be. */
 export const dimensionsHelp = `${dimensions.join(', ')} or label:NAME`
 
@@ -124,7 +127,95 @@ export interface Series extends Range {
   readonly firstChunkP95Ms: readonly (number | null)[]
 }
 
+export const groupSorts = [
+  'tokens',
+  'name',
+  'requests',
+  'streams',
+  'errors',
+  'zeroUsage',
+  'input',
+  'output',
+  'cacheRead',
+  'reasoning',
+  'firstP50',
+  'firstP95',
+  'cost',
+  'cached',
+  'saved',
+  'speed',
+] as const
+export type GroupSort = (typeof groupSorts)[number]
+
+export interface GroupsQuestion {
+  readonly kind: 'groups'
+  readonly range: Range
+  readonly by: Dimension
+  readonly where: readonly Condition[]
+  /** Part of a name, in upper or lower case; empty for all. */
+  readonly search: string
+  readonly sort: GroupSort
+  readonly order: 'asc' | 'desc'
+  readonly offset: number
+  readonly limit: number
+  /** A range whose totals stand beside each group. */
+  readonly before?: Range | undefined
+}
+
+export interface GroupPage extends Range {
+  /** Of all groups, also those on other pages and those that the search does not find. */
+  readonly total: Totals
+  /** Of the range before, where it was asked for. */
+  readonly before?: Totals
+  readonly zeroUsage: Summary['zeroUsage']
+  readonly by: Dimension
+  readonly groups: readonly (Group & {
+    readonly firstChunkMs: Quantiles | null
+    /** Of the range before, where it was asked for; null where the group had no request then. */
+    readonly before?: Group | null
+  })[]
+  /** Groups that the search found. */
+  readonly found: number
+  /** Groups without the search. */
+  readonly all: number
+}
+
+export interface HeatmapQuestion {
+  readonly kind: 'heatmap'
+  readonly range: Range
+  readonly where: readonly Condition[]
+  /** An IANA name. */
+  readonly timeZone: string
+}
+
+export interface Heatmap extends Range {
+  readonly timeZone: string
+  /** By weekday, from Monday, and hour of day. `tokens` and `usd` are null where nothing is known of them. */
+  readonly days: readonly (readonly { readonly requests: number; readonly tokens: number | null; readonly usd: number | null }[])[]
+}
+
+export interface DistributionQuestion {
+  readonly kind: 'distribution'
+  readonly range: Range
+  readonly where: readonly Condition[]
+}
+
+export interface Distribution extends Quantiles {
+  /** From small to large, without a gap; `to` is exclusive. */
+  readonly bins: readonly { readonly from: number; readonly to: number; readonly count: number }[]
+}
+
+/** Null where nothing was measured. */
+export interface DistributionAnswer extends Range {
+  readonly firstChunkMs: Distribution | null
+  readonly durationMs: Distribution | null
+  readonly tokensPerSecond: Distribution | null
+}
+
 export const outcomes = ['errors', 'streams', 'zero', 'unpriced', 'open'] as const
+
+export const requestSorts = ['time', 'provider', 'model', 'caller', 'outcome', 'input', 'output', 'cost', 'first', 'duration'] as const
+export type RequestSort = (typeof requestSorts)[number]
 
 export interface RequestFilter extends Range {
   readonly outcome?: (typeof outcomes)[number] | undefined
@@ -134,6 +225,9 @@ export interface RequestFilter extends Range {
   readonly text?: string | undefined
   /** As `next` of the page before. */
   readonly before?: string | undefined
+  /** Newest first by default. */
+  readonly sort?: RequestSort | undefined
+  readonly order?: 'asc' | 'desc' | undefined
   readonly limit: number
 }
 
@@ -173,7 +267,7 @@ export type ListedRequest = Readonly<Record<(typeof listedColumns)[number], Valu
 export type WholeRequest = Readonly<Record<string, Value>>
 
 export interface RequestPage {
-  /** Newest first. */
+  /** Newest first, or as they were sorted. */
   readonly requests: readonly ListedRequest[]
   /** To ask for the next page; null on the last. */
   readonly next: string | null
@@ -195,7 +289,16 @@ export type Question =
     }
   | { readonly kind: 'spent'; readonly range: Range; readonly where: readonly Condition[]; readonly rowidMax: number }
   | { readonly kind: 'latency'; readonly range: Range }
-  | { readonly kind: 'series'; readonly range: Range; readonly bucketMs: number; readonly providersMax: number }
+  | {
+      readonly kind: 'series'
+      readonly range: Range
+      readonly bucketMs: number
+      readonly providersMax: number
+      readonly where?: readonly Condition[] | undefined
+    }
+  | GroupsQuestion
+  | HeatmapQuestion
+  | DistributionQuestion
   | { readonly kind: 'requests'; readonly filter: RequestFilter }
   | { readonly kind: 'request'; readonly id: string }
   | { readonly kind: 'state' }
@@ -206,6 +309,9 @@ export interface Answers {
   readonly spent: { readonly usd: number; readonly tokens: number }
   readonly latency: Latency
   readonly series: Series
+  readonly groups: GroupPage
+  readonly heatmap: Heatmap
+  readonly distribution: DistributionAnswer
   readonly requests: RequestPage
   readonly request: WholeRequest | null
   readonly state: LedgerState

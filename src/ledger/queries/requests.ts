@@ -4,7 +4,15 @@ import type { DatabaseSync } from 'node:sqlite'
 import { conditionSql, escapedLike, inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
 import { inSnapshot } from './look.ts'
 import { readState } from './plan.ts'
-import { type LedgerState, type ListedRequest, listedColumns, type RequestFilter, type RequestPage, type WholeRequest } from './queries.ts'
+import {
+  type LedgerState,
+  type ListedRequest,
+  listedColumns,
+  type RequestFilter,
+  type RequestPage,
+  type RequestSort,
+  type WholeRequest,
+} from './queries.ts'
 
 const outcomeSql: Readonly<Record<NonNullable<RequestFilter['outcome']>, string>> = {
   errors: 'error_type IS NOT NULL',
@@ -31,13 +39,27 @@ const searched = [
   'end_reason',
 ]
 
+const sortSql: Readonly<Record<Exclude<RequestSort, 'time'>, string>> = {
+  provider: 'provider',
+  model: 'coalesce(request_model, response_model)',
+  caller: 'caller',
+  outcome: 'usage_outcome',
+  input: 'input_tokens',
+  output: 'output_tokens',
+  cost: 'cost',
+  first: 'time_to_first_chunk_ms',
+  duration: 'duration_ms',
+}
+
 /** A `before` that is none is taken as absent. */
 export function readRequests(database: DatabaseSync, filter: RequestFilter): RequestPage {
-  const { sinceMs, untilMs, outcome, provider, where = [], text, limit } = filter
+  const { sinceMs, untilMs, outcome, provider, where = [], text, limit, sort = 'time', order = 'desc' } = filter
   const condition = conditionSql(where)
-  const cursor = cursorOf(filter.before)
+  const isByTime = sort === 'time'
+  const cursor = isByTime ? cursorOf(filter.before) : undefined
+  const offset = isByTime ? 0 : Number(/^\d+$/.exec(filter.before ?? '')?.[0] ?? 0)
   const conditions = [inRange]
-  const values: Record<string, string | number> = { since: sinceMs, until: untilMs, limit: limit + 1, ...condition.values }
+  const values: Record<string, string | number> = { since: sinceMs, until: untilMs, limit: limit + 1, offset, ...condition.values }
   if (outcome !== undefined) conditions.push(outcomeSql[outcome])
   if (provider !== undefined) {
     conditions.push('provider = :provider')
@@ -48,18 +70,21 @@ export function readRequests(database: DatabaseSync, filter: RequestFilter): Req
     values['text'] = `%${escapedLike(text)}%`
   }
   if (cursor !== undefined) {
-    conditions.push('(started_at, id) < (:beforeAt, :beforeId)')
+    conditions.push(`(started_at, id) ${order === 'desc' ? '<' : '>'} (:beforeAt, :beforeId)`)
     values['beforeAt'] = cursor.startedAt
     values['beforeId'] = cursor.id
   }
+  // What is not known comes last in either order.
+  const sorted = isByTime ? `started_at ${order}, id ${order}` : `${sortSql[sort]} ${order} NULLS LAST, started_at DESC, id DESC`
   const rows = database
     .prepare(
-      `SELECT ${listedColumns.join(', ')} FROM exchanges WHERE ${conditions.join(' AND ')}${condition.sql} ORDER BY started_at DESC, id DESC LIMIT :limit`,
+      `SELECT ${listedColumns.join(', ')} FROM exchanges WHERE ${conditions.join(' AND ')}${condition.sql} ORDER BY ${sorted} LIMIT :limit OFFSET :offset`,
     )
     .all(values) as unknown as ListedRequest[]
   const requests = rows.slice(0, limit).map((row) => ({ ...row }))
   const last = requests.at(-1)
-  return { requests, next: rows.length > limit && last !== undefined ? `${last.started_at}_${last.id}` : null }
+  const next = isByTime ? `${last?.started_at}_${last?.id}` : String(offset + limit)
+  return { requests, next: rows.length > limit ? next : null }
 }
 
 function cursorOf(before: string | undefined): { readonly startedAt: number; readonly id: string } | undefined {

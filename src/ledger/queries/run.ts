@@ -1,5 +1,8 @@
 /** A question → its answer, out of an open ledger. */
 import type { DatabaseSync } from 'node:sqlite'
+import { readDistribution } from './distribution.ts'
+import { readGroups } from './groups.ts'
+import { readHeatmap } from './heatmap.ts'
 import type { Answers, Question } from './queries.ts'
 import { readLedgerState, readRequest, readRequests } from './requests.ts'
 import { readLatency, readSeries } from './series.ts'
@@ -15,6 +18,12 @@ export function answer(database: DatabaseSync, path: string, question: Question)
       return readLatency(database, question.range)
     case 'series':
       return readSeries(database, question)
+    case 'groups':
+      return readGroups(database, question)
+    case 'heatmap':
+      return readHeatmap(database, question)
+    case 'distribution':
+      return readDistribution(database, question)
     case 'requests':
       return readRequests(database, question.filter)
     case 'request':

@@ -3,31 +3,33 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
 import { inSnapshot, readSketches, readSums, type Sketched, type SumRow } from './look.ts'
 import { addTo, type Buckets, quantilesOf } from './quantiles.ts'
-import type { Latency, ProviderSeries, Quantiles, Series } from './queries.ts'
+import type { Condition, Latency, ProviderSeries, Quantiles, Series } from './queries.ts'
 
 export interface SeriesQuestion {
   readonly range: Range
   readonly bucketMs: number
   readonly providersMax: number
+  /** Only these requests. */
+  readonly where?: readonly Condition[] | undefined
 }
 
 const seriesSums = ['requests', 'errors', 'zero_usage', 'input_sum', 'output_sum', 'reported']
 
 /** Both ends of the range are moved outwards to whole buckets. */
-export function readSeries(database: DatabaseSync, { range, bucketMs, providersMax }: SeriesQuestion): Series {
+export function readSeries(database: DatabaseSync, { range, bucketMs, providersMax, where = [] }: SeriesQuestion): Series {
   const sinceMs = Math.floor(range.sinceMs / bucketMs) * bucketMs
   const untilMs = Math.ceil(range.untilMs / bucketMs) * bucketMs
   const length = Math.round((untilMs - sinceMs) / bucketMs)
   const intervals = Array.from({ length }, (_, i) => ({ sinceMs: sinceMs + i * bucketMs, untilMs: sinceMs + (i + 1) * bucketMs }))
   return inSnapshot(database, () => {
-    const rows = readSums(database, { intervals, by: 'ended', dimensions: ['provider'], sums: seriesSums })
+    const rows = readSums(database, { intervals, by: 'ended', dimensions: ['provider'], where, sums: seriesSums })
     const sum = (name: string) => {
       const values = new Array<number>(length).fill(0)
       for (const row of rows) values[Number(row['i'])] = (values[Number(row['i'])] ?? 0) + Number(row[name] ?? 0)
       return values
     }
     const firstChunk = new Array<Quantiles | null>(length).fill(null)
-    for (const { i, buckets } of readSketches(database, { intervals, by: 'ended', dimensions: [] }, 'first_chunk'))
+    for (const { i, buckets } of readSketches(database, { intervals, by: 'ended', dimensions: [], where }, 'first_chunk'))
       firstChunk[i] = quantilesOf(buckets)
     return {
       ...{ sinceMs, untilMs, bucketMs },

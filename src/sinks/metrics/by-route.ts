@@ -38,12 +38,11 @@ export function answeredOf({ ending: { status } }: Exchange): Answered {
 }
 
 /** An answer that told of an error in its middle is no success without usage: it is an error, and counted as one. */
-export function isCompletedStream({ ending, endReason, errorType, request, usageOutcome }: Exchange): boolean {
+export function isCompletedStream({ ending, endReason, errorType, usageOutcome }: Exchange): boolean {
   const { streamed, status } = ending
-  if (errorType !== undefined) return false
-  // A WebSocket on which no response began has no usage to miss.
-  if (status === 101) return endReason === 'completed' && usageOutcome !== undefined
-  return streamed && endReason === 'completed' && status !== undefined && status >= 200 && status < 300 && request?.usageExpected !== false
+  // Without an outcome no usage is due: pictures, speech, a WebSocket on which no response began. The ledger's queries count the same.
+  if (errorType !== undefined || endReason !== 'completed' || usageOutcome === undefined) return false
+  return status === 101 || (streamed && status !== undefined && status >= 200 && status < 300)
 }
 
 /** Why a completed stream can be without usage; `zero` is a provider that said 0. A client or upstream that left is no completed stream. */
