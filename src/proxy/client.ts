@@ -36,7 +36,8 @@ export interface ServedResponse extends NodeJS.EventEmitter {
   /** Null where the connection carries other responses too. */
   readonly socket: Socket | null
   writeContinue(): void
-  writeInformation(status: number, headers: readonly string[]): void
+  /** node:http has it since 24.18; before, 1xx responses other than 100 go no further. */
+  writeInformation?(status: number, headers: readonly string[]): void
   writeHead(status: number, phrase: string, headers: OutgoingHttpHeaders | string[]): unknown
   flushHeaders(): void
   /** False when the client takes no more for now; `drain` follows. */

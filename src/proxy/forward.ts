@@ -223,7 +223,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   interim(status: number, rawHeaders: string[]): void {
     // An HTTP/1.0 client must not be sent 1xx (RFC 9110 §15.2). Whoever waited for a 100 has had ours.
     if (this.#request.httpVersionMinor > 0 && status !== 100)
-      this.#response.writeInformation(status, responseHeaders(rawHeaders, { status, takesChunks: false }))
+      this.#response.writeInformation?.(status, responseHeaders(rawHeaders, { status, takesChunks: false }))
   }
 
   head(status: number, statusText: string, rawHeaders: string[]): void {

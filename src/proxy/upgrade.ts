@@ -123,7 +123,7 @@ export class Upgrading implements CallHandler, Member {
   }
 
   interim(status: number, rawHeaders: string[]): void {
-    this.#response.writeInformation(status, responseHeaders(rawHeaders, { status, takesChunks: false }))
+    this.#response.writeInformation?.(status, responseHeaders(rawHeaders, { status, takesChunks: false }))
   }
 
   /** Called every so often: has one side stopped reading what waits for it? A side with nothing to read may be idle for ever. */

@@ -19,6 +19,7 @@ async function config() {
 
 it('starts the command with a file, and keeps the ledger in the one folder that it may write', async () => {
   expect(values('ExecStart')).toEqual(['tokenweir --config /etc/tokenweir/tokenweir.yaml'])
+  expect(values('ExecReload')).toEqual(['/bin/kill -HUP $MAINPID'])
   expect([values('ProtectSystem'), values('StateDirectory')]).toEqual([['strict'], ['tokenweir']])
   expect((await config()).ledger).toBe('%S/tokenweir/tokenweir.db')
 })

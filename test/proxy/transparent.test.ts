@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import http from 'node:http'
+import http, { ServerResponse } from 'node:http'
 import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Editor } from '../../src/proxy/edit.ts'
@@ -143,6 +143,19 @@ describe('an answer', () => {
     expect(received.startsWith('HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n')).toBe(true)
     expect(received).toContain('Trailer: X-Usage\r\n')
     expect(received.endsWith('2\r\nhi\r\n0\r\nX-Usage: 42\r\n\r\n')).toBe(true)
+  })
+
+  it('does without 1xx where Node cannot write them, as before 24.18', async () => {
+    const prototype = http.ServerResponse.prototype as { writeInformation?: unknown }
+    const { writeInformation } = prototype
+    onTestFinished(() => void (prototype.writeInformation = writeInformation))
+    delete prototype.writeInformation
+    const upstream = await rawUpstream((_, socket) => {
+      socket.write('HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi')
+    })
+    const proxy = await startProxy(upstream.url)
+    const received = await rawClient(proxy.port, 'GET / HTTP/1.1\r\nHost: me\r\n\r\n').until((text) => text.endsWith('hi'))
+    expect(received.startsWith('HTTP/1.1 200 OK\r\n')).toBe(true)
   })
 
   it('does not show 1xx to an HTTP/1.0 client, and closes after the body', async () => {
