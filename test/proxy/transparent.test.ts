@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import http, { ServerResponse } from 'node:http'
+import http from 'node:http'
 import net from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Editor } from '../../src/proxy/edit.ts'
