@@ -51,4 +51,6 @@ export interface ServedResponse extends NodeJS.EventEmitter {
 export interface ResponseStream extends Taker {
   /** Flat list; to be called before `end`. */
   trailers(rawTrailers: readonly string[]): void
+  /** Resets the stream, once what was written has gone or the time is over. */
+  cut(flushMsMax: number): void
 }

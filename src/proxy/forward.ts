@@ -404,7 +404,11 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   /** What the upstream sent before it broke still reaches the client; the missing end of the body tells it that the answer is cut. */
   #cutClient(): void {
-    const { socket } = this.#response
+    const { socket, stream } = this.#response
+    if (stream !== undefined && !this.#cutting) {
+      stream.cut(cutFlushMsMax)
+      return
+    }
     if (socket === null || this.#cutting) {
       this.#response.destroy()
       return

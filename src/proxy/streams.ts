@@ -162,7 +162,13 @@ export class StreamResponse extends EventEmitter implements ServedResponse, Resp
     this.#trailers = rawTrailers
   }
 
-  /** node:http2 sends what was written before it resets the stream. */
+  cut(flushMsMax: number): void {
+    if (this.destroyed) return
+    const timer = setTimeout(() => this.destroy(), flushMsMax)
+    this.once('close', () => clearTimeout(timer))
+    this.#stream.write('', () => this.destroy())
+  }
+
   destroy(): void {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR)
   }
