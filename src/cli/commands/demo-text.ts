@@ -33,7 +33,9 @@ export function totalsText(standing: Standing, isLast: boolean, width: number | 
   const reasons = standing.reasons
     .slice(0, isLast ? undefined : reasonsShownMax)
     .map(({ what, count }) => `${String(count).padStart(5)}  ${what}`)
-  const title = `${grouped(sent)} requests sent, ${grouped(recorded)} recorded`
+  // A request has its row when it has ended: what is missing before the end of the demo is under way, and no loss.
+  const inFlight = isLast ? '' : `, ${grouped(Math.max(0, sent - recorded))} in flight`
+  const title = `${grouped(sent)} requests sent, ${grouped(recorded)} recorded${inFlight}`
   return `${title}\n\n${tableText({ columns, rows }, width, paint)}${more > 0 ? `and ${more} providers more\n` : ''}\n${paint.bold('Answers whose usage is not whole, and why')}\n${reasons.join('\n')}\n`
 }
 
