@@ -1,12 +1,22 @@
 /**
- * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM and the packages of the FastAPI example from PyPI.
+ * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM and the packages of the FastAPI example from PyPI;
+ * and the real clients: coding agents and libraries from npm and PyPI.
  * Takes some minutes the first time. `--only fastapi` installs that one alone.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { fastapi, isInstalled, litellm, type PythonPlace, portkeyFolder } from '../test/gateways/places.ts'
+import {
+  clientsFolder,
+  clientsList,
+  clientsPython,
+  fastapi,
+  isInstalled,
+  litellm,
+  type PythonPlace,
+  portkeyFolder,
+} from '../test/gateways/places.ts'
 import { pipInstall } from './pip-install.ts'
 
 const run = (command: string, args: readonly string[], cwd?: string) => execFileSync(command, args, { stdio: 'inherit', cwd })
@@ -19,10 +29,19 @@ function installPython({ folder, requirements, mark }: PythonPlace): void {
   writeFileSync(mark, '')
 }
 
+function installClients(): void {
+  rmSync(clientsFolder, { recursive: true, force: true })
+  mkdirSync(clientsFolder, { recursive: true })
+  for (const name of ['package.json', 'package-lock.json']) cpSync(join(clientsList, name), join(clientsFolder, name))
+  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], clientsFolder)
+}
+
 const gateways = {
   portkey: { title: 'Portkey', folder: portkeyFolder, install: () => run('npm', ['ci', '--ignore-scripts'], portkeyFolder) },
   litellm: { title: 'LiteLLM', folder: litellm.folder, install: () => installPython(litellm) },
   fastapi: { title: 'the FastAPI gateway', folder: fastapi.folder, install: () => installPython(fastapi) },
+  clients: { title: 'the clients of npm', folder: clientsFolder, install: installClients },
+  'clients-python': { title: 'the clients of PyPI', folder: clientsPython.folder, install: () => installPython(clientsPython) },
 } as const
 
 const { only } = parseArgs({ options: { only: { type: 'string' } } }).values

@@ -119,6 +119,32 @@ export async function startFastapi(upstream: string): Promise<FastapiGateway> {
   }
 }
 
+/** Runs a client until it ends, with nothing but this machine to talk to, and gives what it wrote. */
+export async function runClient(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd,
+    detached: true,
+    env: { ...cleanEnvironment(), PWD: cwd, ...env },
+  })
+  const kill = () => killGroup(child)
+  process.once('exit', kill)
+  const said = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (part: string) => (said[name] += part))
+  const late = new AbortController()
+  const [code] = await Promise.race([once(child, 'close'), setTimeout(180_000, ['late'], { signal: late.signal, ref: false })])
+  late.abort()
+  kill()
+  process.off('exit', kill)
+  if (code !== 0) throw new Error(`${command} ended with ${code}; it said:\n${said.stdout}\n${said.stderr}`)
+  return `${said.stdout}\n${said.stderr}`
+}
+
 function start(command: string, args: readonly string[], env: Readonly<Record<string, string>>) {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

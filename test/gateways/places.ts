@@ -21,10 +21,14 @@ export interface PythonPlace {
   readonly mark: string
 }
 
-/** Named by what it holds, so that other requirements get another one. */
+/** Named by what it holds, so that another list gets another folder. */
+function folderFor(name: string, list: string): string {
+  const hash = createHash('sha256').update(readFileSync(list)).digest('hex').slice(0, 12)
+  return join(toolsFolder, `${name}-${hash}`)
+}
+
 function pythonPlace(name: string, requirements: string): PythonPlace {
-  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
-  const folder = join(toolsFolder, `${name}-${hash}`)
+  const folder = folderFor(name, requirements)
   return { name, requirements, folder, mark: join(folder, 'complete') }
 }
 
@@ -48,9 +52,16 @@ export const fastapiFolder = join(root, 'examples/fastapi-gateway')
 export const fastapi = pythonPlace('fastapi-gateway', join(fastapiFolder, 'requirements.txt'))
 export const fastapiProgram = join(fastapi.folder, 'bin/uvicorn')
 
+/** Clients: coding agents and libraries of npm, and libraries of PyPI. */
+export const clientsList = join(here, 'clients')
+export const clientsFolder = folderFor('clients', join(clientsList, 'package-lock.json'))
+export const clientsPython = pythonPlace('clients-python', join(clientsList, 'requirements.txt'))
+
 export const isInstalled = {
   /** npm writes this file last: half an installation is none. */
   portkey: () => existsSync(join(portkeyFolder, 'node_modules/.package-lock.json')),
   litellm: () => existsSync(litellm.mark),
   fastapi: () => existsSync(fastapi.mark),
+  clients: () => existsSync(join(clientsFolder, 'node_modules/.package-lock.json')),
+  'clients-python': () => existsSync(clientsPython.mark),
 }
