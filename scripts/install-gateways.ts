@@ -1,12 +1,23 @@
 /**
- * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM, the packages of the FastAPI example and the clients for Python from PyPI.
+ * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM, the packages of the FastAPI example and the clients for Python
+ * from PyPI; and the real clients: coding agents and libraries from npm and PyPI.
  * Takes some minutes the first time. `--only fastapi` installs that one alone.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { fastapi, isInstalled, litellm, type PythonPlace, portkeyFolder, pythonClients } from '../test/gateways/places.ts'
+import {
+  fastapi,
+  isInstalled,
+  litellm,
+  type PythonPlace,
+  portkeyFolder,
+  programsFolder,
+  programsList,
+  programsPython,
+  pythonClients,
+} from '../test/gateways/places.ts'
 import { pipInstall } from './pip-install.ts'
 
 const run = (command: string, args: readonly string[], cwd?: string) => execFileSync(command, args, { stdio: 'inherit', cwd })
@@ -19,11 +30,20 @@ function installPython({ folder, requirements, mark }: PythonPlace): void {
   writeFileSync(mark, '')
 }
 
+function installPrograms(): void {
+  rmSync(programsFolder, { recursive: true, force: true })
+  mkdirSync(programsFolder, { recursive: true })
+  for (const name of ['package.json', 'package-lock.json']) cpSync(join(programsList, name), join(programsFolder, name))
+  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], programsFolder)
+}
+
 const gateways = {
   portkey: { title: 'Portkey', folder: portkeyFolder, install: () => run('npm', ['ci', '--ignore-scripts'], portkeyFolder) },
   litellm: { title: 'LiteLLM', folder: litellm.folder, install: () => installPython(litellm) },
   fastapi: { title: 'the FastAPI gateway', folder: fastapi.folder, install: () => installPython(fastapi) },
   clients: { title: 'the Python clients', folder: pythonClients.folder, install: () => installPython(pythonClients) },
+  programs: { title: 'the programs of npm', folder: programsFolder, install: installPrograms },
+  'programs-python': { title: 'the libraries of PyPI', folder: programsPython.folder, install: () => installPython(programsPython) },
 } as const
 
 const { only } = parseArgs({ options: { only: { type: 'string' } } }).values

@@ -119,6 +119,37 @@ export async function startFastapi(upstream: string): Promise<FastapiGateway> {
   }
 }
 
+/** What a client sends beyond this machine, such as its own telemetry, goes to a proxy that is not there. */
+const nowhere = { NODE_USE_ENV_PROXY: '1', NO_PROXY: '127.0.0.1,localhost', no_proxy: '127.0.0.1,localhost' } as Record<string, string>
+for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy'])
+  nowhere[name] = 'http://127.0.0.1:9'
+
+/** Runs a client until it ends, with nothing but this machine to talk to, and gives what it wrote. */
+export async function runClient(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd,
+    detached: true,
+    env: { ...cleanEnvironment(), ...nowhere, PWD: cwd, ...env },
+  })
+  const kill = () => killGroup(child)
+  process.once('exit', kill)
+  const said = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (part: string) => (said[name] += part))
+  const late = new AbortController()
+  const [code] = await Promise.race([once(child, 'close'), setTimeout(180_000, ['late'], { signal: late.signal, ref: false })])
+  late.abort()
+  kill()
+  process.off('exit', kill)
+  if (code !== 0) throw new Error(`${command} ended with ${code}; it said:\n${said.stdout}\n${said.stderr}`)
+  return `${said.stdout}\n${said.stderr}`
+}
+
 function start(command: string, args: readonly string[], env: Readonly<Record<string, string>>) {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

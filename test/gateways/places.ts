@@ -21,10 +21,14 @@ export interface PythonPlace {
   readonly mark: string
 }
 
-/** Named by what it holds, so that other requirements get another one. */
+/** Named by what it holds, so that another list gets another folder. */
+function folderFor(name: string, list: string): string {
+  const hash = createHash('sha256').update(readFileSync(list)).digest('hex').slice(0, 12)
+  return join(toolsFolder, `${name}-${hash}`)
+}
+
 function pythonPlace(name: string, requirements: string): PythonPlace {
-  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
-  const folder = join(toolsFolder, `${name}-${hash}`)
+  const folder = folderFor(name, requirements)
   return { name, requirements, folder, mark: join(folder, 'complete') }
 }
 
@@ -50,6 +54,10 @@ export const fastapiProgram = join(fastapi.folder, 'bin/uvicorn')
 
 export const pythonClients = pythonPlace('python-clients', join(here, 'clients/requirements.txt'))
 export const clientsProgram = join(here, 'clients/labels.py')
+/** Coding agents and libraries of npm, and libraries of PyPI. */
+export const programsList = join(here, 'programs')
+export const programsFolder = folderFor('clients', join(programsList, 'package-lock.json'))
+export const programsPython = pythonPlace('clients-python', join(programsList, 'requirements.txt'))
 
 export const isInstalled = {
   /** npm writes this file last: half an installation is none. */
@@ -57,4 +65,6 @@ export const isInstalled = {
   litellm: () => existsSync(litellm.mark),
   fastapi: () => existsSync(fastapi.mark),
   clients: () => existsSync(pythonClients.mark),
+  programs: () => existsSync(join(programsFolder, 'node_modules/.package-lock.json')),
+  'programs-python': () => existsSync(programsPython.mark),
 }
