@@ -1,42 +1,36 @@
 /** How first chunks, durations and output tokens per second are distributed: quantiles, and counts in bins of equal ratio. */
 import type { DatabaseSync } from 'node:sqlite'
-import { conditionSql, inRange } from './fragments.ts'
-import { addTo, type Buckets, bucketSql, lowerBoundOf, quantilesOf } from './quantiles.ts'
+import { inSnapshot, readSketches, type Sketch } from './look.ts'
+import { addTo, type Buckets, lowerBoundOf, perSecond, quantilesOf } from './quantiles.ts'
 import type { Distribution, DistributionAnswer, DistributionQuestion } from './queries.ts'
-
-const measures = {
-  firstChunkMs: 'time_to_first_chunk_ms',
-  durationMs: 'duration_ms',
-  tokensPerSecond: '1000 / time_per_output_token_ms',
-} as const
 
 /** Buckets in a bin: each bin is about a quarter wider than the one before, or twice that, and so on, until there are few enough. */
 const bucketsMin = 12
 const binsMax = 36
 
 export function readDistribution(database: DatabaseSync, { range, where }: DistributionQuestion): DistributionAnswer {
-  const condition = conditionSql(where)
-  const of = (value: string): Distribution | null => {
-    const rows = database
-      .prepare(
-        `SELECT ${bucketSql(`(${value})`)} AS bucket, count(*) AS count FROM exchanges WHERE ${inRange} AND (${value}) IS NOT NULL${condition.sql} GROUP BY 1`,
-      )
-      .all({ since: range.sinceMs, until: range.untilMs, ...condition.values }) as unknown as readonly { bucket: number; count: number }[]
-    const buckets: Buckets = new Map()
-    for (const { bucket, count } of rows) addTo(buckets, bucket, count)
-    const quantiles = quantilesOf(buckets)
-    return quantiles === null ? null : { ...quantiles, bins: binsOf(buckets) }
+  const bucketsOf = (sketch: Sketch): Buckets => {
+    const sum: Buckets = new Map()
+    for (const { buckets } of readSketches(database, { intervals: [range], by: 'started', dimensions: [], where }, sketch))
+      for (const [bucket, count] of buckets) addTo(sum, bucket, count)
+    return sum
   }
-  return {
+  return inSnapshot(database, () => ({
     ...range,
-    firstChunkMs: of(measures.firstChunkMs),
-    durationMs: of(measures.durationMs),
-    tokensPerSecond: of(measures.tokensPerSecond),
-  }
+    firstChunkMs: distributionOf(bucketsOf('first_chunk')),
+    durationMs: distributionOf(bucketsOf('duration')),
+    tokensPerSecond: distributionOf(perSecond(bucketsOf('token_time'))),
+  }))
+}
+
+function distributionOf(buckets: Buckets): Distribution | null {
+  const quantiles = quantilesOf(buckets)
+  return quantiles === null ? null : { ...quantiles, bins: binsOf(buckets) }
 }
 
 function binsOf(buckets: Buckets): Distribution['bins'] {
-  const known = [...buckets.keys()]
+  // By its middle: a bucket may begin between two whole numbers.
+  const known = [...buckets.keys()].map((bucket) => bucket + 0.5)
   const first = Math.min(...known)
   const last = Math.max(...known)
   let width = bucketsMin
@@ -48,7 +42,7 @@ function binsOf(buckets: Buckets): Distribution['bins'] {
     count: 0,
   }))
   for (const [bucket, count] of buckets) {
-    const bin = bins[Math.floor(bucket / width) - from]
+    const bin = bins[Math.floor((bucket + 0.5) / width) - from]
     if (bin !== undefined) bin.count += count
   }
   return bins

@@ -210,7 +210,7 @@ function sourcesOf(database: DatabaseSync, look: Look): { readonly cells: readon
   }
 }
 
-/** The smallest that tells these dimensions apart. */
+/** The smallest that tells these dimensions apart; all of them know outcome and reason. */
 function viewOf(used: readonly Dimension[]): View {
   if (used.some((one) => one === 'caller' || labelOf(one) !== undefined)) return 'all'
   return used.some((one) => one === 'model' || one === 'route') ? 'withoutCallers' : 'providers'
@@ -218,7 +218,7 @@ function viewOf(used: readonly Dimension[]): View {
 
 /** Whether the keys of rollups know it; what they do not is asked of rows. */
 function isOfKeys(field: Field): field is Dimension {
-  return ['provider', 'model', 'caller', 'route'].includes(field) || field.startsWith('label:')
+  return ['provider', 'model', 'caller', 'route', 'outcome', 'reason'].includes(field) || field.startsWith('label:')
 }
 
 /** From when on cells tell these dimensions apart; infinity for never. */

@@ -45,3 +45,8 @@ export function lowerBoundOf(bucket: number): number {
 export function bucketOf(milliseconds: number): number {
   return Math.floor(Math.log(Math.max(milliseconds, 0.001)) / Math.log(growth))
 }
+
+/** Of times in milliseconds, the buckets of how often that is in a second: as wide, but each begins between two whole numbers. */
+export function perSecond(times: Buckets): Buckets {
+  return new Map([...times].map(([bucket, count]) => [Math.log(1000) / Math.log(growth) - bucket - 1, count]))
+}

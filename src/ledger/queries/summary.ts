@@ -50,7 +50,7 @@ export function readSummary(database: DatabaseSync, { range, sets, where = [], g
 }
 
 /** The days of this machine's zone that the range and the ledger share, each cut by the range. */
-function daysOf(database: DatabaseSync, range: Range): readonly (Range & { readonly day: string })[] {
+export function daysOf(database: DatabaseSync, range: Range): readonly (Range & { readonly day: string })[] {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
   const known = spanOf(database)
   const untilMs = Math.min(range.untilMs, known.untilMs)
@@ -163,7 +163,7 @@ function createAdder(): Adder {
 }
 
 /** Sums of floating-point amounts depend on their order; below a billionth of a dollar nobody is billed. */
-function amount(usd: number | undefined): number | null {
+export function amount(usd: number | undefined): number | null {
   return usd === undefined ? null : Math.round(usd * 1e9) / 1e9
 }
 
