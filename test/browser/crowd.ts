@@ -14,6 +14,8 @@ export interface Crowd {
 /** `path` is a ledger that is there. Caller n has n + 1 as its input tokens, so that the order by tokens is known. */
 export function addCrowd(path: string, { rows, providers, models, callers, sinceMs, untilMs }: Crowd): void {
   const database = new DatabaseSync(path, { timeout: 10_000 })
+  const last = () => Number(database.prepare('SELECT ifnull(max(rowid), 0) AS rowid FROM exchanges').get()?.['rowid'])
+  const before = last()
   database
     .prepare(
       `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows)
@@ -27,5 +29,9 @@ export function addCrowd(path: string, { rows, providers, models, callers, since
        FROM n`,
     )
     .run({ rows, providers, models, callers, since: sinceMs, step: (untilMs - sinceMs) / rows })
+  // As in an older ledger: these rows are in no rollup yet.
+  const state = database.prepare('INSERT OR REPLACE INTO rollup_state (key, value) VALUES (?, ?)')
+  state.run('after', before)
+  state.run('upTo', last())
   database.close()
 }
