@@ -77,8 +77,9 @@ export function createSidecar({ upstream, env, through = [], ledgerFolder }: Sid
       'ready',
       async () => {
         if (!isRunning()) throw new Error(`It ended before it was ready: ${text(stderr)}`)
-        url = /listens on (http:\S+)/.exec(text(stderr))?.[1] ?? ''
-        adminUrl = /live page: (http:\S+)/.exec(text(stderr))?.[1] ?? ''
+        const said = text(stderr) // once: it may be written between two looks
+        url = /listens on (http:\S+)/.exec(said)?.[1] ?? ''
+        adminUrl = /live page: (http:\S+)/.exec(said)?.[1] ?? ''
         return adminUrl === '' ? 0 : await sidecar.ready()
       },
       (status) => status === 200,
