@@ -3,7 +3,8 @@ import { barsPanel, calm, type PanelBuilder, type Stat, statPanel, tablePanel, t
 import { alertsFiring, firing, max, min, orZero, quantileOf, rate, sum, topk } from '../promql.ts'
 import { seen } from '../recordings.ts'
 import { generationVariable, inHour, orNothing, quantile, selected, selectedGeneration } from '../variables.ts'
-import { headroom, limited } from './reliability.ts'
+import { headroom, limited, requestsByEnd } from './reliability.ts'
+import { costByProvider } from './tokens.ts'
 import { budgetName, spentShare } from './who.ts'
 
 /** Without the rules an estimate that misses the first event of a series; no data with them. */
@@ -187,15 +188,7 @@ export const overviewPage: Page = {
     {
       title: 'Rate and errors',
       panels: [
-        timeSeriesPanel({
-          title: 'Requests per second, by end',
-          description: 'completed, client-aborted, upstream-aborted, unreachable, refused, sidecar-stopped.',
-          unit: 'reqps',
-          width: 12,
-          stacked: true,
-          leadsTo: 'reliability',
-          queries: [{ expr: sum(rate(selected('tokenweir.requests')), 'end_reason'), legend: '{{end_reason}}' }],
-        }),
+        timeSeriesPanel({ ...requestsByEnd, leadsTo: 'reliability' }),
         timeSeriesPanel({
           title: 'Errors per second, by type',
           description: 'Inference requests. A status of 400 or more, why the upstream was not reached, or the error told inside a stream.',
@@ -243,18 +236,7 @@ export const overviewPage: Page = {
     {
       title: 'Spend',
       panels: [
-        timeSeriesPanel({
-          title: 'Cost per hour, by provider',
-          description: 'USD per hour at the present rate, of the requests whose cost is known.',
-          unit: 'currencyUSD',
-          width: 12,
-          stacked: true,
-          leadsTo: 'tokens',
-          queries: [
-            { expr: `3600 * ${sum(rate(selected('tokenweir.cost')), 'gen_ai.provider.name')}`, legend: '{{gen_ai_provider_name}}' },
-          ],
-          noData: 'No request whose cost is known.',
-        }),
+        timeSeriesPanel({ ...costByProvider, leadsTo: 'tokens', noData: 'No request whose cost is known.' }),
         timeSeriesPanel({
           title: 'Tokens per second, by provider',
           description: 'Input and output, as reported.',

@@ -1,5 +1,5 @@
 import type { Page } from '../layout.ts'
-import { calm, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
+import { calm, statPanel, type TimeSeries, tablePanel, timeSeriesPanel } from '../panels.ts'
 import { type Label, max, min, rate, series, sum, topk } from '../promql.ts'
 import { generationVariable, inRange, inStep, orNothing, selected, selectedGeneration } from '../variables.ts'
 
@@ -35,6 +35,15 @@ const responses = (matchers = {}) => inRange('http.server.request.duration', mat
 /** Both have the same labels, so that the selection of one is that of both. */
 export const headroom = `${selected('tokenweir.ratelimit.remaining')} / (${series('tokenweir.ratelimit.limit')} > 0)`
 export const limited = ['gen_ai.provider.name', 'gen_ai.request.model', 'rate_limit', 'caller'] as const satisfies readonly Label[]
+
+export const requestsByEnd: TimeSeries = {
+  title: 'Requests per second, by end',
+  description: 'completed, client-aborted, upstream-aborted, unreachable, refused, sidecar-stopped.',
+  unit: 'reqps',
+  width: 12,
+  stacked: true,
+  queries: [{ expr: sum(rate(selected('tokenweir.requests')), 'end_reason'), legend: '{{end_reason}}' }],
+}
 
 export const reliabilityPage: Page = {
   name: 'reliability',
@@ -72,14 +81,7 @@ export const reliabilityPage: Page = {
     {
       title: 'How requests end',
       panels: [
-        timeSeriesPanel({
-          title: 'Requests per second, by end',
-          description: 'completed, client-aborted, upstream-aborted, unreachable, refused, sidecar-stopped.',
-          unit: 'reqps',
-          width: 12,
-          stacked: true,
-          queries: [{ expr: sum(rate(selected('tokenweir.requests')), 'end_reason'), legend: '{{end_reason}}' }],
-        }),
+        timeSeriesPanel(requestsByEnd),
         timeSeriesPanel({
           title: 'Requests per second, by status',
           description: 'Status sent to the client; the empty one is of requests that got none. Provider and model do not select here.',

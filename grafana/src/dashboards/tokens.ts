@@ -1,5 +1,5 @@
 import type { Page } from '../layout.ts'
-import { barsPanel, calm, type PanelBuilder, type Query, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
+import { barsPanel, calm, type PanelBuilder, type Query, statPanel, type TimeSeries, tablePanel, timeSeriesPanel } from '../panels.ts'
 import { type Label, labelName, rate, sum, topk } from '../promql.ts'
 import { inRange, orNothing, selected } from '../variables.ts'
 
@@ -65,6 +65,15 @@ const usdPerHour = (name: 'tokenweir.cache.saved' | 'tokenweir.cache.lost'): Que
   expr: `3600 * ${sum(rate(selected(name)), 'gen_ai.request.model')}`,
   legend: '{{gen_ai_request_model}}',
 })
+
+export const costByProvider: TimeSeries = {
+  title: 'Cost per hour, by provider',
+  description: 'USD per hour at the present rate, of the requests whose cost is known.',
+  unit: 'currencyUSD',
+  width: 12,
+  stacked: true,
+  queries: [{ expr: `3600 * ${sum(rate(selected('tokenweir.cost')), 'gen_ai.provider.name')}`, legend: '{{gen_ai_provider_name}}' }],
+}
 
 export const tokensPage: Page = {
   name: 'tokens',
@@ -165,16 +174,7 @@ export const tokensPage: Page = {
     {
       title: 'Cost',
       panels: [
-        timeSeriesPanel({
-          title: 'Cost per hour, by provider',
-          description: 'USD per hour at the present rate, of the requests whose cost is known.',
-          unit: 'currencyUSD',
-          width: 12,
-          stacked: true,
-          queries: [
-            { expr: `3600 * ${sum(rate(selected('tokenweir.cost')), 'gen_ai.provider.name')}`, legend: '{{gen_ai_provider_name}}' },
-          ],
-        }),
+        timeSeriesPanel(costByProvider),
         statPanel({
           title: 'Requests without a price',
           description:
