@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { defineConfig } from 'vitepress'
-import { anchorOf } from '../../scripts/anchors.ts'
+import { anchorOf } from '../../src/lib/anchor.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const docs = join(root, 'docs')

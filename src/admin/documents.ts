@@ -1,5 +1,6 @@
 /** The documents, as the page links to them: their text as it is written, with anchors at its headings and links between documents. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { anchorOf } from '../lib/anchor.ts'
 import type { AdminRoute } from './server.ts'
 
 const folder = new URL('../../docs/', import.meta.url)
@@ -39,15 +40,7 @@ ${linked}</main>
 
 function headingOf(line: string): string {
   const [, marks = '', title] = /^(#{1,4}) (.+)$/.exec(line) ?? []
-  return title === undefined ? line : `<h${marks.length} id="${anchorOf(title)}">${title}</h${marks.length}>`
-}
-
-/** As code hosts make it. */
-function anchorOf(title: string): string {
-  return title
-    .toLowerCase()
-    .replace(/&\w+;|[^\p{L}\p{N}_ -]/gu, '')
-    .replaceAll(' ', '-')
+  return title === undefined ? line : `<h${marks.length} id="${anchorOf(title.replace(/&\w+;/g, ''))}">${title}</h${marks.length}>`
 }
 
 function escaped(text: string): string {
