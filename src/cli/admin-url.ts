@@ -8,9 +8,9 @@ export function urlOf(text: string): URL | undefined {
 }
 
 /** Replaces a wildcard address by the loopback address. */
-export function addressUrl({ host, port }: Address): URL {
+export function addressUrl({ host, port }: Pick<Address, 'host' | 'port'>, isSecure = false): URL {
   const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return new URL(`http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
+  return new URL(`${isSecure ? 'https' : 'http'}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
 }
 
 /** `--admin` as a URL, for commands that speak to a sidecar elsewhere, and the flags that are settings. */

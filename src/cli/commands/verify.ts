@@ -1,7 +1,6 @@
 /** `tokenweir verify`: proves on a running sidecar that a streamed and a plain request are recorded with their tokens, or says what is wrong. */
 import type { Command } from 'commander'
 import { type Check, isFailed } from '../checks.ts'
-import { urlOf as urlOfAddress } from '../doctor/ports.ts'
 import type { Api } from '../verify/ask.ts'
 import { type CommandContext, type Environment, exit, type Io, type Painter, painter, refuse } from './context.ts'
 import { checksText, widthFor } from './show-checks.ts'
@@ -76,14 +75,14 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
 async function understand(options: Options, flags: ReturnType<CommandContext['flags']>, env: Environment, io: Io) {
   const { loadConfig } = await import('../../config/config.ts')
   const { paths, usualModels } = await import('../verify/ask.ts')
-  const { adminFlag, urlOf } = await import('../admin-url.ts')
+  const { addressUrl, adminFlag, urlOf } = await import('../admin-url.ts')
   const admin = adminFlag(flags)
   const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
   const { config } = loaded
   if (options.sidecar === undefined && config.listen.unix !== undefined)
     return 'verify does not reach a Unix socket. Name another address of the sidecar: --sidecar http://127.0.0.1:4141.'
-  const sidecar = options.sidecar === undefined ? urlOfAddress(config.listen, config.tls !== undefined) : urlOf(options.sidecar)
+  const sidecar = options.sidecar === undefined ? addressUrl(config.listen, config.tls !== undefined) : urlOf(options.sidecar)
   if (sidecar === undefined) return `--sidecar ${JSON.stringify(options.sidecar)} is not a URL. Write it as http://127.0.0.1:4141.`
   const api = apis.find((name) => name === options.api)
   if (api === undefined) return `--api ${JSON.stringify(options.api)} is none of ${apis.join(', ')}.`
@@ -96,7 +95,7 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   return {
     ...{
       sidecar,
-      admin: admin.url ?? urlOfAddress(config.admin),
+      admin: admin.url ?? addressUrl(config.admin),
       ledger: config.ledger,
       adminToken: config.adminToken,
       log: options.log,

@@ -2,11 +2,12 @@
 import { availableParallelism, release, totalmem, type } from 'node:os'
 import type { Config, ConfigError } from '../../config/config.ts'
 import { containerOf } from '../../lib/container.ts'
+import { addressUrl } from '../admin-url.ts'
 import { type Check, clockWarning, failed, ok, skipped } from '../checks.ts'
 import { type Readiness, readiness } from '../verify/admin.ts'
 import { examineCollectors } from './collectors.ts'
 import { examineDisk, examineLedger } from './ledger.ts'
-import { examinePort, urlOf } from './ports.ts'
+import { examinePort } from './ports.ts'
 import { withoutSecrets } from './secrets.ts'
 import { examineUpstreams } from './upstreams.ts'
 
@@ -61,7 +62,7 @@ async function examineAll(
 ): Promise<Check[]> {
   const { config } = loaded
   const { env } = options
-  const seen = await readiness(urlOf(config.admin)).catch((error: Error) => error)
+  const seen = await readiness(addressUrl(config.admin)).catch((error: Error) => error)
   const isRunning = seen !== undefined && !(seen instanceof Error)
   const [upstreams, collectors] = await Promise.all([examineUpstreams(config.routes, env, options), examineCollectors(env, options)])
   return [
@@ -84,7 +85,7 @@ function settings({ config, origins }: { readonly config: Config; readonly origi
 }
 
 function sidecar({ admin }: Config, seen: Readiness | undefined | Error): Check {
-  const { origin } = urlOf(admin)
+  const { origin } = addressUrl(admin)
   if (seen === undefined) {
     return failed('sidecar', `What answers at ${origin} is not tokenweir.`, 'Stop it, or choose another port with --admin HOST:PORT.')
   }

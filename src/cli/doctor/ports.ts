@@ -1,18 +1,12 @@
 /** Whether a port can be listened on, or, while the sidecar runs, answers. */
 import net from 'node:net'
-import type { Address } from '../../config/config.ts'
 import { listenError, type Port } from '../../lib/listen-error.ts'
+import { addressUrl } from '../admin-url.ts'
 import { type Check, failed, ok } from '../checks.ts'
 
 const patienceMs = 3000
 
 type Place = Pick<Port, 'host' | 'port' | 'unix'>
-
-/** Where this machine reaches it. */
-export function urlOf({ host, port }: Pick<Address, 'host' | 'port'>, isSecure = false): URL {
-  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return new URL(`${isSecure ? 'https' : 'http'}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`)
-}
 
 export async function examinePort(port: Port, isRunning: boolean): Promise<Check> {
   const name = `${port.name} port`
@@ -47,7 +41,7 @@ async function bindFault(address: Place): Promise<NodeJS.ErrnoException | undefi
 
 function connectFault(address: Place): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const { hostname } = urlOf(address)
+    const { hostname } = addressUrl(address)
     const socket = net.connect(
       address.unix === undefined ? { port: address.port, host: hostname.replace(/^\[|\]$/g, '') } : { path: address.unix.path },
     )
