@@ -14,7 +14,7 @@ import { createCallers } from './proxy/caller/callers.ts'
 import type { ForwardOptions } from './proxy/forward.ts'
 import { createForwarder, type Forwarder } from './proxy/forwarder.ts'
 import { createHealth, type Health } from './proxy/health.ts'
-import { createCapabilities } from './proxy/inject/capabilities.ts'
+import { type Capabilities, createCapabilities } from './proxy/inject/capabilities.ts'
 import { createUsageInjector } from './proxy/inject/editor.ts'
 import { queryInputs } from './proxy/label-inputs.ts'
 import type { Callers } from './proxy/opening.ts'
@@ -43,8 +43,8 @@ export interface Forwarding {
    * Certificates are no part of it: who listens reads them again when their files change.
    */
   use(config: Config): Promise<void>
-  /** Ends every connection to an upstream. */
-  destroy(): void
+  /** Ends every connection to an upstream; resolves when what was learnt of upstreams is kept. */
+  close(): Promise<void>
 }
 
 /** What outlives a change of the settings. */
@@ -64,12 +64,14 @@ export async function createForwarding({ config, ...parts }: Parts): Promise<For
   const originsOf = ({ routes }: Config) => routes.map((route) => destinationOf(route).origin)
   health.use(originsOf(config))
   const { heldBytes } = config.limits
+  let capabilities: Capabilities | undefined
   const kept: Kept = {
     ...{ ...parts, clock: createClock(), ids: createIds(), healthOf: health.of },
     ...{ copies: new CopyBudget(heldBytes), bodies: new BodyBudget(heldBytes) },
-    editor: once(() =>
-      createUsageInjector(createCapabilities(Date.now, { file: `${config.ledger}.upstreams.json`, report: parts.report })),
-    ),
+    editor: once(() => {
+      capabilities = createCapabilities(Date.now, { file: `${config.ledger}.upstreams.json`, report: parts.report })
+      return createUsageInjector(capabilities)
+    }),
   }
   let callers = await callersOf(config, parts)
   let names = namingOf(config)
@@ -92,9 +94,10 @@ export async function createForwarding({ config, ...parts }: Parts): Promise<For
       forwarder.use(next.routes, optionsOf(next, kept, nextUpstreamOf, callers))
       probes = startProbes(next.routes, nextUpstreamOf, health)
     },
-    destroy() {
+    async close() {
       probes.stop()
       upstreams.destroy()
+      await capabilities?.close()
     },
   }
 }

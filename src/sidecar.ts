@@ -78,7 +78,7 @@ export async function start(config: Config, report: (message: string) => void, s
       },
       finish: async () => {
         lostRecords = await recorder.close(current.timeouts.flushMs)
-        forwarding.destroy()
+        await forwarding.close()
         await opened.close()
         unwatch()
       },

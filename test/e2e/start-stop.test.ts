@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -132,6 +132,18 @@ describe('the running product', () => {
     const kept = new DatabaseSync(ledger, { readOnly: true })
     expect(kept.prepare('SELECT count(*) AS count FROM exchanges').get()).toEqual({ count: 1 })
     kept.close()
+  })
+
+  it('keeps what it has just learnt of its upstream for the next start', async () => {
+    const ledger = join(folder, 'ledger.db')
+    const running = await start(0, { ledger, capture: 'inject' })
+    const body = JSON.stringify({ model: 'gpt-5.2', stream: true, messages: [{ role: 'user', content: 'How much?' }] })
+    await (
+      await fetch(`${running.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    ).text()
+    expect(await running.stop()).toBe(0)
+    const learnt = parseJson(readFileSync(`${ledger}.upstreams.json`, 'utf8'))
+    expect(at(learnt, 'places')).toHaveLength(1)
   })
 
   it('takes its routes from a file', async () => {

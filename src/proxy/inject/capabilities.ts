@@ -26,6 +26,8 @@ export interface Capabilities {
   unasked(place: string): boolean | undefined
   /** A plain stream has ended. */
   saw(place: string, hasUsage: boolean): void
+  /** Resolves when what was learnt last is kept too. For the stop. */
+  close(): Promise<void>
 }
 
 /** Paths and models come from clients, so the memory is bounded: the entry not used for longest goes. */
@@ -48,7 +50,9 @@ export interface Memory {
 export function createCapabilities(now: () => number, memory?: Memory): Capabilities {
   const injections = new Map<string, { readonly injection: Injection; readonly since: number }>()
   const places = new Map<string, Unasked>()
-  let isSaving = false
+  /** Until what was learnt last is written. */
+  let waiting: NodeJS.Timeout | undefined
+  let written = Promise.resolve()
   if (memory !== undefined) load(memory)
 
   function load({ file, report }: Memory): void {
@@ -63,17 +67,19 @@ export function createCapabilities(now: () => number, memory?: Memory): Capabili
   }
 
   function save(): void {
-    if (memory === undefined || isSaving) return
-    isSaving = true
-    setTimeout(() => {
-      isSaving = false
-      const draft = `${memory.file}.${process.pid}`
-      const text = JSON.stringify({ injections: [...injections], places: [...places] })
-      // Where it cannot be written, all of it is learnt again after the next start.
-      writeFile(draft, text, { mode: 0o600 })
-        .then(() => rename(draft, memory.file))
-        .catch(() => undefined)
-    }, saveMs).unref()
+    if (memory !== undefined) waiting ??= setTimeout(() => write(memory.file), saveMs).unref()
+  }
+
+  function write(file: string): void {
+    clearTimeout(waiting)
+    waiting = undefined
+    const draft = `${file}.${process.pid}`
+    const text = JSON.stringify({ injections: [...injections], places: [...places] })
+    // Where it cannot be written, all of it is learnt again after the next start.
+    written = written
+      .then(() => writeFile(draft, text, { mode: 0o600 }))
+      .then(() => rename(draft, file))
+      .catch(() => undefined)
   }
 
   return {
@@ -107,6 +113,10 @@ export function createCapabilities(now: () => number, memory?: Memory): Capabili
       put(places, place, { plain, sends: hasUsage, at: now() })
       // Where usage comes unasked every stream is seen, and nearly none says anything new.
       if (plain !== known?.plain || hasUsage !== known.sends) save()
+    },
+    close() {
+      if (memory !== undefined && waiting !== undefined) write(memory.file)
+      return written
     },
   }
 }
