@@ -53,11 +53,15 @@ class AdminError extends Error {
   override readonly name = 'AdminError'
 }
 
+/** Half of the descriptors that are kept from the proxy's clients (`proxy/descriptors.ts`): the ledger and the exporters need theirs. */
+export const connectionsMax = 96
+const limits = { requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000, connectionsCheckingInterval: 1000 }
+
 /** Listens nowhere: it takes the connections that it is given. */
 export function createAdminServer({ address, routes, otherwise, report }: AdminOptions): Server {
   const byPath = new Map(routes.map((route) => [route.path, route]))
   const isAllowedHost = hostGuard(address.host)
-  return createServer({ requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 }, (request, response) => {
+  return createServer(limits, (request, response) => {
     const answer = async () => {
       if (!isAllowedHost(request.headers.host)) return refuse(response, 421, 'This address answers only to its own name.')
       if (otherwise !== undefined && !byPath.has(pathOf(request))) return otherwise(request, response)
@@ -80,6 +84,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     server.once('error', (error) => reject(new AdminError(listenError({ name: 'admin', flag: '--admin', ...address }, error))))
     server.listen(address.port, address.host, resolve)
   })
+  server.maxConnections = connectionsMax
   server.on('error', (error) => report(`The admin port failed: ${error.message}`))
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) }
 }

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { connectionOver } from '../../src/admin/connection.ts'
 import { type FrontOptions, startFront } from '../../src/admin/front.ts'
 import { metricsRoute } from '../../src/admin/routes.ts'
-import { type AdminRoute, createAdminServer, startAdmin } from '../../src/admin/server.ts'
+import { type AdminRoute, connectionsMax, createAdminServer, startAdmin } from '../../src/admin/server.ts'
 
 interface Overrides extends Partial<FrontOptions> {
   readonly host?: string
@@ -209,6 +209,21 @@ describe('the Host header', () => {
   it('is not looked at on an address that other machines reach', async () => {
     const { get } = await start({ host: '0.0.0.0' })
     expect((await get('/livez', { headers: { host: 'pod.cluster.local' } })).status).toBe(200)
+  })
+})
+
+describe('connections that ask nothing', () => {
+  it('are bounded, so that the proxy keeps its descriptors, and make room again by themselves', async () => {
+    const { get, port } = await start()
+    const sockets = Array.from({ length: connectionsMax + 20 }, () => net.connect(port, '127.0.0.1').on('error', () => undefined))
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    const open = () => sockets.filter(({ destroyed, readyState }) => !destroyed && readyState === 'open').length
+    for (const socket of sockets) socket.resume()
+    await expect.poll(open).toBe(connectionsMax)
+    await expect.poll(open, { timeout: 30_000 }).toBe(0)
+    expect((await get('/livez')).status).toBe(200)
   })
 })
 
