@@ -11,7 +11,7 @@ import { bind } from './bind.ts'
 import type { Certificates } from './certificates.ts'
 import { isLack } from './descriptors.ts'
 import type { Forwarder } from './forwarder.ts'
-import { Pipeline } from './pipeline.ts'
+import { Pipeline, Pipelines } from './pipeline.ts'
 import type { Places } from './places.ts'
 import { answerClientError, answerRaw } from './raw-answers.ts'
 import { refusals } from './refusals.ts'
@@ -58,9 +58,10 @@ const closeIdleMs = 100
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { forwarder, places, tls } = options
   const pipelines = new Map<Socket, Pipeline>()
+  const shared = new Pipelines(forwarder, () => void Atomics.add(options.cells, Cell.pipelineOverflow, 1))
   const server = createServer(options, pipelines)
   const sessions = tls?.settings.http2 === true ? createSessions({ ...options, idleMs: keepAliveMs }) : undefined
-  serve(server, pipelines, sessions, options)
+  serve(server, { pipelines, shared, sessions }, options)
   if (Number.isFinite(places.max)) server.maxConnections = places.max
   const closeIdle = () => {
     server.closeIdleConnections()
@@ -82,6 +83,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
         const timer = setInterval(closeIdle, closeIdleMs)
         server.close(() => {
           clearInterval(timer)
+          shared.recordLeft()
           done()
         })
         server.closeIdleConnections()
@@ -93,6 +95,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
         pipeline.close()
         socket.destroy()
       }
+      shared.recordLeft()
     },
   }
 }
@@ -163,11 +166,9 @@ function acceptSecure(server: http.Server, tls: ListenerTls, cells: Int32Array, 
 
 function serve(
   server: http.Server,
-  pipelines: Map<Socket, Pipeline>,
-  sessions: Sessions | undefined,
+  { pipelines, shared, sessions }: { pipelines: Map<Socket, Pipeline>; shared: Pipelines; sessions: Sessions | undefined },
   { forwarder, cells, places, tls }: ListenerOptions,
 ): void {
-  const shared = { forwarder, waiting: 0, overflowed: () => void Atomics.add(cells, Cell.pipelineOverflow, 1) }
   const pipe = (socket: Socket) => {
     places.ready(socket)
     const pipeline = new Pipeline(socket, shared)

@@ -14,12 +14,42 @@ import { type Refusal, refusals } from './refusals.ts'
 const waitingMax = 1000
 const allWaitingMax = 10_000
 
+/** Requests whose client has left: so many are recorded at once, then others have their turn. A thousand would keep them waiting for 50 ms. */
+const leftAtOnce = 20
+/** So many are kept for later at most: each takes as much as one that waits. */
+const leftMax = 2000
+
 /** What all connections of a listener share. */
-export interface Pipelines {
+export class Pipelines {
+  /** Requests that wait for their turn. */
+  waiting = 0
+  /** Their client has left, and they are still to be recorded. */
   readonly forwarder: Forwarder
-  waiting: number
   /** A connection was closed because too many requests waited. */
   readonly overflowed: () => void
+  readonly #left: Turn[] = []
+
+  constructor(forwarder: Forwarder, overflowed: () => void) {
+    this.forwarder = forwarder
+    this.overflowed = overflowed
+  }
+
+  leave(turns: readonly Turn[]): void {
+    if (turns.length === 0) return
+    if (this.#left.length === 0) setImmediate(this.#recordSome)
+    this.#left.push(...turns)
+    this.recordLeft(Math.max(0, this.#left.length - leftMax))
+  }
+
+  /** For the stop, which waits for nothing. */
+  recordLeft(count = this.#left.length): void {
+    for (const { request } of this.#left.splice(0, count)) if (request !== undefined) this.forwarder.drop(request)
+  }
+
+  readonly #recordSome = (): void => {
+    this.recordLeft(leftAtOnce)
+    if (this.#left.length > 0) setImmediate(this.#recordSome)
+  }
 }
 
 /** What comes behind the request under way. */
@@ -97,7 +127,8 @@ export class Pipeline {
 
   /** The connection is closed, or about to be. */
   close(): void {
-    for (const { request } of this.#take()) if (request !== undefined) this.#shared.forwarder.drop(request)
+    this.#shared.waiting -= this.#waiting.length
+    this.#shared.leave(this.#waiting.splice(0))
   }
 
   #begin(request: IncomingMessage, response: ServerResponse, refusal?: Refusal): void {
@@ -119,10 +150,5 @@ export class Pipeline {
     if (this.#socket.destroyed || (this.#waiting.length <= waitingMax && this.#shared.waiting <= allWaitingMax)) return
     this.#shared.overflowed()
     this.#socket.destroy()
-  }
-
-  #take(): Turn[] {
-    this.#shared.waiting -= this.#waiting.length
-    return this.#waiting.splice(0)
   }
 }

@@ -87,6 +87,25 @@ describe('requests of one connection', () => {
     expect([asked, proxy.forwarder.openCount(), proxy.cells[Cell.open]]).toEqual([['/0'], 0, 0])
   })
 
+  it('are recorded a few at a time when the client of many leaves, so that others have their turn', async () => {
+    const { proxy, held } = await scene(() => true)
+    const client = rawClient(proxy.port, get('/').repeat(900))
+    await until(() => held.length === 1)
+    const ended = () => proxy.seen.filter(({ ends }) => ends.length > 0).length
+    let most = 0
+    let before = 0
+    const look = () => {
+      most = Math.max(most, ended() - before)
+      before = ended()
+      if (before < 900) setImmediate(look)
+    }
+    look()
+    client.socket.destroy()
+    await proxy.ended(900)
+    look()
+    expect(most).toBeLessThan(50)
+  })
+
   it('end with a record each when the sidecar stops', async () => {
     const { proxy, held } = await scene(() => true)
     const client = rawClient(proxy.port, get('/0') + get('/1') + get('/2'))
