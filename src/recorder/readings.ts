@@ -41,9 +41,11 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
   const reads: (() => void)[] = []
   const open = meter.reading('tokenweir.exchanges.open', {})
   const readAt = meter.reading('tokenweir.config.last_reload', {})
+  const successful = meter.reading('tokenweir.config.last_reload.successful', {})
   meter.beforeCollect(() => {
     open.set(Atomics.load(cells, Cell.open))
     readAt.set(Atomics.load(cells, Cell.configReadAt) >>> 0)
+    successful.set(1 - Atomics.load(cells, Cell.configRefused))
   })
   const counters: readonly (readonly [CounterName, Record<string, string>, number])[] = [
     ['tokenweir.requests.malformed', {}, Cell.malformed],

@@ -352,6 +352,10 @@ export const metrics = {
     's',
     'When the settings in effect were read, in seconds since the epoch: at the start, or at the last reload that was not refused.',
   ),
+  'tokenweir.config.last_reload.successful': gauge(
+    '{reload}',
+    '0 while the last reload was refused: the settings from before stay in effect. Else 1.',
+  ),
   'tokenweir.exchanges.open': updown('{exchange}', 'Requests open now.'),
   'tokenweir.exchanges.dropped': counter(
     '{exchange}',
