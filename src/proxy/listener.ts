@@ -59,7 +59,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const { forwarder, places, tls } = options
   const pipelines = new Map<Socket, Pipeline>()
   const server = createServer(options, pipelines)
-  const sessions = tls?.settings.http2 === true ? createSessions({ ...options, idleMs: keepAliveMs }) : undefined
+  const sessions = tls?.settings.http2 === true ? createSessions({ ...options, report: tls.report, idleMs: keepAliveMs }) : undefined
   serve(server, pipelines, sessions, options)
   if (Number.isFinite(places.max)) server.maxConnections = places.max
   const closeIdle = () => {

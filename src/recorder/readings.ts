@@ -55,6 +55,7 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
     ['tokenweir.clients.silent', { reason: 'read' }, Cell.silentReaders],
     ['tokenweir.connections.dropped', { reason: 'descriptors' }, Cell.withoutDescriptor],
     ['tokenweir.connections.dropped', { reason: 'pipelining' }, Cell.pipelineOverflow],
+    ['tokenweir.connections.dropped', { reason: 'http2' }, Cell.http2Broken],
     ['tokenweir.tls.handshakes.failed', { reason: 'handshake' }, Cell.handshakesFailed],
     ['tokenweir.tls.handshakes.failed', { reason: 'client_certificate' }, Cell.clientsWithoutCertificate],
     ['tokenweir.tls.certificates.changed', { state: 'in_use' }, Cell.certificatesRead],

@@ -376,7 +376,7 @@ export const metrics = {
   ),
   'tokenweir.connections.dropped': counter(
     '{connection}',
-    'Connections refused, closed or not made: file descriptors were scarce (`descriptors`), or too many requests waited behind others (`pipelining`).',
+    'Connections refused, closed or not made: file descriptors were scarce (`descriptors`), too many requests waited behind others (`pipelining`), or a client flooded an HTTP/2 connection or broke its protocol (`http2`).',
     'reason',
   ),
   'tokenweir.tls.handshakes.failed': counter(
