@@ -32,6 +32,7 @@ const counters = [
   'tokenweir.caller.requests',
   'tokenweir.spool.dropped',
   'tokenweir.label_overflow',
+  'tokenweir.upstream.failures',
 ] as const satisfies readonly Metric[]
 
 /** Records given up at a limit. Should be 0. */

@@ -118,6 +118,7 @@ export function createReload({ config, bound, load, stale, apply, report, cells,
     waiting = undefined
     const answer = await attempt()
     Atomics.add(cells, resultCells[answer.result], 1)
+    Atomics.store(cells, Cell.configRefused, answer.result === 'refused' ? 1 : 0)
     for (const sentence of describeReload(answer)) report(sentence)
     return answer
   }

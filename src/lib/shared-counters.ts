@@ -40,6 +40,10 @@ export const Cell = {
   reloadsRefused: 50,
   /** When the settings in effect were read, in seconds since the epoch. */
   configReadAt: 51,
+  /** 1 while the last reload was refused. */
+  configRefused: 53,
+  /** HTTP/2 connections that were closed because their client flooded them or broke the protocol. */
+  http2Broken: 54,
   /** Columns of the terminal that standard output is; 0 when it is none. */
   terminalColumns: 52,
   /** Handshakes of clients that failed, and those that failed for want of a certificate that the CA of clients signed. */

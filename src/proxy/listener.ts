@@ -60,7 +60,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const pipelines = new Map<Socket, Pipeline>()
   const shared = new Pipelines(forwarder, () => void Atomics.add(options.cells, Cell.pipelineOverflow, 1))
   const server = createServer(options, pipelines)
-  const sessions = tls?.settings.http2 === true ? createSessions({ ...options, idleMs: keepAliveMs }) : undefined
+  const sessions = tls?.settings.http2 === true ? createSessions({ ...options, report: tls.report, idleMs: keepAliveMs }) : undefined
   serve(server, { pipelines, shared, sessions }, options)
   if (Number.isFinite(places.max)) server.maxConnections = places.max
   const closeIdle = () => {

@@ -9,8 +9,7 @@ export interface ParserError extends NodeJS.ErrnoException {
 }
 
 export function answerClientError(socket: Socket, { code, reason }: ParserError): void {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    answerRaw(socket, 431, 'header_too_large', 'The header section of the request is too large (limits.headerBytes).')
+  if (code === 'HPE_HEADER_OVERFLOW') refuseRaw(socket, refusals.headerTooLarge)
   else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') answerRaw(socket, 408, 'request_timeout', 'The head of the request did not arrive in time.')
   else refuseRaw(socket, refusalOfParser(code, reason))
 }

@@ -13,6 +13,11 @@ export const refusals = {
   malformed: { status: 400, code: 'malformed_request', message: 'The request is not valid HTTP/1.1.' },
   host: { status: 400, code: 'bad_host', message: 'A request needs one Host field with one name or address, and perhaps a port.' },
   transferCoding: { status: 501, code: 'bad_transfer_coding', message: 'The only transfer coding that is understood is chunked.' },
+  headerTooLarge: {
+    status: 431,
+    code: 'header_too_large',
+    message: 'The header section of the request is too large (limits.headerBytes).',
+  },
   version: { status: 505, code: 'bad_version', message: 'Only HTTP/1.0 and HTTP/1.1 are spoken here.' },
   loop: {
     status: 508,

@@ -41,9 +41,11 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
   const reads: (() => void)[] = []
   const open = meter.reading('tokenweir.exchanges.open', {})
   const readAt = meter.reading('tokenweir.config.last_reload', {})
+  const successful = meter.reading('tokenweir.config.last_reload.successful', {})
   meter.beforeCollect(() => {
     open.set(Atomics.load(cells, Cell.open))
     readAt.set(Atomics.load(cells, Cell.configReadAt) >>> 0)
+    successful.set(1 - Atomics.load(cells, Cell.configRefused))
   })
   const counters: readonly (readonly [CounterName, Record<string, string>, number])[] = [
     ['tokenweir.requests.malformed', {}, Cell.malformed],
@@ -53,6 +55,7 @@ function recordShared(meter: Meter, cells: Int32Array, { before, keep }: SharedC
     ['tokenweir.clients.silent', { reason: 'read' }, Cell.silentReaders],
     ['tokenweir.connections.dropped', { reason: 'descriptors' }, Cell.withoutDescriptor],
     ['tokenweir.connections.dropped', { reason: 'pipelining' }, Cell.pipelineOverflow],
+    ['tokenweir.connections.dropped', { reason: 'http2' }, Cell.http2Broken],
     ['tokenweir.tls.handshakes.failed', { reason: 'handshake' }, Cell.handshakesFailed],
     ['tokenweir.tls.handshakes.failed', { reason: 'client_certificate' }, Cell.clientsWithoutCertificate],
     ['tokenweir.tls.certificates.changed', { state: 'in_use' }, Cell.certificatesRead],

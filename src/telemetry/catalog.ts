@@ -352,6 +352,10 @@ export const metrics = {
     's',
     'When the settings in effect were read, in seconds since the epoch: at the start, or at the last reload that was not refused.',
   ),
+  'tokenweir.config.last_reload.successful': gauge(
+    '{reload}',
+    '0 while the last reload was refused: the settings from before stay in effect. Else 1.',
+  ),
   'tokenweir.exchanges.open': updown('{exchange}', 'Requests open now.'),
   'tokenweir.exchanges.dropped': counter(
     '{exchange}',
@@ -372,7 +376,7 @@ export const metrics = {
   ),
   'tokenweir.connections.dropped': counter(
     '{connection}',
-    'Connections refused, closed or not made: file descriptors were scarce (`descriptors`), or too many requests waited behind others (`pipelining`).',
+    'Connections refused, closed or not made: file descriptors were scarce (`descriptors`), too many requests waited behind others (`pipelining`), or a client flooded an HTTP/2 connection or broke its protocol (`http2`).',
     'reason',
   ),
   'tokenweir.tls.handshakes.failed': counter(

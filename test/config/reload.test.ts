@@ -77,9 +77,11 @@ describe('a reload', () => {
     expect([Cell.reloadsUnchanged, Cell.reloadsRefused, Cell.reloadsApplied, Cell.configReadAt].map((cell) => cells[cell])).toEqual([
       1, 1, 0, 60,
     ])
+    expect(cells[Cell.configRefused]).toBe(1)
     world.failure = undefined
     expect(await reload()).toMatchObject({ result: 'applied', changed: ['routes'] })
     expect(told()).toMatchObject({ ok: true, problems: [] })
+    expect(cells[Cell.configRefused]).toBe(0)
   })
 
   it('refuses a route to the address that stays in effect, though the file moves it', async () => {

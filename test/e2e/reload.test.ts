@@ -207,6 +207,7 @@ describe('a reload', () => {
       expect(await ask('/still')).toBe('a')
     }
     expect(await metrics()).toContain('tokenweir_config_reloads_total{result="refused"} 3\n')
+    expect(await metrics()).toContain('tokenweir_config_last_reload_successful 0\n')
     write({ upstream: b.url })
     expect(await reload()).toMatchObject({ result: 'applied', changed: ['routes'] })
     expect(await reload()).toMatchObject({ result: 'unchanged', changed: [] })
@@ -216,6 +217,7 @@ describe('a reload', () => {
     const text = await metrics()
     expect(text).toContain('tokenweir_config_reloads_total{result="applied"} 1\n')
     expect(text).toContain('tokenweir_config_reloads_total{result="unchanged"} 1\n')
+    expect(text).toContain('tokenweir_config_last_reload_successful 1\n')
     const seconds = Number(/tokenweir_config_last_reload_seconds (\d+)/.exec(text)?.[1])
     expect(seconds).toBe(Math.floor(Date.parse(configuration.readAt) / 1000))
   })

@@ -280,15 +280,30 @@ describe('what ends early', () => {
   })
 })
 
+/** Each counts 32 bytes more than it has. */
+const fields = (count: number) => Array.from({ length: count }, (_, index) => [`x-${index}`, 'a'])
+
 describe('what is refused', () => {
   it.each([
     ['with an authority that is no host', { ':authority': '[::1' }, 400, 'bad_host'],
     ['with another expectation', { expect: 'more' }, 417, 'bad_expectation'],
+    ['with a header section of more than 16 KiB', { cookie: 'a'.repeat(16384) }, 431, 'header_too_large'],
+    ['with more fields than the limit has room for', Object.fromEntries(fields(500)), 431, 'header_too_large'],
   ])('a request %s', async (_, headers, status, code) => {
     const { proxy } = await start(() => undefined)
     const asked = await ask(connect(proxy.port), headers).whole()
     expect([asked.headers[':status'], asked.headers['x-tokenweir-error']]).toEqual([status, code])
     expect((await proxy.ended()).ends).toEqual([{ outcome: { kind: 'refused', reason: code }, status }])
+  })
+
+  it('not a request whose header section has just the allowed size', async () => {
+    const { proxy } = await start((_, socket) => void socket.write(ok))
+    const others = [':method', 'GET', ':path', '/v1/chat', ':scheme', 'https', ':authority', `127.0.0.1:${proxy.port}`, 'x-a', '']
+    const bytes = others.join('').length + 32 * (others.length / 2)
+    const asked = await ask(connect(proxy.port), { 'x-a': 'a'.repeat(16384 - bytes) }).whole()
+    expect(asked.headers[':status']).toBe(200)
+    const more = await ask(connect(proxy.port), { 'x-a': 'a'.repeat(16385 - bytes) }).whole()
+    expect(more.headers[':status']).toBe(431)
   })
 
   it('CONNECT, with a clear answer', async () => {

@@ -2,6 +2,7 @@
 import http2 from 'node:http2'
 import tls from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
+import { Cell } from '../../src/lib/shared-counters.ts'
 import { pemFolder } from './certificates.ts'
 import { rawUpstream, startProxy, until } from './harness.ts'
 
@@ -52,6 +53,14 @@ async function flood(port: number, frames: Iterable<Buffer>, reads = true) {
   return { closed: () => until(() => isClosed), received: () => received }
 }
 
+type Proxy = Awaited<ReturnType<typeof start>>['proxy']
+
+/** Each is counted, and the operator reads of the first. */
+async function isTold({ cells, reports }: Proxy, connections: number, words: RegExp): Promise<void> {
+  await until(() => cells[Cell.http2Broken] === connections)
+  expect(reports).toEqual([expect.stringMatching(words)])
+}
+
 async function isServed(port: number): Promise<void> {
   const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
   const stream = session.request({ ':path': '/served' })
@@ -70,6 +79,7 @@ it('requests that are taken back at once (rapid reset) end the connection after 
   expect(proxy.seen.length).toBeLessThan(1500)
   expect(proxy.seen.every(({ ends }) => ends.length === 1)).toBe(true)
   expect(requests()).toBeLessThan(1500)
+  await isTold(proxy, 1, /^A client flooded an HTTP\/2 connection or broke its protocol, and the connection was closed: /)
 })
 
 it('more requests at a time than are allowed are refused, and not recorded', async () => {
@@ -77,6 +87,7 @@ it('more requests at a time than are allowed are refused, and not recorded', asy
   const bodies = streams(1000).map((id) => frame('headers', id, get, endHeaders))
   await flood(proxy.port, bodies)
   await isServed(proxy.port)
+  expect([proxy.cells[Cell.http2Broken], proxy.reports]).toEqual([0, []])
   await until(() => proxy.forwarder.openCount() > 0)
   expect(proxy.forwarder.openCount()).toBeLessThanOrEqual(250)
 })
@@ -87,8 +98,11 @@ it('a head that never ends (CONTINUATION) ends the connection, and is no request
     yield frame('headers', 1, get, endStream)
     for (let i = 0; i < 100_000; i++) yield frame('continuation', 1, Buffer.from([0x00, 1, 0x61, 1, 0x62]))
   }
-  const { closed } = await flood(proxy.port, frames())
-  await closed()
+  for (const _ of [1, 2]) {
+    const { closed } = await flood(proxy.port, frames())
+    await closed()
+  }
+  await isTold(proxy, 2, /Too many CONTINUATION frames/)
   await isServed(proxy.port)
   expect(proxy.seen.map(({ opening }) => opening.path)).toEqual(['/served'])
 })
@@ -118,6 +132,7 @@ it.each([
   }
   const { closed } = await flood(proxy.port, frames(), false)
   await closed()
+  await isTold(proxy, 1, /Flooding was detected/)
   await isServed(proxy.port)
 })
 

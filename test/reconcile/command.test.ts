@@ -146,3 +146,15 @@ it('does not compare a ledger with the metrics of a sidecar that writes another'
   const right = run(one.folder, ['--admin', one.adminUrl.replace('http://', '')])
   expect([right.status, right.stdout]).toEqual([0, expect.not.stringContaining('another ledger')])
 })
+
+it('finds the sidecar by its admin address as the other commands do: a wildcard, and a URL', async () => {
+  const product = await startProduct({ upstream: 'http://127.0.0.1:9', env: { TOKENWEIR_ADMIN: '[::1]:0' } })
+  onTestFinished(async () => void (await product.stop()))
+  await fetch(`${product.url}/v1/messages`)
+  await product.closedRows(1)
+  const { port } = new URL(product.adminUrl)
+  for (const admin of [`[::]:${port}`, product.adminUrl]) {
+    const { status, stdout } = run(product.folder, ['--admin', admin])
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^metrics +1 /m)])
+  }
+})

@@ -1,6 +1,7 @@
 import type { Recording } from '../recordings.ts'
 import { type Alert, type AlertOptions, type Making, shipped } from './alert.ts'
 import type { Counts } from './counts.ts'
+import { settingsAlerts } from './settings.ts'
 import { telemetryAlerts } from './telemetry.ts'
 import { trafficAlerts } from './traffic.ts'
 import { priceAlerts, usageAlerts } from './usage.ts'
@@ -16,6 +17,7 @@ const makers: Readonly<Record<string, (making: Making) => Alert[]>> = {
   usage: usageAlerts,
   price: priceAlerts,
   traffic: trafficAlerts,
+  settings: settingsAlerts,
   telemetry: telemetryAlerts,
 }
 

@@ -273,6 +273,66 @@ const limits: readonly Scenario[] = [
   },
 ]
 
+const upstream = { ...of, upstream: '="gateway:8000"' } as const
+const lastSuccess = series('tokenweir.upstream.last_success', upstream)
+const failures = (reason: string) => series('tokenweir.upstream.failures', { ...upstream, reason: `="${reason}"` })
+const probes = (result: string) => series('tokenweir.upstream.probes', { ...upstream, result: `="${result}"` })
+const upstreams: readonly Scenario[] = [
+  {
+    name: 'upstream: fires five minutes after the last success, for each reason, and resolves with the next success',
+    series: {
+      ...old,
+      [lastSuccess]: '0+60x20 1200x20 2460+60x60',
+      [failures('refused')]: '0x20 0+2x20 40x60',
+      [failures('timeout')]: '_x30 1x70',
+      [failures('5xx')]: '4x100',
+    },
+    firing: { ...none('20m', '24m'), '27m': ['UpstreamFailing'], '32m': ['UpstreamFailing*2'], ...none('55m') },
+  },
+  {
+    name: 'upstream: one that fails half of the requests is not down',
+    series: { ...old, [lastSuccess]: '0+60x60', [failures('5xx')]: '0+5x60' },
+    firing: none('10m', '30m', '60m'),
+  },
+  {
+    name: 'upstream: four failures at night, with no other request, wake nobody',
+    series: { ...old, [lastSuccess]: '0x60', [failures('5xx')]: '0x20 4x40' },
+    firing: none('22m', '40m'),
+  },
+  {
+    name: 'upstream: one that never succeeded fires from a cold start',
+    series: { ...young, [failures('dns')]: '_x3 6x60' },
+    firing: { ...none('2m'), '5m': ['UpstreamFailing'], ...none('20m') },
+  },
+  {
+    name: 'upstream: failed probes fire without any request, and are added to the requests that failed',
+    series: {
+      ...old,
+      [probes('success')]: '0+2x20 40x40',
+      [probes('refused')]: '0x20 0+1x40',
+      [failures('refused')]: '0x25 1x35',
+    },
+    firing: { ...none('20m', '23m'), '27m': ['UpstreamFailing'], '50m': ['UpstreamFailing'] },
+  },
+]
+
+const settings: readonly Scenario[] = [
+  {
+    name: 'reload: a refused one fires until the settings are read without a mistake',
+    series: { ...old, [series('tokenweir.config.last_reload.successful', of)]: '1x10 0x20 1x30' },
+    firing: { ...none('10m', '12m'), ...same(['ReloadRefused'], '15m', '30m'), ...none('32m') },
+  },
+  {
+    name: 'certificates: files that cannot be used fire, those that are taken do not',
+    series: {
+      ...old,
+      [series('tokenweir.tls.certificates.changed', { ...of, state: '="in_use"' })]: '0x5 1x115',
+      [series('tokenweir.tls.certificates.changed', { ...of, state: '="refused"' })]: '0x20 1x100',
+    },
+    firing: { ...none('10m', '19m'), ...same(['CertificatesRefused'], '22m', '60m'), ...none('80m') },
+  },
+]
+
 const spool = (name: 'depth' | 'oldest_age' | 'failures' | 'delivered') => series(`tokenweir.spool.${name}`, { ...of, signal: '="traces"' })
 const telemetry: readonly Scenario[] = [
   {
@@ -356,7 +416,18 @@ const telemetry: readonly Scenario[] = [
   },
 ]
 
-export const scenarios: readonly Scenario[] = [...usage, ...prices, ...errors, ...cuts, ...slow, ...limits, ...budgets, ...telemetry]
+export const scenarios: readonly Scenario[] = [
+  ...usage,
+  ...prices,
+  ...errors,
+  ...cuts,
+  ...slow,
+  ...limits,
+  ...budgets,
+  ...upstreams,
+  ...settings,
+  ...telemetry,
+]
 
 /** A file for `promtool test rules`, of the long scenarios or the others. `ruleFile` is its path from there. */
 export function ruleTests(ruleFile: string, long = false) {

@@ -1,5 +1,5 @@
 /** How requests fare: errors, streams that are cut, answers that begin late. A client that leaves is in none of them. */
-import { either, type Label, list, max, min, ratio, series } from '../promql.ts'
+import { either, type Label, list, max, min, ratio, series, sum } from '../promql.ts'
 import type { Alert, Making } from './alert.ts'
 
 const route = 'http.route'
@@ -48,10 +48,36 @@ export function trafficAlerts(making: Making): Alert[] {
   return [
     burn({ name: 'ErrorBurnFast', severity: 'page', factor: 14.4, longSeconds: 3600, shortSeconds: 300 }, making),
     burn({ name: 'ErrorBurnSlow', severity: 'ticket', factor: 6, longSeconds: 21_600, shortSeconds: 1800 }, making),
+    upstreamFailing(making),
     cutStreams(making),
     slowFirstChunk(making),
     rateLimitNear(making),
   ]
+}
+
+/** Of requests and probes together, within the window in which no request succeeded. */
+const upstreamFailuresMin = 5
+
+function upstreamFailing({ counts, seconds }: Making): Alert {
+  const where = ['instance', 'upstream'] as const satisfies readonly Label[]
+  const window = seconds(300)
+  const requests = counts.of('upstream_failures', series('tokenweir.upstream.failures'), window, ...where, 'reason')
+  const probes = counts.of('failed_probes', series('tokenweir.upstream.probes', { result: '!="success"' }), window, ...where, 'result')
+  const failures = sum(`${requests} or label_replace(${probes}, "reason", "$1", "result", "(.*)")`, ...where, 'reason')
+  const succeeded = `(time() - ${max(series('tokenweir.upstream.last_success'), ...where)} < ${window})`
+  const on = `on (${list(where)})`
+  return {
+    name: 'UpstreamFailing',
+    severity: 'page',
+    expr: `(${failures} > 0)\nand ${on} (${sum(failures, ...where)} >= ${upstreamFailuresMin})\nunless ${on} ${succeeded}`,
+    forSeconds: 0,
+    keepSeconds: seconds(300),
+    summary: 'The upstream {{ $labels.upstream }} of {{ $labels.instance }} only fails: {{ $labels.reason }}',
+    impact: 'No request to this upstream has succeeded for five minutes. Clients get 502, 504 or what the upstream answers.',
+    firstSteps:
+      'Is the upstream running, and can the machine of the sidecar reach it? `tokenweir doctor` there says what is wrong. With 5xx the upstream answers: read its log.',
+    dashboard: 'reliability',
+  }
 }
 
 function cutStreams({ counts, seconds }: Making): Alert {

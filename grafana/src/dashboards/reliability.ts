@@ -1,7 +1,7 @@
 import type { Page } from '../layout.ts'
 import { calm, statPanel, type TimeSeries, tablePanel, timeSeriesPanel } from '../panels.ts'
 import { type Label, max, min, rate, series, sum, topk } from '../promql.ts'
-import { generationVariable, inRange, inStep, orNothing, selected, selectedGeneration } from '../variables.ts'
+import { generationVariable, inRange, inStep, orNothing, quantile, selected, selectedGeneration } from '../variables.ts'
 
 const cut = { end_reason: '="upstream-aborted"' } as const
 const left = { end_reason: '="client-aborted"' } as const
@@ -138,6 +138,49 @@ export const reliabilityPage: Page = {
             },
           ],
           noData: 'None in the selected time.',
+        }),
+      ],
+    },
+    {
+      title: 'Upstreams',
+      panels: [
+        timeSeriesPanel({
+          title: 'Failures of upstreams, by reason',
+          description: 'Requests that an upstream did not answer, or answered with 5xx. Only the instance selects here.',
+          unit: 'short',
+          width: 8,
+          bars: true,
+          queries: [
+            {
+              expr: orNothing(topk(15, `${inStep('tokenweir.upstream.failures', {}, 'upstream', 'reason')} > 0`), 'reason'),
+              legend: '{{upstream}} {{reason}}',
+            },
+          ],
+        }),
+        tablePanel({
+          title: 'Time since the last success',
+          description: 'Since an upstream last began a response with a status below 500. Without requests it grows as well.',
+          unit: 's',
+          width: 8,
+          height: 8,
+          labels: { upstream: 'Upstream', instance: 'Instance' },
+          queries: [
+            { expr: `time() - ${max(selected('tokenweir.upstream.last_success'), 'upstream', 'instance')}`, legend: 'Last success' },
+          ],
+          noData: 'No upstream has succeeded yet.',
+        }),
+        timeSeriesPanel({
+          title: 'Time to connect (p99)',
+          description: 'Of new connections to an upstream, with TLS and forward proxy. Most requests use one that is there.',
+          unit: 's',
+          width: 8,
+          queries: [
+            {
+              expr: topk(15, quantile(0.99, selected('tokenweir.upstream.connect.duration', {}, 'bucket'), 'upstream')),
+              legend: '{{upstream}}',
+            },
+          ],
+          noData: 'No connection was made.',
         }),
       ],
     },

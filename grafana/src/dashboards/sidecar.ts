@@ -1,5 +1,5 @@
 import type { Page } from '../layout.ts'
-import { calm, heatmapPanel, type PanelBuilder, statPanel, timeSeriesPanel } from '../panels.ts'
+import { calm, heatmapPanel, type PanelBuilder, statPanel, tablePanel, timeSeriesPanel } from '../panels.ts'
 import { type Label, labelName, type Metric, max, orZero, rate, sum } from '../promql.ts'
 import { inRange, inStep, orNothing, quantile, selected } from '../variables.ts'
 
@@ -99,6 +99,39 @@ export const sidecarPage: Page = {
           width: 4,
           steps: [...calm, [1, 'yellow']],
           queries: [{ expr: orNothing(inRange('tokenweir.label_overflow')), legend: 'Values' }],
+        }),
+      ],
+    },
+    {
+      title: 'Settings and certificates',
+      panels: [
+        statPanel({
+          title: 'Last reload refused',
+          description: 'Instances whose last reload was refused: the settings from before stay in effect.',
+          unit: 'short',
+          width: 6,
+          steps: [...calm, [1, 'red']],
+          queries: [{ expr: orZero(`count(${selected('tokenweir.config.last_reload.successful')} == 0)`), legend: 'Refused' }],
+        }),
+        tablePanel({
+          title: 'Settings in effect',
+          description: 'When they were read: at the start, or at the last reload that was not refused.',
+          unit: 'dateTimeAsIso',
+          width: 9,
+          height: 6,
+          labels: { instance: 'Instance' },
+          queries: [{ expr: `${max(selected('tokenweir.config.last_reload'), 'instance')} * 1000`, legend: 'Read' }],
+          noData: 'None: no sidecar reports.',
+        }),
+        tablePanel({
+          title: 'Changed certificates',
+          description: 'Since counting began. in_use: changed files were taken into use. refused: they could not be used.',
+          unit: 'short',
+          width: 9,
+          height: 6,
+          labels: { instance: 'Instance', state: 'State' },
+          queries: [{ expr: max(selected('tokenweir.tls.certificates.changed'), 'instance', 'state'), legend: 'Changes' }],
+          noData: 'None: no sidecar reports.',
         }),
       ],
     },

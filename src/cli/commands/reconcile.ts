@@ -36,14 +36,18 @@ export function reconcileCommand(context: CommandContext): void {
         return refuseUse(explain(error))
       }
       const { loadConfig } = await import('../../config/config.ts')
-      const loaded = await loadConfig({ flags: flags(), env, readFile: io.readFile, upstreamNeeded: false })
+      const { addressUrl, adminFlag } = await import('../admin-url.ts')
+      const admin = adminFlag(flags())
+      const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
       if ('errors' in loaded) return end(await refuse(loaded.errors, env, io))
       const problem = problemOf(options, loaded.config)
       if (problem !== undefined) {
         complain(io, env, problem)
         return end(exit.refused)
       }
-      end((await run(options, range, loaded.config, context)) ? exit.done : exit.failed)
+      const { ledger } = loaded.config
+      const isEqual = await run(options, range, ledger, admin.url ?? addressUrl(loaded.config.admin), context)
+      end(isEqual ? exit.done : exit.failed)
     })
 }
 
@@ -54,15 +58,15 @@ function problemOf(options: Options, { ledger }: Config): string | undefined {
   return absent === undefined ? undefined : `The file ${JSON.stringify(absent)} does not exist.`
 }
 
-async function run(options: Options, range: OpenRange, config: Config, { io, env }: CommandContext): Promise<boolean> {
+async function run(options: Options, range: OpenRange, ledger: string, admin: URL, { io, env }: CommandContext): Promise<boolean> {
   const [{ reconcile }, { describeReconciliation }] = await Promise.all([
     import('../reconcile/reconcile.ts'),
     import('../reconcile/print.ts'),
   ])
-  const { metrics, isRunning, other } = await metricsOf(options.metrics, config)
+  const { metrics, isRunning, other } = await metricsOf(options.metrics, ledger, admin)
   const open = (name: string) => (name === '-' ? process.stdin : createReadStream(name, { highWaterMark: 1 << 20 }))
   const result = await reconcile({
-    ledger: config.ledger,
+    ledger,
     range,
     spans: (options.spans ?? []).map(open),
     logs: (options.log ?? []).map(open),
@@ -77,12 +81,11 @@ async function run(options: Options, range: OpenRange, config: Config, { io, env
 }
 
 /** A source given with --metrics must respond, and be of this ledger. The default admin port need not: no sidecar may be running, or another one. */
-async function metricsOf(source: string | undefined, { admin, ledger }: Config) {
+async function metricsOf(source: string | undefined, ledger: string, admin: URL) {
   const { readFile } = await import('node:fs/promises')
   const { otherSidecar } = await import('../instance.ts')
   if (source !== undefined && !/^https?:/.test(source)) return { metrics: () => readFile(source, 'utf8'), isRunning: false }
-  const host = admin.host === '0.0.0.0' || admin.host === '::' ? '127.0.0.1' : admin.host
-  const url = source ?? `http://${host.includes(':') ? `[${host}]` : host}:${admin.port}/metrics`
+  const url = source ?? new URL('/metrics', admin).href
   const metrics = async () => {
     const response = await fetch(url, { signal: AbortSignal.timeout(scrapeMsMax) })
     if (!response.ok) throw new Error(`${url} answered ${response.status}.`)
