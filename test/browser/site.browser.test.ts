@@ -73,7 +73,7 @@ describe.skipIf(!hasChromium)('the search answers', () => {
   it.each([
     ['my usage is zero', 'zero-usage'],
     ['two sidecars', 'recipes'],
-    ['I have Datadog', 'stack'],
+    ['I have Datadog', 'destinations'],
     ['where is my data stored', 'ledger'],
     ['how do I turn it off', 'recipes'],
     ['does it change my request', 'recipes'],
