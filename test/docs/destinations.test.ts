@@ -2,39 +2,21 @@
  * `docs/destinations.md`: the product is started with the variables of each block as they stand there, with a receiver on the loopback in the place of
  * the destination's host. What arrives, where and with which headers is what the page's table says.
  */
-import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { parseEnv } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { anchorOf } from '../../src/lib/anchor.ts'
 import { startProduct } from '../e2e/product.ts'
+import { blocksIn, destinationsPage, variablesFor } from './destination-blocks.ts'
 import { metricsOf, spanNamesOf } from './otlp-protobuf.ts'
 
-const page = readFileSync(join(resolve(import.meta.dirname, '../..'), 'docs/destinations.md'), 'utf8')
-
-interface Destination {
-  readonly name: string
-  readonly env: Readonly<Record<string, string>>
-}
-
-/** The blocks of variables, each with the heading above it. */
-const destinations = page.split(/^##+ /m).flatMap((section): Destination[] => {
-  const name = section.split('\n')[0] ?? ''
-  return [...section.matchAll(/^```dotenv\n([\s\S]*?)^```/gm)].map(([, block]) => ({
-    name,
-    env: parseEnv(block as string) as Record<string, string>,
-  }))
-})
-
 /** What the table says of each: paths, or — where nothing is sent. */
-const table = [...page.matchAll(/^\| \[(.+?)\]\(#(.+?)\) +\| (.+?) +\| (.+?) +\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)].map(
+const table = [...destinationsPage.matchAll(/^\| \[(.+?)\]\(#(.+?)\) +\| (.+?) +\| (.+?) +\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)].map(
   ([, name, anchor, protocol, traces, metrics, logs, temporality]) => ({ name, anchor, protocol, traces, metrics, logs, temporality }),
 )
 
@@ -86,17 +68,16 @@ const messageOf = ({ headers, body }: Received, isGrpc: boolean) => {
   return (headers['content-encoding'] ?? headers['grpc-encoding']) === 'gzip' ? gunzipSync(message) : message
 }
 
-describe.each(destinations)('$name', ({ name, env }) => {
+const destinations = blocksIn('dotenv')
+
+describe.each(destinations)('$name', ({ name, text }) => {
   it('gets what the table says, where and how it wants it', async () => {
     const said = table.find((row) => row.name === name)
     const isGrpc = said?.protocol === 'grpc'
-    const origins = new Set(Object.values(env).flatMap((value) => value.match(/^https?:\/\/[^/]+/) ?? []))
-    expect(origins.size, 'origins in one block').toBe(1)
     const { received, origin } = await startReceiver(isGrpc)
-    const here = Object.entries(env).map(([key, value]) => [key, value.replace([...origins][0] as string, origin)])
     const provider = await startSampleGateway()
     onTestFinished(() => provider.close())
-    const product = await startProduct({ upstream: provider.url, env: Object.fromEntries(here) })
+    const product = await startProduct({ upstream: provider.url, env: variablesFor(text, origin) })
     onTestFinished(async () => void (await product.stop('SIGKILL')))
     const stream = { stream: true, stream_options: { include_usage: true } }
     const body = JSON.stringify({ model: 'gpt-4o', ...stream, messages: [{ role: 'user', content: 'How much water?' }] })
