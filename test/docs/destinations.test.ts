@@ -33,6 +33,12 @@ const credentials: Readonly<Record<string, Readonly<Record<string, string>>>> = 
   Phoenix: { authorization: 'Bearer API_KEY' },
 }
 
+/** Headers of one signal only. */
+const headersOfSignal: Readonly<Record<string, readonly [signal: string, headers: Readonly<Record<string, string>>]>> = {
+  'Datadog, without an Agent': ['traces', { 'dd-otlp-source': 'llmobs' }],
+  Honeycomb: ['metrics', { 'x-honeycomb-dataset': 'tokenweir-metrics' }],
+}
+
 interface Received {
   readonly path: string
   readonly headers: Readonly<Record<string, unknown>>
@@ -99,7 +105,10 @@ describe.each(destinations)('$name', ({ name, text }) => {
     })
     if (traces.length > 0) expect(traces.flatMap((one) => spanNamesOf(messageOf(one, isGrpc)))).toContain('chat gpt-4o')
     if (metrics.length > 0) expect(found.map((metric) => metric.name)).toContain('gen_ai.client.token.usage')
-    for (const { headers } of received) expect(headers).toMatchObject(credentials[name] ?? {})
+    const [signal, signalHeaders] = headersOfSignal[name] ?? []
+    for (const { path, headers } of received) {
+      expect(headers).toMatchObject({ ...credentials[name], ...(path === `/v1/${signal}` ? signalHeaders : {}) })
+    }
   })
 })
 
