@@ -62,7 +62,7 @@ export default defineConfig({
         items: pages(
           ['Start', ''],
           ['In front of …', 'recipes'],
-          ['Clients', 'recipes/clients'],
+          ['Clients and programs', 'recipes/clients'],
           ['Where telemetry goes', 'destinations'],
           ['Commands', 'commands'],
           ['Configuration', 'configuration'],
