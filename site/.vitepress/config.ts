@@ -62,6 +62,8 @@ export default defineConfig({
         items: pages(
           ['Start', ''],
           ['In front of …', 'recipes'],
+          ['Clients and programs', 'recipes/clients'],
+          ['Where telemetry goes', 'destinations'],
           ['Commands', 'commands'],
           ['Configuration', 'configuration'],
           ['Troubleshooting', 'troubleshooting'],

@@ -73,7 +73,10 @@ describe.skipIf(!hasChromium)('the search answers', () => {
   it.each([
     ['my usage is zero', 'zero-usage'],
     ['two sidecars', 'recipes'],
-    ['I have Datadog', 'stack'],
+    ['I have Datadog', 'destinations'],
+    ['send traces to Langfuse', 'destinations'],
+    ['I use Open WebUI', 'recipes/clients'],
+    ['behind Kong', 'recipes'],
     ['where is my data stored', 'ledger'],
     ['how do I turn it off', 'recipes'],
     ['does it change my request', 'recipes'],

@@ -8,12 +8,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SampleGateway, startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import type { Usage } from '../../src/lib/exchange.ts'
 import { type LedgerRow, type Product, startProduct } from '../e2e/product.ts'
-import { type Base, type Bases, type Gateway, startLitellm, startPortkey } from './gateways.ts'
+import { type Base, type Bases, type Gateway, startEnvoy, startLitellm, startPortkey } from './gateways.ts'
 import { isInstalled } from './places.ts'
 
 const gateways = [
   { name: 'LiteLLM', start: startLitellm, installed: isInstalled.litellm() },
   { name: 'Portkey', start: startPortkey, installed: isInstalled.portkey() },
+  { name: 'Envoy', start: startEnvoy, installed: isInstalled.servers() },
 ] as const
 
 for (const { name, installed } of gateways) {
@@ -140,6 +141,7 @@ const translated: readonly Case[] = [
     what: 'a chat with Claude',
     provider: 'anthropic',
     streamed: false,
+    notBy: { Envoy: 'it passes on what it is sent' },
     async request({ openai, model }) {
       await openai('anthropic').chat.completions.create({ model: model('claude-sonnet-5-5'), max_tokens: 500, messages })
       return undefined
@@ -149,6 +151,7 @@ const translated: readonly Case[] = [
     what: 'a streamed chat with Claude',
     provider: 'anthropic',
     streamed: true,
+    notBy: { Envoy: 'it passes on what it is sent' },
     async request({ openai, model }) {
       await lastUsage(
         await openai('anthropic').chat.completions.create({ model: model('claude-sonnet-5-5'), max_tokens: 500, messages, ...withUsage }),
@@ -160,7 +163,7 @@ const translated: readonly Case[] = [
     what: 'a streamed chat with a model whose name tells nothing',
     provider: 'anthropic',
     streamed: true,
-    notBy: { Portkey: 'its open-source edition has no names for models of its own' },
+    notBy: { Portkey: 'its open-source edition has no names for models of its own', Envoy: 'it passes on what it is sent' },
     async request({ openai, model }) {
       await lastUsage(
         await openai('anthropic').chat.completions.create({ model: model('team-default'), max_tokens: 500, messages, ...withUsage }),

@@ -9,7 +9,16 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { cleanEnvironment } from '../e2e/product.ts'
 import { freePort } from '../ports.ts'
-import { fastapiFolder, fastapiProgram, litellmProgram, litellmStaysAtHome, portkeyProgram } from './places.ts'
+import {
+  envoyProgram,
+  fastapiFolder,
+  fastapiProgram,
+  litellmProgram,
+  litellmStaysAtHome,
+  llamacppProgram,
+  portkeyProgram,
+  servers,
+} from './places.ts'
 
 export interface Gateway {
   readonly url: string
@@ -94,6 +103,79 @@ export async function runLitellm(config: string, env: Readonly<Record<string, st
   const url = `http://127.0.0.1:${port}`
   await process.becomesReady(`${url}/health/liveliness`, 180_000)
   return { url, key, stop: process.stop }
+}
+
+/** A plain Envoy, as it stands under Envoy AI Gateway, Higress and others: a header chooses where a request goes. */
+function envoyConfig(port: number, bases: Bases): string {
+  const address = (host: string, port_value: number) => ({ address: { socket_address: { address: host, port_value } } })
+  const cluster = ([name, url]: [string, string]) => ({
+    name,
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: address('127.0.0.1', Number(new URL(url).port)) }] }],
+    },
+  })
+  const route = (name: Base) => ({
+    match: { prefix: '/', headers: [{ name: 'x-base', string_match: { exact: name } }] },
+    route: { cluster: name, timeout: '0s' },
+  })
+  const typed = (name: string) => ({ '@type': `type.googleapis.com/envoy.extensions.filters.${name}` })
+  const manager = {
+    ...typed('network.http_connection_manager.v3.HttpConnectionManager'),
+    stat_prefix: 'in',
+    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [route('provider'), route('sidecar')] }] },
+    http_filters: [{ name: 'router', typed_config: typed('http.router.v3.Router') }],
+  }
+  const filter_chains = [{ filters: [{ name: 'http', typed_config: manager }] }]
+  const listeners = [{ ...address('127.0.0.1', port), filter_chains }]
+  return JSON.stringify({ static_resources: { listeners, clusters: Object.entries(bases).map(cluster) } })
+}
+
+export async function startEnvoy(bases: Bases): Promise<Gateway> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-envoy-'))
+  const config = join(folder, 'envoy.json')
+  writeFileSync(config, envoyConfig(port, bases))
+  const process = start(envoyProgram, ['-c', config, '--use-dynamic-base-id', '--disable-hot-restart', '--concurrency', '1'], {})
+  const url = `http://127.0.0.1:${port}`
+  await process.becomesReady(url, 180_000)
+  return {
+    url,
+    headersFor: (_provider, base) => ({ 'x-base': base }),
+    modelFor: (model) => model,
+    async stop() {
+      await process.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+export interface ModelServer {
+  readonly url: string
+  /** What it says at `/metrics` that it has read and written since its start. */
+  counted(): Promise<{ readonly input: number; readonly output: number }>
+  stop(): Promise<void>
+}
+
+/** The server of llama.cpp. */
+export async function startLlamacpp(): Promise<ModelServer> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'tokenweir-llamacpp-'))
+  const process = start(join(servers.folder, 'bin/python'), [llamacppProgram, folder, String(port)], {})
+  const url = `http://127.0.0.1:${port}`
+  await process.becomesReady(`${url}/health`, 180_000)
+  return {
+    url,
+    async counted() {
+      const text = await (await fetch(`${url}/metrics`)).text()
+      const value = (name: string) => Number(new RegExp(`^llamacpp:${name} (\\d+)$`, 'm').exec(text)?.[1])
+      return { input: value('prompt_tokens_total'), output: value('tokens_predicted_total') }
+    },
+    async stop() {
+      await process.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
 }
 
 /** The gateway of `examples/fastapi-gateway`, with a table of its own. */

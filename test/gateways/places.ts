@@ -54,6 +54,12 @@ export const fastapiProgram = join(fastapi.folder, 'bin/uvicorn')
 
 export const pythonClients = pythonPlace('python-clients', join(here, 'clients/requirements.txt'))
 export const clientsProgram = join(here, 'clients/labels.py')
+
+/** Envoy, and the server of llama.cpp. */
+export const servers = pythonPlace('servers', join(here, 'servers/requirements.txt'))
+export const envoyProgram = join(servers.folder, 'bin/envoy')
+export const llamacppProgram = join(here, 'servers/llamacpp.py')
+
 /** Coding agents and libraries of npm, and libraries of PyPI. */
 export const programsList = join(here, 'programs')
 export const programsFolder = folderFor('clients', join(programsList, 'package-lock.json'))
@@ -65,6 +71,7 @@ export const isInstalled = {
   litellm: () => existsSync(litellm.mark),
   fastapi: () => existsSync(fastapi.mark),
   clients: () => existsSync(pythonClients.mark),
+  servers: () => existsSync(servers.mark),
   programs: () => existsSync(join(programsFolder, 'node_modules/.package-lock.json')),
   'programs-python': () => existsSync(programsPython.mark),
 }
