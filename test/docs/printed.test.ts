@@ -1,5 +1,5 @@
 /** Every command that a document prints is run as it is printed, document by document, or is one of those in `printed/elsewhere.ts`. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { allCommands, commandsOf, documents, root, simpleCommands } from './printed/commands.ts'
@@ -8,6 +8,7 @@ import { commandsIn, follow, isRunHere } from './printed/follow.ts'
 
 /** `npm run test:gateways` runs them, with the gateways that they are about. */
 const withGateways = /^examples\//
+const gatewaysTest = 'test/gateways/printed.gate.test.ts'
 
 const here = documents.filter((name) => !withGateways.test(name) && commandsIn(name).length > 0)
 
@@ -37,6 +38,12 @@ it('what is run elsewhere is printed somewhere, and its test is there', () => {
   const printed = allCommands().flatMap(({ text }) => simpleCommands(text).map((words) => elsewhereOf(words)))
   const stale = Object.entries(elsewhere).filter(([, one]) => !printed.includes(one) || !existsSync(join(root, one.test)))
   expect(stale.map(([name]) => name)).toEqual([])
+})
+
+it('what needs gateways is run with them', () => {
+  const text = readFileSync(join(root, gatewaysTest), 'utf8')
+  const needing = documents.filter((name) => withGateways.test(name) && commandsIn(name).length > 0)
+  expect(needing.filter((name) => !text.includes(`'${name}'`))).toEqual([])
 })
 
 describe('this guard', () => {

@@ -63,7 +63,8 @@ export async function startSession({ words = {}, env: given = {} }: SessionOptio
   }
   for (const port of ['4141', '4142', '4318', '8000']) await portFor(port)
   const local = (port: string) => `127.0.0.1:${ports.get(port)}`
-  prepareFolder(folder, local('8000'))
+  prepareCheckout(folder)
+  prepareFiles(folder, local('8000'))
   const env = {
     ...cleanEnvironment(),
     ...given,
@@ -180,11 +181,15 @@ export async function startSession({ words = {}, env: given = {} }: SessionOptio
   return { folder, run, end }
 }
 
-/** The checkout, and what the documents say that the reader has: a configuration, recordings of exchanges. */
-function prepareFolder(folder: string, upstream: string): void {
+/** The checkout as a folder of its own, with `tokenweir` for the PATH in `.bin`. */
+export function prepareCheckout(folder: string): void {
   for (const name of readdirSync(root)) if (!/^(tmp|\.git|tokenweir\.db.*)$/.test(name)) symlinkSync(join(root, name), join(folder, name))
   mkdirSync(join(folder, '.bin'))
   symlinkSync(join(root, 'bin/tokenweir.js'), join(folder, '.bin/tokenweir'))
+}
+
+/** What the documents say that the reader has: a configuration, recordings of exchanges. */
+function prepareFiles(folder: string, upstream: string): void {
   const json = { 'content-type': 'application/json' }
   const answer = { id: 'a', object: 'chat.completion', choices: [], usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 } }
   const request = { method: 'POST', path: '/v1/chat/completions', headers: json, body: { model: 'gpt-4o' } }
