@@ -111,7 +111,7 @@ export const help = `npm run bench -- [options]
   --help
 
 A whole run (${publishedRoundsMin} rounds or more; no --quick, --durability, --tls, --gateways, --only, --scenario, --profile, --node-args) also writes
-bench/results/, the tables in bench/README.md, and the share of LiteLLM's CPU in README.md.
+bench/results/, the tables in bench/README.md, and the share of LiteLLM's CPU in README.md and its translation.
 `
 
 function chosen<Name extends string>(value: string | undefined, known: readonly Name[], flag: string): readonly Name[] {

@@ -125,13 +125,15 @@ function gatewayTable({ samples }: Report): string {
 }
 
 /** Ends a sentence of the README's comparison; undefined where LiteLLM was not measured. */
-export function shareWords({ samples }: Report): string | undefined {
-  const [request, event] = [shareOf(samples, 'LiteLLM', 'json'), shareOf(samples, 'LiteLLM', 'sse-paced')]
-  const full = [fullLoadShareOf(samples, 'LiteLLM', 'json'), fullLoadShareOf(samples, 'LiteLLM', 'sse-paced')] as const
-  if (request === undefined || event === undefined || full[0] === undefined || full[1] === undefined) return undefined
-  const each = (one: Figure, other: Figure) =>
-    `${digits(one.median)} % of LiteLLM's CPU per request and ${digits(other.median)} % per streamed event`
-  return `, ${each(request, event)} in front of it (${digits(full[0].median)} % and ${digits(full[1].median)} % with both at full load)`
+export function shareWords({ samples }: Report): Readonly<Record<'README.md' | 'README.zh-CN.md', string>> | undefined {
+  const figures = [shareOf, fullLoadShareOf].flatMap((share) => [share(samples, 'LiteLLM', 'json'), share(samples, 'LiteLLM', 'sse-paced')])
+  const known = figures.filter((figure) => figure !== undefined).map(({ median }) => `${digits(median)} %`)
+  if (known.length < figures.length) return undefined
+  const [request, event, fullRequest, fullEvent] = known
+  return {
+    'README.md': `, ${request} of LiteLLM's CPU per request and ${event} per streamed event in front of it (${fullRequest} and ${fullEvent} with both at full load)`,
+    'README.zh-CN.md': `：放在 LiteLLM 之前，每个请求用掉 LiteLLM 的 CPU 的 ${request}，每个流式事件 ${event}（两者都满载时为 ${fullRequest} 和 ${fullEvent}）`,
+  }
 }
 
 function ratioTable(ratios: readonly Ratio[]): string {

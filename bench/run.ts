@@ -138,7 +138,7 @@ function write(report: Report, options: Options): void {
   publish(join(import.meta.dirname, 'README.md'), 'bench', `\n${resultsOf(readersReport(report))}\n`)
   const share = shareWords(report)
   if (share === undefined) say('LiteLLM was not measured: the comparison in README.md keeps its figure')
-  else publish(join(import.meta.dirname, '..', 'README.md'), 'bench:share', share)
+  else for (const [name, words] of Object.entries(share)) publish(join(import.meta.dirname, '..', name), 'bench:share', words)
 }
 
 async function bench(options: Options, directory: string): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import packageJson from '../package.json' with { type: 'json' }
 import { columns } from '../src/ledger/columns.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -41,6 +42,13 @@ describe.each(documents)('%s', (name) => {
   it('names sources that exist', () => {
     expect(pathsOf(text).filter((path) => !existsSync(join(root, path)))).toEqual([])
   })
+})
+
+it('the changelog has the version of the package, with its date, below nothing but what is not released', () => {
+  const headings = [...readFileSync(join(root, 'CHANGELOG.md'), 'utf8').matchAll(/^## (.+)$/gm)].map(([, heading]) => heading as string)
+  const released = headings.filter((heading, index) => index > 0 || heading !== 'Unreleased')
+  expect(released.filter((heading) => !/^\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d$/.test(heading))).toEqual([])
+  expect(released[0]?.split(' ')[0]).toBe(packageJson.version)
 })
 
 it('the list of decisions has every record, by its title and with its successor, and each has its date', () => {

@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '../..')
 it.each([
   ['bench/README.md', 'bench'],
   ['README.md', 'bench:share'],
+  ['README.zh-CN.md', 'bench:share'],
 ])('%s has the place for <!-- %s -->, and all else stays as it is', (document, name) => {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-publish-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))

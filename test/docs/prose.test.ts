@@ -1,4 +1,7 @@
-/** What can be checked of the documents' prose without taste: length of sentences, empty phrases, anchors, pictures, and the commands of `sh` blocks. */
+/**
+ * What can be checked of the documents' prose without taste: length of sentences, empty phrases, anchors, pictures, and the commands within sentences (those of
+ * blocks are run: `printed.test.ts`).
+ */
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -7,8 +10,10 @@ import { anchorOf } from '../../src/lib/anchor.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
-const documents = globSync(['README.md', 'deploy/README.md', 'bench/README.md', 'docs/**/*.md'], { cwd: root }).map(String).sort()
 const translated = ['README.zh-CN.md']
+const documents = globSync(['*.md', '{deploy,bench,docs,examples}/**/*.md'], { cwd: root, exclude: ['**/node_modules/**', ...translated] })
+  .map(String)
+  .sort()
 
 const wordsMax = 40
 const banned =
@@ -53,10 +58,9 @@ const helps = new Map(
 )
 const dockerCommands = ['build', 'compose', 'run', 'pull', 'exec', 'logs', 'ps']
 
-/** What a line of a block says that this project does not know. */
-function unknownCommands(line: string): string[] {
-  const code = line.replace(/^\$ /, '').replace(/(^|\s)#.*$/, '')
-  const found = [...code.matchAll(/(?:^|[;&|]\s*|=\S*\s+|\bnpx )(tokenweir|npm|docker)((?:\s+[^\s;&|]+)*)/g)]
+/** What a command says that this project does not know. */
+function unknownCommands(code: string): string[] {
+  const found = [...code.matchAll(/(?:^|[;&|]\s*|=\S*\s+|\bnpx )(tokenweir|npm|docker)(?=\s|$)((?:\s+[^\s;&|]+)*)/g)]
   return found.flatMap(([, program, rest]) => {
     const words = (rest as string).trim().split(/\s+/)
     const [first = ''] = words
@@ -67,7 +71,7 @@ function unknownCommands(line: string): string[] {
       const own = script === 'start' && words.includes('--') ? unknownOptions('', words.slice(words.indexOf('--') + 1)) : []
       return isKnown ? own : [`npm ${words.slice(0, 2).join(' ')}`]
     }
-    if (first !== '' && !first.startsWith('-') && !helps.has(first)) return [`tokenweir ${first}`]
+    if (!['', '…'].includes(first) && !first.startsWith('-') && !helps.has(first)) return [`tokenweir ${first}`]
     return unknownOptions(first.startsWith('-') ? '' : first, words)
   })
 }
@@ -77,8 +81,7 @@ function unknownOptions(command: string, words: readonly string[]): string[] {
   return options.filter((option) => !helps.get(command)?.has(option) && !helps.get('')?.has(option)).map((option) => `${command} ${option}`)
 }
 
-const blocks = (text: string) =>
-  [...text.matchAll(/^```(?:sh|console|bash)\n([\s\S]*?)^```/gm)].map(([, code]) => (code as string).replace(/\\\n/g, ' '))
+const codeIn = (text: string) => [...prose(text).matchAll(/`([^`]+)`/g)].map(([, code]) => (code as string).replaceAll('\n', ' '))
 
 describe.each(documents)('%s', (name) => {
   it(`has no sentence of more than ${wordsMax} words`, () => expect(longSentences(read(name))).toEqual([]))
@@ -87,8 +90,7 @@ describe.each(documents)('%s', (name) => {
 
 describe.each([...documents, ...translated])('%s', (name) => {
   it('links to headings that exist', () => expect(deadAnchors(name)).toEqual([]))
-  it('has only commands, scripts and options that exist', () =>
-    expect(blocks(read(name)).flatMap((block) => block.split('\n').flatMap(unknownCommands))).toEqual([]))
+  it('has only commands, scripts and options that exist', () => expect(codeIn(read(name)).flatMap(unknownCommands)).toEqual([]))
 })
 
 it.each(['README.md', ...translated])('the pictures of %s are there, in light and in dark, and small', (name) => {
@@ -100,13 +102,7 @@ it.each(['README.md', ...translated])('the pictures of %s are there, in light an
 it('this guard finds what it looks for', () => {
   expect(longSentences(`${'word '.repeat(41)}.\n\n${'word '.repeat(40)}.`)).toHaveLength(1)
   expect('It simply works'.match(banned)).toEqual(['simply'])
-  const lines = [
-    'tokenweir reprot',
-    'npm run nothing',
-    'docker fly',
-    'A=1 npm start -- --upstrem x',
-    '$ npx tokenweir report --bye x',
-    'tokenweir --listen :1 # tokenweir x',
-  ]
-  expect(lines.flatMap(unknownCommands)).toEqual(['tokenweir reprot', 'npm run nothing', 'docker fly', ' --upstrem', 'report --bye'])
+  const text =
+    '`tokenweir reprot` `npm run nothing` and `docker fly` `A=1 npm start -- --upstrem x` `npx tokenweir report\n--bye x` `tokenweir.db`'
+  expect(codeIn(text).flatMap(unknownCommands)).toEqual(['tokenweir reprot', 'npm run nothing', 'docker fly', ' --upstrem', 'report --bye'])
 })

@@ -1,9 +1,9 @@
-/** The deployment files before the code of the programs that will read them: Compose's loader, the API server's validation, kustomize. */
+/** The deployment files before the code of the programs that will read them: Compose's loader, BuildKit, the API server's validation, kustomize. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { deployPrograms, missingDeployTools } from '../../scripts/deploy-tools.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -70,6 +70,24 @@ describe.skipIf(missing.length > 0)('docker-compose.yml', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
+  })
+})
+
+describe.skipIf(missing.length > 0)('the Dockerfile', () => {
+  it('passes the checks of BuildKit', () => {
+    expect(refusal(['dockerfile', 'Dockerfile'])).toMatchObject({ status: 0, stdout: '', stderr: '' })
+  })
+
+  it.each([
+    ['an entry point through a shell', /^ENTRYPOINT .*$/gm, 'ENTRYPOINT node x', 'JSONArgsRecommended'],
+    ['an instruction that does not exist', 'VOLUME ', 'VOLUMES ', 'unknown instruction: VOLUMES'],
+    ['a secret in the image', 'ENV NODE_ENV=production', 'ENV API_TOKEN=x NODE_ENV=production', 'SecretsUsedInArgOrEnv'],
+  ])('would be refused with %s', (_, from, to, message) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tokenweir-dockerfile-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    writeFileSync(join(folder, 'Dockerfile'), readFileSync(join(root, 'Dockerfile'), 'utf8').replace(from, to))
+    const { status, stdout, stderr } = refusal(['dockerfile', 'Dockerfile'], {}, folder)
+    expect({ status, said: stdout + stderr }).toEqual({ status: 1, said: expect.stringContaining(message) })
   })
 })
 

@@ -20,6 +20,12 @@ it('reads what the sidecar itself writes, labels of any text included', () => {
   expect(sums.map((labels) => sumOf(samples, 'tokenweir_requests_total', labels))).toEqual([7, 4, 4, undefined])
 })
 
+it('spans are exported where some can wait, not where an earlier start on the same ledger exported', () => {
+  const earlier = 'tokenweir_spool_failures_total{signal="traces"} 0\n'
+  const exports = (text: string) => countersOf(text).exportsSpans
+  expect([exports(earlier), exports(`${earlier}tokenweir_spool_depth{signal="traces"} 0\n`)]).toEqual([false, true])
+})
+
 it('a series that is not there is unknown to verify, and counts nothing for reconcile', () => {
   const text = 'tokenweir_spool_delivered_total{signal="traces"} 5\ntokenweir_spool_delivered_total{signal="logs"} 2\n'
   expect(countersOf(text)).toEqual({ spansDelivered: 5, exportsSpans: false })

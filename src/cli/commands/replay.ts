@@ -31,7 +31,8 @@ providers and the prices to use, --upstream the host that answered. Nothing is s
 Examples:
   tokenweir replay exchange.json
   tokenweir replay session.har --entry 3
-  curl -i … > answer.txt; tokenweir replay --request asked.txt --response answer.txt`
+  curl -is http://127.0.0.1:8000/v1/chat/completions -d @asked.json > answer.txt
+  tokenweir replay --request asked.txt --response answer.txt`
 
 export function replayCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program

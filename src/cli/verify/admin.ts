@@ -11,7 +11,7 @@ export interface Counters {
   readonly spansDropped: number | undefined
   readonly spanFailures: number | undefined
   readonly spansWaiting: number | undefined
-  /** Spans are exported to a collector: only then failed exports are counted. */
+  /** Spans are exported to a collector: only then some can wait. Counters do not tell, as the ledger keeps them of earlier starts. */
   readonly exportsSpans: boolean
 }
 
@@ -47,6 +47,7 @@ export function countersOf(text: string): Counters {
   const samples = samplesOf(text)
   const total = (name: string) => sumOf(samples, name)
   const ofSpans = (name: string) => sumOf(samples, name, { signal: 'traces' })
+  const spansWaiting = ofSpans('tokenweir_spool_depth')
   return {
     requests: total('tokenweir_requests_total'),
     logWritten: total('tokenweir_log_written_total'),
@@ -54,8 +55,8 @@ export function countersOf(text: string): Counters {
     spansDelivered: ofSpans('tokenweir_spool_delivered_total'),
     spansDropped: ofSpans('tokenweir_spool_dropped_total'),
     spanFailures: ofSpans('tokenweir_spool_failures_total'),
-    spansWaiting: ofSpans('tokenweir_spool_depth'),
-    exportsSpans: ofSpans('tokenweir_spool_failures_total') !== undefined,
+    spansWaiting,
+    exportsSpans: spansWaiting !== undefined,
   }
 }
 
