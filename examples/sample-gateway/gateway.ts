@@ -20,6 +20,7 @@ import { geminiError, generateContent, isGemini } from './gemini.ts'
 import { ollamaChat } from './ollama.ts'
 import { chat, completions, embeddings, models, openaiError } from './openai.ts'
 import { type Pace, type Played, play } from './play.ts'
+import { createRequestLog, type RequestLog } from './request-log.ts'
 import { responses } from './responses.ts'
 import type { Incoming, Script } from './script.ts'
 
@@ -32,6 +33,8 @@ export interface SampleGatewayOptions {
   readonly eventMs?: number
   /** Compress for clients that accept gzip; default true. */
   readonly gzip?: boolean
+  /** Where the gateway's own request log goes, with its bug (`request-log.ts`); default nowhere. */
+  readonly logFile?: string
 }
 
 /** One answer as it left the gateway. */
@@ -80,9 +83,10 @@ const routes: Readonly<Record<string, Route>> = {
 export async function startSampleGateway(options: SampleGatewayOptions = {}): Promise<SampleGateway> {
   const { port = 0, host = '127.0.0.1', eventMs = 0, gzip = true } = options
   const sent: Sent[] = []
+  const log = createRequestLog(options.logFile)
   let index = 0
   const server = createServer((request, response) => {
-    answer(request, response, { eventMs, gzip }, index++, sent).catch(() => response.destroy())
+    answer({ request, response, pace: { eventMs, gzip }, index: index++, sent, log }).catch(() => response.destroy())
   })
   const realtime = await loadRealtime(eventMs)
   server.on('upgrade', (request, socket, head) => {
@@ -124,7 +128,17 @@ async function loadRealtime(eventMs: number) {
   }
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, pace: Pace, index: number, sent: Sent[]): Promise<void> {
+interface Answering {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly pace: Pace
+  /** How many requests came before. */
+  readonly index: number
+  readonly sent: Sent[]
+  readonly log: RequestLog
+}
+
+async function answer({ request, response, pace, index, sent, log }: Answering): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://gateway')
   const requestBody = await bodyOf(request)
   const body = object(parseJson(requestBody === '' ? '{}' : requestBody))
@@ -136,7 +150,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, pace: 
       : body === undefined
         ? errorFor(url.pathname, 400)
         : route({ path: url.pathname, query: url.searchParams, body, index, now })
-  const { ended, usage } = await play(script, request, response, pace)
+  const pieces = script.streamed ? log.streamed(script.pieces, script.status) : script.pieces
+  const { ended, usage } = await play(script, pieces, request, response, pace)
+  if (!script.streamed) log.plain(script.status, usage)
   const model = at(body, 'model')
   sent.push({
     id: script.id,

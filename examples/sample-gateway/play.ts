@@ -5,7 +5,7 @@ import type { Writable } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { constants, createGzip } from 'node:zlib'
 import type { Usage } from '../../src/lib/exchange.ts'
-import type { Script } from './script.ts'
+import type { Piece, Script } from './script.ts'
 
 export interface Played {
   /** `failed`: with an error event after 200. `client-left`: the client closed before the last byte was written. */
@@ -21,7 +21,14 @@ export interface Pace {
   readonly gzip: boolean
 }
 
-export async function play(script: Script, request: IncomingMessage, response: ServerResponse, pace: Pace): Promise<Played> {
+/** `pieces` are those of the script, one after the other. */
+export async function play(
+  script: Script,
+  pieces: AsyncIterable<Piece> | Iterable<Piece>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  pace: Pace,
+): Promise<Played> {
   const compressed = pace.gzip && /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(request.headers['accept-encoding'] ?? ''))
   const encoding: Record<string, string> = compressed ? { 'content-encoding': 'gzip', vary: 'accept-encoding' } : {}
   const plainLength = script.streamed || compressed ? {} : { 'content-length': String(Buffer.byteLength(textOf(script))) }
@@ -35,12 +42,13 @@ export async function play(script: Script, request: IncomingMessage, response: S
 
   let usage: Usage | undefined
   const until = script.cutAfter ?? script.pieces.length
-  for (const [index, piece] of script.pieces.entries()) {
-    if (index >= until) break
-    if (index > 0) await (pace.eventMs > 0 ? setTimeout(pace.eventMs) : setImmediate())
+  let written = 0
+  for await (const piece of until > 0 ? pieces : []) {
+    if (written > 0) await (pace.eventMs > 0 ? setTimeout(pace.eventMs) : setImmediate())
     if (left) return { ended: 'client-left', usage }
     await write(body, piece.text)
     usage = piece.usage ?? usage
+    if (++written === until) break // that was the last event: nobody waits for more
   }
   if (script.cutAfter !== undefined) return await cut(script, body, response, usage)
   body.end()

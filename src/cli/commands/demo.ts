@@ -1,16 +1,14 @@
-/** `tokenweir demo`: a sample gateway, the sidecar in front of it, traffic that does not stop, and what is recorded of it. */
+/** `tokenweir demo`: a gateway whose log loses streams, the sidecar in front of it, traffic that does not stop, and both records side by side. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { terminalWidth } from '../../lib/terminal.ts'
-import type { Comparison, DemoLedger } from '../demo/ledger.ts'
 import type { Parts, SampleGateway } from '../demo/parts.ts'
 import type { Sidecar } from '../demo/sidecar.ts'
-import type { Traffic } from '../demo/traffic.ts'
 import { type CommandContext, type Environment, exit, type Flags, type Io, painter } from './context.ts'
-import { comparisonsText, isEqual, totalsText } from './demo-text.ts'
+import { type Places, type Standing, standingText, welcomeText } from './demo-text.ts'
 
 /** The demo has a maximum duration, because the list of sent requests grows. */
 const secondsMax = 3600
@@ -23,7 +21,7 @@ const settleMsMax = 60_000
 export function demoCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('demo')
-    .description('run a demo: a sample gateway, traffic of many providers, the live page')
+    .description('run a demo: a gateway that loses its streams, traffic of many providers, the live page')
     .option(
       '--seconds <number>',
       `end after so long (default: on a terminal at Ctrl-C, at the latest after ${secondsMax}; else ${unattendedSeconds})`,
@@ -46,7 +44,8 @@ async function demo(flags: Flags, env: Environment, io: Io, seconds: number, sig
   const { startSidecar } = await import('../demo/sidecar.ts')
   const parts = await loadParts()
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-demo-'))
-  const gateway = await parts.startSampleGateway({ eventMs })
+  const logFile = join(folder, 'gateway.log')
+  const gateway = await parts.startSampleGateway({ eventMs, logFile })
   const undo = async () => {
     await gateway.close()
     rmSync(folder, { recursive: true, force: true })
@@ -59,17 +58,19 @@ async function demo(flags: Flags, env: Environment, io: Io, seconds: number, sig
     }
     const sidecar = await startSidecar({ upstream: gateway.url, ...places, env })
     const show = createShow(io, env)
-    show.welcome(gateway, sidecar)
-    let matches = false
+    show.welcome({ gateway: gateway.url, sidecar: sidecar.url, page: sidecar.adminUrl, readyMs: sidecar.ready })
+    let verdict: Verdict = 'differs'
     try {
-      matches = await play({ parts, gateway, sidecar, ledger: places.ledger, seconds, signals, show })
+      verdict = await play({ parts, gateway, logFile, sidecar, ledger: places.ledger, seconds, signals, show })
     } finally {
       const code = await sidecar.stop()
-      if (code !== 0) io.stderr.write(`The sidecar ended with ${code}:\n${sidecar.stderr()}`)
-      matches = matches && code === 0
+      if (code !== 0) {
+        io.stderr.write(`The sidecar ended with ${code}:\n${sidecar.stderr()}`)
+        verdict = 'differs'
+      }
     }
-    show.verdict(matches)
-    return matches ? exit.done : exit.failed
+    show.verdict(verdict)
+    return verdict === 'matches' ? exit.done : exit.failed
   } finally {
     await undo()
   }
@@ -91,6 +92,8 @@ function stopSignals(io: Io): StopSignals {
 interface Play {
   readonly parts: Parts
   readonly gateway: SampleGateway
+  /** The gateway's own request log. */
+  readonly logFile: string
   readonly sidecar: Sidecar
   readonly ledger: string
   readonly seconds: number
@@ -98,12 +101,26 @@ interface Play {
   readonly show: Show
 }
 
-async function play({ parts, gateway, sidecar, ledger: path, seconds, signals, show }: Play): Promise<boolean> {
+/** `stopped`: a second Ctrl-C came before all responses. */
+type Verdict = 'matches' | 'differs' | 'stopped'
+
+async function play({ parts, gateway, logFile, sidecar, ledger: path, seconds, signals, show }: Play): Promise<Verdict> {
   const { openDemoLedger } = await import('../demo/ledger.ts')
+  const { readGatewayLog } = await import('../demo/gateway-log.ts')
+  const { isRight, storyRows } = await import('../demo/story.ts')
   const { startTraffic } = await import('../demo/traffic.ts')
   const ledger = openDemoLedger(path)
   const traffic = startTraffic({ url: sidecar.url, requests: parts.requests, send: parts.send, random: Math.random })
-  const redraw = setInterval(() => show.totals(ledger, traffic, false), redrawMs)
+  const story = (isOver: boolean) =>
+    storyRows(
+      { log: readGatewayLog(logFile), ledger: ledger.recorded(), logged: sidecar.logged('Streaming request logged') },
+      isOver ? { requests: traffic.sent, sent: gateway.sent, told: ledger.told() } : undefined,
+    )
+  const standing = (isOver: boolean): Standing => {
+    const [totals, reasons, recorded] = [ledger.totals(), ledger.reasons(), ledger.recorded().requests]
+    return { story: story(isOver), totals, reasons, sent: traffic.sent, recorded, isRunning: !isOver }
+  }
+  const redraw = setInterval(() => show.redraw(() => standing(false)), redrawMs)
   const late = new AbortController()
   const over = setTimeout(seconds * 1000, undefined, { signal: late.signal }).then(
     () => traffic.firstRound,
@@ -113,75 +130,57 @@ async function play({ parts, gateway, sidecar, ledger: path, seconds, signals, s
   late.abort()
   clearInterval(redraw)
   show.stopping()
-  await Promise.race([traffic.stop().then(() => settled(ledger, traffic, gateway, sidecar)), signals.second])
-  show.totals(ledger, traffic, true)
-  const comparisons = ledger.compare(traffic.sent, gateway.sent, sidecar.logged(streamedMessage))
+  const isRecorded = () => story(true).every(isRight)
+  const isOver = await Promise.race([traffic.stop().then(() => settled(isRecorded)), signals.second.then(() => false)])
+  show.last(standing(isOver))
+  const verdict = !isOver ? 'stopped' : isRecorded() ? 'matches' : 'differs'
   ledger.close()
-  return show.comparisons(comparisons)
+  return verdict
 }
 
-const streamedMessage = 'Streaming request logged'
-
 /** Waits for late records: rows come in batches, the log is buffered, and the gateway notices a disconnect later than the sidecar. */
-async function settled(ledger: DemoLedger, traffic: Traffic, gateway: SampleGateway, sidecar: Sidecar): Promise<void> {
+async function settled(isRecorded: () => boolean): Promise<true> {
   const until = performance.now() + settleMsMax
-  const isSettled = () => {
-    const compared = ledger.compare(traffic.sent, gateway.sent, sidecar.logged(streamedMessage))
-    return compared.every(({ recorded, sent }) => recorded === sent)
-  }
-  while (!isSettled() && performance.now() < until) await setTimeout(50)
+  while (!isRecorded() && performance.now() < until) await setTimeout(50)
+  return true
 }
 
 interface Show {
-  welcome(gateway: SampleGateway, sidecar: Sidecar): void
-  /** Redraws in place on a terminal; elsewhere only the last text is printed. */
-  totals(ledger: DemoLedger, traffic: Traffic, isLast: boolean): void
+  welcome(places: Places): void
+  /** In place on a terminal; elsewhere only the last text is printed. */
+  redraw(standing: () => Standing): void
+  last(standing: Standing): void
   stopping(): void
-  /** Whether all are equal. */
-  comparisons(comparisons: readonly Comparison[]): boolean
-  verdict(matches: boolean): void
+  verdict(verdict: Verdict): void
 }
 
 function createShow({ stdout }: Io, env: Environment): Show {
   const paint = painter(stdout, env)
   const isTerminal = stdout.isTTY === true
-  const width = () => (isTerminal ? terminalWidth(stdout, env) : undefined)
   let drawnLines = 0
-  const draw = (text: string) => {
+  const draw = (standing: Standing) => {
+    const text = standingText(standing, isTerminal ? terminalWidth(stdout, env) : undefined, paint)
     if (drawnLines > 0) stdout.write(`\u001b[${drawnLines}A\u001b[J`)
     stdout.write(text)
     drawnLines = text.split('\n').length - 1
   }
   return {
-    welcome(gateway, sidecar) {
-      stdout.write(`${paint.bold('tokenweir demo')}
-  sample gateway  ${gateway.url}
-  tokenweir       ${sidecar.url}  ${paint.dim(`ready after ${Math.round(sidecar.ready)} ms`)}
-  live page       ${paint.bold(sidecar.adminUrl)}
-${isTerminal ? '  Ctrl-C ends it.\n' : ''}
-`)
-    },
-    totals(ledger, traffic, isLast) {
-      if (isTerminal || isLast)
-        draw(
-          totalsText(
-            { totals: ledger.totals(), reasons: ledger.reasons(), sent: traffic.sent, recorded: ledger.closed() },
-            isLast,
-            width(),
-            paint,
-          ),
-        )
-    },
+    welcome: (places) => void stdout.write(welcomeText(places, isTerminal, paint)),
+    redraw: (standing) => isTerminal && draw(standing()),
+    last: draw,
     stopping() {
-      if (isTerminal) stdout.write('\u001b[2K\rStopping: answers under way may end …\n')
+      if (isTerminal) stdout.write('\u001b[2K\rStopping: responses under way may end …\n')
       drawnLines += isTerminal && drawnLines > 0 ? 1 : 0
     },
-    comparisons(comparisons) {
-      stdout.write(comparisonsText(comparisons, paint))
-      return comparisons.every(isEqual)
-    },
-    verdict(matches) {
-      stdout.write(matches ? `${paint.green('Everything matches.')}\n` : `${paint.red('Something does not match: see above.')}\n`)
+    verdict(verdict) {
+      const text = sentences[verdict]
+      stdout.write(`${verdict === 'matches' ? paint.green(text) : paint.red(text)}\n`)
     },
   }
+}
+
+const sentences: Readonly<Record<Verdict, string>> = {
+  matches: 'Everything matches.',
+  differs: 'Something does not match: see above.',
+  stopped: 'Stopped while requests were in flight: nothing was compared.',
 }

@@ -6,6 +6,7 @@ import type { JsonObject } from '../../lib/json.ts'
 export interface Sent {
   readonly id: string | undefined
   readonly streamed: boolean
+  readonly status: number
   readonly usage: Usage | undefined
   readonly ended: 'whole' | 'failed' | 'cut' | 'client-left'
 }
@@ -25,7 +26,7 @@ export interface DemoRequest {
 }
 
 export interface Parts {
-  readonly startSampleGateway: (options: { readonly eventMs: number }) => Promise<SampleGateway>
+  readonly startSampleGateway: (options: { readonly eventMs: number; readonly logFile: string }) => Promise<SampleGateway>
   readonly requests: Requests
   /** Sends one request with a caller's key and reads its answer; never rejects. */
   readonly send: (url: string, request: DemoRequest, key: string) => Promise<void>
