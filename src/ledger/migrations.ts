@@ -53,6 +53,16 @@ const steps: Readonly<Record<number, string>> = {
       PRIMARY KEY (grain, period, key, part)
     ) WITHOUT ROWID;
     INSERT INTO rollup_state SELECT 'upTo', ifnull(max(rowid), 0) FROM exchanges;`,
+  // Quarters of an hour and the view 'callers' begin anew; the cells that are there go on to answer for the days up to then.
+  7: `
+    ALTER TABLE rollup_keys ADD COLUMN callers INTEGER;
+    CREATE TEMP TABLE until AS SELECT CAST(value AS INTEGER) AS ms FROM rollup_state WHERE key = 'hoursUntil';
+    INSERT OR REPLACE INTO rollup_state SELECT 'quartersUntil', ms FROM until
+      UNION ALL SELECT 'quartersKey', value FROM rollup_state WHERE key = 'hoursKey'
+      UNION ALL SELECT 'quartersFrom', (ms / 86400000 + 1) * 86400000 FROM until
+      UNION ALL SELECT 'hoursUntil', ms / 900000 * 900000 FROM until
+      UNION ALL SELECT 'hoursKey', 0 FROM until;
+    DROP TABLE until;`,
 }
 
 /** `user_version` of the file. A change of the tables is the next step. */

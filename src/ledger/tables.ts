@@ -51,7 +51,7 @@ function prepare(database: DatabaseSync, { start, end }: RowShape) {
     start: insert(start),
     whole: insert(all),
     stateOf: database.prepare("SELECT iif(end_reason IS NULL, 'open', 'closed') AS state FROM exchanges WHERE id = ?"),
-    openRows: database.prepare('SELECT * FROM exchanges WHERE end_reason IS NULL ORDER BY rowid'),
+    openRows: database.prepare('SELECT * FROM exchanges INDEXED BY exchanges_open WHERE end_reason IS NULL ORDER BY rowid'),
     closedRows: database.prepare(
       'SELECT rowid, * FROM exchanges WHERE rowid > ? AND rowid <= ? AND end_reason IS NOT NULL ORDER BY rowid LIMIT ?',
     ),

@@ -350,7 +350,7 @@ describe('retention', () => {
     const parts = cuts.slice(1).map((untilMs, index) => ask(database, { sinceMs: cuts[index] as number, untilMs }).total.requests)
     expect(parts.reduce((sum, each) => sum + each, 0)).toBe(ask(all, { sinceMs: 0, untilMs: life.now + day }).total.requests)
     const grains = database.prepare('SELECT DISTINCT grain FROM rollups WHERE period < ?').all((midnight + 3 * day) / minute)
-    expect(grains.map(({ grain }) => grain)).toEqual([2, 4, 6])
+    expect(grains.map(({ grain }) => grain)).toEqual([2, 4, 6, 12])
     expect(readLedgerState(database, path).rows).toBe(Number(database.prepare('SELECT count(*) AS count FROM exchanges').get()?.['count']))
   })
 

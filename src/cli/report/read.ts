@@ -1,7 +1,7 @@
 /** A question of `tokenweir report` → its answer: by hours, days, weeks or months of a time zone, and beside the range before. */
 import type { DatabaseSync } from 'node:sqlite'
 import { type Condition, type Dimension, type Group, type Totals, tokenKinds } from '../../ledger/queries/queries.ts'
-import { readSummary } from '../../ledger/queries/summary.ts'
+import { readBreakdowns, readSummary } from '../../ledger/queries/summary.ts'
 import { type Period, periodAt, periodName, reportPeriods } from '../../lib/period.ts'
 import type { Range } from '../../lib/range.ts'
 
@@ -84,14 +84,13 @@ function paired(now: readonly Group[], before: readonly Group[]): ReportGroup[] 
 
 function readByPeriod(database: DatabaseSync, { range, by, where, groupsMax, timeZone }: ReportQuestion, period: Period): Report {
   const dimensions = by.filter((one): one is Dimension => !isPeriod(one))
+  const parts = partsOf(range, period, timeZone)
   const whole = readSummary(database, { range, sets: [], where, groupsMax })
-  const found = partsOf(range, period, timeZone).map((part) => {
-    const [breakdown] = readSummary(database, { range: part, sets: [dimensions], where, groupsMax }).breakdowns
-    const groups = (breakdown?.groups ?? []).filter(({ requests }) => requests > 0)
+  const found = readBreakdowns(database, { intervals: parts, by: dimensions, where, groupsMax }).map(({ groups, leftOut }, at) => {
     return {
-      leftOut: breakdown?.leftOut ?? 0,
+      leftOut,
       groups: groups.map(({ key, ...totals }) => {
-        const named: ReportGroup['key'] = { ...key, [period]: part.name }
+        const named: ReportGroup['key'] = { ...key, [period]: parts[at]?.name }
         return { ...totals, key: Object.fromEntries(by.map((one) => [one, named[one] ?? null])) }
       }),
     }

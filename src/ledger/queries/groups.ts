@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
 import { inSnapshot, readSketches } from './look.ts'
 import { quantilesOf } from './quantiles.ts'
-import type { Condition, Group, GroupPage, GroupSort, GroupsQuestion, Quantiles } from './queries.ts'
+import type { Condition, Group, GroupPage, GroupSort, GroupsQuestion, Quantiles, Summary } from './queries.ts'
 import { daysOf, readSummary } from './summary.ts'
 
 /** What a column shows. By tokens is the order of a breakdown. */
@@ -25,21 +25,31 @@ const shownOf: Readonly<Record<Exclude<GroupSort, 'name' | 'firstP50' | 'firstP9
 
 /** In one transaction, so that groups and totals are of the same requests. */
 export function readGroups(database: DatabaseSync, question: GroupsQuestion): GroupPage {
-  const { range, where, before } = question
-  const totalOf = (within: Range) => readSummary(database, { range: within, sets: [], where, groupsMax: 0 })
+  const { range, by, where, before } = question
+  const summaryOf = (within: Range) => readSummary(database, { range: within, sets: [[by]], where, groupsMax: Number.POSITIVE_INFINITY })
   return inSnapshot(database, () => {
-    const { total, zeroUsage } = totalOf(range)
-    const compared = before === undefined ? {} : { before: totalOf(before).total }
-    return { ...range, total, ...compared, zeroUsage, by: question.by, ...pageOf(database, question) }
+    const summary = summaryOf(range)
+    const earlier = before && summaryOf(before)
+    const compared = earlier === undefined ? {} : { before: earlier.total }
+    return {
+      ...range,
+      total: summary.total,
+      ...compared,
+      zeroUsage: summary.zeroUsage,
+      by,
+      ...pageOf(database, question, summary, earlier),
+    }
   })
 }
 
-function pageOf(database: DatabaseSync, question: GroupsQuestion): Pick<GroupPage, 'groups' | 'found' | 'all'> {
-  const { range, by, where, search, sort, order, offset, limit, before } = question
+function pageOf(
+  database: DatabaseSync,
+  { range, by, where, search, sort, order, offset, limit }: GroupsQuestion,
+  summary: Summary,
+  before: Summary | undefined,
+): Pick<GroupPage, 'groups' | 'found' | 'all'> {
   const nameOf = ({ key }: Group) => key[by] ?? null
-  const groupsIn = (within: Range, condition: readonly Condition[] = []) =>
-    readSummary(database, { range: within, sets: [[by]], where: [...where, ...condition], groupsMax: Number.POSITIVE_INFINITY })
-      .breakdowns[0]?.groups ?? []
+  const groupsOf = ({ breakdowns: [breakdown] }: Summary) => breakdown?.groups ?? []
   const latencyOf = (condition: readonly Condition[]) => firstChunks(database, range, by, [...where, ...condition])
   const everyLatency = sort === 'firstP50' || sort === 'firstP95' ? latencyOf([]) : undefined
   const rankOf = (group: Group) => {
@@ -47,13 +57,13 @@ function pageOf(database: DatabaseSync, question: GroupsQuestion): Pick<GroupPag
     if (sort === 'firstP50' || sort === 'firstP95') return everyLatency?.get(nameOf(group))?.[sort === 'firstP50' ? 'p50' : 'p95'] ?? null
     return shownOf[sort](group)
   }
-  const all = groupsIn(range)
+  const all = groupsOf(summary)
   const wanted = search.toLowerCase()
   const found = wanted === '' ? all : all.filter((group) => nameOf(group)?.toLowerCase().includes(wanted))
   const shown = sorted(found, rankOf, order).slice(offset, offset + limit)
   if (shown.length === 0) return { groups: [], found: found.length, all: all.length }
   const these: readonly Condition[] = [{ dimension: by, operator: '=', values: shown.map(nameOf) }]
-  const earlier = before === undefined ? undefined : new Map(groupsIn(before, these).map((group) => [nameOf(group), group]))
+  const earlier = before && new Map(groupsOf(before).map((group) => [nameOf(group), group]))
   const latency = everyLatency ?? latencyOf(by === 'day' ? [] : these)
   const groups = shown.map((group) => {
     const compared = earlier === undefined ? {} : { before: earlier.get(nameOf(group)) ?? null }

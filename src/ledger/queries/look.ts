@@ -211,9 +211,11 @@ function sourcesOf(database: DatabaseSync, look: Look): { readonly cells: readon
 }
 
 /** The smallest that tells these dimensions apart; all of them know outcome and reason. */
-function viewOf(used: readonly Dimension[]): View {
-  if (used.some((one) => one === 'caller' || labelOf(one) !== undefined)) return 'all'
-  return used.some((one) => one === 'model' || one === 'route') ? 'withoutCallers' : 'providers'
+export function viewOf(used: readonly Field[]): View {
+  const isOfCallers = used.some((one) => one === 'caller' || one.startsWith('label:'))
+  const isOfModels = used.some((one) => one === 'model' || one === 'route')
+  if (isOfCallers) return isOfModels || used.includes('provider') ? 'all' : 'callers'
+  return isOfModels ? 'withoutCallers' : 'providers'
 }
 
 /** Whether the keys of rollups know it; what they do not is asked of rows. */

@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
-import { dayMs, finerFrom, type Grain, grain, hourMs, minuteMs, minuteOf, type RollupState, stateOf, type View } from '../rollups/grains.ts'
+import { dayMs, finerFrom, type Grain, grain, levels, minuteMs, minuteOf, type RollupState, stateOf, type View } from '../rollups/grains.ts'
 
 /** Milliseconds since the epoch; `i` is the interval that it belongs to. */
 export interface RowSpan extends Range {
@@ -31,11 +31,11 @@ export function readState(database: DatabaseSync): RollupState | undefined {
   return isThere ? stateOf(database.prepare('SELECT key, value FROM rollup_state').all()) : undefined
 }
 
-interface Level {
+interface Cells {
   readonly grain: Grain
   readonly lengthMs: number
-  /** Cells of periods that end by then have all that there is. */
-  readonly wholeUntil: number
+  /** They have all of the time up to then, also of the period in which it is; and nothing of later. */
+  readonly until: number
 }
 
 export interface PlanOptions {
@@ -48,24 +48,21 @@ export interface PlanOptions {
 }
 
 export function planOf(intervals: readonly Range[], { state, view, cellsFrom, rowsFrom }: PlanOptions): Plan {
-  const levels: readonly Level[] = [
-    { grain: grain.day[view], lengthMs: dayMs, wholeUntil: state.daysUntil },
-    { grain: grain.hour[view], lengthMs: hourMs, wholeUntil: state.hoursUntil },
-    { grain: grain.minute, lengthMs: minuteMs, wholeUntil: Number.POSITIVE_INFINITY },
-  ]
+  const lengths = cellsOf(state, view)
+  const earlier = cellsOf(state, view === 'callers' ? 'all' : view).filter(({ grain: one }) => !quarters.includes(one))
   const cells: CellSpan[] = []
   const rows: RowSpan[] = []
 
-  function cover(i: number, sinceMs: number, untilMs: number, [level, ...shorter]: readonly Level[]): void {
+  function cover(i: number, sinceMs: number, untilMs: number, [longest, ...shorter]: readonly Cells[]): void {
     if (sinceMs >= untilMs) return
-    if (level === undefined) {
+    if (longest === undefined) {
       rows.push({ i, sinceMs, untilMs })
       return
     }
-    const { lengthMs, wholeUntil } = level
+    const { lengthMs } = longest
     const first = Math.ceil(sinceMs / lengthMs) * lengthMs
-    const last = Math.floor(Math.min(untilMs, wholeUntil) / lengthMs) * lengthMs
-    if (first < last) cells.push({ i, grain: level.grain, since: minuteOf(first), until: minuteOf(last) })
+    const last = longest.until < untilMs ? longest.until : Math.floor(untilMs / lengthMs) * lengthMs
+    if (first < last) cells.push({ i, grain: longest.grain, since: minuteOf(first), until: minuteOf(last) })
     cover(i, sinceMs, first < last ? first : untilMs, shorter)
     if (first < last) cover(i, last, untilMs, shorter)
   }
@@ -76,9 +73,24 @@ export function planOf(intervals: readonly Range[], { state, view, cellsFrom, ro
   intervals.forEach(({ sinceMs, untilMs }, i) => {
     const [since, until] = [known(sinceMs), known(untilMs)]
     cover(i, since, Math.min(until, firstCell), [])
-    cover(i, Math.max(since, firstCell), until, levels)
+    const [from, changed] = [Math.max(since, firstCell), state.quartersFrom]
+    cover(i, from, Math.min(until, changed), earlier)
+    cover(i, Math.max(from, changed), until, lengths)
   })
   return { cells, rows }
+}
+
+const quarters: readonly Grain[] = Object.values(grain.quarter)
+
+/** Of a view, from the longest to the shortest. */
+function cellsOf(state: RollupState, view: View): readonly Cells[] {
+  const added = levels.map(({ to, toMs, until, key }) => ({
+    grain: to[view],
+    lengthMs: toMs,
+    // Some of the next period has been added too where that was not done at once.
+    until: state[key] === 0 ? state[until] : Math.floor(state[until] / toMs) * toMs,
+  }))
+  return [...added.reverse(), { grain: grain.minute, lengthMs: minuteMs, until: Number.POSITIVE_INFINITY }]
 }
 
 /**

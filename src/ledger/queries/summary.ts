@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { periodAt } from '../../lib/period.ts'
 import type { Range } from '../../lib/range.ts'
 import { conditionSql, inRange } from './fragments.ts'
-import { inSnapshot, readSums, type SumRow, spanOf } from './look.ts'
+import { inSnapshot, readSums, type SumRow, spanOf, viewOf } from './look.ts'
 import {
   type Breakdown,
   type Condition,
@@ -27,14 +27,13 @@ export interface SummaryQuestion {
 }
 
 export function readSummary(database: DatabaseSync, { range, sets, where = [], groupsMax }: SummaryQuestion): Summary {
-  const used = [...new Set(sets.flat())]
-  const days = used.includes('day') ? daysOf(database, range) : [{ ...range, day: null }]
-  const rows = readSums(database, { intervals: days, by: 'started', dimensions: used, where }).map(
-    (row): SumRow => ({ ...row, key_day: days[Number(row['i'])]?.day ?? null }),
+  const asked: readonly (readonly Dimension[])[] = sets.length === 0 ? [[]] : sets
+  const rows = new Map(
+    inSnapshot(database, () => looksOf(asked, where).flatMap((those) => rowsOf(database, { range, sets: those, where }))),
   )
   const total = createAdder()
   const reasons = new Map<string, number>()
-  for (const row of rows) {
+  for (const row of rows.get(asked[0] ?? []) ?? []) {
     total.add(row)
     const [reason, streams] = [String(row['reason']), Number(row['zero_usage'] ?? 0)]
     if (streams > 0) reasons.set(reason, (reasons.get(reason) ?? 0) + streams)
@@ -42,11 +41,40 @@ export function readSummary(database: DatabaseSync, { range, sets, where = [], g
   return {
     ...range,
     total: total.totals(),
-    breakdowns: sets.map((by) => breakdown(rows, by, groupsMax)),
+    breakdowns: sets.map((by) => breakdown(rows.get(by) ?? [], by, groupsMax)),
     zeroUsage: [...reasons]
       .map(([reason, streams]) => ({ reason, streams }))
       .sort((a, b) => b.streams - a.streams || (a.reason < b.reason ? -1 : 1)),
   }
+}
+
+/** Those that the same rollups answer are looked up together: many callers make the others no slower. */
+function looksOf(sets: SummaryQuestion['sets'], where: readonly Condition[]): readonly SummaryQuestion['sets'][] {
+  const fields = where.map(({ dimension }) => dimension)
+  return [...Map.groupBy(sets, (by) => `${viewOf([...by, ...fields])} ${by.includes('day')}`).values()]
+}
+
+function rowsOf(
+  database: DatabaseSync,
+  { range, sets, where }: Required<Omit<SummaryQuestion, 'groupsMax'>>,
+): (readonly [by: readonly Dimension[], rows: readonly SumRow[]])[] {
+  const dimensions = [...new Set(sets.flat())]
+  const days = dimensions.includes('day') ? daysOf(database, range) : [{ ...range, day: null }]
+  const rows = readSums(database, { intervals: days, by: 'started', dimensions, where }).map(
+    (row): SumRow => ({ ...row, key_day: days[Number(row['i'])]?.day ?? null }),
+  )
+  return sets.map((by) => [by, rows])
+}
+
+export interface BreakdownsQuestion extends Omit<SummaryQuestion, 'range' | 'sets'> {
+  readonly intervals: readonly Range[]
+  readonly by: readonly Dimension[]
+}
+
+/** One breakdown for each interval, in one look. */
+export function readBreakdowns(database: DatabaseSync, { intervals, by, where = [], groupsMax }: BreakdownsQuestion): readonly Breakdown[] {
+  const rows = Map.groupBy(readSums(database, { intervals, by: 'started', dimensions: by, where }), (row) => Number(row['i']))
+  return intervals.map((_, i) => breakdown(rows.get(i) ?? [], by, groupsMax))
 }
 
 /** The days of this machine's zone that the range and the ledger share, each cut by the range. */

@@ -50,7 +50,7 @@ export function createCells(database: DatabaseSync): Cells {
 
   return {
     find(grain, period, key, part) {
-      const periodKey = period * 8 + grain
+      const periodKey = period * 16 + grain
       let inPeriod = remembered.get(periodKey)
       if (inPeriod === undefined) remembered.set(periodKey, (inPeriod = new Map()))
       const cellKey = key * 4 + part

@@ -1,45 +1,60 @@
 /**
- * What a rollup is about: how long its period is, and what it tells apart. Every closed row is in a cell of its minute; hours are added up from minutes
- * and days from hours, some time later (`maintain.ts`).
+ * What a rollup is about: how long its period is, and what it tells apart. Every closed row is in a cell of its minute; quarters of an hour are added up
+ * from minutes, hours from quarters and days from hours, some time later (`maintain.ts`).
  */
 
 export const minuteMs = 60_000
+export const quarterMs = 15 * minuteMs
 export const hourMs = 60 * minuteMs
 export const dayMs = 24 * hourMs
 
 /**
- * What hours and days tell apart: everything; all but callers and labels; providers and usage alone. The last two are few cells, however many
- * callers and models there are. Minutes tell everything apart.
+ * What quarters, hours and days tell apart: everything; all but callers and labels; callers, labels and usage alone; providers and usage alone. Each but
+ * the first is fewer cells, and the last is few however many callers and models there are. Minutes tell everything apart.
  */
-export const views = ['all', 'withoutCallers', 'providers'] as const
+export const views = ['all', 'withoutCallers', 'callers', 'providers'] as const
 export type View = (typeof views)[number]
 
 /** Values of the column `grain`. */
 export const grain = {
   minute: 0,
-  hour: { all: 1, withoutCallers: 3, providers: 5 },
-  day: { all: 2, withoutCallers: 4, providers: 6 },
+  quarter: { all: 7, withoutCallers: 8, callers: 9, providers: 10 },
+  hour: { all: 1, withoutCallers: 3, callers: 11, providers: 5 },
+  day: { all: 2, withoutCallers: 4, callers: 12, providers: 6 },
 } as const
-export type Grain = 0 | 1 | 2 | 3 | 4 | 5 | 6
+export type Grain = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12
 
 /**
  * Values of the column `part`. A request counts in the period in which it started and in the one in which it ended; `both` is for one that did both
- * in the same minute. Hours and days have no `both`.
+ * in the same minute. Longer periods have no `both`.
  */
 export const part = { both: 0, started: 1, ended: 2 } as const
 export type Part = (typeof part)[keyof typeof part]
+
+/** How periods are added up: each from the one before it in this list. */
+export const levels = [
+  { from: grain.minute, to: grain.quarter, fromMs: minuteMs, toMs: quarterMs, until: 'quartersUntil', key: 'quartersKey' },
+  { from: grain.quarter.all, to: grain.hour, fromMs: quarterMs, toMs: hourMs, until: 'hoursUntil', key: 'hoursKey' },
+  { from: grain.hour.all, to: grain.day, fromMs: hourMs, toMs: dayMs, until: 'daysUntil', key: 'daysKey' },
+] as const
+export type Level = (typeof levels)[number]
 
 /** A period is written as its first minute since the epoch. */
 export const minuteOf = (ms: number): number => Math.floor(ms / minuteMs)
 
 /** The table `rollup_state`. Moments are in milliseconds since the epoch. */
 export interface RollupState {
-  /** Minutes before it have been added to their hours; of the minute that begins then, those whose key is below `hoursKey`. */
+  /** Minutes before it have been added to their quarters; of the minute that begins then, those whose key is below `quartersKey`. */
+  readonly quartersUntil: number
+  readonly quartersKey: number
+  /** The same of quarters that have been added to their hours. */
   readonly hoursUntil: number
   readonly hoursKey: number
-  /** Hours before it have been added to their days; of the hour that begins then, those whose key is below `daysKey`. */
+  /** The same of hours that have been added to their days. */
   readonly daysUntil: number
   readonly daysKey: number
+  /** Before it there are no quarters, and no view `callers`: a version that did not have them wrote the cells. */
+  readonly quartersFrom: number
   /** Rows that started before it may be gone. */
   readonly rowsFrom: number
   /** Of the rows that were there before the rollups, those above `after` and up to `upTo` are in none yet. */
@@ -52,10 +67,13 @@ export interface RollupState {
 }
 
 export const emptyState: RollupState = {
+  quartersUntil: 0,
+  quartersKey: 0,
   hoursUntil: 0,
   hoursKey: 0,
   daysUntil: 0,
   daysKey: 0,
+  quartersFrom: 0,
   rowsFrom: Number.MIN_SAFE_INTEGER,
   after: 0,
   upTo: 0,
@@ -70,7 +88,7 @@ export function stateOf(rows: readonly Readonly<Record<string, unknown>>[]): Rol
   return found as unknown as RollupState
 }
 
-/** Cells of minutes and hours before this moment may be gone: their days have all of it, and the rows are gone too. */
+/** Cells of periods shorter than a day before this moment may be gone: their days have all of it, and the rows are gone too. */
 export function finerFrom({ rowsFrom, daysUntil }: RollupState): number {
   return Math.floor(Math.min(rowsFrom, daysUntil) / dayMs) * dayMs
 }

@@ -1,6 +1,7 @@
 /** What cells are told apart by, as numbers: each combination is one row of `rollup_keys`. */
 import type { DatabaseSync } from 'node:sqlite'
-import { dayMs, minuteMs, type View } from './grains.ts'
+import type { LedgerRow } from '../row.ts'
+import { dayMs, minuteMs, type View, views } from './grains.ts'
 import { type KeyValues, keyColumns } from './measures.ts'
 
 /** In the ledger; a combination beyond them keeps its provider, route and outcome, and is `other` in all else. */
@@ -43,24 +44,27 @@ export interface KeysOptions {
 
 const indexOf = (name: (typeof keyColumns)[number]) => keyColumns.indexOf(name)
 const callers = [indexOf('caller'), indexOf('labels')]
-const usage = [indexOf('provider'), indexOf('usage_outcome'), indexOf('usage_reason')]
+const usage = [indexOf('usage_outcome'), indexOf('usage_reason')]
 /** What a view does not tell apart is NULL. */
 const valueIn: Readonly<Record<View, (value: string | null, index: number) => string | null>> = {
   all: (value) => value,
   withoutCallers: (value, index) => (callers.includes(index) ? null : value),
-  providers: (value, index) => (usage.includes(index) ? value : null),
+  callers: (value, index) => (callers.includes(index) || usage.includes(index) ? value : null),
+  providers: (value, index) => (index === indexOf('provider') || usage.includes(index) ? value : null),
 }
+type OtherView = Exclude<View, 'all'>
 const neverUsed = -1
 const minutesPerDay = dayMs / minuteMs
 
 export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys {
-  const select = database.prepare('SELECT id, without_callers, providers, used FROM rollup_keys WHERE name = ?')
-  const selectId = database.prepare('SELECT without_callers, providers FROM rollup_keys WHERE id = ?')
+  const select = database.prepare('SELECT * FROM rollup_keys WHERE name = ?')
+  const selectId = database.prepare('SELECT * FROM rollup_keys WHERE id = ?')
   const insert = database.prepare(
-    `INSERT INTO rollup_keys (name, without_callers, providers, used, ${keyColumns.join(', ')})
-     VALUES (?, ?, ?, ?, ${keyColumns.map(() => '?').join(', ')})`,
+    `INSERT INTO rollup_keys (name, used, without_callers, callers, providers, ${keyColumns.join(', ')})
+     VALUES (?, ?, ?, ?, ?, ${keyColumns.map(() => '?').join(', ')})`,
   )
-  const use = database.prepare('UPDATE rollup_keys SET used = max(used, ?) WHERE id IN (?, ?, ?)')
+  const setCallers = database.prepare('UPDATE rollup_keys SET callers = ? WHERE id = ?')
+  const use = database.prepare('UPDATE rollup_keys SET used = max(used, ?) WHERE id IN (?, ?, ?, ?)')
   const count = database.prepare('SELECT count(*) AS count FROM rollup_keys')
   const remove = database.prepare('DELETE FROM rollup_keys WHERE id IN (SELECT id FROM rollup_keys WHERE used < ? LIMIT ?)')
   let byName = new Map<string, Remembered>()
@@ -69,15 +73,29 @@ export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys
 
   const nameOf = (values: KeyValues, view: View) => JSON.stringify(view === 'all' ? values : [view, ...values])
 
-  function inView(values: KeyValues, view: 'withoutCallers' | 'providers', day: number): number {
+  function inView(values: KeyValues, view: OtherView, day: number): number {
     const those = values.map(valueIn[view])
     const name = nameOf(those, view)
-    return Number(select.get(name)?.['id'] ?? add(name, [null, null], day, those))
+    return Number(select.get(name)?.['id'] ?? add(name, day, [null, null, null], those))
   }
 
-  function add(name: string, others: readonly [number | null, number | null], day: number, values: KeyValues): number {
+  function add(name: string, day: number, others: readonly (number | null)[], values: KeyValues): number {
     size = sizeNow() + 1
-    return Number(insert.run(name, ...others, day, ...values).lastInsertRowid)
+    return Number(insert.run(name, day, ...others, ...values).lastInsertRowid)
+  }
+
+  function keyOf(row: LedgerRow): Key {
+    const all = Number(row['id'])
+    const callers = row['callers'] === null ? addCallers(all, row) : Number(row['callers'])
+    return { all, withoutCallers: Number(row['without_callers']), callers, providers: Number(row['providers']) }
+  }
+
+  /** An earlier version did not have that view. */
+  function addCallers(id: number, row: LedgerRow): number {
+    const values = keyColumns.map((name) => row[name] as string | null)
+    const callers = inView(values, 'callers', Number(row['used']))
+    setCallers.run(callers, id)
+    return callers
   }
 
   function sizeNow(): number {
@@ -87,14 +105,15 @@ export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys
   /** Undefined when there is no room for it. */
   function load(name: string, values: KeyValues, day: number): Remembered | undefined {
     const row = select.get(name)
-    if (row !== undefined) {
-      const key = { all: Number(row['id']), withoutCallers: Number(row['without_callers']), providers: Number(row['providers']) }
-      return { key, used: Number(row['used']) }
-    }
+    if (row !== undefined) return { key: keyOf(row), used: Number(row['used']) }
     const isRoom = sizeNow() < keysMax * (values[indexOf('error_type')] === null ? 1 : failedShare) && name.length <= charactersMax
     if (!isRoom && !isOther(values)) return undefined
-    const [withoutCallers, providers] = [inView(values, 'withoutCallers', day), inView(values, 'providers', day)]
-    return { key: { all: add(name, [withoutCallers, providers], day, values), withoutCallers, providers }, used: neverUsed }
+    const others = {
+      withoutCallers: inView(values, 'withoutCallers', day),
+      callers: inView(values, 'callers', day),
+      providers: inView(values, 'providers', day),
+    }
+    return { key: { all: add(name, day, Object.values(others), values), ...others }, used: neverUsed }
   }
 
   function find(values: KeyValues, day: number): Key {
@@ -109,7 +128,7 @@ export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys
       byName.set(name, found)
     }
     if (found.used < day) {
-      use.run(day, found.key.all, found.key.withoutCallers, found.key.providers)
+      use.run(day, ...views.map((view) => found.key[view]))
       found.used = day
     }
     return found.key
@@ -120,8 +139,7 @@ export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys
     byId(id) {
       let found = byId.get(id)
       if (found === undefined) {
-        const row = selectId.get(id)
-        found = { all: id, withoutCallers: Number(row?.['without_callers']), providers: Number(row?.['providers']) }
+        found = keyOf(selectId.get(id) as LedgerRow)
         if (byId.size >= rememberedMax) byId = new Map()
         byId.set(id, found)
       }

@@ -1,11 +1,11 @@
 /**
- * What is done to the rollups between batches, a step at a time: rows of an earlier version are added, minutes are added up to hours and hours to
- * days, and what is too old leaves. A step takes about ten milliseconds, so that no batch waits long for it.
+ * What is done to the rollups between batches, a step at a time: rows of an earlier version are added, minutes are added up to quarters of an hour, these
+ * to hours and hours to days, and what is too old leaves. A step takes about ten milliseconds, so that no batch waits long for it.
  */
 import { inTransaction } from '../migrations.ts'
 import type { SqlValue } from '../row.ts'
 import { addCell } from './cells.ts'
-import { dayMs, finerFrom, type Grain, grain, hourMs, minuteMs, minuteOf, part, type View, views } from './grains.ts'
+import { dayMs, finerFrom, type Grain, grain, type Level, levels, minuteMs, minuteOf, part, views } from './grains.ts'
 import { neededColumns } from './measures.ts'
 import type { OpenRollups } from './open.ts'
 
@@ -34,8 +34,8 @@ const betweenStepsMs = 50
 /** With less, a step is mostly the writing of the same cells again. */
 const amountMin = 150
 const amountMax = 32_768
-/** Minutes are added to their hour so many at a time, when most of what began in them has ended. */
-const settledMs = 15 * minuteMs
+/** Minutes are added to their quarter so long after they began, when most of what began in them has ended. */
+const settledMs = 3 * minuteMs
 /** Cells or keys that leave in one step. */
 const expireMax = 1000
 
@@ -85,8 +85,9 @@ function work(open: OpenRollups, amount: number, now: number, ageMsMax: number):
   const { after, upTo } = open.state()
   return (
     (after < upTo && addEarlier(open, amount)) ||
-    addUp(open, toHours, Math.floor((now - 2 * minuteMs) / settledMs) * settledMs, amount) ||
-    addUp(open, toDays, open.state().hoursUntil, amount) ||
+    levels.some((level, at) =>
+      addUp(open, level, at === 0 ? now - settledMs + minuteMs : open.state()[(levels[at - 1] as Level).until], amount),
+    ) ||
     expire(open, ageMsMax === 0 ? Number.NEGATIVE_INFINITY : now - ageMsMax)
   )
 }
@@ -107,17 +108,6 @@ function addEarlier(open: OpenRollups, limit: number): boolean {
   return true
 }
 
-interface Level {
-  readonly from: Grain
-  readonly to: Readonly<Record<View, Grain>>
-  readonly fromMs: number
-  readonly toMs: number
-  readonly until: 'hoursUntil' | 'daysUntil'
-  readonly key: 'hoursKey' | 'daysKey'
-}
-const toHours: Level = { from: grain.minute, to: grain.hour, fromMs: minuteMs, toMs: hourMs, until: 'hoursUntil', key: 'hoursKey' }
-const toDays: Level = { from: grain.hour.all, to: grain.day, fromMs: hourMs, toMs: dayMs, until: 'daysUntil', key: 'daysKey' }
-
 /** The next cells of periods that end before that moment are added to the longer period's. False when there are none. */
 function addUp({ cells, keys, state, change }: OpenRollups, level: Level, beforeMs: number, limit: number): boolean {
   const { from, to, fromMs, toMs, until, key } = level
@@ -137,13 +127,13 @@ function addUp({ cells, keys, state, change }: OpenRollups, level: Level, before
   return true
 }
 
-/** Minutes and hours leave with their rows, days when they are older than that moment; then the keys that nothing names any more. */
+/** Shorter periods leave with their rows, days when they are older than that moment; then the keys that nothing names any more. */
 function expire(open: OpenRollups, daysBefore: number): boolean {
   const finer = finerFrom(open.state())
   const days = Math.floor(Math.min(daysBefore, finer) / dayMs) * dayMs
   const before = [
     [grain.minute, finer],
-    ...Object.values(grain.hour).map((which) => [which, finer] as const),
+    ...[grain.quarter, grain.hour].flatMap(Object.values<Grain>).map((which) => [which, finer] as const),
     ...Object.values(grain.day).map((which) => [which, days] as const),
   ] as const
   for (const [which, moment] of before) {

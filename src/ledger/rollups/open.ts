@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { RowValues, SqlValue } from '../row.ts'
 import { addMeasured, type Cells, createCells } from './cells.ts'
-import { dayMs, grain, hourMs, minuteMs, minuteOf, type Part, part, type RollupState, stateOf, views } from './grains.ts'
+import { grain, levels, minuteMs, minuteOf, type Part, part, type RollupState, stateOf, views } from './grains.ts'
 import type { Key, Keys } from './keys.ts'
 import type { Measured } from './measures.ts'
 
@@ -56,8 +56,7 @@ export function addRow(open: OpenRollups, measured: Measured): void {
   const key = open.keys.find(measured.key, Math.max(started, ended))
   const at = (minute: number, one: Part) => {
     addMeasured(open.cells.find(grain.minute, minute, key.all, one), measured)
-    const { hoursUntil, hoursKey } = open.state()
-    if (isBefore(minute * minuteMs, key.all, hoursUntil, hoursKey)) addLate(open, measured, minute, key, one)
+    addLate(open, measured, minute, key, one)
   }
   if (started === ended) at(started, part.both)
   else {
@@ -68,16 +67,14 @@ export function addRow(open: OpenRollups, measured: Measured): void {
 
 const isBefore = (moment: number, key: number, until: number, untilKey: number) => moment < until || (moment === until && key < untilKey)
 
-/** Its minute has been added to its hour already. */
+/** To each longer period that its minute has been added to already. */
 function addLate({ cells, state }: OpenRollups, measured: Measured, minute: number, key: Key, one: Part): void {
-  const hour = Math.floor((minute * minuteMs) / hourMs) * hourMs
-  const day = Math.floor(hour / dayMs) * dayMs
-  const isLateForDay = isBefore(hour, key.all, state().daysUntil, state().daysKey)
-  for (const each of one === part.both ? [part.started, part.ended] : [one]) {
-    for (const view of views) {
-      addMeasured(cells.find(grain.hour[view], minuteOf(hour), key[view], each), measured)
-      if (isLateForDay) addMeasured(cells.find(grain.day[view], minuteOf(day), key[view], each), measured)
-    }
+  for (const { to, fromMs, toMs, until, key: cursor } of levels) {
+    const from = Math.floor((minute * minuteMs) / fromMs) * fromMs
+    if (!isBefore(from, key.all, state()[until], state()[cursor])) return
+    const period = minuteOf(Math.floor(from / toMs) * toMs)
+    for (const each of one === part.both ? [part.started, part.ended] : [one])
+      for (const view of views) addMeasured(cells.find(to[view], period, key[view], each), measured)
   }
 }
 
