@@ -33,16 +33,30 @@ interface SeriesEntry {
   readonly startedAt: number
 }
 
-export interface SumSeries extends SeriesEntry {
+/** The part of a series that an earlier process had counted: a reader that takes deltas has been told of it. */
+type Earlier<Counted> = Counted & {
+  /** When it was taken over, in milliseconds since the epoch. */
+  readonly untilMs: number
+}
+
+interface Sum {
   readonly value: number
 }
 
-export interface HistogramSeries extends SeriesEntry {
+export interface SumSeries extends SeriesEntry, Sum {
+  readonly earlier?: Earlier<Sum>
+}
+
+export interface Distribution {
   /** Of each bucket alone, the last one above every bound. */
   readonly counts: readonly number[]
   readonly count: number
   /** Undefined once a count came in whose value is not known. */
   readonly sum: number | undefined
+}
+
+export interface HistogramSeries extends SeriesEntry, Distribution {
+  readonly earlier?: Earlier<Distribution>
 }
 
 /** One metric with its series, as they stand; they go on changing. */
@@ -103,7 +117,7 @@ type Cells<Name, Cell> = Map<Name, Map<string, Tracked<Cell>>>
 type SumCell = Writable<SumSeries>
 type HistogramCell = Writable<HistogramSeries>
 
-function addCounts(cell: HistogramCell, { counts, sum }: NonNullable<SavedSeries['histogram']>): void {
+function addCounts(cell: Writable<Distribution>, { counts, sum }: NonNullable<SavedSeries['histogram']>): void {
   counts.forEach((count, index) => {
     cell.counts[index] = (cell.counts[index] as number) + count
     cell.count += count
@@ -124,7 +138,7 @@ export function createMeter(now: () => number): Meter {
     changed.push(tracked)
   }
 
-  const sum = (name: CounterName | ReadingName, labels: Labels) => find(sums, name, labels, (entry) => ({ ...entry, value: 0 }))
+  const sum = (name: CounterName | ReadingName, labels: Labels) => find(sums, name, labels, (entry): SumCell => ({ ...entry, value: 0 }))
 
   function find<Name extends MetricName, Cell extends SumCell | HistogramCell>(
     cells: Cells<Name, Cell>,
@@ -155,11 +169,15 @@ export function createMeter(now: () => number): Meter {
     if (kind === 'counter' && value !== undefined) {
       const tracked = sum(name as CounterName, labels)
       tracked.cell.value += value
+      tracked.cell.earlier = { value: (tracked.cell.earlier?.value ?? 0) + value, untilMs: now() }
       return tracked
     }
     if (kind !== 'histogram' || histogram === undefined || histogram.bounds.join() !== buckets?.join()) return undefined
     const tracked = findHistogram(name as HistogramName, labels)
-    addCounts(tracked.cell, histogram)
+    const { earlier = { counts: histogram.counts.map(() => 0), count: 0, sum: 0 } } = tracked.cell
+    const taken = { ...earlier, counts: [...earlier.counts], untilMs: now() }
+    for (const counts of [tracked.cell, taken]) addCounts(counts, histogram)
+    tracked.cell.earlier = taken
     return tracked
   }
 

@@ -12,7 +12,7 @@ import {
 } from '@opentelemetry/sdk-metrics'
 import { type MetricEntry, metrics } from './catalog.ts'
 import { hrTime } from './hr-time.ts'
-import type { Family, HistogramSeries, Meter, SumSeries } from './meter.ts'
+import type { Distribution, Family, HistogramSeries, Meter, SumSeries } from './meter.ts'
 
 export type TemporalitySelector = (instrument: InstrumentType) => AggregationTemporality
 
@@ -38,18 +38,25 @@ const instruments = {
 
 type Subtract<Value> = ((value: Value, before: Value) => Value) | undefined
 
-/** Remembers what its reader was last told, so that a delta starts where the last one ended. */
-function createConverter(temporality: TemporalitySelector): (family: Family, endTime: HrTime) => MetricData {
-  const told = new WeakMap<SumSeries | HistogramSeries, { readonly value: HistogramValue | number; readonly endTime: HrTime }>()
+interface Told {
+  readonly value: HistogramValue | number
+  readonly endTime: HrTime
+}
 
-  function point<Value extends HistogramValue | number>(
-    series: SumSeries | HistogramSeries,
-    value: Value,
+/** Remembers what its reader was last told, so that a delta starts where the last one ended, or where an earlier process did. */
+function createConverter(temporality: TemporalitySelector): (family: Family, endTime: HrTime) => MetricData {
+  const told = new WeakMap<SumSeries | HistogramSeries, Told>()
+
+  function point<Series extends SumSeries | HistogramSeries, Value extends HistogramValue | number>(
+    series: Series,
+    read: (counted: Series | NonNullable<Series['earlier']>) => Value,
     endTime: HrTime,
     subtract: Subtract<Value>,
   ): DataPoint<Value> {
-    const attributes = series.labels
-    const before = subtract === undefined ? undefined : told.get(series)
+    const { labels: attributes, earlier } = series
+    const value = read(series)
+    const byEarlier = earlier && { value: read(earlier), endTime: hrTime(earlier.untilMs) }
+    const before = subtract === undefined ? undefined : (told.get(series) ?? byEarlier)
     if (subtract !== undefined) told.set(series, { value, endTime })
     if (before === undefined || subtract === undefined) return { attributes, startTime: hrTime(series.startedAt), endTime, value }
     return { attributes, startTime: before.endTime, endTime, value: subtract(value, before.value as Value) }
@@ -62,17 +69,17 @@ function createConverter(temporality: TemporalitySelector): (family: Family, end
     const base = { descriptor: { name: family.name, unit, description, valueType: 1 }, aggregationTemporality }
     if ('histograms' in family) {
       const subtract = isDelta ? subtractHistogram : undefined
-      const dataPoints = family.histograms.map((series) => point(series, histogramValue(series, buckets), endTime, subtract))
+      const dataPoints = family.histograms.map((series) => point(series, (counted) => histogramValue(counted, buckets), endTime, subtract))
       return { ...base, dataPointType: DataPointType.HISTOGRAM, dataPoints }
     }
     const subtract = isDelta && kind === 'counter' ? subtractNumber : undefined
-    const dataPoints = family.sums.map((series) => point(series, series.value, endTime, subtract))
+    const dataPoints = family.sums.map((series) => point(series, ({ value }) => value, endTime, subtract))
     if (kind === 'gauge') return { ...base, dataPointType: DataPointType.GAUGE, dataPoints }
     return { ...base, dataPointType: DataPointType.SUM, isMonotonic: kind === 'counter', dataPoints }
   }
 }
 
-function histogramValue({ counts, count, sum }: HistogramSeries, boundaries: readonly number[]): HistogramValue {
+function histogramValue({ counts, count, sum }: Distribution, boundaries: readonly number[]): HistogramValue {
   return { buckets: { boundaries: [...boundaries], counts: [...counts] }, count, ...(sum === undefined ? {} : { sum }) }
 }
 

@@ -17,7 +17,10 @@ function partsOf(text: string) {
     listItems: all(prose, /^(-) /gm).length,
     // Without their comments, which are translated.
     blocks: all(text, /^```([\s\S]*?)^```/gm).map((block) => block.replace(/ +# .*$/gm, '')),
-    links: all(prose, /\]\(([^)]+)\)/g).filter((link) => !/^README/.test(link)),
+    // One to a heading of its own goes by the heading's words.
+    links: all(prose, /\]\(([^)]+)\)/g)
+      .filter((link) => !/^README/.test(link))
+      .map((link) => link.replace(/^#.*/, '#')),
     references: all(prose, /^(\[\w+\]: \S+)$/gm),
     code: all(prose, /`([^`]+)`/g).sort(),
     // Years, versions and ports are in them too.

@@ -1,5 +1,6 @@
 import { AggregationTemporality, DataPointType, type MetricData, type MetricProducer } from '@opentelemetry/sdk-metrics'
 import { describe, expect, it } from 'vitest'
+import { metrics } from '../../src/telemetry/catalog.ts'
 import { createMeter } from '../../src/telemetry/meter.ts'
 import { createProducer } from '../../src/telemetry/producer.ts'
 
@@ -93,5 +94,30 @@ describe('what a reader collects', () => {
     counts[20] = 1
     expect(overhead?.dataPoints).toEqual([{ ...times, value: { count: 1, sum: 0.5, buckets: { boundaries: expect.any(Array), counts } } }])
     expect((await collect(createProducer(meter, clock)))[0]?.dataPoints[0]?.value).toBe(3)
+  })
+
+  it('is what came since the start, where deltas are preferred and an earlier process had counted: that was told by it', async () => {
+    const { meter, clock, at } = clocked()
+    const saved = { labels: {}, startedAt: start - 60_000 }
+    const bounds = metrics['tokenweir.overhead.first_byte'].buckets
+    const counts = bounds.map(() => 1).concat(1)
+    at(1000)
+    // Twice, as where two series of before have become one.
+    for (let n = 0; n < 2; n++) meter.restore({ ...saved, name: 'tokenweir.ledger.written', value: 3, histogram: undefined })
+    meter.restore({ ...saved, name: 'tokenweir.overhead.first_byte', value: undefined, histogram: { bounds, counts, sum: 9 } })
+    const [delta, cumulative] = [createProducer(meter, clock, () => AggregationTemporality.DELTA), createProducer(meter, clock)]
+    at(5000)
+    meter.counter('tokenweir.ledger.written', {}).add(2)
+    meter.histogram('tokenweir.overhead.first_byte', {}).record(0.5)
+    const points = async (producer: MetricProducer) => (await collect(producer)).map(({ dataPoints }) => dataPoints[0])
+    const [written, overhead] = await points(delta)
+    const times = { attributes: {}, startTime: [1_790_000_001, 0], endTime: [1_790_000_005, 0] }
+    expect(written).toEqual({ ...times, value: 2 })
+    const since = counts.map((_, index) => (index === 20 ? 1 : 0))
+    expect(overhead).toEqual({ ...times, value: { count: 1, sum: 0.5, buckets: { boundaries: expect.any(Array), counts: since } } })
+    expect((await points(cumulative))[0]).toMatchObject({ startTime: [1_789_999_940, 0], value: 8 })
+    at(6000)
+    meter.counter('tokenweir.ledger.written', {}).add(1)
+    expect((await points(delta))[0]).toMatchObject({ startTime: [1_790_000_005, 0], value: 1 })
   })
 })
