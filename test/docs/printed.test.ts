@@ -24,7 +24,6 @@ describe.each(here)('%s', (name) => {
     )
     expect(problems).toEqual([])
   })
-
 })
 
 describe.each(here.filter((name) => commandsIn(name).some(isRunHere)))('%s', (name) => {
