@@ -96,8 +96,8 @@ the response decides. If no shape matches, usage is found by the names of its fi
 cached, reasoning, total; in snake, camel or Pascal case; as numbers or texts; inside \`usage\`, \`result\`, \`response\`, \`metadata\` and similar objects.
 
 SageMaker's response streams are read in the format of their container. \`json-rpc\` (MCP, A2A) is not inference, and is in no record. The provider is found
-separately ([providers.md](providers.md)); the second column is used if nothing else is known. An OpenAI-compatible provider needs no format of its own. To
-add a format, see [extending.md](extending.md).
+separately ([providers.md](providers.md)); the second column only says whose format it is. An OpenAI-compatible provider needs no format of its own. To add a
+format, see [extending.md](extending.md).
 
 ${table(['format', 'its own provider', 'spoken at, for example'], rows)}
 
