@@ -1,6 +1,6 @@
 /**
  * A reader who follows a document from top to bottom: a folder with the checkout in it, a gateway, a collector and a running sidecar, and a shell. What a
- * document prints is run as it stands; only the ports are moved, because those of the documents may be taken.
+ * document prints is run as it stands; only the ports are moved, because those of the documents may be taken, and /etc, which is moved into the folder.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -213,6 +213,7 @@ function prepareFiles(folder: string, upstream: string): void {
   }
   for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
   symlinkSync('sidecar.log', join(folder, 'tokenweir.log'))
+  mkdirSync(join(folder, 'etc/systemd/system'), { recursive: true })
 }
 
 /** Takes whatever is sent to it, and writes spans as the collector's file exporter does. */
