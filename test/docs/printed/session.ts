@@ -83,13 +83,9 @@ export async function startSession({ words = {}, env: given = {} }: SessionOptio
   const failures: string[] = []
 
   async function moved(text: string): Promise<string> {
-    for (const [, port] of text.matchAll(/(?:127\.0\.0\.1|localhost|--listen ):(\d+)|--port[= ](\d+)/g))
-      if (port !== undefined) await portFor(port)
-    for (const [, port] of text.matchAll(/--port[= ](\d+)/g)) await portFor(port as string)
-    const there = text.replace(
-      /((?:127\.0\.0\.1|localhost|--listen ):|--port[= ])(\d+)/g,
-      (_, before, port) => `${before}${ports.get(port)}`,
-    )
+    const address = /((?:127\.0\.0\.1|localhost|--listen ):|--port[= ])(\d+)/g
+    for (const [, , port] of text.matchAll(address)) await portFor(port as string)
+    const there = text.replace(address, (_, before, port) => `${before}${ports.get(port)}`).replaceAll(' /etc/', ` ${folder}/etc/`)
     return Object.entries(words).reduce((all, [word, value]) => all.replaceAll(word, value), there)
   }
 
