@@ -29,8 +29,7 @@ export async function commandsPage(): Promise<string> {
 
 # Commands
 
-The same three ways everywhere: \`npx tokenweir …\`, \`tokenweir …\` after a global
-install, \`npm start -- …\` in the repository.
+There are three ways to run every command: \`npx tokenweir …\`, \`tokenweir …\` after a global install, and \`npm start -- …\` in a checkout.
 
 ## tokenweir
 

@@ -8,7 +8,7 @@ const sections: readonly { readonly title: string; readonly prefix: string; read
     title: 'Routes',
     prefix: 'routes[].',
     about:
-      'A list. The longest prefix that fits takes the request, unless a route asks for its host or a header ([network.md](network.md)); `upstream` at the top takes what no route does.',
+      'A list. The route with the longest matching prefix is used, unless another has a condition on host or header ([network.md](network.md)). Requests without a route go to the `upstream` of the top level.',
   },
   { title: 'TLS', prefix: 'tls.', about: 'Of `listen`, see [network.md](network.md).' },
   { title: 'Other addresses', prefix: 'listeners[].', about: 'A list, see [network.md](network.md).' },
@@ -56,9 +56,8 @@ export function configurationPage(): string {
 
 # Configuration
 
-A flag wins over a variable, a variable over the file, the file over the default. \`tokenweir check FILE\` says what is in effect, where each value
-comes from, and what is wrong; the sidecar does not start with a configuration that it does not understand. Most settings can be changed while it runs:
-[reload.md](reload.md).
+A flag has priority over a variable, a variable over the file, and the file over the default. \`tokenweir check FILE\` shows the values in effect, where each
+comes from, and what is wrong. The sidecar does not start with an invalid configuration. Most settings can be changed while it runs: [reload.md](reload.md).
 
 \`\`\`yaml
 # tokenweir.yaml; start with: tokenweir --config tokenweir.yaml
@@ -76,15 +75,16 @@ ${table(head, rows(top, ''))}
 ${parts.join('\n')}
 ## OpenTelemetry
 
-Export is set up by the variables of the OpenTelemetry specification alone. It begins when an endpoint is configured
+Export is configured by the variables of the OpenTelemetry specification. It begins when an endpoint is configured
 (\`OTEL_EXPORTER_OTLP_ENDPOINT\`, or one per signal) or an exporter is chosen (\`OTEL_TRACES_EXPORTER\`, \`OTEL_METRICS_EXPORTER\`,
 \`OTEL_LOGS_EXPORTER\`: \`otlp\`, \`console\`, \`none\`). Headers, compression, protocol, certificates, time-outs, samplers, resource attributes and
-span limits are honoured. A variable that is set and not understood is named on stderr at start. The sampler is \`always_on\` unless
-\`OTEL_TRACES_SAMPLER\` says otherwise: the product is one span per request. An endpoint without a scheme (\`localhost:4318\`) is taken for http, and named.
+span limits are used. If a variable has a value that is not understood, stderr names it at the start. The sampler is \`always_on\`, unless
+\`OTEL_TRACES_SAMPLER\` says otherwise, so that every request has a span. An endpoint without a scheme (\`localhost:4318\`) is used with http, and stderr says so.
 
-\`OTEL_CONFIG_FILE\` names a file of OpenTelemetry's declarative configuration. It then says everything: resource, sampler, limits, processors, readers and exporters of all
-three signals; of the variables only \`OTEL_BSP_MAX_QUEUE_SIZE\` and those that the file itself refers to are read. Give it a \`service.name\`, and a sampler: without one the SDK's default
-drops requests whose caller did not sample its trace. A batch processor's \`schedule_delay\` and \`max_export_batch_size\` are honoured; the queue is the ledger's. An example:
+\`OTEL_CONFIG_FILE\` names a file of OpenTelemetry's declarative configuration. This file then defines everything: resource, sampler, limits, processors, readers
+and exporters of all three signals. Of the variables, only \`OTEL_BSP_MAX_QUEUE_SIZE\` and those that the file refers to are used. Set a \`service.name\` and a
+sampler in it: without a sampler, the SDK drops requests whose caller did not sample its trace. A batch processor's \`schedule_delay\` and
+\`max_export_batch_size\` are used; the queue is the ledger. An example:
 
 \`\`\`yaml
 file_format: "1.0"
@@ -108,6 +108,6 @@ meter_provider:
             endpoint: http://localhost:4318/v1/metrics
 \`\`\`
 
-The SDK is loaded a moment after the start, so that nobody waits for it; what is recorded before is exported from the ledger.
+The SDK is loaded shortly after the start, so that requests need not wait for it. What was recorded before is exported from the ledger.
 `
 }

@@ -42,19 +42,19 @@ export function telemetryPage(): string {
 
 # Metrics and attributes
 
-The same series leave over OTLP (names with dots) and stand at \`/metrics\` of the admin port (Prometheus names). \`TOKENWEIR_SEMCONV\` chooses one of
-two generations of the GenAI conventions: \`1.41\` is what backends and their dashboards read today, \`genai\` the renames that come after it; never
-both at once. A count that the provider did not report is in no metric and no attribute: unknown is not zero.
+The same series are exported over OTLP (names with dots) and served at \`/metrics\` of the admin port (Prometheus names). \`TOKENWEIR_SEMCONV\` selects one of two
+generations of the GenAI conventions: \`1.41\`, which backends and their dashboards read today, or \`genai\`, the later names. A count that the provider did not
+report is in no metric and no attribute: unknown is not zero.
 
 ## Metrics
 
-Labels are bounded (\`limits.labelValues\`): values beyond become \`other\`, counted in \`tokenweir.label_overflow\`. Absent labels are left out.
+Labels have a limited number of values (\`limits.labelValues\`). Further values become \`other\` and are counted in \`tokenweir.label_overflow\`. Absent labels are left out.
 
 ${parts.join('\n')}
 ## Attributes and labels
 
-One span per proxied request, kind CLIENT, named \`{operation} {model}\` for inference and \`{METHOD} {route}\` otherwise. An error status for answers
-of 400 and more, an upstream that could not be reached, and a body that broke after a 200; a client that leaves is no error.
+Each proxied request has one span of kind CLIENT. Its name is \`{operation} {model}\` for inference and \`{METHOD} {route}\` otherwise. The span has an error status
+if the response has a status of 400 or more, if the upstream could not be reached, or if the body broke off after a 200. A client that leaves is not an error.
 
 ${table(['name', 'type', 'generation', ''], attributeRows)}
 `

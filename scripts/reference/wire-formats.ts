@@ -91,17 +91,17 @@ export function wireFormatsPage(): string {
 
 # Wire formats
 
-A format is chosen by method and path, whatever stands in front of the path. The shape of what the upstream answers decides where several claim one
-path, where none does, and where the one that claims it does not recognise the answer. Where no shape fits, the usage is still read by its words
-(\`usage-vocabulary\`): prompt or input, completion, output or generated, cached, reasoning, total; in snake, camel or Pascal case, as numbers or
-texts, inside \`usage\`, \`result\`, \`response\`, \`metadata\` and the like. SageMaker's response streams are read as what their container sends.
-\`json-rpc\` (MCP, A2A) is no inference, and no record names it. The provider is attributed apart from it ([providers.md](providers.md)); the second column is what stands when nothing
-else is known. An OpenAI-compatible provider needs no format of its own. How to add one: [extending.md](extending.md).
+A format is chosen by the method and the end of the path. If several formats or none claim a path, or if the format does not recognise the response, the shape of
+the response decides. If no shape matches, usage is found by the names of its fields (\`usage-vocabulary\`): prompt or input, completion, output or generated,
+cached, reasoning, total; in snake, camel or Pascal case; as numbers or texts; inside \`usage\`, \`result\`, \`response\`, \`metadata\` and similar objects.
+
+SageMaker's response streams are read in the format of their container. \`json-rpc\` (MCP, A2A) is not inference, and is in no record. The provider is found
+separately ([providers.md](providers.md)); the second column only says whose format it is. An OpenAI-compatible provider needs no format of its own. To add a
+format, see [extending.md](extending.md).
 
 ${table(['format', 'its own provider', 'spoken at, for example'], rows)}
 
-How an answer is cut into messages (\`framing\` in the ledger) is seen from the answer, never from the provider: \`sse\`, \`ndjson\`, \`json-array\`
-(Gemini without \`alt=sse\`), \`eventstream\` (AWS), \`websocket\`, \`whole\` (one JSON body), \`none\` (nothing to read). Answers in gzip, deflate, br and
-zstd are decoded on a copy.
+How a response is divided into messages (\`framing\` in the ledger) depends on the response, never on the provider: \`sse\`, \`ndjson\`, \`json-array\` (Gemini without
+\`alt=sse\`), \`eventstream\` (AWS), \`websocket\`, \`whole\` (one JSON body), \`none\` (nothing to read). Responses in gzip, deflate, br and zstd are decoded on a copy.
 `
 }

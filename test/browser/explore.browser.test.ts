@@ -344,7 +344,7 @@ describe.skipIf(!hasChromium)('the page explores', () => {
     await poll(() => page.locator('#filter-values option').count()).toBe(10)
     await page.locator('#filter-value').press('Enter')
     await chips(page).toEqual(['Caller: caller-4321'])
-    await text(page.locator('#totals-note')).toContain('No requests in this range fit the filters.')
+    await text(page.locator('#totals-note')).toContain('No requests match the filters.')
     await page.locator('#chips button').click()
     await poll(() => page.locator('#totals tbody tr').count()).toBe(25)
     await poll(() => page.locator('#legend-tokens li').count()).toBe(9)

@@ -33,7 +33,7 @@ it.skipIf(!hasChromium)('shows which upstream fails and why, and settings that c
       ...['http://c.example', 'not asked yet '],
     ])
   expect(await page.locator('#settings').textContent()).toBe(
-    'The settings could not be read again; those of before stay in effect. tokenweir.yaml:1:1: <b>wrong</b>. Needs a restart: listen.',
+    'The settings could not be read again; the old ones stay in effect. tokenweir.yaml:1:1: <b>wrong</b>. Needs a restart: listen.',
   )
   expect({ problems, violations: await violations(page) }).toEqual({ problems: [], violations: [] })
 })

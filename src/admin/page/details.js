@@ -75,8 +75,8 @@ function contents(request, traceUrl) {
     el('h3', {}, 'Answer'),
     list([
       ['Provider', filterOf('provider', request.provider)],
-      ['Model asked for', filterOf('model', request.request_model)],
-      ['Model that answered', name(request.response_model)],
+      ['Requested model', filterOf('model', request.request_model)],
+      ['Responding model', name(request.response_model)],
       ['Operation', name(request.operation)],
       ['Route', filterOf('route', request.route)],
       ['Caller', filterOf('caller', request.caller)],
@@ -169,15 +169,14 @@ function speed({ time_per_output_token_ms: each }) {
 
 /** Moments of a request: their columns, in milliseconds after it came, what the stretch up to them is called, and what is said of one that is not known. */
 const moments = [
-  ['request_sent_ms', 'send', 'Request sent on', 'not recorded'],
-  ['response_head_ms', 'wait', 'Head of the answer', 'not recorded'],
+  ['request_sent_ms', 'send', 'Request sent', 'not recorded'],
+  ['response_head_ms', 'wait', 'Response headers', 'not recorded'],
   ['time_to_first_chunk_ms', 'begin', 'First chunk', 'no chunk came'],
   ['duration_ms', 'flow', 'End', 'nobody saw it'],
 ]
 
 function line(request) {
-  if (request.duration_ms === null)
-    return el('p', { class: 'soft' }, request.end_reason === null ? 'Still open.' : 'When it ended, nobody saw.')
+  if (request.duration_ms === null) return el('p', { class: 'soft' }, request.end_reason === null ? 'Still open.' : 'Nobody saw its end.')
   const bar = el('div', { class: 'times', 'aria-hidden': 'true' })
   const known = moments.filter(([column]) => request[column] !== null)
   let from = 0

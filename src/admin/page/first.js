@@ -24,7 +24,7 @@ export function showFirst({ listen, routes }) {
     el(
       'p',
       { class: 'soft' },
-      'Nothing was recorded in this range. Point a client at this address instead of the gateway’s; all else stays as it is.',
+      'Nothing was recorded in this range. Point a client at this address instead of the gateway’s; nothing else changes.',
     ),
     el(
       'dl',

@@ -97,7 +97,7 @@ export function createRequests({ read, onOpen }) {
   function empty() {
     if (rows.size > 0 || !isLoaded) return
     const text = isFiltered()
-      ? 'Nothing in this range fits. Take a filter away, or choose a longer range.'
+      ? 'No requests match. Remove a filter, or choose a longer range.'
       : 'No requests in this range yet. Send one through tokenweir: point a client at its address instead of the gateway’s.'
     body.replaceChildren(el('tr', {}, el('td', { colspan: heads.length, class: 'nothing soft' }, text)))
   }

@@ -145,7 +145,7 @@ export function createTotals() {
     note.textContent =
       all === 0
         ? current().where.length > 0
-          ? 'No requests in this range fit the filters. Take one away, or choose a longer range.'
+          ? 'No requests match the filters. Remove one, or choose a longer range.'
           : 'No requests in this range. Choose a longer one, or send one through tokenweir.'
         : '– is not reported, which is not zero. + is at least: some requests did not report it, or have no price that is known.'
   }

@@ -28,7 +28,7 @@ function health({ lastSuccess, lastFailure, failures, connect, probe }) {
 function showSettings({ ok = true, problems = [], needsRestart = [] } = {}) {
   settings.hidden = ok && needsRestart.length === 0
   settings.replaceChildren(
-    ...(ok ? [] : [el('strong', {}, 'The settings could not be read again; those of before stay in effect. '), problems.join(' '), ' ']),
+    ...(ok ? [] : [el('strong', {}, 'The settings could not be read again; the old ones stay in effect. '), problems.join(' '), ' ']),
     needsRestart.length === 0 ? '' : `Needs a restart: ${needsRestart.join(', ')}.`,
   )
 }

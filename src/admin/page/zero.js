@@ -5,13 +5,13 @@ import { el, number } from './text.js'
 
 /** What each reason means, and what mends it. */
 const mends = {
-  zero: 'The provider itself reported 0 tokens. Ask it, or the gateway between, why.',
+  zero: 'The provider itself reported 0 tokens. Ask the provider, or the gateway in between, why.',
   not_requested: 'The client did not ask for usage. Start with --capture inject, or let clients set stream_options.include_usage.',
-  upstream_omitted: 'Asked for, and left out. See whether the gateway passes the last chunk of a stream on.',
-  parse_error: 'There was usage that could not be read. The notes of the request say more.',
-  unsupported_encoding: 'The answer was compressed in a way that cannot be read here.',
+  upstream_omitted: 'It was asked for, but not sent. Check that the gateway forwards the last chunk of streams.',
+  parse_error: 'The usage could not be read. The notes of the request say more.',
+  unsupported_encoding: 'The response has a compression that tokenweir cannot read.',
   limit_hit: 'A message was longer than limits.messageBytes or limits.bodyBytes. Raise them.',
-  unknown_format: 'The wire format is not known here.',
+  unknown_format: 'The wire format is unknown.',
 }
 
 /** The answer of `/api/groups`. */

@@ -14,15 +14,15 @@ interface CallersOptions {
 export function callersCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('callers')
-    .description('list who called, with first and last use, tokens, cost and models, and say how to name them')
+    .description('list callers with first and last use, tokens, cost and models, and show how to name them')
     .option('--since <when>', `${momentHelp} (default all that the ledger has)`)
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-The ledger is the one that --ledger, TOKENWEIR_LEDGER or the file of --config names.
-A key is listed as key: and ten digits. Rows keep the name they were written with:
-after a key has got a name, its earlier requests are still listed under the digits.
+The ledger is the file of --ledger, of TOKENWEIR_LEDGER or of the --config file.
+A key without a name is listed as key: and ten digits. After you have named a key, its
+earlier requests are still listed under the digits: rows keep their names.
 
 Examples:
   tokenweir callers

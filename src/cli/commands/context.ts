@@ -66,8 +66,9 @@ export function each(value: string, before: readonly string[] = []): string[] {
 export const whereText = `A condition is a field, one of = != ~= (contains) > >= < <=, and a value. Fields are
 provider, model, caller, route, day, label:NAME, any_model (requested or responding),
 outcome, reason, error, and every column of the ledger: status, duration_ms, cost ….
-Conditions must all hold; several values of one field with = are alternatives.
-No value is one that is not known: label:team= has no team, error!= has an error.`
+A request must match all conditions, but several values of one field with = are
+alternatives. An empty value means unknown: label:team= finds requests without a team,
+error!= finds those with an error.`
 
 /** An error as one sentence; a bug of ours with its stack. */
 export function explain(error: unknown): string {

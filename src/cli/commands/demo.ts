@@ -28,7 +28,7 @@ export function demoCommand({ program, env, io, flags, end, refuseUse }: Command
     )
     .addHelpText(
       'after',
-      '\nNothing leaves this machine and no key is needed. --listen, --admin and --ledger choose the places; a ledger of its own is removed.',
+      '\nNothing leaves this machine, and no key is needed. --listen, --admin and --ledger set addresses and file. Without --ledger, the ledger is removed at the end.',
     )
     .action(async (options: { readonly seconds?: string }, { args }: Command) => {
       if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)

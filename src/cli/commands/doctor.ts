@@ -6,11 +6,11 @@ import { type CommandContext, exit, painter } from './context.ts'
 import { checksText } from './show-checks.ts'
 
 const help = `
-Give it the options, variables and --config of the sidecar. It looks at: the configuration, ports, ledger (whose file it
-is, version, quick check), disk, clock, each upstream (connection, TLS, HTTP; without credentials, and no model is asked)
-and each collector (an empty export). It works while the sidecar runs, and while it does not.
+Give it the options, variables and --config of the sidecar. It checks the configuration, ports, ledger (owner of the
+file, version, quick check), disk, clock, each upstream (connection, TLS, HTTP; it sends no credentials and asks no
+model) and each collector (it sends an empty export). The sidecar may run or not.
 
-The report has no secrets: paste it into an issue. Exit code 1 when a check failed.
+The report contains no secrets, so you can paste it into an issue. The exit code is 1 if a check failed.
 
 Examples:
   tokenweir doctor --config tokenweir.yaml
@@ -22,7 +22,7 @@ const secondsMax = 600
 export function doctorCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('doctor')
-    .description('look at ports, ledger, disk, clock, upstreams and collectors; a report without secrets for an issue')
+    .description('check ports, ledger, disk, clock, upstreams and collectors; print a report without secrets')
     .option('--timeout <seconds>', 'how long to wait for one answer', patienceUsual)
     .option('--json', 'print one JSON document')
     .addHelpText('after', help)

@@ -13,8 +13,8 @@ export function pricesCommand({ program, env, io, flags, end, refuseUse }: Comma
     .addHelpText(
       'after',
       `
-Your own prices (prices and pricesFile of the configuration) stand over what a
-provider reports, and that over the built-in table. Amounts are USD per million
+Your own prices (prices and pricesFile in the configuration) have priority over what
+a provider reports, and that over the built-in table. Amounts are USD per million
 tokens, or per thousand requests or searches.
 
 Examples:

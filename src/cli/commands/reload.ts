@@ -7,16 +7,16 @@ import { type CommandContext, complain, exit, refuse } from './context.ts'
 const patienceMs = 30_000
 
 const help = `
-The sidecar reads what it was started with: the same file, flags and variables. Open requests go on as they began. Where
-something is wrong nothing is changed; tokenweir check FILE says the same beforehand.
+The sidecar reads the same file, flags and variables as at its start. Open requests continue as they began. If there is a
+mistake, nothing changes; tokenweir check FILE finds it beforehand.
 
-It is found by the setting admin (--admin, which may be a URL here, or --config), with TOKENWEIR_ADMIN_TOKEN where it
-wants a token. kill -HUP does the same.`
+The command needs the setting admin (--config, or --admin, which may be a URL here), and TOKENWEIR_ADMIN_TOKEN if the
+sidecar has a token. kill -HUP does the same.`
 
 export function reloadCommand({ program, env, io, flags, end, refuseUse }: CommandContext): void {
   program
     .command('reload')
-    .description('have the running sidecar read its settings again')
+    .description('make the running sidecar read its settings again')
     .addHelpText('after', help)
     .action(async (_options, { args }: Command) => {
       if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)

@@ -24,9 +24,10 @@ const endings: Readonly<Record<string, Outcome>> = {
 }
 
 const help = `
-A recording is a JSON file {"request": {"method", "path", "headers", "body"}, "response": {"status", "headers", "body"}}, where
-"body_base64" holds bytes that are not text; or a HAR file, as browsers and proxies save it. --config names the rules for
-providers and the prices to use, --upstream the host that answered. Nothing is sent anywhere and nothing is written.
+A recording is a HAR file, as browsers and proxies save it, or a JSON file
+{"request": {"method", "path", "headers", "body"}, "response": {"status", "headers", "body"}}; use "body_base64" for bytes that
+are not text. The rules for providers and the prices are those of --config, and --upstream is the host that responded.
+Nothing is sent and nothing is written.
 
 Examples:
   tokenweir replay exchange.json

@@ -35,8 +35,8 @@ export function reportCommand({ program, env, io, flags, end, refuseUse }: Comma
       'provider, model, caller, route, label:NAME, and one of hour, day, week or month; several with commas (default provider)',
       several,
     )
-    .option('--where <condition>', 'only these requests, for example provider=openai or status>=400; several times is and', each)
-    .option('--top <count>', 'only the groups with most tokens; by hour, day, week or month, of each')
+    .option('--where <condition>', 'only these requests, for example provider=openai or status>=400; may be repeated', each)
+    .option('--top <count>', 'only the groups with the most tokens; with hour, day, week or month: of each')
     .option('--since <when>', `${momentHelp} (default ${usualSince})`)
     .option('--until <when>', 'before this time, in the form of --since (default now)')
     .option('--timezone <zone>', "for dates, hours, days, weeks and months, such as Europe/Berlin (default this machine's)")
@@ -58,17 +58,17 @@ export function reportCommand({ program, env, io, flags, end, refuseUse }: Comma
 }
 
 const helpText = `
-The ledger is the one that --ledger, TOKENWEIR_LEDGER or the file of --config names.
-Requests count where they began. – is not reported, which is not zero; + is at
-least: some requests did not report it, or have no price that is known. Weeks begin
-on Monday and are named by it. Cached is the share of the input that was read from a
-cache, Saved what prompt caching saved, Tokens/s the output tokens per second of the
-mean stream.
+The ledger is the file of --ledger, of TOKENWEIR_LEDGER or of the --config file.
+Requests count in the period in which they began. Weeks begin on Monday and have its
+date. – means not reported, which is not zero. + means at least: some requests did
+not report it, or have no known price. Cached is the share of the input that was read
+from a cache. Saved is what prompt caching saved. Tokens/s is the output tokens per
+second of an average stream.
 
 ${whereText}
 
-The table is as wide as the terminal, or as COLUMNS says; in a pipe without COLUMNS
-nothing is cut. NO_COLOR=1 takes the colours away.
+The table is as wide as the terminal, or as COLUMNS. In a pipe without COLUMNS,
+nothing is cut off. NO_COLOR=1 turns colours off.
 
 Examples:
   tokenweir report

@@ -34,8 +34,8 @@ export function tailCommand({ program, env, io, flags, end, refuseUse }: Command
     .option(`--outcome <${outcomes.join('|')}>`, 'only this usage outcome')
     .option('--errors', 'only failed requests')
     .option('--zero', 'only responses whose usage is unknown or 0')
-    .option('--where <condition>', 'only these, for example status>=400 or label:team=search; several times is and', each)
-    .option('-n, --lines <number>', 'begin with the last requests, this many', '10')
+    .option('--where <condition>', 'only these, for example status>=400 or label:team=search; may be repeated', each)
+    .option('-n, --lines <number>', 'begin with this many of the last requests', '10')
     .option('--no-follow', 'exit after those')
     .option('--json', 'print one JSON object per request: the columns of the ledger')
     .addHelpText(

@@ -22,12 +22,12 @@ interface Options {
 const apis: readonly Api[] = ['chat', 'responses', 'messages']
 
 const help = `
---admin may be a URL here; --ledger names the file of the running sidecar, --config its configuration. Where the file is
-out of reach, the sidecar is asked for its rows (with TOKENWEIR_ADMIN_TOKEN, where it wants one).
+Give it --config, --ledger and --admin of the running sidecar; --admin may be a URL here. If the ledger's file cannot be
+read, verify asks the sidecar for the rows (with TOKENWEIR_ADMIN_TOKEN, if the sidecar has a token).
 
-What it looks at: both answers as a client gets them; their rows in the ledger, with tokens above zero; their log
-lines (in the file of --log, else by the sidecar's own count); and that the collector took their spans, where one is
-configured. It costs two short answers of the model, and a third where /v1 stands twice in the path or is missing.
+It checks both responses as a client gets them, their rows in the ledger with tokens above zero, and their log lines (in
+the file of --log, or else by the sidecar's own count). If a collector is configured, it must have taken their spans. The
+model gives two short responses, and a third one if /v1 is missing or doubled in the path.
 
 Examples:
   tokenweir verify --model gpt-4o-mini --key-env OPENAI_API_KEY

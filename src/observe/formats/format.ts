@@ -17,7 +17,7 @@ export interface SessionFormat {
 export interface Format {
   /** Stable name, kebab-case: `openai-chat`. It is a ledger value. */
   readonly name: string
-  /** `gen_ai.provider.name` of the wire format's own provider, used when nothing more explicit is known. */
+  /** Whose format it is, for the documents. Which provider a request had is decided by `conclude/providers/rules.ts`. */
   readonly provider: string | undefined
   /**
    * JSON keys one of which, with a value other than null, stands in every message that can teach something once id and model are known.

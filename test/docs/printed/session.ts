@@ -1,6 +1,6 @@
 /**
  * A reader who follows a document from top to bottom: a folder with the checkout in it, a gateway, a collector and a running sidecar, and a shell. What a
- * document prints is run as it stands; only the ports are moved, because those of the documents may be taken.
+ * document prints is run as it stands; only the ports are moved, because those of the documents may be taken, and /etc, which is moved into the folder.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -83,13 +83,9 @@ export async function startSession({ words = {}, env: given = {} }: SessionOptio
   const failures: string[] = []
 
   async function moved(text: string): Promise<string> {
-    for (const [, port] of text.matchAll(/(?:127\.0\.0\.1|localhost|--listen ):(\d+)|--port[= ](\d+)/g))
-      if (port !== undefined) await portFor(port)
-    for (const [, port] of text.matchAll(/--port[= ](\d+)/g)) await portFor(port as string)
-    const there = text.replace(
-      /((?:127\.0\.0\.1|localhost|--listen ):|--port[= ])(\d+)/g,
-      (_, before, port) => `${before}${ports.get(port)}`,
-    )
+    const address = /((?:127\.0\.0\.1|localhost|--listen ):|--port[= ])(\d+)/g
+    for (const [, , port] of text.matchAll(address)) await portFor(port as string)
+    const there = text.replace(address, (_, before, port) => `${before}${ports.get(port)}`).replaceAll(' /etc/', ` ${folder}/etc/`)
     return Object.entries(words).reduce((all, [word, value]) => all.replaceAll(word, value), there)
   }
 
@@ -213,6 +209,7 @@ function prepareFiles(folder: string, upstream: string): void {
   }
   for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
   symlinkSync('sidecar.log', join(folder, 'tokenweir.log'))
+  mkdirSync(join(folder, 'etc/systemd/system'), { recursive: true })
 }
 
 /** Takes whatever is sent to it, and writes spans as the collector's file exporter does. */
