@@ -2,8 +2,10 @@
  * The admin port: health, metrics, the page. It is read-only but for a login and a reload, so it accepts GET and HEAD elsewhere. Its headers keep pages of other sites from using a response.
  * On a loopback address it accepts only loopback names as `Host` (DNS rebinding).
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Pem } from '../config/certificates.ts'
 import type { Address } from '../config/config.ts'
 import { listenError } from '../lib/listen-error.ts'
 
@@ -28,9 +30,18 @@ export interface AdminOptions {
   readonly routes: readonly AdminRoute[]
   /** What is given every path that is no route's; 404 when there is none. */
   readonly otherwise?: (request: IncomingMessage, response: ServerResponse) => void
+  readonly tls?: SecureAdmin | undefined
   /** A line for stderr. */
   readonly report: (line: string) => void
 }
+
+export interface SecureAdmin {
+  readonly minVersion: '1.2' | '1.3'
+  /** `use` gives them at once, and with each change. */
+  readonly certificates: { use(take: (pem: Pem) => void): void; stop(): void }
+}
+
+const limits = { requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 } as const
 
 export interface AdminServer {
   /** The bound port, which matters when 0 was configured. */
@@ -54,10 +65,10 @@ class AdminError extends Error {
 }
 
 /** Listens nowhere: it takes the connections that it is given. */
-export function createAdminServer({ address, routes, otherwise, report }: AdminOptions): Server {
+export function createAdminServer({ address, routes, otherwise, tls, report }: AdminOptions): Server {
   const byPath = new Map(routes.map((route) => [route.path, route]))
   const isAllowedHost = hostGuard(address.host)
-  return createServer({ requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 }, (request, response) => {
+  const listener: RequestListener = (request, response) => {
     const answer = async () => {
       if (!isAllowedHost(request.headers.host)) return refuse(response, 421, 'This address answers only to its own name.')
       if (otherwise !== undefined && !byPath.has(pathOf(request))) return otherwise(request, response)
@@ -69,7 +80,15 @@ export function createAdminServer({ address, routes, otherwise, report }: AdminO
       if (response.headersSent) response.destroy()
       else refuse(response, 500, 'This failed; see the log.')
     })
-  })
+  }
+  return tls === undefined ? createServer(limits, listener) : secured(tls, listener)
+}
+
+function secured({ minVersion, certificates }: SecureAdmin, listener: RequestListener): Server {
+  const server = createSecureServer(limits, listener)
+  certificates.use(({ cert, key }) => server.setSecureContext({ cert, key, minVersion: `TLSv${minVersion}` }))
+  server.on('close', certificates.stop)
+  return server
 }
 
 /** Rejects with `AdminError`, whose message is actionable. */
