@@ -2,7 +2,7 @@
  * The admin port: health, metrics, the page. It is read-only but for a login and a reload, so it accepts GET and HEAD elsewhere. Its headers keep pages of other sites from using a response.
  * On a loopback address it accepts only loopback names as `Host` (DNS rebinding).
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Pem } from '../config/certificates.ts'
@@ -30,7 +30,6 @@ export interface AdminOptions {
   readonly routes: readonly AdminRoute[]
   /** What is given every path that is no route's; 404 when there is none. */
   readonly otherwise?: (request: IncomingMessage, response: ServerResponse) => void
-  readonly tls?: SecureAdmin | undefined
   /** A line for stderr. */
   readonly report: (line: string) => void
 }
@@ -40,8 +39,6 @@ export interface SecureAdmin {
   /** `use` gives them at once, and with each change. */
   readonly certificates: { use(take: (pem: Pem) => void): void; stop(): void }
 }
-
-const limits = { requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 } as const
 
 export interface AdminServer {
   /** The bound port, which matters when 0 was configured. */
@@ -64,11 +61,15 @@ class AdminError extends Error {
   override readonly name = 'AdminError'
 }
 
+/** Half of the descriptors that are kept from the proxy's clients (`proxy/descriptors.ts`): the ledger and the exporters need theirs. */
+export const connectionsMax = 96
+const limits = { requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000, connectionsCheckingInterval: 1000 }
+
 /** Listens nowhere: it takes the connections that it is given. */
-export function createAdminServer({ address, routes, otherwise, tls, report }: AdminOptions): Server {
+export function createAdminServer({ address, routes, otherwise, report }: AdminOptions): Server {
   const byPath = new Map(routes.map((route) => [route.path, route]))
   const isAllowedHost = hostGuard(address.host)
-  const listener: RequestListener = (request, response) => {
+  return createServer(limits, (request, response) => {
     const answer = async () => {
       if (!isAllowedHost(request.headers.host)) return refuse(response, 421, 'This address answers only to its own name.')
       if (otherwise !== undefined && !byPath.has(pathOf(request))) return otherwise(request, response)
@@ -80,27 +81,29 @@ export function createAdminServer({ address, routes, otherwise, tls, report }: A
       if (response.headersSent) response.destroy()
       else refuse(response, 500, 'This failed; see the log.')
     })
-  }
-  return tls === undefined ? createServer(limits, listener) : secured(tls, listener)
-}
-
-function secured({ minVersion, certificates }: SecureAdmin, listener: RequestListener): Server {
-  const server = createSecureServer(limits, listener)
-  certificates.use(({ cert, key }) => server.setSecureContext({ cert, key, minVersion: `TLSv${minVersion}` }))
-  server.on('close', certificates.stop)
-  return server
+  })
 }
 
 /** Rejects with `AdminError`, whose message is actionable. */
-export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+export async function startAdmin({ tls, ...options }: AdminOptions & { readonly tls?: SecureAdmin | undefined }): Promise<AdminServer> {
   const { address, report } = options
-  const server = createAdminServer(options)
+  const plain = createAdminServer(options)
+  const server = tls === undefined ? plain : secured(plain, tls)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new AdminError(listenError({ name: 'admin', flag: '--admin', ...address }, error))))
     server.listen(address.port, address.host, resolve)
   })
+  server.maxConnections = connectionsMax
   server.on('error', (error) => report(`The admin port failed: ${error.message}`))
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) }
+}
+
+/** Answers over TLS what `plain` would answer. */
+function secured(plain: Server, { minVersion, certificates }: SecureAdmin): Server {
+  const server = createSecureServer(limits, (request, response) => plain.emit('request', request, response))
+  certificates.use(({ cert, key }) => server.setSecureContext({ cert, key, minVersion: `TLSv${minVersion}` }))
+  server.on('close', certificates.stop)
+  return server
 }
 
 export function closeServer(server: Server): Promise<void> {
