@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts'
 import { createReload, type Reloading, type ReloadSources } from './config/reload.ts'
 import { createForwarding } from './forwarding.ts'
 import { cellCount, watchTerminal } from './lib/shared-counters.ts'
+import { watchCertificates } from './proxy/certificates.ts'
 import { createLack } from './proxy/descriptors.ts'
 import { listenAll } from './proxy/listeners.ts'
 import { createShutdown } from './proxy/shutdown.ts'
@@ -55,7 +56,8 @@ export async function start(config: Config, report: (message: string) => void, s
     const access = createChangingAccess({ token: () => current.adminToken, isLoopback: isLoopback(config.admin.host), now: Date.now })
     const front = { unready: () => unready, records: () => recorder.state(), connect: (peer: Peer) => recorder.connect(peer), report }
     const about = () => ({ configuration: configuration(), upstreams: health.states() })
-    const opened = await startFront({ address: config.admin, about, routes: [reloadRoute(access, reload)], ...front })
+    const tls = config.adminTls && { ...config.adminTls, certificates: watchCertificates({ files: config.adminTls, cells, report }) }
+    const opened = await startFront({ address: config.admin, tls, about, routes: [reloadRoute(access, reload)], ...front })
     admin = opened
     recorder.followUpstreams(health.changes)
     const listener = await listenAll(config, { forwarder, cells, lacking, report })

@@ -6,7 +6,7 @@ import { request as httpRequest, type IncomingMessage, type ServerResponse } fro
 import type { MessagePort } from 'node:worker_threads'
 import type { Address } from '../config/config.ts'
 import { connectionOver } from './connection.ts'
-import { type AdminRoute, type AdminServer, jsonAnswer, refuse, startAdmin } from './server.ts'
+import { type AdminRoute, type AdminServer, jsonAnswer, refuse, type SecureAdmin, startAdmin } from './server.ts'
 
 /** Whether what is served is also recorded. */
 export interface RecordsState {
@@ -26,6 +26,7 @@ export interface Peer {
 
 export interface FrontOptions {
   readonly address: Address
+  readonly tls?: SecureAdmin | undefined
   /** Why requests are not served; undefined when they are. */
   readonly unready: () => string | undefined
   readonly records: () => RecordsState
@@ -45,6 +46,7 @@ const answerUsualMsMax = 10_000
 /** Rejects with a message that is actionable. */
 export function startFront({
   address,
+  tls,
   unready,
   records,
   about = () => ({}),
@@ -63,6 +65,7 @@ export function startFront({
   }
   return startAdmin({
     address,
+    tls,
     routes: [{ path: '/livez', answer: () => jsonAnswer(200, { live: true }) }, { path: '/readyz', answer: ready }, ...routes],
     otherwise: (request, response) => passOn(request, response, connect, answerMsMax),
     report,
@@ -83,7 +86,8 @@ function passOn(request: IncomingMessage, response: ServerResponse, connect: Fro
     return
   }
   const { method, url } = request
-  const asked = httpRequest({ method, path: url, headers: without(request.headers), createConnection: () => connectionOver(port) })
+  const headers = 'encrypted' in request.socket ? { ...request.headers, 'x-forwarded-proto': 'https' } : request.headers
+  const asked = httpRequest({ method, path: url, headers: without(headers), createConnection: () => connectionOver(port) })
   const late = setTimeout(() => asked.destroy(), answerMsMax)
   asked.on('response', (answer) => {
     clearTimeout(late)

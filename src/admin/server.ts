@@ -3,7 +3,9 @@
  * On a loopback address it accepts only loopback names as `Host` (DNS rebinding).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Pem } from '../config/certificates.ts'
 import type { Address } from '../config/config.ts'
 import { listenError } from '../lib/listen-error.ts'
 
@@ -30,6 +32,12 @@ export interface AdminOptions {
   readonly otherwise?: (request: IncomingMessage, response: ServerResponse) => void
   /** A line for stderr. */
   readonly report: (line: string) => void
+}
+
+export interface SecureAdmin {
+  readonly minVersion: '1.2' | '1.3'
+  /** `use` gives them at once, and with each change. */
+  readonly certificates: { use(take: (pem: Pem) => void): void; stop(): void }
 }
 
 export interface AdminServer {
@@ -77,9 +85,10 @@ export function createAdminServer({ address, routes, otherwise, report }: AdminO
 }
 
 /** Rejects with `AdminError`, whose message is actionable. */
-export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+export async function startAdmin({ tls, ...options }: AdminOptions & { readonly tls?: SecureAdmin | undefined }): Promise<AdminServer> {
   const { address, report } = options
-  const server = createAdminServer(options)
+  const plain = createAdminServer(options)
+  const server = tls === undefined ? plain : secured(plain, tls)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new AdminError(listenError({ name: 'admin', flag: '--admin', ...address }, error))))
     server.listen(address.port, address.host, resolve)
@@ -87,6 +96,14 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   server.maxConnections = connectionsMax
   server.on('error', (error) => report(`The admin port failed: ${error.message}`))
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) }
+}
+
+/** Answers over TLS what `plain` would answer. */
+function secured(plain: Server, { minVersion, certificates }: SecureAdmin): Server {
+  const server = createSecureServer(limits, (request, response) => plain.emit('request', request, response))
+  certificates.use(({ cert, key }) => server.setSecureContext({ cert, key, minVersion: `TLSv${minVersion}` }))
+  server.on('close', certificates.stop)
+  return server
 }
 
 export function closeServer(server: Server): Promise<void> {

@@ -169,7 +169,7 @@ async function welcome(config: Config, { port, morePorts = [], adminPort }: Runn
     ({ name, prefix, upstream }) => `  ${prefix} → ${writtenUpstream(upstream)} ${paint.dim(`(route ${name})`)}\n`,
   )
   return `tokenweir ${await version()} listens on ${places.join(', ')}
-${routes.join('')}  metrics and live page: ${paint.bold(reachedAt(config.admin, adminPort, false))}
+${routes.join('')}  metrics and live page: ${paint.bold(reachedAt(config.admin, adminPort, config.adminTls !== undefined))}
   ledger: ${config.ledger}; usage capture: ${config.capture}
 `
 }

@@ -12,15 +12,19 @@ export interface PemFiles {
 /** Their texts. */
 export type Pem = PemFiles
 
-/** How clients of a listener are spoken to. */
-export interface ListenTls {
+/** How the clients of the admin port are spoken to. */
+export interface AdminTls {
   readonly cert: string
   readonly key: string
+  readonly minVersion: '1.2' | '1.3'
+}
+
+/** How clients of a listener are spoken to. */
+export interface ListenTls extends AdminTls {
   /** The CA of client certificates. Without it, none is asked for. */
   readonly clientCa?: string | undefined
   /** `optional`: a client may come without a certificate; with one that the CA did not sign it may not. */
   readonly clientCertificates: 'required' | 'optional'
-  readonly minVersion: '1.2' | '1.3'
   /** HTTP/2 where the client offers it. */
   readonly http2: boolean
 }

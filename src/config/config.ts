@@ -7,7 +7,7 @@ import type { Period } from '../lib/period.ts'
 import { type Address, socketPathOf } from './address.ts'
 import type { BudgetWhere } from './budgets.ts'
 import { type CallerSource, readKeyFiles } from './caller.ts'
-import { type ListenTls, type PemError, type PemFiles, readPem, type UpstreamTls } from './certificates.ts'
+import { type AdminTls, type ListenTls, type PemError, type PemFiles, readPem, type UpstreamTls } from './certificates.ts'
 import { type ConfigError, type ConfigFile, type KeyPath, readConfigFile, reservedKeys } from './file.ts'
 import { type ForwardProxy, ForwardProxyError, forwardProxyOf } from './forward-proxy.ts'
 import { type Label, mapFileParser } from './labels.ts'
@@ -76,6 +76,8 @@ export interface Config {
   readonly tls?: ListenTls | undefined
   readonly listeners: readonly MoreListening[]
   readonly admin: Address
+  /** Of `admin`. Without it, plain HTTP is spoken there. */
+  readonly adminTls?: AdminTls | undefined
   /** Without a token, the live page and its data are served on a loopback address only. */
   readonly adminToken?: string | undefined
   /** The URL of a trace, for links on the page; `{traceId}` is replaced by its id. */
@@ -311,10 +313,14 @@ async function mapFileFaults(
 }
 
 /** Certificates are read again by those who use them, and when they change. */
-function pemFaults({ tls, listeners, routes }: Settings, readFile: (path: string) => string): { path: KeyPath; message: string }[] {
+function pemFaults(
+  { tls, listeners, adminTls, routes }: Settings,
+  readFile: (path: string) => string,
+): { path: KeyPath; message: string }[] {
   const listening = [{ path: ['tls'] as KeyPath, tls }, ...listeners.map(({ tls }, index) => ({ path: ['listeners', index, 'tls'], tls }))]
   return [
     ...listening.flatMap(({ path, tls }) => (tls === undefined ? [] : pemFault(path, { ...tls, ca: tls.clientCa }, readFile, 'clientCa'))),
+    ...(adminTls === undefined ? [] : pemFault(['adminTls'], adminTls, readFile, 'ca')),
     ...routes.flatMap(({ tls }, index) => (tls === undefined ? [] : pemFault(['routes', index, 'tls'], tls, readFile, 'ca'))),
   ]
 }

@@ -29,6 +29,7 @@ export function describeConfig(
           },
         ]),
     { key: 'admin', text: `admin: ${scalar(writtenAddress(config.admin))}` },
+    ...(config.adminTls === undefined ? [] : [{ key: 'adminTls', text: `adminTls: ${flow(config.adminTls)}` }]),
     { key: 'ledger', text: `ledger: ${scalar(config.ledger)}` },
     { key: 'capture', text: `capture: ${config.capture}` },
     { key: 'requestIdHeader', text: `requestIdHeader: ${config.requestIdHeader}` },

@@ -123,9 +123,15 @@ const route = section({
   ),
 })
 
-const listenTls = section({
+const ownTls = {
   cert: pemFile('The certificate of this port and those between it and the CA, in PEM. The file is read again when it changes.'),
   key: pemFile('The private key of the certificate, in PEM, without a passphrase.'),
+  minVersion: v.optional(leaf(values.choice('1.2', '1.3'), { type: '1.2 or 1.3' }, 'The lowest version of TLS.'), '1.2'),
+}
+
+const listenTls = section({
+  cert: ownTls.cert,
+  key: ownTls.key,
   clientCa: v.optional(pemFile('The CA that signs client certificates, in PEM: clients must have one (mTLS).')),
   clientCertificates: v.optional(
     leaf(
@@ -135,7 +141,7 @@ const listenTls = section({
     ),
     'required',
   ),
-  minVersion: v.optional(leaf(values.choice('1.2', '1.3'), { type: '1.2 or 1.3' }, 'The lowest version of TLS.'), '1.2'),
+  minVersion: ownTls.minVersion,
   http2: v.optional(leaf(values.flag, { type: 'true or false' }, 'Offer HTTP/2 to clients (ALPN).'), true),
 })
 
@@ -403,6 +409,7 @@ const schema = section({
     }),
     {},
   ),
+  adminTls: v.optional(section(ownTls)),
   adminToken: v.optional(
     leaf(values.secret, { type: 'text', env: 'TOKENWEIR_ADMIN_TOKEN' }, 'The token for the live page; required off the loopback.'),
   ),

@@ -306,7 +306,7 @@ colour: red
       'tokenweir.yaml:3:29: timeouts.idle: There is no such key. Did you mean idleMs?',
       'tokenweir.yaml:5:14: limits.bodyBytes: 1 is out of bounds. Write bytes or a number with KiB, MiB or GiB, from 1KiB to 1GiB.',
       'tokenweir.yaml:6:3: limits.labelValue: There is no such key. Did you mean labelValues?',
-      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, requestIdHeader, logFormat, disconnect, semconv, trace, caller, callerNames, callerNamesFile, labels, tls, listeners, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminToken, traceUrl.',
+      'tokenweir.yaml:16:1: colour: There is no such key. The keys here are upstream, listen, admin, ledger, capture, requestIdHeader, logFormat, disconnect, semconv, trace, caller, callerNames, callerNamesFile, labels, tls, listeners, routes, providers, timeouts, limits, retention, prices, pricesFile, budgets, estimates, adminTls, adminToken, traceUrl.',
       'tokenweir.yaml:11:13: routes[1].prefix: "/a" is already the prefix of routes[0]. Give each its own, or take one away.',
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own listen address: requests would go round for ever. Write the address of your gateway.",
       "tokenweir.yaml:12:15: routes[1].upstream: localhost:4141 is the sidecar's own admin address: requests would go round for ever. Write the address of your gateway.",

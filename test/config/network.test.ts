@@ -62,9 +62,11 @@ it('a Unix socket has the mode that is asked for, also by flag', async () => {
 })
 
 it('what is in effect can be read back', async () => {
-  const written = await config('listen: unix:/run/a.sock?mode=0600\nlisteners: [{ address: ":1", tls: { cert: a.crt, key: a.key } }]')
+  const written = await config(
+    'listen: unix:/run/a.sock?mode=0600\nlisteners: [{ address: ":1", tls: { cert: a.crt, key: a.key } }]\nadminTls: { cert: a.crt, key: a.key }',
+  )
   const shown = describeConfig(written, new Map(), { dim: (text) => text })
-  expect(await config(shown, {}, '')).toMatchObject({ listen: written.listen, listeners: written.listeners })
+  expect(await config(shown, {}, '')).toEqual(written)
 })
 
 it('an upstream behind a Unix socket keeps its path and base path, and is read back', async () => {
@@ -95,6 +97,11 @@ it('a client certificate names its caller by what is asked for, and is read back
 })
 
 it.each([
+  [
+    'adminTls: { cert: a.crt, key: b.key }',
+    't.yaml:2:31: adminTls.key: The private key in "b.key" does not belong to the certificate in "a.crt".',
+  ],
+  ['adminTls: { cert: a.crt }', 't.yaml:2:11: adminTls.key: This key is needed here and missing.'],
   ['tls: { cert: gone.crt, key: a.key }', 't.yaml:2:14: tls.cert: The certificate file "gone.crt" cannot be read (ENOENT).'],
   ['tls: { cert: a.crt, key: b.key }', 't.yaml:2:26: tls.key: The private key in "b.key" does not belong to the certificate in "a.crt".'],
   [

@@ -1,4 +1,4 @@
-/** What deploy/systemd/tokenweir.service says, against the program that it starts. `systemd-analyze verify` takes it: deploy/README.md. */
+/** What deploy/systemd/tokenweir.service says, against the program that it starts. A real systemd runs it in test/conformance. */
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, it } from 'vitest'

@@ -74,10 +74,14 @@ const recordings = ownRecordings()
 const piecesOf = ({ body }: Recording) => [body.subarray(0, body.length >> 1), body.subarray(body.length >> 1)]
 
 /** Answers with the recording that `x-recording` names, in two pieces. */
-async function startReplay(): Promise<string> {
+async function startReplay(): Promise<{ readonly url: string; takeBodies(): readonly string[] }> {
+  let bodies: string[] = []
   const server = http.createServer((request, response) => {
     const recording = recordings[Number(request.headers['x-recording'])] as Recording
-    request.resume().on('end', () => {
+    let body = ''
+    request.setEncoding('latin1').on('data', (part) => void (body += part))
+    request.on('end', () => {
+      bodies.push(body)
       response.writeHead(recording.status, recording.responseHeaders)
       for (const piece of piecesOf(recording)) response.write(piece)
       response.end()
@@ -85,7 +89,12 @@ async function startReplay(): Promise<string> {
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   onTestFinished(() => void server.close())
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const takeBodies = () => {
+    const taken = bodies
+    bodies = []
+    return taken
+  }
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, takeBodies }
 }
 
 /** What differs from one request to the next. */
@@ -95,29 +104,41 @@ const own = /^(id|trace_id|span_id|parent_span_id|.*_at|.*_ms|.*_seconds|.*_id|i
 const withoutProbe = ([name, value]: readonly [string, unknown]) => [name, value === '["usage_probe"]' ? null : value]
 
 describe('every recorded answer', () => {
-  it('leaves over TLS and HTTP/2 the row that it leaves over HTTP/1.1, and the same bytes with the client', async () => {
-    const product = await startSecureProduct(await startReplay())
-    onTestFinished(async () => void (await product.stop()))
-    async function replay(url: string, fetch: typeof globalThis.fetch) {
-      const before = (await product.closedRows(0)).length
-      const bodies: string[] = []
-      for (const [index, { path, method, requestHeaders, requestBody }] of recordings.entries()) {
-        const body = method === 'GET' ? {} : { body: requestBody }
-        const response = await fetch(url + path, { method, headers: { ...requestHeaders, 'x-recording': String(index) }, ...body })
-        bodies.push(Buffer.from(await response.arrayBuffer()).toString('latin1'))
+  it.each(['inject', 'observe'])(
+    'leaves over TLS and HTTP/2 the row that it leaves over HTTP/1.1, and the same bytes with client and upstream: %s',
+    async (capture) => {
+      const upstream = await startReplay()
+      const product = await startSecureProduct(upstream.url, '', `capture: ${capture}`)
+      onTestFinished(async () => void (await product.stop()))
+      async function replay(url: string, fetch: typeof globalThis.fetch, hasLength = true) {
+        const before = (await product.closedRows(0)).length
+        const bodies: string[] = []
+        for (const [index, { path, method, requestHeaders, requestBody }] of recordings.entries()) {
+          const sent = hasLength ? requestBody : new Blob([requestBody]).stream()
+          const body = method === 'GET' ? {} : { body: sent, duplex: 'half' as const }
+          const response = await fetch(url + path, { method, headers: { ...requestHeaders, 'x-recording': String(index) }, ...body })
+          bodies.push(Buffer.from(await response.arrayBuffer()).toString('latin1'))
+        }
+        const rows = (await product.closedRows(before + recordings.length)).slice(before)
+        const shared = rows.map((row) => Object.entries(row).filter(([name]) => !own.test(name)))
+        return {
+          bodies,
+          asked: upstream.takeBodies(),
+          rows: shared.map((columns) => Object.fromEntries(columns.map(withoutProbe)) as LedgerRow),
+        }
       }
-      const rows = (await product.closedRows(before + recordings.length)).slice(before)
-      const shared = rows.map((row) => Object.entries(row).filter(([name]) => !own.test(name)))
-      return { bodies, rows: shared.map((columns) => Object.fromEntries(columns.map(withoutProbe)) as LedgerRow) }
-    }
-    const plain = await replay(product.plainUrl, fetchOver(false))
-    expect(plain.bodies).toEqual(recordings.map(({ body }) => body.toString('latin1')))
-    const overTls = await replay(product.url, fetchOver(false))
-    const overHttp2 = await replay(product.url, fetchOver(true))
-    expect(plain.rows.filter((row) => row['usage_outcome'] === 'reported').length).toBeGreaterThan(recordings.length / 2)
-    expect(overTls).toEqual(plain)
-    expect(overHttp2).toEqual(plain)
-  })
+      const plain = await replay(product.plainUrl, fetchOver(false))
+      expect(plain.bodies).toEqual(recordings.map(({ body }) => body.toString('latin1')))
+      const given = recordings.map(({ method, requestBody }) => (method === 'GET' ? '' : requestBody.toString('latin1')))
+      if (capture === 'observe') expect(plain.asked).toEqual(given)
+      const overTls = await replay(product.url, fetchOver(false))
+      const overHttp2 = await replay(product.url, fetchOver(true))
+      expect(plain.rows.filter((row) => row['usage_outcome'] === 'reported').length).toBeGreaterThan(recordings.length / 2)
+      expect(overTls).toEqual(plain)
+      expect(overHttp2).toEqual(plain)
+      expect(await replay(product.url, fetchOver(true), false)).toEqual(plain)
+    },
+  )
 })
 
 describe('certificates that are replaced under load', () => {

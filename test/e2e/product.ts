@@ -6,6 +6,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
+import { Agent, request } from 'undici'
+
+/** Only whether it is ready is asked. */
+const anyCertificate = new Agent({ connect: { rejectUnauthorized: false } })
 
 export interface ProductOptions {
   /** Base URL of the gateway behind it; `undefined` when `args` or `env` say where requests go. */
@@ -150,10 +154,10 @@ async function becomesReady(child: ChildProcess, text: { readonly stderr: string
       throw new Error(`The product ended with ${child.exitCode ?? child.signalCode} before it was ready:\n${text.stderr}`)
     }
     const url = /listens on ((?:https?|unix):[^\s,]+)/.exec(text.stderr)?.[1]
-    const adminUrl = /live page: (http:\S+)/.exec(text.stderr)?.[1]
+    const adminUrl = /live page: (https?:\S+)/.exec(text.stderr)?.[1]
     if (url !== undefined && adminUrl !== undefined) {
-      const ready = await fetch(`${adminUrl}/readyz`).then(
-        (response) => response.status === 200,
+      const ready = await request(`${adminUrl}/readyz`, { dispatcher: anyCertificate }).then(
+        async ({ statusCode, body }) => body.dump().then(() => statusCode === 200),
         () => false,
       )
       if (ready) return { url, adminUrl }

@@ -36,7 +36,7 @@ export function reconcileCommand(context: CommandContext): void {
         return refuseUse(explain(error))
       }
       const { loadConfig } = await import('../../config/config.ts')
-      const { addressUrl, adminFlag } = await import('../admin-url.ts')
+      const { adminFlag, adminUrl } = await import('../admin-url.ts')
       const admin = adminFlag(flags())
       const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
       if ('errors' in loaded) return end(await refuse(loaded.errors, env, io))
@@ -46,7 +46,7 @@ export function reconcileCommand(context: CommandContext): void {
         return end(exit.refused)
       }
       const { ledger } = loaded.config
-      const isEqual = await run(options, range, ledger, admin.url ?? addressUrl(loaded.config.admin), context)
+      const isEqual = await run(options, range, ledger, admin.url ?? adminUrl(loaded.config), context)
       end(isEqual ? exit.done : exit.failed)
     })
 }

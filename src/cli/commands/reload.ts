@@ -22,11 +22,11 @@ export function reloadCommand({ program, env, io, flags, end, refuseUse }: Comma
       if (args.length > 0) return refuseUse(`${JSON.stringify(args[0])} is one argument too many.`)
       const { loadConfig } = await import('../../config/config.ts')
       const { describeReload } = await import('../../config/reload.ts')
-      const { addressUrl, adminFlag } = await import('../admin-url.ts')
+      const { adminFlag, adminUrl } = await import('../admin-url.ts')
       const admin = adminFlag(flags())
       const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
       if ('errors' in loaded) return end(await refuse(loaded.errors, env, io))
-      const answer = await ask(admin.url ?? addressUrl(loaded.config.admin), loaded.config.adminToken)
+      const answer = await ask(admin.url ?? adminUrl(loaded.config), loaded.config.adminToken)
       if (typeof answer === 'string') complain(io, env, answer)
       else if (answer.result === 'refused') for (const sentence of describeReload(answer)) complain(io, env, sentence)
       else for (const sentence of describeReload(answer)) io.stdout.write(`${sentence}\n`)
@@ -42,8 +42,10 @@ async function ask(admin: URL, token: string | undefined): Promise<ReloadAnswer 
     const signal = AbortSignal.timeout(patienceMs)
     response = await fetch(new URL('/api/reload', admin), { method: 'POST', headers, signal, redirect: 'manual' })
   } catch (error) {
+    const { untrusted, trustMend } = await import('../admin-url.ts')
     const { cause, message } = error as Error
     const { code } = (cause ?? {}) as NodeJS.ErrnoException
+    if (untrusted(error as Error) !== undefined) return `The certificate at ${admin.origin} is not trusted (${code}). ${trustMend}`
     return `No sidecar answers at ${admin.origin} (${code ?? message}). Name its admin port with --admin, or its file with --config.`
   }
   const answer = (await response.json().catch(() => ({}))) as Partial<ReloadAnswer> & { readonly error?: string }

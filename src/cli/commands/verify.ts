@@ -75,7 +75,7 @@ export function verifyCommand({ program, env, io, flags, end, refuseUse }: Comma
 async function understand(options: Options, flags: ReturnType<CommandContext['flags']>, env: Environment, io: Io) {
   const { loadConfig } = await import('../../config/config.ts')
   const { paths, usualModels } = await import('../verify/ask.ts')
-  const { addressUrl, adminFlag, urlOf } = await import('../admin-url.ts')
+  const { addressUrl, adminFlag, adminUrl, urlOf } = await import('../admin-url.ts')
   const admin = adminFlag(flags)
   const loaded = await loadConfig({ flags: admin.flags, env, readFile: io.readFile, upstreamNeeded: false })
   if ('errors' in loaded) return refuse(loaded.errors, env, io)
@@ -95,7 +95,7 @@ async function understand(options: Options, flags: ReturnType<CommandContext['fl
   return {
     ...{
       sidecar,
-      admin: admin.url ?? addressUrl(config.admin),
+      admin: admin.url ?? adminUrl(config),
       ledger: config.ledger,
       adminToken: config.adminToken,
       log: options.log,

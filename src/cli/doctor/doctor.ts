@@ -2,8 +2,8 @@
 import { availableParallelism, release, totalmem, type } from 'node:os'
 import type { Config, ConfigError } from '../../config/config.ts'
 import { containerOf } from '../../lib/container.ts'
-import { addressUrl } from '../admin-url.ts'
-import { type Check, clockWarning, failed, ok, skipped } from '../checks.ts'
+import { adminUrl, trustMend, untrusted } from '../admin-url.ts'
+import { type Check, clockWarning, failed, ok, skipped, warned } from '../checks.ts'
 import { type Readiness, readiness } from '../verify/admin.ts'
 import { examineCollectors } from './collectors.ts'
 import { examineDisk, examineLedger } from './ledger.ts'
@@ -62,8 +62,8 @@ async function examineAll(
 ): Promise<Check[]> {
   const { config } = loaded
   const { env } = options
-  const seen = await readiness(addressUrl(config.admin)).catch((error: Error) => error)
-  const isRunning = seen !== undefined && !(seen instanceof Error)
+  const seen = await readiness(adminUrl(config)).catch((error: Error) => error)
+  const isRunning = seen !== undefined && (!(seen instanceof Error) || untrusted(seen) !== undefined)
   const [upstreams, collectors] = await Promise.all([examineUpstreams(config.routes, env, options), examineCollectors(env, options)])
   return [
     settings(loaded),
@@ -84,11 +84,13 @@ function settings({ config, origins }: { readonly config: Config; readonly origi
   return ok('configuration', told)
 }
 
-function sidecar({ admin }: Config, seen: Readiness | undefined | Error): Check {
-  const { origin } = addressUrl(admin)
+function sidecar(config: Config, seen: Readiness | undefined | Error): Check {
+  const { origin } = adminUrl(config)
   if (seen === undefined) {
     return failed('sidecar', `What answers at ${origin} is not tokenweir.`, 'Stop it, or choose another port with --admin HOST:PORT.')
   }
+  const code = seen instanceof Error ? untrusted(seen) : undefined
+  if (code !== undefined) return warned('sidecar', `The certificate at ${origin} is not trusted (${code}).`, trustMend)
   if (seen instanceof Error) return skipped('sidecar', `does not run: nothing answers at ${origin}`)
   if (!seen.ready) return failed('sidecar', `It runs, and serves no requests: ${seen.reasons.join(' ')}`, 'Look at what it said on stderr.')
   return seen.problems.length === 0

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Config } from '../../config/config.ts'
 import { foreignKind } from '../../ledger/header.ts'
 import { schemaVersion } from '../../ledger/migrations.ts'
-import { addressUrl } from '../admin-url.ts'
+import { adminUrl } from '../admin-url.ts'
 import { type Check, failed, ok, skipped, warned } from '../checks.ts'
 import { otherSidecar } from '../instance.ts'
 
@@ -13,8 +13,9 @@ const mebibyte = 2 ** 20
 /** A larger file takes minutes to be read whole. */
 const checkedBytesMax = 1024 * mebibyte
 
-export async function examineLedger({ ledger: path, admin }: Config, isRunning: boolean): Promise<Check[]> {
-  const other = isRunning ? await otherSidecar(addressUrl(admin), path) : undefined
+export async function examineLedger(config: Config, isRunning: boolean): Promise<Check[]> {
+  const { ledger: path } = config
+  const other = isRunning ? await otherSidecar(adminUrl(config), path) : undefined
   return [
     examineFile(path, isRunning),
     ...(other === undefined ? [] : [warned('ledger file', other, 'Name the ledger of that sidecar with --ledger FILE.')]),
