@@ -1,9 +1,9 @@
 /**
- * `npm run build:single`: the program as one executable for Linux x64, dist/tokenweir-linux-x64. It is this Node with the bundled program and its files inside
+ * `npm run build:single`: the program as one executable for Linux x64, dist/tokenweir-linux-x64, with its licences beside it. It is this Node with the bundled program and its files inside
  * (https://nodejs.org/docs/latest-v24.x/api/single-executable-applications.html).
  */
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -30,7 +30,7 @@ const alias = {
 if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error('This builds for Linux x64 only: run it there.')
 const folder = mkdtempSync(join(tmpdir(), 'tokenweir-single-'))
 try {
-  const scripts = await bundle()
+  const { scripts, packages } = await bundle()
   const loader = readFileSync(join(import.meta.dirname, 'loader.js'), 'utf8')
   writeFileSync(join(folder, 'main.js'), `${loader}load('src/tokenweir.js')\n`)
   writeFileSync(join(folder, 'sea.json'), JSON.stringify(settings(scripts)))
@@ -45,13 +45,14 @@ try {
     quiet,
   )
   renameSync(`${output}.new`, output) // one that runs may be replaced, but not written to
+  writeFileSync(`${output}.licenses.txt`, licencesOf(packages))
   process.stdout.write(`${output}: ${(statSync(output).size / 1e6).toFixed(1)} MB\n`)
 } finally {
   rmSync(folder, { recursive: true })
 }
 
-/** CommonJS, since an executable's own script can import no ES modules; the paths of the scripts. */
-async function bundle(): Promise<readonly string[]> {
+/** CommonJS, since an executable's own script can import no ES modules. */
+async function bundle(): Promise<{ readonly scripts: readonly string[]; readonly packages: readonly string[] }> {
   const entries = ['tokenweir', ...threads]
   const { output } = await build({
     input: Object.fromEntries(entries.map((name) => [name, join(root, `src/${name}.ts`)])),
@@ -68,7 +69,10 @@ async function bundle(): Promise<readonly string[]> {
       chunkFileNames: 'chunks/[name]-[hash].js',
     },
   })
-  return output.map(({ fileName }) => `src/${fileName}`)
+  const modules = output.flatMap((one) => (one.type === 'chunk' ? one.moduleIds : []))
+  const used = [...modules, ...dependencies.map((path) => require.resolve(path))]
+  const packages = new Set(used.flatMap((path) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []))
+  return { scripts: output.map(({ fileName }) => `src/${fileName}`), packages: [...packages].sort() }
 }
 
 function settings(scripts: readonly string[]) {
@@ -84,4 +88,17 @@ function settings(scripts: readonly string[]) {
       'loader.js': join(import.meta.dirname, 'loader.js'),
     },
   }
+}
+
+/** The licences of Node and of every package inside, which must go with the executable. */
+function licencesOf(packages: readonly string[]): string {
+  return [root, resolve(process.execPath, '../..'), ...packages]
+    .flatMap((path) => {
+      const files = readdirSync(path, { withFileTypes: true }).filter(
+        (one) => one.isFile() && /^(licen[cs]e|copying|notice)/i.test(one.name),
+      )
+      const texts = files.map(({ name }) => readFileSync(join(path, name), 'utf8').trim())
+      return texts.length === 0 ? [] : [`==== ${path === root ? 'tokenweir' : path.split('/node_modules/').at(-1)}`, ...texts]
+    })
+    .join('\n\n')
 }

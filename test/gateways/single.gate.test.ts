@@ -46,6 +46,13 @@ describe.skipIf(!isHere)('the single-file program', () => {
     expect(run(program, args)).toEqual(ofSources(args))
   })
 
+  it('has the licences of what is inside', () => {
+    const text = readFileSync(join(root, 'dist/tokenweir-linux-x64.licenses.txt'), 'utf8')
+    const names = [...text.matchAll(/^==== (.+)$/gm)].map(([, name]) => name)
+    expect(names).toEqual(expect.arrayContaining(['tokenweir', 'undici', '@grpc/grpc-js', '@opentelemetry/sdk-node', 'uplot', 'valibot']))
+    expect(text).toContain('Node.js is licensed for use as follows')
+  })
+
   it('reads a recording', () => {
     const body = { id: 'a', object: 'chat.completion', choices: [], usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 } }
     const response = { status: 200, headers: { 'content-type': 'application/json' }, body }
