@@ -8,7 +8,7 @@ const { stdout, stderr } = process
 stdout.on('error', () => undefined)
 stderr.on('error', () => undefined)
 
-const code = await runCli(process.argv.slice(2), process.env, {
+const done = runCli(process.argv.slice(2), process.env, {
   stdout,
   stderr,
   readFile: (path) => readFileSync(path, 'utf8'),
@@ -22,6 +22,8 @@ const code = await runCli(process.argv.slice(2), process.env, {
     process.on('uncaughtException', listener) // rejections that nobody handles come here too
   },
 })
-process.exitCode = code
-// Nothing that is still open may keep a finished command alive; what was written goes out first.
-stdout.write('', () => process.exit(code))
+void done.then((code) => {
+  process.exitCode = code
+  // Nothing that is still open may keep a finished command alive; what was written goes out first.
+  stdout.write('', () => process.exit(code))
+})

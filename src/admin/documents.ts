@@ -1,16 +1,15 @@
 /** The documents, as the page links to them: their text as it is written, with anchors at its headings and links between documents. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { posix } from 'node:path'
 import { anchorOf } from '../lib/anchor.ts'
+import { packageFile, packageFiles } from '../lib/program.ts'
 import type { AdminRoute } from './server.ts'
-
-const folder = new URL('../../docs/', import.meta.url)
 
 /** A package without the documents has no such routes. */
 export function documentRoutes(): readonly AdminRoute[] {
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.md')) : []
-  return names.map((name) => ({
-    path: `/docs/${name}`,
-    answer: () => ({ status: 200, contentType: 'text/html; charset=utf-8', body: documentOf(readFileSync(new URL(name, folder), 'utf8')) }),
+  const documents = packageFiles('docs').filter((path) => path.endsWith('.md') && posix.dirname(path) === 'docs')
+  return documents.map((path) => ({
+    path: `/${path}`,
+    answer: () => ({ status: 200, contentType: 'text/html; charset=utf-8', body: documentOf(packageFile(path).toString()) }),
   }))
 }
 

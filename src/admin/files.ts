@@ -1,6 +1,5 @@
 /** The page's files: read once, from beside this module; the plotting library from its package. They hold no secrets. */
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { codeFile, dependencyFile } from '../lib/program.ts'
 import type { AdminAnswer, AdminRoute } from './server.ts'
 
 const types = {
@@ -43,25 +42,23 @@ export const pageFiles = [
   'zoom.js',
 ] as const
 
-const require = createRequire(import.meta.url)
-
 export function pageRoutes(): readonly AdminRoute[] {
   return [
-    ...pageFiles.map((name) => fileRoute(`/page/${name}`, new URL(`./page/${name}`, import.meta.url))),
-    fileRoute('/page/uplot.js', () => require.resolve('uplot/dist/uPlot.esm.js')),
-    fileRoute('/page/uplot.css', () => require.resolve('uplot/dist/uPlot.min.css')),
+    ...pageFiles.map((name) => fileRoute(`/page/${name}`, () => codeFile(`admin/page/${name}`))),
+    fileRoute('/page/uplot.js', () => dependencyFile('uplot/dist/uPlot.esm.js')),
+    fileRoute('/page/uplot.css', () => dependencyFile('uplot/dist/uPlot.min.css')),
   ]
 }
 
 export function pageDocument(name: 'index.html' | 'login.html'): (status: number) => AdminAnswer {
-  const read = once(() => readFileSync(new URL(`./page/${name}`, import.meta.url), 'utf8'))
+  const read = once(() => codeFile(`admin/page/${name}`).toString())
   return (status) => ({ status, contentType: types.html, body: read() })
 }
 
-function fileRoute(path: string, file: URL | (() => string)): AdminRoute {
-  const read = once(() => readFileSync(typeof file === 'function' ? file() : file))
+function fileRoute(path: string, read: () => Buffer): AdminRoute {
+  const readOnce = once(read)
   const extension = path.slice(path.lastIndexOf('.') + 1) as keyof typeof types
-  return { path, answer: () => ({ status: 200, contentType: types[extension], body: read() }) }
+  return { path, answer: () => ({ status: 200, contentType: types[extension], body: readOnce() }) }
 }
 
 function once<T>(make: () => T): () => T {

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import type { ReloadSources } from '../config/reload.ts'
 import type { Setting } from '../config/schema.ts'
 import { printable } from '../lib/printable.ts'
+import { packageVersion } from '../lib/program.ts'
 import type { Running } from '../sidecar.ts'
 import { callersCommand } from './commands/callers.ts'
 import { checkCommand } from './commands/check.ts'
@@ -168,7 +169,7 @@ async function welcome(config: Config, { port, morePorts = [], adminPort }: Runn
   const routes = config.routes.map(
     ({ name, prefix, upstream }) => `  ${prefix} → ${writtenUpstream(upstream)} ${paint.dim(`(route ${name})`)}\n`,
   )
-  return `tokenweir ${await version()} listens on ${places.join(', ')}
+  return `tokenweir ${packageVersion()} listens on ${places.join(', ')}
 ${routes.join('')}  metrics and live page: ${paint.bold(reachedAt(config.admin, adminPort, config.adminTls !== undefined))}
   ledger: ${config.ledger}; usage capture: ${config.capture}
 `
@@ -240,7 +241,7 @@ async function describeProgram(program: Command): Promise<void> {
   }
   program
     .description('A sidecar in front of any LLM gateway: it forwards requests unchanged and records the token usage of each.')
-    .version(await version(), '--version', 'print the version')
+    .version(packageVersion(), '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
   for (const { flag, type, description, env, default: fallback } of settings) {
@@ -278,12 +279,6 @@ Examples:
     tokenweir reconcile --spans spans.jsonl --log sidecar.log
 
 Exit codes: 0 done, 1 failed or records lost, 2 bad arguments or configuration.`
-}
-
-async function version(): Promise<string> {
-  const { readFileSync } = await import('node:fs')
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }
 
 /** The parser's message as a sentence that says what to do. */

@@ -1,13 +1,12 @@
 /** Reads the configuration while the sidecar runs: aside, since large files (tables of prices, names of callers) would hold up every stream. */
-import { Worker } from 'node:worker_threads'
+import { startThread } from '../lib/program.ts'
 import type { Config, ConfigError, Sources } from './config.ts'
 
 export type Reloaded = { readonly config: Config } | { readonly errors: readonly ConfigError[] }
 
 /** From the file system. Rejects where the thread cannot be started. */
 export async function loadConfigAside({ flags, env }: Pick<Sources, 'flags' | 'env'>): Promise<Reloaded> {
-  const file = import.meta.url.endsWith('.ts') ? './load-thread.ts' : './load-thread.js'
-  const worker = new Worker(new URL(file, import.meta.url), { workerData: { flags: { ...flags }, env: { ...env } }, name: 'configuration' })
+  const worker = startThread('config/load-thread', { workerData: { flags: { ...flags }, env: { ...env } }, name: 'configuration' })
   const text = await new Promise<string>((resolve, reject) => {
     worker.once('message', resolve)
     worker.once('error', reject)

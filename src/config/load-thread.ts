@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { loadConfig } from './config.ts'
 
-const loaded = await loadConfig({ ...workerData, readFile: (path) => readFileSync(path, 'utf8') })
-// A URL cannot be cloned, but it is text in JSON.
-parentPort?.postMessage(JSON.stringify('errors' in loaded ? loaded : { config: loaded.config }))
+void loadConfig({ ...workerData, readFile: (path) => readFileSync(path, 'utf8') }).then((loaded) => {
+  // A URL cannot be cloned, but it is text in JSON.
+  parentPort?.postMessage(JSON.stringify('errors' in loaded ? loaded : { config: loaded.config }))
+})

@@ -136,14 +136,24 @@ function loadOnce(inside: Inside, againMs = loadAgainMs.first): Promise<void> {
 
 /** In the order in which they need each other. */
 const packages = [
-  ...['api', 'core', 'resources', 'sdk-metrics', 'sdk-trace', 'sdk-logs', 'otlp-transformer', 'otlp-exporter-base'],
-  ...['otlp-grpc-exporter-base', 'exporter-trace-otlp-proto', 'exporter-trace-otlp-grpc', 'sdk-node'],
+  () => import('@opentelemetry/api'),
+  () => import('@opentelemetry/core'),
+  () => import('@opentelemetry/resources'),
+  () => import('@opentelemetry/sdk-metrics'),
+  () => import('@opentelemetry/sdk-trace'),
+  () => import('@opentelemetry/sdk-logs'),
+  () => import('@opentelemetry/otlp-transformer'),
+  () => import('@opentelemetry/otlp-exporter-base'),
+  () => import('@opentelemetry/otlp-grpc-exporter-base'),
+  () => import('@opentelemetry/exporter-trace-otlp-proto'),
+  () => import('@opentelemetry/exporter-trace-otlp-grpc'),
+  () => import('@opentelemetry/sdk-node'),
 ]
 
 /** One by one, so that batches are committed between: all at once, the SDK takes 200 ms of a core, and what ended meanwhile would be lost in a kill. */
 async function loadPackages(): Promise<void> {
-  for (const name of packages) {
-    await import(`@opentelemetry/${name}`)
+  for (const load of packages) {
+    await load()
     await turn()
   }
 }

@@ -1,5 +1,4 @@
 /** The recorder's thread: owns every sink and the page, so that no fsync, export or serialisation can delay a chunk. */
-import { readFileSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { createChangingAccess } from '../admin/access.ts'
 import { connectionOver } from '../admin/connection.ts'
@@ -13,6 +12,7 @@ import { listedColumns } from '../ledger/queries/queries.ts'
 import { createReader, type Reader } from '../ledger/queries/reader.ts'
 import { openStore, type Store } from '../ledger/store.ts'
 import { containerOf } from '../lib/container.ts'
+import { packageVersion } from '../lib/program.ts'
 import { Cell } from '../lib/shared-counters.ts'
 import { type UpstreamChange, upstreamLabel } from '../lib/upstream-health.ts'
 import { type BudgetsOptions, createBudgets } from '../sinks/budgets.ts'
@@ -36,7 +36,7 @@ import { recordReadings } from './readings.ts'
 import { createSettings, type Settings } from './settings.ts'
 import { createUnpacker, type Unpacker } from './unpack.ts'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+const version = packageVersion()
 /** By message, in order with all others: what a thread writes to stderr right before its end may not arrive. */
 const write = (message: string) => parentPort?.postMessage({ kind: 'problem', message, fatal: false } satisfies FromRecorder)
 const report = createLineLimit({ write, now: () => performance.now() })

@@ -21,6 +21,8 @@ export interface ProductOptions {
   readonly args?: readonly string[]
   /** What Node runs; the sources' entry when not given. */
   readonly program?: readonly string[]
+  /** The single-file program, in place of Node and what it runs. */
+  readonly executable?: string
   /** A program that starts it: `nice -n -20`. */
   readonly through?: readonly string[]
   /** Each part of its stderr, from the start on. */
@@ -61,8 +63,9 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-'))
   const ledger = options.ledger ?? join(folder, 'ledger.db')
   const started = performance.now()
-  const { through = [], program = [join(root, 'src/tokenweir.ts')] } = options
-  const [command = process.execPath, ...args] = [...through, process.execPath, ...program, ...(options.args ?? [])]
+  const { executable, through = [], program = [join(root, 'src/tokenweir.ts')] } = options
+  const ran = executable === undefined ? [process.execPath, ...program] : [executable]
+  const [command = process.execPath, ...args] = [...through, ...ran, ...(options.args ?? [])]
   const child = spawn(command, args, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],

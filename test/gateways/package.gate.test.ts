@@ -6,8 +6,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { cleanEnvironment } from '../e2e/product.ts'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
+import { cleanEnvironment, startProduct } from '../e2e/product.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'tokenweir-package-'))
@@ -18,6 +19,7 @@ beforeAll(() => {
   const options = { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] as ('ignore' | 'pipe')[] } as const
   const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], options)
   const tarball = join(folder, packed.trim().split('\n').at(-1) as string)
+  process.stderr.write(`package: ${(statSync(tarball).size / 1e6).toFixed(1)} MB packed\n`)
   execFileSync('npm', ['install', '--global', '--silent', '--ignore-scripts', '--prefix', join(folder, 'global'), tarball], options)
   writeFileSync(join(folder, 'package.json'), '{}')
   execFileSync('npm', ['install', '--silent', '--ignore-scripts', tarball], { ...options, cwd: folder })
@@ -52,9 +54,9 @@ it('is tried on the Node that it says it runs on at least', () => {
 
 describe.each([
   ['installed globally', join(folder, 'global/bin/tokenweir'), []],
-  ['by npx', 'npx', ['--no-install', 'tokenweir']],
+  ['by npx', 'npx', ['--prefix', folder, '--no-install', 'tokenweir']],
   ['on the oldest Node', join(folder, 'old/node_modules/.bin/node'), [installed]],
-] as const)('%s', (_how, program, before) => {
+] as const)('%s', (how, program, before) => {
   const run = (args: readonly string[], input = '') => {
     const { status, stdout, stderr } = spawnSync(program, [...before, ...args], {
       cwd: folder,
@@ -79,6 +81,35 @@ describe.each([
     expect({ status, stderr, usage: JSON.parse(stdout).response.usage }).toEqual({
       ...{ status: 0, stderr: '' },
       usage: { inputTokens: 3, outputTokens: 4, totalTokens: 7 },
+    })
+  })
+
+  it('records a request', async () => {
+    const gateway = await startSampleGateway()
+    onTestFinished(() => gateway.close())
+    const running = await startProduct({ upstream: gateway.url, executable: program, args: before })
+    onTestFinished(async () => void (await running.stop('SIGKILL')))
+    process.stderr.write(`package: ready after ${Math.round(running.readyMs)} ms, ${how}\n`)
+    const body = JSON.stringify({ model: 'gpt-4o', stream: true, stream_options: { include_usage: true }, messages: [] })
+    await (await fetch(`${running.url}/v1/chat/completions`, { method: 'POST', body })).text()
+    const usage = gateway.sent[0]?.usage
+    const [row] = await running.closedRows(1)
+    expect([row?.['input_tokens'], row?.['output_tokens']]).toEqual([usage?.inputTokens, usage?.outputTokens])
+    // npx itself ends by the signal, and does not pass it on (docs/running.md).
+    expect(await running.stop()).toBe(how === 'by npx' ? 'SIGTERM' : 0)
+    expect(running.stderr()).not.toContain('Warning')
+    const log = running
+      .stdout()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).msg)
+    expect(log).toEqual(['Streaming request logged'])
+  })
+
+  it('examines its surroundings', () => {
+    const { status, stdout, stderr } = run(['doctor', '--json', '--admin', '127.0.0.1:1'])
+    expect({ stderr, ok: JSON.parse(stdout).ok, isRight: status === (JSON.parse(stdout).ok ? 0 : 1) }).toEqual({
+      ...{ stderr: '', ok: expect.any(Boolean), isRight: true },
     })
   })
 

@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { terminalWidth } from '../../lib/terminal.ts'
 import type { Parts, SampleGateway } from '../demo/parts.ts'
 import type { Sidecar } from '../demo/sidecar.ts'
+import { isRight, storyRows } from '../demo/story.ts'
 import { type CommandContext, type Environment, exit, type Flags, type Io, painter } from './context.ts'
 import { type Places, type Standing, standingText, welcomeText } from './demo-text.ts'
 
@@ -107,7 +108,6 @@ type Verdict = 'matches' | 'differs' | 'stopped'
 async function play({ parts, gateway, logFile, sidecar, ledger: path, seconds, signals, show }: Play): Promise<Verdict> {
   const { openDemoLedger } = await import('../demo/ledger.ts')
   const { readGatewayLog } = await import('../demo/gateway-log.ts')
-  const { isRight, storyRows } = await import('../demo/story.ts')
   const { startTraffic } = await import('../demo/traffic.ts')
   const ledger = openDemoLedger(path)
   const traffic = startTraffic({ url: sidecar.url, requests: parts.requests, send: parts.send, random: Math.random })

@@ -1,6 +1,6 @@
 /** `tokenweir doctor`: looks at everything around a sidecar, and prints a report without secrets. */
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
+import { packageVersion } from '../../lib/program.ts'
 import { isFailed } from '../checks.ts'
 import { type CommandContext, exit, painter } from './context.ts'
 import { checksText } from './show-checks.ts'
@@ -33,8 +33,7 @@ export function doctorCommand({ program, env, io, flags, end, refuseUse }: Comma
       const { loadConfig } = await import('../../config/config.ts')
       const { examine } = await import('../doctor/doctor.ts')
       const loaded = await loadConfig({ flags: flags(), env, readFile: io.readFile, upstreamNeeded: false })
-      const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
-      const { about, checks } = await examine({ loaded, env, version, patienceMs: seconds * 1000 })
+      const { about, checks } = await examine({ loaded, env, version: packageVersion(), patienceMs: seconds * 1000 })
       const isWell = !isFailed(checks)
       if (json === true) io.stdout.write(`${JSON.stringify({ ok: isWell, about, checks }, undefined, 2)}\n`)
       else {

@@ -1,12 +1,10 @@
 /** `tokenweir init [FOLDER]`: writes the stack of this version (compose file, collector, dashboards, alerts) for one's own use. */
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, posix, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { packageFile, packageFiles, packageVersion } from '../../lib/program.ts'
 import { type CommandContext, complain, type Environment, exit, explain, type Io, painter } from './context.ts'
 
-/** The repository, or the installed package: both have these files at their root. */
-const source = fileURLToPath(new URL('../../../', import.meta.url))
 /** Beside the compose file and what it mounts: for those who have a Prometheus and a Grafana of their own. */
 const alsoWritten = ['grafana/alerting']
 
@@ -38,14 +36,7 @@ Examples:
       const upstream = flags()['upstream'] ?? env['TOKENWEIR_UPSTREAM'] ?? 'http://host.docker.internal:8000'
       if (!URL.canParse(upstream) || !/^https?:$/.test(new URL(upstream).protocol))
         return refuseUse(`--upstream ${JSON.stringify(upstream)} is no URL of http or https.`)
-      end(
-        await init(
-          { folder: resolve(folder), upstream, version: JSON.parse(read('package.json').toString()).version },
-          options.force === true,
-          env,
-          io,
-        ),
-      )
+      end(await init({ folder: resolve(folder), upstream, version: packageVersion() }, options.force === true, env, io))
     })
 }
 
@@ -93,10 +84,10 @@ interface Compose {
 /** Path in the folder → content. */
 async function filesOf({ version }: InitOptions): Promise<Map<string, Buffer>> {
   const { isMap, isScalar, parseDocument } = await import('yaml')
-  const compose = parseDocument(read('docker-compose.yml').toString())
+  const compose = parseDocument(packageFile('docker-compose.yml').toString())
   const services = compose.get('services')
   if (!isMap(compose.contents) || !isMap(services))
-    throw new Error(`${join(source, 'docker-compose.yml')} is damaged. Install tokenweir again.`)
+    throw new Error(`docker-compose.yml of the package is damaged. Install tokenweir again.`)
   const [first] = compose.contents.items
   if (isScalar(first?.key))
     first.key.commentBefore = ` tokenweir ${version} and what shows its records, written by tokenweir init. Settings are in .env. Start it: docker compose up --build`
@@ -111,25 +102,12 @@ async function filesOf({ version }: InitOptions): Promise<Map<string, Buffer>> {
   compose.deleteIn(['services', 'tokenweir', 'depends_on', 'sample-gateway'])
   const files = new Map([
     ['docker-compose.yml', Buffer.from(compose.toString({ lineWidth: 0, flowCollectionPadding: false }))],
-    ['Dockerfile', read('deploy/npm.Dockerfile')],
+    ['Dockerfile', packageFile('deploy/npm.Dockerfile')],
   ])
   const mounted = Object.values((compose.toJS() as Compose).services).flatMap(({ volumes = [] }) => volumes)
   for (const path of [...mounted.flatMap((volume) => /^(?:\$\{\w+:-)?\.\/([^:}]+)/.exec(volume)?.[1] ?? []), ...alsoWritten])
-    addFiles(files, path)
+    for (const file of packageFiles(path)) if (!file.endsWith('.test.yaml')) files.set(file, packageFile(file))
   return files
-}
-
-/** The file of that path, or all of that folder. */
-function addFiles(files: Map<string, Buffer>, path: string): void {
-  if (!statSync(join(source, path)).isDirectory()) {
-    files.set(path, read(path))
-    return
-  }
-  for (const entry of readdirSync(join(source, path))) if (!entry.endsWith('.test.yaml')) addFiles(files, posix.join(path, entry))
-}
-
-function read(path: string): Buffer {
-  return readFileSync(join(source, path))
 }
 
 function environmentFile(upstream: string): string {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { ownCommand } from '../../lib/program.ts'
 
 export interface Sidecar {
   readonly url: string
@@ -28,11 +28,10 @@ const stopMsMax = 30_000
 
 /** Rejects with the sidecar's stderr when it does not become ready. */
 export async function startSidecar({ upstream, ledger, listen, admin, env }: SidecarOptions): Promise<Sidecar> {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const program = fileURLToPath(new URL(`../../tokenweir.${extension}`, import.meta.url))
+  const [program, ...first] = ownCommand()
   const own = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TOKENWEIR_')))
   const begun = performance.now()
-  const child = spawn(process.execPath, [program, '--upstream', upstream, '--ledger', ledger, '--listen', listen, '--admin', admin], {
+  const child = spawn(program, [...first, '--upstream', upstream, '--ledger', ledger, '--listen', listen, '--admin', admin], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // Ctrl-C is for the demo, which ends its traffic first
     env: { ...own, NO_COLOR: '1' },

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Holidays, Period, PriceFile, PriceRow, Schedule, Tier } from '../../config/price-file.ts'
+import { codeFile } from '../../lib/program.ts'
 import { spellingsOf, undated } from './names.ts'
 import { type Plan, planOf } from './plan.ts'
 
@@ -45,7 +46,7 @@ export interface PriceTable {
 }
 
 export function builtInPrices(): PriceFile {
-  return JSON.parse(readFileSync(new URL('./prices.json', import.meta.url), 'utf8')) as PriceFile
+  return JSON.parse(codeFile('conclude/pricing/prices.json').toString()) as PriceFile
 }
 
 /** The built-in table, under the operator's where there is one. Rejects with the reason when that cannot be used. */

@@ -1,5 +1,6 @@
 /** Questions to the ledger from a thread that must not wait: they are answered one after the other on a thread of their own. */
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { startThread } from '../../lib/program.ts'
 import { ReadingError } from './open.ts'
 import type { Answers, Question } from './queries.ts'
 
@@ -36,8 +37,7 @@ export function createReader({ path, waitingMax = 32 }: ReaderOptions): Reader {
   }
 
   function begin(): Worker {
-    const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
-    const begun = new Worker(new URL(file, import.meta.url), { workerData: { path } })
+    const begun = startThread('ledger/queries/worker', { workerData: { path } })
     begun.unref()
     begun.on('message', (told: Told) => {
       const asker = waiting.get(told.number)
