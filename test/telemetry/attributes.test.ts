@@ -1,6 +1,6 @@
-import { setFlagsFromString } from 'node:v8'
 import { describe, expect, it } from 'vitest'
 import { spanContent } from '../../src/telemetry/attributes.ts'
+import { hasFastProperties } from '../fuzz/memory.ts'
 import { exchangeOf, failedExchangeOf, otherExchangeOf, startedAt } from '../sinks/exchange-of.ts'
 
 const fullExchange = exchangeOf({
@@ -244,12 +244,6 @@ describe('the status', () => {
     expect(statusOf(exchange)).toEqual({ isError: false, errorMessage: undefined, type: undefined, code: undefined })
   })
 })
-
-/** As V8 keeps objects that are neither filled nor read by steps of a hash table. */
-function hasFastProperties(object: object): boolean {
-  setFlagsFromString('--allow-natives-syntax')
-  return new Function('object', 'return %HasFastProperties(object)')(object) as boolean
-}
 
 it.each(['1.41', 'genai'] as const)('attributes become no dictionary, however many there are (%s)', (generation) => {
   const labels = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`label${n}`, 'value']))
