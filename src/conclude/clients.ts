@@ -1,5 +1,7 @@
 /** User-Agent → the product that sent the request, in a short name without its version. */
 
+import { remembered } from '../lib/remembered.ts'
+
 /** What products call themselves. Sources: the clients' own code and requests. */
 const known: readonly (readonly [RegExp, string])[] = [
   [/^claude-(?:cli|code)\b/i, 'claude-code'],
@@ -22,12 +24,13 @@ const known: readonly (readonly [RegExp, string])[] = [
 const lengthMax = 60
 
 /** `codex_cli_rs/0.46.0 (Mac OS …)` → `codex`; of what nobody knows, the first product (RFC 9110 §10.1.5) in small letters. */
-export function clientOf(userAgent: string | undefined): string | undefined {
-  if (userAgent === undefined) return undefined
+export const clientOf = (userAgent: string | undefined) => (userAgent === undefined ? undefined : productOf(userAgent))
+
+const productOf = remembered((userAgent): string | undefined => {
   for (const [pattern, name] of known) {
     const found = pattern.exec(userAgent)
     if (found !== null) return name.replace('$1', (found[1] ?? '').toLowerCase())
   }
   const product = /^[\w!#$%&'*+.^`|~-]+/.exec(userAgent)?.[0].toLowerCase()
   return product === undefined || product.length > lengthMax ? undefined : product
-}
+})

@@ -4,6 +4,7 @@ import { inputKey, type Label, type LabelSource, labelValueCharsMax, wordFor } f
 import type { Exchange } from '../lib/exchange.ts'
 import { type Json, object, parseJson } from '../lib/json.ts'
 import { isPrintableLine } from '../lib/printable.ts'
+import { remembered } from '../lib/remembered.ts'
 import { clientOf } from './clients.ts'
 
 /** Why a value was not recorded. */
@@ -21,12 +22,26 @@ export interface LabelsOptions {
 /** The labels of an exchange, by name; undefined when it has none. `outline` is what was read of the request's body. */
 export type LabelReader = (exchange: Exchange, outline: Json | undefined) => Readonly<Record<string, string>> | undefined
 
+/** Values that are remembered. */
+const fineMax = 1000
+
 export function createLabelReader({ labels, mapOf, salt, onDropped }: LabelsOptions): LabelReader {
+  /** Values without a fault: they recur. */
+  const fine = new Set<string>()
+
+  function faultIn(value: string): LabelFault | undefined {
+    if (fine.has(value)) return undefined
+    const fault = faultOf(value)
+    if (fine.size >= fineMax) fine.clear()
+    if (fault === undefined) fine.add(value)
+    return fault
+  }
+
   function find(label: Label, exchange: Exchange, outline: Json | undefined): string | undefined {
     for (const source of label.from) {
       const value = textOf(read(source, exchange, outline))
       if (value === undefined) continue
-      const fault = faultOf(value)
+      const fault = faultIn(value)
       if (fault === undefined) return named(label, value)
       onDropped(label.name, fault)
     }
@@ -60,7 +75,7 @@ function read(source: LabelSource, { opening, ending, request, caller }: Exchang
     case 'body':
       return member(outline, source.path)
     case 'path':
-      return decoded(opening.path.split('/')[source.segment])
+      return decoded(opening.path.split('/')[source.segment] ?? '')
     case 'query':
       return opening.labelInputs?.[inputKey({ kind: 'query', name: source.name })]
     case 'claim':
@@ -100,20 +115,34 @@ function headerText(value: string | undefined): Json | undefined {
 function pairOf(value: string | undefined, key: string, isBaggage: boolean): Json | undefined {
   if (value === undefined) return undefined
   if (value.startsWith('{')) return member(parseJson(value), [key])
-  for (const pair of value.split(isBaggage ? ',' : /[,;]/)) {
-    // Properties of a baggage's member stand behind a `;` (W3C Baggage §3.2.1).
-    const [name = '', ...rest] = (isBaggage ? (pair.split(';')[0] as string) : pair).split(/[=:]/)
-    if (name.trim() === key && rest.length > 0) {
-      const text = pair.slice(pair.indexOf(name) + name.length + 1)
-      return isBaggage ? decoded((text.split(';')[0] as string).trim()) : text.trim()
-    }
-  }
-  return undefined
+  return (isBaggage ? membersOf : pairsOf)(value).get(key)
 }
 
-function decoded(text: string | undefined): string | undefined {
+const pairsOf = remembered((list) => byKey(list.split(/[,;]/)))
+
+/** Properties of a baggage's member stand behind a `;` (W3C Baggage §3.2.1). */
+const membersOf = remembered((list) =>
+  byKey(
+    list.split(',').map((one) => one.split(';', 1)[0] as string),
+    decoded,
+  ),
+)
+
+/** Of pairs with the same key the first counts. */
+function byKey(pairs: readonly string[], read?: (value: string) => string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  for (const pair of pairs) {
+    const end = pair.search(/[=:]/)
+    const key = pair.slice(0, end).trim()
+    const value = pair.slice(end + 1).trim()
+    if (end >= 0 && !found.has(key)) found.set(key, read === undefined ? value : read(value))
+  }
+  return found
+}
+
+function decoded(text: string): string {
   try {
-    return text === undefined ? undefined : decodeURIComponent(text)
+    return decodeURIComponent(text)
   } catch {
     return text
   }

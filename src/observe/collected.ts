@@ -4,6 +4,7 @@ import { createSketch, type Sketch } from './sketch.ts'
 const edgeBytes = 64 * 1024
 /** What a piece costs beside its bytes: many of one byte are not cheap. */
 const pieceBytes = 256
+const nothing = Buffer.alloc(0)
 /** A longer body is sketched as it comes: all of it at once, when it turns out to be too long, would hold every stream up. */
 const unsketchedBytesMax = 512 * 1024
 
@@ -41,7 +42,7 @@ export class Collected {
   #taken = 0
   #overflowed = false
   #sketch: Sketch | undefined
-  #head: Buffer = Buffer.alloc(0)
+  #head: Buffer = nothing
   #tail: Uint8Array[] = []
   #tailBytes = 0
   readonly #bytesMax: number

@@ -22,8 +22,8 @@ export interface ReadingOptions {
   readonly estimates: boolean
 }
 
-/** Two of these and an event's carry are what a stream holds. */
-const gatheredBytesMax = 4096
+/** One of these and an event's carry are what a stream holds. */
+const gatheredBytesMax = 2048
 
 /** Content types whose body is not decoded here before its framing is known: whole bodies go to the recorder as they came. */
 function isCompressed(encoding: string | undefined): encoding is string {

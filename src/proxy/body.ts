@@ -21,8 +21,8 @@ export interface BodyHandler {
 
 /** What is held of one request's body. */
 export interface HeldBody {
-  /** A whole one is not sent again. */
-  letGo(): void
+  /** A whole one is not sent again. False where it goes on as a stream, and so is held until it is dropped. */
+  letGo(): boolean
   /** Nothing of it is sent any more. */
   drop(): void
 }
@@ -124,8 +124,10 @@ class Collecting implements HeldBody, Member {
     request.on('end', this.#onEnd)
   }
 
-  letGo(): void {
-    if (this.#stream === undefined) this.drop()
+  letGo(): boolean {
+    if (this.#stream !== undefined) return false
+    this.drop()
+    return true
   }
 
   drop(): void {

@@ -188,6 +188,7 @@ export class Call implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, statusText = ''): void {
     if (this.isOver) return
     const rawHeaders = listOf(controller.rawHeaders)
+    controller.rawHeaders = null // undici would hold what was read from the socket until the response has ended
     if (status < 200) {
       this.#onInterim(controller, status, rawHeaders)
       return

@@ -435,7 +435,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   #forgetRequest(): void {
     this.#send = undefined
     this.#edit = undefined
-    this.#body?.letGo()
+    if (this.#body?.letGo()) this.#body = undefined
   }
 
   #sendAgain(): void {

@@ -189,8 +189,8 @@ function countRetry({ exported, options }: Inside): void {
   for (const [signal, { sender }] of exported) if (sender.isSending()) createSpoolCounters(options.meter, signal, true).failures.add(1)
 }
 
-/** Records in memory that are on disk too, in requests. */
-const memoryRequests = 4
+/** Records in memory that are on disk too, in requests: a busy second. To read one back costs as much as to record one. */
+const memoryRequests = 16
 
 async function begin<Content>(
   inside: Inside,

@@ -71,8 +71,9 @@ export function bodyOf(chunks: readonly Uint8Array[] | undefined): BufferedBody 
   if (chunks === undefined) return undefined
   let bytes = 0
   for (const chunk of chunks) bytes += chunk.length
-  // A piece of one byte costs hundreds.
-  return { chunks: bytes < chunks.length * pieceBytesMin ? [Buffer.concat(chunks)] : chunks, bytes }
+  // A piece of one byte costs hundreds. One piece alone is not copied: who sent it on holds it too.
+  const isInPieces = chunks.length > 1 && bytes < chunks.length * pieceBytesMin
+  return { chunks: isInPieces ? [Buffer.concat(chunks)] : chunks, bytes }
 }
 
 /** Of all the bodies that a batch holds. */

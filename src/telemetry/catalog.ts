@@ -3,6 +3,7 @@
  * does not compile; dashboards, alerts and docs are generated from it or checked against it.
  * Names, units and buckets: the GenAI and HTTP semantic conventions for `gen_ai.*`, `http.*`, `process.*`, `nodejs.*`; ours are `tokenweir.*`.
  */
+import { remembered } from '../lib/remembered.ts'
 
 /** The generation of the GenAI conventions: `1.41` is what backends read today, `genai` the renames of the repository of that name. */
 export type Generation = '1.41' | 'genai'
@@ -121,7 +122,7 @@ export type AttributeName = keyof typeof attributes
 
 /** The attribute, and the metric label, of one of the operator's labels. */
 export type LabelAttribute = `tokenweir.label.${string}`
-export const labelAttribute = (name: string): LabelAttribute => `tokenweir.label.${name}`
+export const labelAttribute = remembered((name): LabelAttribute => `tokenweir.label.${name}`)
 
 export interface MetricEntry {
   /** `updown` is a sum that can fall; `gauge` a reading that cannot be summed. */

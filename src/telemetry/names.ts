@@ -1,12 +1,11 @@
 /**
- * The two generations of the GenAI conventions, side by side. Whatever differs between them is looked up here, and a span or metric is
- * built from one column only. What they share stands in `catalog.ts` alone.
+ * The metrics of the two generations of the GenAI conventions, side by side. Whatever differs between them is looked up here, and a metric is
+ * built from one column only. What they share stands in `catalog.ts` alone. The one attribute that differs is in `attributes.ts`.
  */
 import type { Usage } from '../lib/exchange.ts'
-import type { AttributeName, CounterName, Generation, HistogramName } from './catalog.ts'
+import type { CounterName, Generation, HistogramName } from './catalog.ts'
 
 export interface GenerationNames {
-  readonly cacheWriteTokens: AttributeName
   readonly duration: HistogramName
   readonly timeToFirstChunk: HistogramName
   readonly timePerOutputChunk: HistogramName
@@ -24,7 +23,6 @@ interface TokenMetric<Name> {
 
 export const generations: Readonly<Record<Generation, GenerationNames>> = {
   '1.41': {
-    cacheWriteTokens: 'gen_ai.usage.cache_creation.input_tokens',
     duration: 'gen_ai.client.operation.duration',
     timeToFirstChunk: 'gen_ai.client.operation.time_to_first_chunk',
     timePerOutputChunk: 'gen_ai.client.operation.time_per_output_chunk',
@@ -35,7 +33,6 @@ export const generations: Readonly<Record<Generation, GenerationNames>> = {
     tokenCounters: [],
   },
   genai: {
-    cacheWriteTokens: 'gen_ai.usage.cache_write.input_tokens',
     duration: 'gen_ai.client.inference.duration',
     timeToFirstChunk: 'gen_ai.client.inference.time_to_first_chunk',
     timePerOutputChunk: 'gen_ai.client.inference.time_per_output_chunk',

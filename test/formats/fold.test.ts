@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createFold, streamsArrays } from '../../src/observe/fold.ts'
+import { hasFastProperties } from '../fuzz/memory.ts'
 import { fixtures } from './fixtures/index.ts'
 
 const bytes = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))
@@ -20,6 +21,10 @@ describe.each(
 })
 
 describe('a fold', () => {
+  it('is no dictionary: there is one for every stream', () => {
+    expect(hasFastProperties(createFold('POST', '/v1/messages', {}))).toBe(true)
+  })
+
   it('names the format before the first message when only one is spoken at the path', () => {
     const fold = createFold('POST', '/v1/messages', {})
     expect([fold.format, fold.facts()]).toStrictEqual(['anthropic-messages', {}])

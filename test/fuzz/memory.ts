@@ -11,6 +11,12 @@ export const collectGarbage: () => void = (() => {
   return runInNewContext('gc') as () => void
 })()
 
+/** False of an object that V8 keeps as a hash table, which is larger and slower. */
+export const hasFastProperties: (object: object) => boolean = (() => {
+  setFlagsFromString('--allow-natives-syntax')
+  return runInNewContext('(object) => %HasFastProperties(object)') as (object: object) => boolean
+})()
+
 /** Bytes in use, of the heap and beside it. */
 export function bytesInUse(): number {
   collectGarbage()

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
 import { RecorderLink, type RecorderLinkOptions } from '../../src/recorder/link.ts'
+import { bodyOf } from '../../src/recorder/pending-batch.ts'
 import { endingOf, openingOf } from '../sinks/exchange-of.ts'
 import { FakeWorker } from './fake-worker.ts'
 import type { Told } from './told.ts'
@@ -440,4 +441,10 @@ describe('closing', () => {
     await wait(5)
     expect(worker().told.at(-1)).toBe('close in 250')
   })
+})
+
+it('one piece of a body is not copied: who sent it on holds it too', () => {
+  const [one, another] = [Buffer.from('one'), Buffer.from('another')]
+  expect(bodyOf([one])?.chunks[0]).toBe(one)
+  expect(bodyOf([one, another])).toEqual({ chunks: [Buffer.from('oneanother')], bytes: 10 })
 })

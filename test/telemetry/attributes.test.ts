@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { spanContent } from '../../src/telemetry/attributes.ts'
+import { hasFastProperties } from '../fuzz/memory.ts'
 import { exchangeOf, failedExchangeOf, otherExchangeOf, startedAt } from '../sinks/exchange-of.ts'
 
 const fullExchange = exchangeOf({
@@ -242,4 +243,11 @@ describe('the status', () => {
     const exchange = otherExchangeOf({ ending: { status: undefined, outcome: { kind: 'client-aborted' } }, endReason: 'client-aborted' })
     expect(statusOf(exchange)).toEqual({ isError: false, errorMessage: undefined, type: undefined, code: undefined })
   })
+})
+
+it.each(['1.41', 'genai'] as const)('attributes become no dictionary, however many there are (%s)', (generation) => {
+  const labels = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`label${n}`, 'value']))
+  for (const exchange of [fullExchange, { ...fullExchange, labels }]) {
+    expect(hasFastProperties(spanContent(exchange, generation).attributes)).toBe(true)
+  }
 })

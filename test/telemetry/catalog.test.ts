@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { Cell, cellCount } from '../../src/lib/shared-counters.ts'
+import { spanContent } from '../../src/telemetry/attributes.ts'
 import {
+  type AttributeEntry,
+  type AttributeName,
   attributes,
   type Generation,
   type MetricEntry,
@@ -10,6 +13,7 @@ import {
   prometheusName,
 } from '../../src/telemetry/catalog.ts'
 import { generations } from '../../src/telemetry/names.ts'
+import { exchangeOf } from '../sinks/exchange-of.ts'
 
 const entries = Object.entries(metrics) as [MetricName, MetricEntry][]
 
@@ -70,12 +74,15 @@ describe('the generations', () => {
     ]
     const generationOf = (name: MetricName) => (metrics[name] as MetricEntry).generation
     expect(used.filter((name) => generationOf(name) === other[generation])).toEqual([])
-    expect(attributes[names.cacheWriteTokens]).toMatchObject({ generation })
+    const exchange = exchangeOf({ response: { usage: { cacheWriteTokens: 3 } } })
+    const put = Object.keys(spanContent(exchange, generation).attributes) as AttributeName[]
+    const ofGeneration = put.map((name) => (attributes[name] as AttributeEntry).generation).filter((one) => one !== undefined)
+    expect(ofGeneration).toEqual([generation])
   })
 
   it('use every metric that belongs to a generation', () => {
     const used = new Set<MetricName>(
-      Object.values(generations).flatMap(({ tokenHistograms, tokenCounters, cacheWriteTokens: _, ...durations }) => [
+      Object.values(generations).flatMap(({ tokenHistograms, tokenCounters, ...durations }) => [
         ...Object.values(durations),
         ...[...tokenHistograms, ...tokenCounters].map(({ metric }) => metric),
       ]),

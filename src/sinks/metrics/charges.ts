@@ -57,7 +57,7 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
   function find(exchange: Exchange, caller: string | undefined, charges: ChargesByPayer): Charges {
     const { route } = exchange.opening
     const labels = marked().length === 0 ? none : labelsOf(exchange)
-    const key = `${route}\n${caller}\n${Object.entries(labels).flat().join('\n')}`
+    const key = labels === none ? `${route}\n${caller}\n` : `${route}\n${caller}\n${Object.entries(labels).flat().join('\n')}`
     const found = charges.get(key)
     if (found !== undefined) return found
     const isOverflow = payers >= payersMax
@@ -83,14 +83,12 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
     const usage = response?.usage
     if (usd === undefined && usage === undefined) return
     const charges = find(exchange, caller, byPayer)
-    const { caller: payer, ...labels } = charges.payer
-    if (usd !== undefined) (charges.cost ??= meter.counter('tokenweir.cost', { ...operation, caller: payer, ...labels })).add(usd)
+    if (usd !== undefined) (charges.cost ??= meter.counter('tokenweir.cost', { ...operation, ...charges.payer })).add(usd)
     const paid = () => ({
       'gen_ai.provider.name': operation['gen_ai.provider.name'],
       'gen_ai.request.model': operation['gen_ai.request.model'],
       'http.route': charges.route,
-      caller: payer,
-      ...labels,
+      ...charges.payer,
     })
     if (cacheSavedUsd !== undefined) {
       ;(charges.cacheSaved ??= meter.counter('tokenweir.cache.saved', paid())).add(Math.max(0, cacheSavedUsd))
