@@ -86,6 +86,8 @@ export interface Options {
   readonly selfCheck: boolean
   /** Instead of everything else: ledgers of so many rows. */
   readonly ledgerRows: readonly number[] | undefined
+  /** A folder where those ledgers stay, to be asked again. */
+  readonly ledgerKeep: string | undefined
 }
 
 /** With fewer there is no median that a document could show. */
@@ -100,6 +102,7 @@ export const help = `npm run bench -- [options]
   --durability      instead of them: what spool and disk cost (${Object.keys(durability).join(', ')})
   --tls             instead of them: what TLS and HTTP/2 with clients cost (${Object.keys(secure).join(', ')})
   --ledger-rows A,B instead of all else: make ledgers of so many rows (about 1 GB a million), ask them for 30 days, and remove them
+  --ledger-keep DIR those ledgers stay in DIR, and one that is there is asked again
   --scenario A,B    ${scenarioNames.join(', ')}
   --quick           one short round, a minute or two: to see that it runs, not to quote
   --full            memory also with 5,000 and 9,500 open streams
@@ -139,6 +142,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
         profile: text,
         'node-args': text,
         'ledger-rows': text,
+        'ledger-keep': text,
       },
       ...{ quick: flag, full: flag, durability: flag, tls: flag, gateways: flag, keep: flag, 'self-check': flag, help: flag },
     },
@@ -170,5 +174,6 @@ export function readOptions(args: readonly string[]): Options | undefined {
     keep: values.keep ?? false,
     selfCheck: values['self-check'] ?? false,
     ledgerRows,
+    ledgerKeep: values['ledger-keep'],
   }
 }

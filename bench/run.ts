@@ -149,7 +149,7 @@ async function bench(options: Options, directory: string): Promise<boolean> {
   }
   if (options.ledgerRows !== undefined) {
     const figures: LedgerFigures[] = []
-    for (const rows of options.ledgerRows) figures.push(await measureLedger(rows, directory, say))
+    for (const rows of options.ledgerRows) figures.push(await measureLedger(rows, { directory, keep: options.ledgerKeep }, say))
     process.stdout.write(`${ledgersText(figures)}\n`)
     return true
   }

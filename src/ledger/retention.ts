@@ -1,5 +1,5 @@
 /**
- * Old rows leave the ledger, a few at a time, so that no batch waits for them; freed pages go back to the disk. What waits for its collector
+ * Old rows leave the ledger, a few at a time, so that no batch waits for them; freed pages go back to the disk, in steps of their own. What waits for its collector
  * stays: the queue has limits of its own (`queue.ts`).
  */
 import type { Meter } from '../telemetry/meter.ts'
@@ -32,31 +32,29 @@ export interface Retention {
 }
 
 const stepUsualRows = 500
-const stepPages = 256
+const stepPages = 128
 /** Free pages that stay in the file: they are used again soon. */
 const freeBytesMax = 4 * 2 ** 20
-const betweenStepsMs = 100
+const betweenStepsMs = 50
 
 export function createRetention({ limits, meter, now, stepRows = stepUsualRows, onExpired }: RetentionOptions): Retention {
   const expired = meter.counter('tokenweir.ledger.expired', {})
   let next: NodeJS.Timeout | undefined
 
-  /** How many rows left; 0 when none needs to. */
-  function step(tables: Tables, upTo: number): number {
-    if (tables.firstRowid() > upTo) return 0
+  /** Whether there may be more to do. */
+  function step(tables: Tables, upTo: number): boolean {
+    if (shrinks(tables)) return true
+    if (tables.firstRowid() > upTo) return false
     const isTooLarge = tables.size().usedBytes > limits.bytesMax
     const before = isTooLarge ? Number.MAX_VALUE : limits.ageMsMax === 0 ? 0 : now() - limits.ageMsMax
     const count = before === 0 ? 0 : tables.expireRows(before, upTo, stepRows, onExpired)
     expired.add(count)
-    const { bytes, usedBytes } = tables.size()
-    if (count > 0 || bytes - usedBytes > freeBytesMax) tables.vacuum(stepPages)
-    return count
+    return count === stepRows
   }
 
   function begin(tables: Tables, isStopped: () => boolean, neededAfter: () => number | undefined): void {
     if (next !== undefined) return
-    const count = step(tables, neededAfter() ?? Number.MAX_SAFE_INTEGER)
-    if (count < stepRows) return
+    if (!step(tables, neededAfter() ?? Number.MAX_SAFE_INTEGER)) return
     next = setTimeout(() => {
       next = undefined
       if (isStopped()) return
@@ -69,4 +67,12 @@ export function createRetention({ limits, meter, now, stepRows = stepUsualRows, 
   }
 
   return { begin, stop: () => clearTimeout(next) }
+}
+
+/** Gives some free pages back. False when there are few, and for a file that keeps them. */
+function shrinks(tables: Tables): boolean {
+  const { bytes, usedBytes } = tables.size()
+  if (bytes - usedBytes <= freeBytesMax) return false
+  tables.vacuum(stepPages)
+  return tables.size().bytes < bytes
 }

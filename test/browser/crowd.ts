@@ -1,5 +1,9 @@
 /** Many names at once: rows as the ledger has them, made in SQLite, because a hundred thousand exchanges through the sinks would take a minute. */
-import { DatabaseSync } from 'node:sqlite'
+import { openDatabase } from '../../src/ledger/file.ts'
+import { keysUsualMax } from '../../src/ledger/rollups/keys.ts'
+import { createRollups } from '../../src/ledger/rollups/rollups.ts'
+import { ledgerShape } from '../../src/sinks/ledger.ts'
+import { createMeter } from '../../src/telemetry/meter.ts'
 
 export interface Crowd {
   readonly rows: number
@@ -11,11 +15,9 @@ export interface Crowd {
   readonly untilMs: number
 }
 
-/** `path` is a ledger that is there. Caller n has n + 1 as its input tokens, so that the order by tokens is known. */
+/** `path` is of a ledger that nobody has open; its rollups are made as an older ledger's are. Caller n has n + 1 as its input tokens, so that the order by tokens is known. */
 export function addCrowd(path: string, { rows, providers, models, callers, sinceMs, untilMs }: Crowd): void {
-  const database = new DatabaseSync(path, { timeout: 10_000 })
-  const last = () => Number(database.prepare('SELECT ifnull(max(rowid), 0) AS rowid FROM exchanges').get()?.['rowid'])
-  const before = last()
+  const database = openDatabase({ path, shape: ledgerShape })
   database
     .prepare(
       `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows)
@@ -29,9 +31,12 @@ export function addCrowd(path: string, { rows, providers, models, callers, since
        FROM n`,
     )
     .run({ rows, providers, models, callers, since: sinceMs, step: (untilMs - sinceMs) / rows })
-  // As in an older ledger: these rows are in no rollup yet.
-  const state = database.prepare('INSERT OR REPLACE INTO rollup_state (key, value) VALUES (?, ?)')
-  state.run('after', before)
-  state.run('upTo', last())
+  database.exec("INSERT OR REPLACE INTO rollup_state SELECT 'upTo', max(rowid) FROM exchanges")
+  const rollups = createRollups({
+    ...{ shape: ledgerShape, meter: createMeter(Date.now), now: Date.now, labels: [], keysMax: keysUsualMax, ageMsMax: () => 0 },
+    stepMs: 2000,
+  })
+  rollups.opened(database)
+  while (rollups.maintenance.step());
   database.close()
 }

@@ -4,7 +4,6 @@ import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { exchangeOf } from '../sinks/exchange-of.ts'
 import { hasChromium, shoot, violations } from './chromium.ts'
-import { addCrowd } from './crowd.ts'
 import { nextId, trafficOver } from './stage.ts'
 import { choose, live, overflow, poll, rows, setStage, text, tile, useBrowser, visit } from './visit.ts'
 
@@ -316,16 +315,9 @@ describe.skipIf(!hasChromium)('the page explores', () => {
   })
 
   it('200 providers, 5,000 models and 50,000 callers', async () => {
-    const stage = await setStage()
     const now = Date.now()
-    addCrowd(stage.ledger, {
-      rows: 100_000,
-      providers: 200,
-      models: 5000,
-      callers: 50_000,
-      sinceMs: now - 3_000_000,
-      untilMs: now - 60_000,
-    })
+    const names = { providers: 200, models: 5000, callers: 50_000 }
+    const stage = await setStage({ crowd: { rows: 50_000, ...names, sinceMs: now - 3_000_000, untilMs: now - 60_000 } })
     const { page, problems } = await visit(stage, {}, '/?since=1h&by=caller')
     await text(page.locator('#totals-place')).toBe('1 to 25 of 50,000')
     await poll(async () => (await page.locator('#totals tbody th').allTextContents()).slice(0, 2)).toEqual(['caller-49999', 'caller-49998'])

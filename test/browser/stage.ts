@@ -17,6 +17,7 @@ import { createLedgerSink, ledgerShape } from '../../src/sinks/ledger.ts'
 import { createLiveSink } from '../../src/sinks/live.ts'
 import { createMeter } from '../../src/telemetry/meter.ts'
 import { exchangeOf } from '../sinks/exchange-of.ts'
+import { addCrowd, type Crowd } from './crowd.ts'
 
 export interface StageOptions {
   readonly host?: string
@@ -26,6 +27,8 @@ export interface StageOptions {
   readonly port?: number
   /** The body of `/readyz`. */
   readonly ready?: object
+  /** Rows that are there before. */
+  readonly crowd?: Crowd
 }
 
 export interface Stage {
@@ -41,13 +44,14 @@ export interface Stage {
   close(): Promise<void>
 }
 
-export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0, ready = {} }: StageOptions = {}): Promise<Stage> {
+export async function startStage({ host = '127.0.0.1', token, traceUrl, port = 0, ready = {}, crowd }: StageOptions = {}): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-page-'))
   const path = join(folder, 'ledger.db')
   const lines: string[] = []
   const report = (line: string) => void lines.push(line)
   const cells = new Int32Array(cellCount)
   const meter = createMeter(Date.now)
+  if (crowd !== undefined) addCrowd(path, crowd)
   const ledger = openStore({ path, shape: ledgerShape, meter, report })
   const live = createLiveSink({ columns: listedColumns, bucketOf, now: () => performance.now() })
   const fanOut = createFanOut([createLedgerSink(ledger), live], meter, report)

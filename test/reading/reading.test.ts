@@ -296,6 +296,30 @@ describe('a list of requests', () => {
     ])
   })
 
+  it('looks through so many rows at a time, and goes on where it stopped', async () => {
+    const { database } = await ledgerOf(mixed)
+    for (const order of ['desc', 'asc'] as const) {
+      const seen: unknown[] = []
+      for (let before: string | undefined | null; before !== null; ) {
+        const page = readRequests(database, { ...range, limit: 10, before, order, provider: 'anthropic' }, 2)
+        seen.push(...page.requests.map(({ id }) => id))
+        if (page.next !== null) expect(page.looked).not.toEqual(range)
+        before = page.next
+      }
+      expect(seen).toEqual(['d'])
+    }
+    const all = [...mixed].sort((a, b) => b.opening.startedAt - a.opening.startedAt).map(({ opening }) => opening)
+    const sorted = readRequests(database, { ...range, limit: 10, sort: 'cost' }, 2)
+    expect(sorted.requests.map(({ id }) => id).sort()).toEqual(
+      all
+        .slice(0, 3)
+        .map(({ id }) => id)
+        .sort(),
+    )
+    expect([sorted.looked, sorted.next]).toEqual([{ sinceMs: all[2]?.startedAt, untilMs: range.untilMs }, null])
+    expect(readRequests(database, { ...range, limit: 10, sort: 'cost' }).looked).toBeNull()
+  })
+
   it('is filtered by outcome, provider and text', async () => {
     const { database } = await ledgerOf(mixed, [openingOf({ id: 'g', startedAt: began + 6000, path: '/100%_sure' })])
     expect({

@@ -18,6 +18,7 @@ const path = join(folder, 'ledger.db')
 const rowsPath = join(folder, 'rows.db')
 /** It has rollups alone: no question that they know the answer to may need its rows. */
 const rollupsPath = join(folder, 'rollups.db')
+const quartersPath = join(folder, 'quarters.db')
 const began = Date.UTC(2026, 9, 24)
 const hourMs = 3_600_000
 /** Clocks change in it, on 25 October and 1 November. */
@@ -93,6 +94,18 @@ it.each<[Dimension, GroupSort]>([
     expectSame((database, within) => readGroups(database, { ...page, range: within, where: conditions }))
 })
 
+it('groups of few of many combinations', () => {
+  const few: readonly Condition[] = [
+    { dimension: 'caller', operator: '=', values: ['caller-3'] },
+    { dimension: 'reason', operator: '=', values: ['not_requested'] },
+  ]
+  for (const by of ['provider', 'caller', 'model'] as const) {
+    const page = { kind: 'groups', by, search: '', sort: 'requests', order: 'desc', offset: 0, limit: 25, where: few } as const
+    expectSame((database, within) => readGroups(database, { ...page, range: within }))
+    expect(inFile(path, (database) => readGroups(database, { ...page, range })).total.requests).toBeGreaterThan(0)
+  }
+})
+
 it('groups of a column that only rows have', () => {
   const conditions: readonly Condition[] = [{ dimension: 'column:duration_ms', operator: '>', values: [1200] }]
   const page = { kind: 'groups', by: 'caller', search: '', sort: 'tokens', order: 'asc', offset: 0, limit: 25 } as const
@@ -103,6 +116,22 @@ it.each(['UTC', 'Asia/Kathmandu', 'America/St_Johns', 'Australia/Lord_Howe', 'Eu
   expectSame((database, within) => readHeatmap(database, { kind: 'heatmap', range: within, where, timeZone }))
   const { days } = inFile(rowsPath, (database) => readHeatmap(database, { kind: 'heatmap', range, where: [], timeZone }))
   expect(days.flat().reduce((sum, { requests }) => sum + requests, 0)).toBe(600)
+})
+
+it('hours of the week in a zone of quarters of an hour need no minutes', () => {
+  const heatmap = (database: DatabaseSync) => readHeatmap(database, { kind: 'heatmap', range, where: [], timeZone: 'Asia/Kathmandu' })
+  const whole = inFile(rowsPath, heatmap)
+  copyFileSync(rollupsPath, quartersPath)
+  change(quartersPath, `DELETE FROM rollups WHERE grain = 0 AND period < ${(range.untilMs - hourMs) / 60_000}`)
+  expect(inFile(quartersPath, heatmap)).toEqual(whole)
+})
+
+it('groups of callers need no other combinations', () => {
+  const page = { kind: 'groups', by: 'caller', search: '', sort: 'tokens', order: 'desc', offset: 0, limit: 25, range, where: [] } as const
+  const whole = inFile(rowsPath, (database) => readGroups(database, page))
+  copyFileSync(rollupsPath, quartersPath)
+  change(quartersPath, `DELETE FROM rollups WHERE grain NOT IN (9, 11, 12) AND period < ${(range.untilMs - hourMs) / 60_000}`)
+  expect(inFile(quartersPath, (database) => readGroups(database, page))).toEqual(whole)
 })
 
 it('distributions', () => {

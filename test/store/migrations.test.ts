@@ -157,7 +157,13 @@ describe('a file of an earlier version', () => {
     old.close()
     open(path).store.close()
     const { path: fresh } = open()
-    const spaced = (found: Record<string, unknown>[]) => found.map((row) => ({ ...row, sql: String(row['sql']).replace(/\s+/g, ' ') }))
+    const spaced = (found: Record<string, unknown>[]) =>
+      found.map((row) => ({
+        ...row,
+        sql: String(row['sql'])
+          .replace(/\s+/g, ' ')
+          .replace(/ ([,)])/g, '$1'),
+      }))
     expect([spaced(schema(path)), columnsOf(path)]).toEqual([spaced(schema(fresh)), columnsOf(fresh)])
   })
 })

@@ -100,6 +100,7 @@ function answersOf(database: DatabaseSync, range: Range) {
     summaries: [...sets.map((set) => [set, []] as const), ...conditions.map((where) => [['provider', 'model'], where] as const)].map(
       ([set, where]) => readSummary(database, { range, sets: [set], where, groupsMax: 100 }),
     ),
+    together: readSummary(database, { range, sets, where: [], groupsMax: 100 }),
     spent: conditions.map((where) => readSpent(database, { range, where, rowidMax: Number.MAX_SAFE_INTEGER })),
     latency: readLatency(database, range),
     series: readSeries(database, { range, bucketMs, providersMax: 2 }),
@@ -270,6 +271,32 @@ describe('a ledger of an earlier version', () => {
     const done = readState(new DatabaseSync(path, { readOnly: true }))
     expect([done?.after, Number(done?.daysUntil) > start - 10 * day]).toEqual([done?.upTo, true])
     expectSame(path, ranges)
+  })
+
+  it('7 goes on with the rollups that it has, and gets the new ones from the next day on', { timeout: 120_000 }, () => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL('version-7.sql', import.meta.url), 'utf8'))
+    old.close()
+    const life = begin(7)
+    const { random } = life
+    life.now = Date.UTC(2026, 10, 1, 8, 55)
+    life.number = 1000
+    life.opened = reopened(life, path)
+    life.opened.store.recover(() => undefined)
+    const inQuarters = () =>
+      new DatabaseSync(path, { readOnly: true }).prepare('SELECT count(*) AS count FROM rollups WHERE grain = 9').get()?.['count']
+    expectSame(path, [{ sinceMs: 0, untilMs: life.now + day }, ...randomRanges(random, 4, start, life.now)])
+    for (let round = 0; life.now < Date.UTC(2026, 10, 3, 2); round++) {
+      batch(life)
+      idle(2100)
+      life.now += pick(random, [minute, 7 * minute, 4 * hour])
+      if (round % 10 === 4) expectSame(path, [{ sinceMs: 0, untilMs: life.now + day }, ...randomRanges(random, 3, start, life.now)])
+    }
+    idle(60_000)
+    expectSame(path, randomRanges(random, 12, start, life.now + hour))
+    expect(readState(new DatabaseSync(path, { readOnly: true }))?.quartersFrom).toBe(Date.UTC(2026, 10, 2))
+    expect(inQuarters()).toBeGreaterThan(0)
   })
 
   it('is killed in the middle of it, and goes on', () => {

@@ -45,6 +45,8 @@ export function createRequests({ read, onOpen }) {
   const shown = new Map()
   let waiting = []
   let next = null
+  /** The part of the range that was looked through, where it is not all of it. */
+  let looked = null
   let asked = 0
   let isHeld = false
   let isLoaded = false
@@ -87,17 +89,25 @@ export function createRequests({ read, onOpen }) {
     const text =
       rows.size === 0
         ? ''
-        : `${isFiltered() ? 'found' : isSorted() ? 'the first' : 'the last'} ${number(rows.size)}${next === null && isFiltered() ? '' : ' of this range'}${held}`
+        : `${isFiltered() ? 'found' : isSorted() ? 'the first' : 'the last'} ${number(rows.size)}${next === null && isFiltered() ? '' : ' of this range'}${lookedWords()}${held}`
     if (count.textContent !== text) count.textContent = text
     // Its place stays, so that nothing moves when it comes.
     older.classList.toggle('away', next === null || rows.size >= shownMax)
     table.classList.toggle('empty', rows.size === 0)
   }
 
+  /** Of a long range not all requests are looked through at once. */
+  function lookedWords() {
+    if (looked === null) return ''
+    const { list, listOrder } = current()
+    return list === 'time' && listOrder === 'asc' ? `, up to ${clock(looked.untilMs)}` : `, back to ${clock(looked.sinceMs)}`
+  }
+
   function empty() {
     if (rows.size > 0 || !isLoaded) return
+    const fits = looked === null || next === null ? 'No requests match.' : `No requests match${lookedWords()}. “Older requests” looks further.`
     const text = isFiltered()
-      ? 'No requests match. Remove a filter, or choose a longer range.'
+      ? `${fits} Remove a filter, or choose a ${looked === null ? 'longer' : 'shorter'} range.`
       : 'No requests in this range yet. Send one through tokenweir: point a client at its address instead of the gateway’s.'
     body.replaceChildren(el('tr', {}, el('td', { colspan: heads.length, class: 'nothing soft' }, text)))
   }
@@ -144,6 +154,7 @@ export function createRequests({ read, onOpen }) {
     shown.clear()
     rows = new Map(page.requests.map((request) => [request.id, rowOf(request)]))
     next = page.next
+    looked = page.looked
     body.replaceChildren(...rows.values())
     focusable()
     empty()
@@ -158,10 +169,12 @@ export function createRequests({ read, onOpen }) {
     for (const [id, row] of made) rows.set(id, row)
     body.append(...made.map(([, row]) => row))
     next = page.next
+    looked = page.looked
     hold.setAttribute('aria-pressed', 'true')
     isHeld = true
     note()
     made[0]?.[1].querySelector('button').focus()
+    if (made.length === 0) empty()
   }
 
   function release() {

@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
-import { dayMs, grain, minuteMs, part, type RollupState, type View } from '../rollups/grains.ts'
+import { dayMs, type Grain, grain, minuteMs, part, type RollupState, type View } from '../rollups/grains.ts'
 import { sketchColumns } from '../rollups/measures.ts'
 import { createSketchSum, encodeSketch } from '../rollups/sketch.ts'
 import type { LedgerRow } from '../row.ts'
@@ -20,7 +20,7 @@ import {
   tokenColumn,
   zeroUsageReason,
 } from './fragments.ts'
-import { planOf, type RowSpan, readState } from './plan.ts'
+import { type CellSpan, planOf, type RowSpan, readState } from './plan.ts'
 import { type Buckets, bucketSql } from './quantiles.ts'
 import { type Condition, type Dimension, type Field, tokenKinds } from './queries.ts'
 
@@ -96,13 +96,19 @@ export function spanOf(database: DatabaseSync): Range {
   return { sinceMs: Math.min(...first), untilMs: Math.max(...last) + dayMs }
 }
 
-/** By interval, dimensions and reason; a combination may have several rows. The dimension `day` is left to the intervals. */
+/**
+ * By interval, dimensions and, where streams without usage are counted, reason; a combination may have several rows. The dimension `day` is left to the
+ * intervals.
+ */
 export function readSums(database: DatabaseSync, look: Look): readonly SumRow[] {
   const dimensions = look.dimensions.filter((one) => one !== 'day')
-  const keys = (table: Table) =>
-    [...dimensions.map((one) => `${sqlOf(one, table)} AS "key_${one}"`), `${zeroUsageReason} AS reason`].join(', ')
-  const groups = ['i', ...dimensions.map((one) => `"key_${one}"`), 'reason'].join(', ')
   const wanted = sums.filter(([name]) => look.sums?.includes(name) !== false)
+  const hasReason = wanted.some(([name]) => name === 'zero_usage')
+  const keys = (table: Table) =>
+    ['i', ...dimensions.map((one) => `${sqlOf(one, table)} AS "key_${one}"`), ...(hasReason ? [`${zeroUsageReason} AS reason`] : [])].join(
+      ', ',
+    )
+  const groups = ['i', ...dimensions.map((one) => `"key_${one}"`), ...(hasReason ? ['reason'] : [])].join(', ')
   const inCells = wanted.filter(([, , ofCell]) => ofCell !== '')
   const rowSums = wanted.map(([name, ofRow]) => `${ofRow} AS ${name}`).join(', ')
   const cellSums = inCells.map(([name, , ofCell, join = 'sum']) => `${join}(r.${ofCell}) AS ${name}`).join(', ')
@@ -112,13 +118,15 @@ export function readSums(database: DatabaseSync, look: Look): readonly SumRow[] 
     const ofCells = cells.flatMap(({ spans, from, values }) =>
       database
         .prepare(
-          `${spans} SELECT i, ${keys('rollup_keys')}, ${sumsOfCellSums} FROM (SELECT i, r.key AS key, ${cellSums} FROM ${from} GROUP BY 1, 2) c
+          groups === 'i'
+            ? `${spans} SELECT i, ${cellSums} FROM ${from} GROUP BY i`
+            : `${spans} SELECT ${keys('rollup_keys')}, ${sumsOfCellSums} FROM (SELECT i, r.key AS key, ${cellSums} FROM ${from} GROUP BY 1, 2) c
            JOIN rollup_keys k ON k.id = c.key GROUP BY ${groups}`,
         )
         .all(values),
     )
     const ofRows = rows.flatMap(({ spans, from, values }) =>
-      database.prepare(`${spans} SELECT i, ${keys('exchanges')}, ${rowSums} FROM ${from} GROUP BY ${groups}`).all(values),
+      database.prepare(`${spans} SELECT ${keys('exchanges')}, ${rowSums} FROM ${from} GROUP BY ${groups}`).all(values),
     )
     return [...ofCells, ...ofRows] as SumRow[]
   })
@@ -148,11 +156,11 @@ export function readSketches(database: DatabaseSync, look: Look, sketch: Sketch)
   inSnapshot(database, () => {
     const { cells, rows } = sourcesOf(database, look)
     for (const { spans, from, values } of cells) {
-      // One text for each group: to take every cell's bytes out of SQLite would cost more than to add them up.
+      // One text for each combination: to take every cell's bytes out of SQLite would cost more than to add them up.
       const joined = database.prepare(
-        `${spans} SELECT i${names('rollup_keys')}, group_concat(sketch, '') AS sketch FROM
+        `${spans} SELECT i${names('rollup_keys')}, c.sketch FROM
          (SELECT i, r.key AS key, group_concat(hex(r.${sketch}), '') AS sketch FROM ${from} AND r.${sketch} IS NOT NULL GROUP BY 1, 2) c
-         JOIN rollup_keys k ON k.id = c.key GROUP BY ${groups}`,
+         JOIN rollup_keys k ON k.id = c.key`,
       )
       for (const row of joined.iterate(values)) sumOf(Number(row['i']), keyOf(row)).add(Buffer.from(String(row['sketch']), 'hex'))
     }
@@ -190,24 +198,63 @@ function sourcesOf(database: DatabaseSync, look: Look): { readonly cells: readon
   const since = state !== undefined && isKnown ? cellsFrom(used, state) : Number.POSITIVE_INFINITY
   if (state === undefined || since === Number.POSITIVE_INFINITY) return { cells: [], rows: rowSources(whole, look, undefined) }
   const rowsFrom = by === 'started' ? state.rowsFrom : state.rowsFrom + longMs
-  const { cells, rows } = planOf(intervals, { state, view: viewOf(used), cellsFrom: since, rowsFrom })
-  const condition = conditionSql(where, 'rollup_keys')
-  const ofKeys = where.length === 0 ? '' : ` AND r.key IN (SELECT id FROM rollup_keys WHERE TRUE${condition.sql})`
-  const cellSource: Source = {
-    spans: cellSpans,
-    from: `span CROSS JOIN rollups r ON r.grain = span.grain AND r.period >= span.since AND r.period < span.until
-      WHERE r.part IN (${part.both}, ${part[by]})${ofKeys}`,
-    values: { spans: JSON.stringify(cells.map(({ i, grain, since, until }) => [i, grain, since, until])), ...condition.values },
-  }
+  const view = viewOf(used)
+  const { cells, rows } = planOf(intervals, { state, view, cellsFrom: since, rowsFrom })
   const isPending = state.after < state.upTo
   return {
-    cells: cells.length === 0 ? [] : [cellSource],
+    cells: cells.length === 0 ? [] : [areFew(database, cells, where) ? chosenCells(cells, view, look) : allCells(cells, look)],
     rows: [
       ...rowSources(rows, look, isPending ? `NOT (rowid > ${state.after} AND rowid <= ${state.upTo})` : 'TRUE'),
       ...(isPending ? rowSources(whole, look, `rowid > ${state.after} AND rowid <= ${state.upTo}`) : []),
       ...(by === 'started' ? [openRows(whole, look)] : []),
     ],
   }
+}
+
+function allCells(cells: readonly CellSpan[], { by, where = [] }: Look): Source {
+  const condition = conditionSql(where, 'rollup_keys')
+  const ofKeys = where.length === 0 ? '' : ` AND r.key IN (SELECT id FROM rollup_keys WHERE TRUE${condition.sql})`
+  return {
+    spans: cellSpans,
+    from: `span CROSS JOIN rollups r ON r.grain = span.grain AND r.period >= span.since AND r.period < span.until
+      WHERE r.part IN (${part.both}, ${part[by]})${ofKeys}`,
+    values: { spans: JSON.stringify(cells.map(({ i, grain, since, until }) => [i, grain, since, until])), ...condition.values },
+  }
+}
+
+/** Each cell is looked for by its key, where those that are asked for are few: to pass over all others would take longer. */
+function chosenCells(cells: readonly CellSpan[], view: View, { by, where = [] }: Look): Source {
+  const condition = conditionSql(where, 'rollup_keys')
+  const periods = cells.flatMap(({ i, grain: one, since, until, length }) =>
+    Array.from({ length: Math.ceil((until - since) / length) }, (_, at) => [i, one, since + at * length, Number(isOfAll(one))]),
+  )
+  return {
+    spans: `WITH span(i, grain, period, whole) AS (SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:spans)),
+      chosen AS MATERIALIZED (SELECT id, without_callers IS NOT NULL AS whole FROM rollup_keys
+        WHERE (without_callers IS NOT NULL OR name GLOB '[[]"${view}",*')${condition.sql})`,
+    from: `span CROSS JOIN chosen ON chosen.whole = span.whole
+      CROSS JOIN rollups r ON r.grain = span.grain AND r.period = span.period AND r.key = chosen.id
+      WHERE r.part IN (${part.both}, ${part[by]})`,
+    values: { spans: JSON.stringify(periods), ...condition.values },
+  }
+}
+
+const isOfAll = (one: Grain) => one === grain.minute || [grain.quarter, grain.hour, grain.day].some(({ all }) => all === one)
+
+/** Of all keys, those that a condition may leave for each to be looked for: it takes as long as to pass over ten. */
+const fewShare = 0.1
+/** A month of quarters has 3,000. */
+const chosenPeriodsMax = 10_000
+
+function areFew(database: DatabaseSync, cells: readonly CellSpan[], where: readonly Condition[]): boolean {
+  const periods = cells.reduce((sum, { since, until, length }) => sum + (until - since) / length, 0)
+  if (where.length === 0 || periods > chosenPeriodsMax) return false
+  const condition = conditionSql(where, 'rollup_keys')
+  const last = Number(database.prepare('SELECT max(id) AS id FROM rollup_keys').get()?.['id'] ?? 0)
+  const found = database
+    .prepare(`SELECT count(*) AS count FROM (SELECT 1 FROM rollup_keys WHERE TRUE${condition.sql} LIMIT :limit)`)
+    .get({ limit: Math.ceil(last * fewShare), ...condition.values })
+  return Number(found?.['count']) < last * fewShare
 }
 
 /** The smallest that tells these dimensions apart; all of them know outcome and reason. */

@@ -17,6 +17,8 @@ export interface CellSpan {
   readonly grain: Grain
   readonly since: number
   readonly until: number
+  /** Of a period. */
+  readonly length: number
 }
 
 export interface Plan {
@@ -49,7 +51,7 @@ export interface PlanOptions {
 
 export function planOf(intervals: readonly Range[], { state, view, cellsFrom, rowsFrom }: PlanOptions): Plan {
   const lengths = cellsOf(state, view)
-  const earlier = cellsOf(state, view === 'callers' ? 'all' : view).filter(({ grain: one }) => !quarters.includes(one))
+  const earlier = earlierOf(cellsOf(state, view === 'callers' ? 'all' : view))
   const cells: CellSpan[] = []
   const rows: RowSpan[] = []
 
@@ -62,7 +64,7 @@ export function planOf(intervals: readonly Range[], { state, view, cellsFrom, ro
     const { lengthMs } = longest
     const first = Math.ceil(sinceMs / lengthMs) * lengthMs
     const last = longest.until < untilMs ? longest.until : Math.floor(untilMs / lengthMs) * lengthMs
-    if (first < last) cells.push({ i, grain: longest.grain, since: minuteOf(first), until: minuteOf(last) })
+    if (first < last) cells.push({ i, grain: longest.grain, since: minuteOf(first), until: minuteOf(last), length: lengthMs / minuteMs })
     cover(i, sinceMs, first < last ? first : untilMs, shorter)
     if (first < last) cover(i, last, untilMs, shorter)
   }
@@ -91,6 +93,13 @@ function cellsOf(state: RollupState, view: View): readonly Cells[] {
     until: state[key] === 0 ? state[until] : Math.floor(state[until] / toMs) * toMs,
   }))
   return [...added.reverse(), { grain: grain.minute, lengthMs: minuteMs, until: Number.POSITIVE_INFINITY }]
+}
+
+/** Of those that an earlier version wrote: how much of the last period they have cannot be told. */
+function earlierOf(cells: readonly Cells[]): readonly Cells[] {
+  return cells
+    .filter(({ grain: one }) => !quarters.includes(one))
+    .map((each) => ({ ...each, until: Math.floor(each.until / each.lengthMs) * each.lengthMs }))
 }
 
 /**

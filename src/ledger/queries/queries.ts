@@ -269,7 +269,9 @@ export type WholeRequest = Readonly<Record<string, Value>>
 export interface RequestPage {
   /** Newest first, or as they were sorted. */
   readonly requests: readonly ListedRequest[]
-  /** To ask for the next page; null on the last. */
+  /** The part of the range that was looked through, where it is not all of it: one question looks through some ten thousand rows. */
+  readonly looked: Range | null
+  /** To ask for the next page, which may have no request and yet a next; null on the last. */
   readonly next: string | null
 }
 

@@ -1,6 +1,7 @@
 /** Single requests: the newest of a range, those that a search finds, one of them whole. */
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
+import type { Range } from '../../lib/range.ts'
 import { conditionSql, escapedLike, inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
 import { inSnapshot } from './look.ts'
 import { readState } from './plan.ts'
@@ -51,15 +52,25 @@ const sortSql: Readonly<Record<Exclude<RequestSort, 'time'>, string>> = {
   duration: 'duration_ms',
 }
 
+/** Rows that one question looks through: no index finds what a text is in, or what cost most. */
+const lookedUsualMax = 50_000
+
 /** A `before` that is none is taken as absent. */
-export function readRequests(database: DatabaseSync, filter: RequestFilter): RequestPage {
-  const { sinceMs, untilMs, outcome, provider, where = [], text, limit, sort = 'time', order = 'desc' } = filter
+export function readRequests(database: DatabaseSync, filter: RequestFilter, lookedMax = lookedUsualMax): RequestPage {
+  const { outcome, provider, where = [], text, limit, sort = 'time', order = 'desc' } = filter
   const condition = conditionSql(where)
   const isByTime = sort === 'time'
   const cursor = isByTime ? cursorOf(filter.before) : undefined
   const offset = isByTime ? 0 : Number(/^\d+$/.exec(filter.before ?? '')?.[0] ?? 0)
+  const looked = lookedOf(database, filter, cursor?.startedAt, lookedMax)
   const conditions = [inRange]
-  const values: Record<string, string | number> = { since: sinceMs, until: untilMs, limit: limit + 1, offset, ...condition.values }
+  const values: Record<string, string | number> = {
+    since: looked.sinceMs,
+    until: looked.untilMs,
+    limit: limit + 1,
+    offset,
+    ...condition.values,
+  }
   if (outcome !== undefined) conditions.push(outcomeSql[outcome])
   if (provider !== undefined) {
     conditions.push('provider = :provider')
@@ -83,8 +94,32 @@ export function readRequests(database: DatabaseSync, filter: RequestFilter): Req
     .all(values) as unknown as ListedRequest[]
   const requests = rows.slice(0, limit).map((row) => ({ ...row }))
   const last = requests.at(-1)
-  const next = isByTime ? `${last?.started_at}_${last?.id}` : String(offset + limit)
-  return { requests, next: rows.length > limit ? next : null }
+  const isCut = looked.sinceMs !== filter.sinceMs || looked.untilMs !== filter.untilMs
+  if (!isByTime) return { requests, looked: isCut ? looked : null, next: rows.length > limit ? String(offset + limit) : null }
+  if (rows.length > limit) return { requests, looked: null, next: `${last?.started_at}_${last?.id}` }
+  // What is beyond the end of what was looked through: no id comes before `-`.
+  return isCut
+    ? { requests, looked, next: `${order === 'desc' ? looked.sinceMs : looked.untilMs}_-` }
+    : { requests, looked: null, next: null }
+}
+
+/** Of the range, the part that holds the next so many rows of the list; in any other order than by time, the newest. */
+function lookedOf(
+  database: DatabaseSync,
+  { sinceMs, untilMs, sort = 'time', order }: RequestFilter,
+  cursorMs: number | undefined,
+  rowsMax: number,
+): Range {
+  const isOldestFirst = sort === 'time' && order === 'asc'
+  const [from, to] = isOldestFirst ? [cursorMs ?? sinceMs, untilMs] : [sinceMs, cursorMs ?? untilMs]
+  const row = database
+    .prepare(
+      `SELECT started_at FROM exchanges WHERE started_at >= ? AND started_at <= ? ORDER BY started_at ${isOldestFirst ? 'ASC' : 'DESC'} LIMIT 1 OFFSET ?`,
+    )
+    .get(from, to, rowsMax)
+  if (row === undefined) return { sinceMs, untilMs }
+  const end = Number(row['started_at'])
+  return isOldestFirst ? { sinceMs, untilMs: end } : { sinceMs: end, untilMs }
 }
 
 function cursorOf(before: string | undefined): { readonly startedAt: number; readonly id: string } | undefined {

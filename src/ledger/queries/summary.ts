@@ -102,7 +102,13 @@ export function readSpent(
 ): { readonly usd: number; readonly tokens: number } {
   return inSnapshot(database, () => {
     const sum = { usd: 0, tokens: 0 }
-    for (const row of readSums(database, { intervals: [range], by: 'started', dimensions: [], where })) {
+    for (const row of readSums(database, {
+      intervals: [range],
+      by: 'started',
+      dimensions: [],
+      where,
+      sums: ['usd', 'input_sum', 'output_sum'],
+    })) {
       sum.usd += Number(row['usd'] ?? 0)
       sum.tokens += Number(row['input_sum'] ?? 0) + Number(row['output_sum'] ?? 0)
     }
