@@ -105,7 +105,8 @@ export function createRequests({ read, onOpen }) {
 
   function empty() {
     if (rows.size > 0 || !isLoaded) return
-    const fits = looked === null || next === null ? 'No requests match.' : `No requests match${lookedWords()}. “Older requests” looks further.`
+    const fits =
+      looked === null || next === null ? 'No requests match.' : `No requests match${lookedWords()}. “Older requests” looks further.`
     const text = isFiltered()
       ? `${fits} Remove a filter, or choose a ${looked === null ? 'longer' : 'shorter'} range.`
       : 'No requests in this range yet. Send one through tokenweir: point a client at its address instead of the gateway’s.'
