@@ -1,6 +1,6 @@
 /**
  * "Quick start without Docker" of docs/stack.md, and the silence of docs/alerts.md, exactly as they are printed. They need the usual ports and names in
- * /etc/hosts, so they run in network, process and mount namespaces of their own (Linux).
+ * /etc/hosts, so they run in network and mount namespaces of their own (Linux).
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { commandsIn } from '../docs/printed/follow.ts'
 import { prepareCheckout } from '../docs/printed/session.ts'
 import { cleanEnvironment } from '../e2e/product.ts'
 
-const apart = ['--map-root-user', '--net', '--mount', '--pid', '--fork', '--kill-child', 'bash', '-c']
+const apart = ['--map-root-user', '--net', '--mount', 'bash', '-c']
 const hasNamespaces = spawnSync('unshare', [...apart, 'ip link set lo up']).status === 0
 const programs = ['alertmanager', 'amtool', 'prometheus', 'otelcol'] as const satisfies readonly Tool[]
 const isReady = hasNamespaces && isInstalled('otelcol') && isInstalled('prometheus') && isInstalled('alertmanager')
@@ -62,11 +62,16 @@ it.skipIf(!isReady)('a collector, Prometheus and Alertmanager run as docs/stack.
     PATH: [join(folder, '.bin'), dirname(process.execPath), process.env['PATH']].join(delimiter),
   }
   const [silence = ''] = texts('docs/alerts.md').filter(runs('amtool'))
-  const child = spawn('unshare', [...apart, script(silence)], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  const child = spawn('unshare', [...apart, script(silence)], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const killAll = () => void process.kill(-(child.pid as number), 'SIGKILL')
+  process.once('exit', killAll)
+  onTestFinished(() => {
+    process.off('exit', killAll)
+    killAll()
+  })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part: string) => (said += part))
-  const [code] = await once(child, 'close')
+  const [code] = await once(child, 'exit')
   const found = ['counted', 'rules', 'silenced'].filter((word) => new RegExp(`^${word}$`, 'm').test(said))
   expect({ code, found, said: code === 0 ? '' : said }).toEqual({ code: 0, found: ['counted', 'rules', 'silenced'], said: '' })
 })
