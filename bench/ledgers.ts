@@ -363,7 +363,7 @@ function recordingUs(path: string, rows: readonly RowValues[], hasRollups: boole
 function sampleRows(path: string, count: number): readonly RowValues[] {
   const database = new DatabaseSync(path, { readOnly: true })
   const names = [...ledgerShape.start, ...ledgerShape.end].map(({ name }) => name)
-  const rows = database.prepare(`SELECT ${names.join(', ')} FROM exchanges WHERE rowid <= ?`).all(count)
+  const rows = database.prepare(`SELECT ${names.join(', ')} FROM exchanges ORDER BY rowid LIMIT ?`).all(count)
   database.close()
   return rows.map((row) => names.map((name) => row[name] as SqlValue))
 }
