@@ -64,7 +64,7 @@ function pageOf(
   if (shown.length === 0) return { groups: [], found: found.length, all: all.length }
   const these: readonly Condition[] = [{ dimension: by, operator: '=', values: shown.map(nameOf) }]
   const earlier = before && new Map(groupsOf(before).map((group) => [nameOf(group), group]))
-  const latency = everyLatency ?? latencyOf(by === 'day' ? [] : these)
+  const latency = everyLatency ?? latencyOf(by === 'day' || shown.length === all.length ? [] : these)
   const groups = shown.map((group) => {
     const compared = earlier === undefined ? {} : { before: earlier.get(nameOf(group)) ?? null }
     return { ...group, firstChunkMs: latency.get(nameOf(group)) ?? null, ...compared }
