@@ -143,6 +143,21 @@ describe('demo', () => {
     await expect(fetch(page)).rejects.toThrow('fetch failed')
   })
 
+  it('leaves nothing running when its terminal is closed', async () => {
+    const temporary = mkdtempSync(join(tmpdir(), 'tokenweir-demo-test-'))
+    onTestFinished(() => rmSync(temporary, { recursive: true, force: true }))
+    const env = { ...cleanEnvironment(), TMPDIR: temporary }
+    const child = spawn(process.execPath, [join(root, 'src/tokenweir.ts'), 'demo', '--seconds', '300'], { env })
+    onTestFinished(() => void child.kill())
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part))
+    const pageOf = () => /live page\s+(http:\S+)/.exec(stdout)?.[1]
+    await expect.poll(pageOf).toBeDefined()
+    child.kill('SIGHUP')
+    await once(child, 'close')
+    await expect(fetch(pageOf() as string)).rejects.toThrow('fetch failed')
+  })
+
   it.each([
     [['--seconds', '0'], '--seconds "0" is no number up to 3600.'],
     [['now'], '"now" is one argument too many.'],

@@ -87,6 +87,11 @@ function stopSignals(io: Io): StopSignals {
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   let count = 0
   io.onStopSignal(() => (++count === 1 ? first : second).resolve())
+  io.onHangup(() => {
+    // The terminal was closed: nobody waits for what is open.
+    first.resolve()
+    second.resolve()
+  })
   return { first: first.promise, second: second.promise }
 }
 
