@@ -384,6 +384,10 @@ const rowsPerCommit = 10
 async function expireDay(path: string, now: number): Promise<LedgerFigures['retention']> {
   const before = await recordFor(path, now, 0)
   const { expired, ...leaving } = await recordFor(path, now, rangeMs)
+  // Nobody writes the log lines of these rows, and the next start should not either.
+  const database = openDatabase({ path, shape: ledgerShape })
+  database.exec("INSERT OR REPLACE INTO meta SELECT 'log_mark', max(rowid) FROM exchanges")
+  database.close()
   return { expired, before, leaving }
 }
 
