@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase } from '../src/ledger/file.ts'
 import { inTransaction } from '../src/ledger/migrations.ts'
-import { levels } from '../src/ledger/rollups/grains.ts'
+import { dayMs, levels, minuteMs } from '../src/ledger/rollups/grains.ts'
 import { keysUsualMax } from '../src/ledger/rollups/keys.ts'
 import { createRollups } from '../src/ledger/rollups/rollups.ts'
 import type { RowValues, SqlValue } from '../src/ledger/row.ts'
@@ -19,8 +19,6 @@ import { ledgerShape } from '../src/sinks/ledger.ts'
 import { createMeter } from '../src/telemetry/meter.ts'
 import { cpuOf, proxyCores, settled, spent, start, stop, until } from './processes.ts'
 
-const minuteMs = 60_000
-const dayMs = 86_400_000
 const rangeMs = 30 * dayMs
 const daysBefore = 31
 /** At the end of a day, so that what began in it ends in it. */

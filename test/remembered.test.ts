@@ -24,6 +24,28 @@ it('nothing is kept of a long text', () => {
   expect(made).toHaveLength(2)
 })
 
+it('nothing is kept of a text that gives nothing', () => {
+  let count = 0
+  const of = remembered(() => {
+    count++
+    return undefined
+  })
+  expect([of('a'), of('a'), count]).toEqual([undefined, undefined, 2])
+})
+
+it('long texts and those that give nothing take no place of others', () => {
+  const made: string[] = []
+  const of = remembered((text) => {
+    made.push(text)
+    return text === 'nothing' ? undefined : text
+  })
+  for (let n = 0; n < 1000; n++) of(`${n}`)
+  of('nothing')
+  of('x'.repeat(1001))
+  of('0')
+  expect(made).toHaveLength(1002)
+})
+
 it('a thousand texts are kept, and begin anew', () => {
   const { of, made } = counting()
   for (let n = 0; n < 1000; n++) of(`${n}`)

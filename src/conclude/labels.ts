@@ -22,26 +22,12 @@ export interface LabelsOptions {
 /** The labels of an exchange, by name; undefined when it has none. `outline` is what was read of the request's body. */
 export type LabelReader = (exchange: Exchange, outline: Json | undefined) => Readonly<Record<string, string>> | undefined
 
-/** Values that are remembered. */
-const fineMax = 1000
-
 export function createLabelReader({ labels, mapOf, salt, onDropped }: LabelsOptions): LabelReader {
-  /** Values without a fault: they recur. */
-  const fine = new Set<string>()
-
-  function faultIn(value: string): LabelFault | undefined {
-    if (fine.has(value)) return undefined
-    const fault = faultOf(value)
-    if (fine.size >= fineMax) fine.clear()
-    if (fault === undefined) fine.add(value)
-    return fault
-  }
-
   function find(label: Label, exchange: Exchange, outline: Json | undefined): string | undefined {
     for (const source of label.from) {
       const value = textOf(read(source, exchange, outline))
       if (value === undefined) continue
-      const fault = faultIn(value)
+      const fault = isFine(value) ? undefined : faultOf(value)
       if (fault === undefined) return named(label, value)
       onDropped(label.name, fault)
     }
@@ -165,6 +151,9 @@ function textOf(value: Json | undefined): string | undefined {
   const parts = value.filter((one) => typeof one === 'string' || typeof one === 'number').map(String)
   return parts.join(',') || undefined
 }
+
+/** Values recur. Of one with a fault, which may be a credential, nothing is kept. */
+const isFine = remembered((value) => faultOf(value) === undefined || undefined)
 
 const credential =
   /^(?:bearer|basic)\s|^(?:sk|pk|rk|gsk|xai|hf|ghp|gho|ghs|glpat|pplx|nvapi|tvly|r8)[-_][\w-]{8,}|^(?:AKIA|ASIA)[0-9A-Z]{12}|^AIza[\w-]{20}|^xox[abprs]-|^ey[\w-]+\.ey[\w-]+\.|-----BEGIN/i

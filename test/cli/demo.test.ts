@@ -106,7 +106,8 @@ describe('the story', () => {
 })
 
 describe('demo', () => {
-  it('shows traffic of many providers, and ends cleanly at Ctrl-C', async () => {
+  /** As a program of its own, until it shows where the page is. */
+  async function startDemo() {
     const temporary = mkdtempSync(join(tmpdir(), 'tokenweir-demo-test-'))
     onTestFinished(() => rmSync(temporary, { recursive: true, force: true }))
     const env = { ...cleanEnvironment(), TMPDIR: temporary }
@@ -116,7 +117,11 @@ describe('demo', () => {
     for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (part: string) => (text[name] += part))
     const pageOf = () => /live page\s+(http:\S+)/.exec(text.stdout)?.[1]
     await expect.poll(pageOf).toBeDefined()
-    const page = pageOf() as string
+    return { child, text, temporary, page: pageOf() as string }
+  }
+
+  it('shows traffic of many providers, and ends cleanly at Ctrl-C', async () => {
+    const { child, text, temporary, page } = await startDemo()
     expect((await fetch(page)).status).toBe(200)
     const metrics = async () => (await fetch(`${page}/metrics`)).text()
     const providers = async () =>
@@ -144,18 +149,10 @@ describe('demo', () => {
   })
 
   it('leaves nothing running when its terminal is closed', async () => {
-    const temporary = mkdtempSync(join(tmpdir(), 'tokenweir-demo-test-'))
-    onTestFinished(() => rmSync(temporary, { recursive: true, force: true }))
-    const env = { ...cleanEnvironment(), TMPDIR: temporary }
-    const child = spawn(process.execPath, [join(root, 'src/tokenweir.ts'), 'demo', '--seconds', '300'], { env })
-    onTestFinished(() => void child.kill())
-    let stdout = ''
-    child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part))
-    const pageOf = () => /live page\s+(http:\S+)/.exec(stdout)?.[1]
-    await expect.poll(pageOf).toBeDefined()
+    const { child, page } = await startDemo()
     child.kill('SIGHUP')
     await once(child, 'close')
-    await expect(fetch(pageOf() as string)).rejects.toThrow('fetch failed')
+    await expect(fetch(page)).rejects.toThrow('fetch failed')
   })
 
   it.each([

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { startProduct } from '../e2e/product.ts'
-import { startSecureProduct } from '../e2e/secure.ts'
+import { startBeforeSample } from '../e2e/secure.ts'
 import { skipLoudly } from '../faults/settings.ts'
 import { client } from '../proxy/certificates.ts'
 
@@ -21,14 +21,6 @@ const body = JSON.stringify({
   stream_options: { include_usage: true },
   messages: [{ role: 'user', content: 'Weirs?' }],
 })
-
-async function start(tls?: string, more?: string) {
-  const gateway = await startSampleGateway()
-  onTestFinished(() => gateway.close())
-  const product = await startSecureProduct(gateway.url, tls, more)
-  onTestFinished(async () => void (await product.stop()))
-  return product
-}
 
 /** The one row that the request left is that of a whole stream. */
 async function expectOneRow(product: { closedRows(count: number): Promise<readonly Record<string, unknown>[]> }, more: object = {}) {
@@ -57,14 +49,14 @@ describe('curl', () => {
     ['HTTP/2', '2', ['--http2']],
     ['HTTP/2 over TLS 1.2', '2', ['--http2', '--tls-max', '1.2']],
   ])('over %s', async (_, version, args) => {
-    const product = await start()
+    const product = await startBeforeSample()
     const { stdout } = await curl(...args, '--cacert', product.caFile, product.url + path)
     expect(stdout).toMatch(new RegExp(`\\[DONE\\]\\s+${version} 200$`))
     await expectOneRow(product)
   })
 
   it('over mTLS', async () => {
-    const product = await start('clientCa: CA', 'caller: client-cert\n')
+    const product = await startBeforeSample('clientCa: CA', 'caller: client-cert\n')
     const [cert, key] = ['crt', 'key'].map((name) => join(product.folder, `client.${name}`)) as [string, string]
     writeFileSync(cert, client.cert)
     writeFileSync(key, client.key)
@@ -103,7 +95,7 @@ describe('Go’s net/http', () => {
   ] as const)('%s', async ([, more], context) => {
     isHere(context, 'go', 'version')
     const isMutual = more.length > 0
-    const product = await start(isMutual ? 'clientCa: CA' : '')
+    const product = await startBeforeSample(isMutual ? 'clientCa: CA' : '')
     const pair = ['crt', 'key'].map((name) => join(product.folder, `client.${name}`)) as [string, string]
     writeFileSync(pair[0], client.cert)
     writeFileSync(pair[1], client.key)
@@ -116,7 +108,7 @@ describe('Go’s net/http', () => {
 describe('Java’s HttpClient', () => {
   it.for(['HTTP_2', 'HTTP_1_1'])('by %s', async (version, context) => {
     isHere(context, 'java', '-version')
-    const product = await start()
+    const product = await startBeforeSample()
     const { stdout } = await run('java', [join(clients, 'Client.java'), product.url + path, product.caFile, version])
     expect(stdout).toBe(`${version} 200 true\n`)
     await expectOneRow(product)
@@ -141,7 +133,7 @@ const knownFaults = [
 describe('h2spec', () => {
   it('finds no fault, but for those that are known to be nghttp2’s', async (context) => {
     if (!existsSync(h2spec)) skipLoudly(context.skip, 'h2spec is not installed: go install github.com/summerwind/h2spec/cmd/h2spec@latest')
-    const product = await start()
+    const product = await startBeforeSample()
     const { hostname, port } = new URL(product.url)
     const report = join(product.folder, 'h2spec.xml')
     await run(h2spec, ['-h', hostname, '-p', port, '-t', '-k', '-o', '5', '-j', report], { maxBuffer: 1 << 24 }).catch(() => undefined)

@@ -8,12 +8,11 @@ import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { Agent, fetch as undiciFetch } from 'undici'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { certificate } from '../proxy/certificate.ts'
 import { client, renewed } from '../proxy/certificates.ts'
 import { ownRecordings, type Recording } from '../recordings/recording.ts'
 import type { LedgerRow } from './product.ts'
-import { startSecureProduct } from './secure.ts'
+import { startBeforeSample, startSecureProduct } from './secure.ts'
 
 const trusted = { ca: [certificate.cert, renewed.cert], servername: 'weir.test' }
 
@@ -24,14 +23,6 @@ function fetchOver(allowH2: boolean, connect: object = {}): typeof fetch {
   return ((url: string, options: object) => undiciFetch(url, { ...options, dispatcher })) as unknown as typeof fetch
 }
 
-async function start(tls?: string, more?: string) {
-  const gateway = await startSampleGateway()
-  onTestFinished(() => gateway.close())
-  const product = await startSecureProduct(gateway.url, tls, more)
-  onTestFinished(async () => void (await product.stop()))
-  return product
-}
-
 const messages = [{ role: 'user' as const, content: 'How much water went through the gate?' }]
 
 describe('the clients of OpenAI and Anthropic', () => {
@@ -40,7 +31,7 @@ describe('the clients of OpenAI and Anthropic', () => {
     ['TLS 1.3', false, {}],
     ['HTTP/2', true, {}],
   ])('are recorded over %s', async (_, allowH2, connect) => {
-    const product = await start()
+    const product = await startBeforeSample()
     const options = { apiKey: 'test', maxRetries: 0, fetch: fetchOver(allowH2, connect) }
     const stream = await new OpenAI({ ...options, baseURL: `${product.url}/v1` }).chat.completions.create({
       ...{ model: 'gpt-4o', messages, stream: true, stream_options: { include_usage: true } },
@@ -59,7 +50,7 @@ describe('the clients of OpenAI and Anthropic', () => {
   })
 
   it('are named by their certificates, and refused without one', async () => {
-    const product = await start('clientCa: CA', 'caller: client-cert:uri')
+    const product = await startBeforeSample('clientCa: CA', 'caller: client-cert:uri')
     const ask = (connect: object) =>
       new OpenAI({ apiKey: 'test', maxRetries: 0, fetch: fetchOver(true, connect), baseURL: `${product.url}/v1` }).chat.completions.create({
         ...{ model: 'gpt-4o', messages },
@@ -143,7 +134,7 @@ describe('every recorded answer', () => {
 
 describe('certificates that are replaced under load', () => {
   it('cost no request', async () => {
-    const product = await start()
+    const product = await startBeforeSample()
     const failures: string[] = []
     let isOver = false
     let requests = 0

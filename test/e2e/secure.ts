@@ -1,6 +1,8 @@
 /** The running product with TLS on its port, and beside it a port without. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { startSampleGateway } from '../../examples/sample-gateway/gateway.ts'
 import { certificate } from '../proxy/certificate.ts'
 import { authority, writePem } from '../proxy/certificates.ts'
 import { type Product, startProduct } from './product.ts'
@@ -12,6 +14,15 @@ export interface SecureProduct extends Product {
   put(name: string, text: string): void
   /** Of the certificate that is trusted, for programs that want a file. */
   readonly caFile: string
+}
+
+/** In front of the sample gateway, until the end of the test. */
+export async function startBeforeSample(tls?: string, more?: string): Promise<SecureProduct> {
+  const gateway = await startSampleGateway()
+  onTestFinished(() => gateway.close())
+  const product = await startSecureProduct(gateway.url, tls, more)
+  onTestFinished(async () => void (await product.stop()))
+  return product
 }
 
 /** `tls` and `more` are YAML: keys of `tls`, and other settings. */
