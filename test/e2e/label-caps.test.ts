@@ -37,6 +37,8 @@ it('series stay bounded, the rest is `other`, and how often that was is counted'
     )
 
   await ask(0, 100)
+  // The health of upstreams is told once a second, and has its series from then on.
+  await expect.poll(async () => (await scrape()).some((line) => line.startsWith('tokenweir_upstream_last_success'))).toBe(true)
   const early = await scrape()
   await ask(100, requests)
   const late = await scrape()
