@@ -115,7 +115,7 @@ export interface Through {
 }
 
 /** A whole request as a client library sends it. It asks for usage itself, so that no proxy has a reason to edit the body. */
-export function requestOf(ask: Ask, through?: Through): Buffer {
+export function requestOf(ask: Ask, through?: Through, more: readonly string[] = []): Buffer {
   const stream = ask.mode !== 'json'
   const said = through === undefined ? messages : [...messages, { role: 'user', content: queryOf(ask) }]
   const settings = { model, temperature: 0.2, max_tokens: 256, messages: said }
@@ -126,6 +126,7 @@ export function requestOf(ask: Ask, through?: Through): Buffer {
     'User-Agent: OpenAI/JS 7.57.0',
     `Accept: ${stream ? 'text/event-stream' : 'application/json'}`,
     ...Object.entries({ Authorization: 'Bearer sk-bench', ...through?.headers }).map(([name, value]) => `${name}: ${value}`),
+    ...more,
     'x-stainless-lang: js',
     'x-stainless-retry-count: 0',
     'Content-Type: application/json',

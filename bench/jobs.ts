@@ -1,6 +1,12 @@
 /** What the runner asks of the load client, and what it gets back. All of it crosses IPC as JSON. */
 import type { Ask, Through } from './fixture.ts'
 
+/** Header fields of these names besides the usual ones, each with one of so many values, another on each connection. */
+export interface Fields {
+  readonly names: readonly string[]
+  readonly values: number
+}
+
 /** With `through` the answers are a gateway's own, so they are read event by event instead of by their length. */
 export type Job =
   /** One request on a connection of its own. */
@@ -12,6 +18,7 @@ export type Job =
       readonly seconds: number
       readonly concurrency: number
       readonly through?: Through | undefined
+      readonly fields?: Fields | undefined
     }
   /** `streams` paced streams at the same time, begun evenly within one interval, read to their end. */
   | {

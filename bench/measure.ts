@@ -78,7 +78,7 @@ function demandNoFailure(target: string, scenario: string, result: Result): void
     throw new Error(`${target}, ${scenario}: ${result.failures} of ${result.requests} failed, first: ${result.failure}`)
 }
 
-function perUnit(before: Cpu, after: Cpu, units: number): CpuPerUnit {
+export function perUnit(before: Cpu, after: Cpu, units: number): CpuPerUnit {
   const cpu = spent(before, after)
   return { ...cpu, totalUs: (cpu.totalMs * 1_000) / units, mainUs: (cpu.mainMs * 1_000) / units }
 }

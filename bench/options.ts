@@ -88,6 +88,8 @@ export interface Options {
   readonly ledgerRows: readonly number[] | undefined
   /** A folder where those ledgers stay, to be asked again. */
   readonly ledgerKeep: string | undefined
+  /** Instead of everything else: what labels cost. */
+  readonly labels: boolean
 }
 
 /** With fewer there is no median that a document could show. */
@@ -103,6 +105,7 @@ export const help = `npm run bench -- [options]
   --tls             instead of them: what TLS and HTTP/2 with clients cost (${Object.keys(secure).join(', ')})
   --ledger-rows A,B instead of all else: make ledgers of so many rows (about 1 GB a million), ask them for 30 days, and remove them
   --ledger-keep DIR those ledgers stay in DIR, and one that is there is asked again
+  --labels          instead of all else: what eight labels cost, in one process, in turns (--rounds: 40)
   --scenario A,B    ${scenarioNames.join(', ')}
   --quick           one short round, a minute or two: to see that it runs, not to quote
   --full            memory also with 5,000 and 9,500 open streams
@@ -144,11 +147,11 @@ export function readOptions(args: readonly string[]): Options | undefined {
         'ledger-rows': text,
         'ledger-keep': text,
       },
-      ...{ quick: flag, full: flag, durability: flag, tls: flag, gateways: flag, keep: flag, 'self-check': flag, help: flag },
+      ...{ quick: flag, full: flag, durability: flag, tls: flag, labels: flag, gateways: flag, keep: flag, 'self-check': flag, help: flag },
     },
   })
   if (values.help) return undefined
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : values.labels ? 40 : 3))
   if (!Number.isSafeInteger(rounds) || rounds < 1 || rounds > 100) throw new Error('--rounds: give a whole number from 1 to 100')
   const ledgerRows = values['ledger-rows']?.split(',').map(Number)
   if (ledgerRows?.some((count) => !Number.isSafeInteger(count) || count < 100_000) === true)
@@ -175,5 +178,6 @@ export function readOptions(args: readonly string[]): Options | undefined {
     selfCheck: values['self-check'] ?? false,
     ledgerRows,
     ledgerKeep: values['ledger-keep'],
+    labels: values.labels ?? false,
   }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Load, startLoad, startUpstream } from './aides.ts'
 import { prepareBaseline } from './baseline.ts'
 import { gatewayKinds, gatewayVersions } from './gateways.ts'
+import { type LabelFigures, labelsText, measureLabels } from './labels.ts'
 import { type LedgerFigures, ledgersText, measureLedger } from './ledgers.ts'
 import type { Stage } from './measure.ts'
 import { help, type Options, readOptions } from './options.ts'
@@ -141,6 +142,23 @@ function write(report: Report, options: Options): void {
   else for (const [name, words] of Object.entries(share)) publish(join(import.meta.dirname, '..', name), 'bench:share', words)
 }
 
+/** Labels on metrics, and labels that are not. */
+async function measureLabelsTwice(options: Options, directory: string): Promise<boolean> {
+  const [upstream, load] = await Promise.all([startUpstream(directory), startLoad(directory)])
+  const around = { upstreamPort: upstream.port, directory, cores: proxyCores, nodeArguments: options.nodeArguments }
+  const stage: Stage = { upstream, load, kinds: {}, size: options.size, around }
+  const all: LabelFigures[] = []
+  let isRight = true
+  for (const metric of [false, true]) {
+    const { figures, verdict } = await measureLabels(stage, { rounds: options.rounds, metric, say })
+    all.push(figures)
+    isRight &&= verdict?.ok === true
+    if (verdict?.ok !== true) say(`RECORDS DIFFER FROM REQUESTS: ${JSON.stringify(verdict)}`)
+  }
+  process.stdout.write(`${labelsText(all)}\n`)
+  return isRight
+}
+
 async function bench(options: Options, directory: string): Promise<boolean> {
   if (options.selfCheck) {
     await selfCheck(directory)
@@ -153,6 +171,7 @@ async function bench(options: Options, directory: string): Promise<boolean> {
     process.stdout.write(`${ledgersText(figures)}\n`)
     return true
   }
+  if (options.labels) return measureLabelsTwice(options, directory)
   const report = await measureAll(options, directory)
   write(report, options)
   const wrong = report.verdicts.filter((verdict) => !verdict.ok)

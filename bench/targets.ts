@@ -153,10 +153,12 @@ interface Variant {
   /** Ledger and spool where no write and no sync goes to a disk. */
   readonly onDisk: boolean
   readonly way?: Way
+  /** A file of its settings. */
+  readonly config?: string
 }
 
 /** Recording everything: span, metrics and log with OTLP export on, and the ledger. A variant leaves out what durability costs. */
-async function startTokenweir(name: string, around: Surroundings, { root, exports, onDisk, way }: Variant): Promise<Target> {
+async function startTokenweir(name: string, around: Surroundings, { root, exports, onDisk, way, config }: Variant): Promise<Target> {
   const [port, adminPort, sink] = await Promise.all([freePort(), freePort(), startSink(around.directory)])
   const folder = onDisk ? around.directory : mkdtempSync(join(memoryFolder, 'tokenweir-bench-'))
   if (!onDisk) process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -174,6 +176,7 @@ async function startTokenweir(name: string, around: Surroundings, { root, export
       TOKENWEIR_LISTEN: `127.0.0.1:${port}`,
       TOKENWEIR_ADMIN: `127.0.0.1:${adminPort}`,
       TOKENWEIR_LEDGER: ledger,
+      ...(config === undefined ? {} : { TOKENWEIR_CONFIG: config }),
       ...(way === undefined ? {} : { TOKENWEIR_CONFIG: writeSecureConfig(around.directory) }),
       ...(exports ? { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${sink.port}` } : {}),
     },
@@ -210,6 +213,9 @@ const tokenweir = (variant: Variant): Kind => ({
 
 /** A checkout of tokenweir as its users run it, recording everything. */
 export const tokenweirIn = (root: string): Kind => tokenweir({ root, exports: true, onDisk: true })
+
+/** This one, with that file of settings. */
+export const tokenweirWith = (config: string): Kind => tokenweir({ root: productRoot, exports: true, onDisk: true, config })
 
 /** What durability costs: the whole product beside itself without a disk below its ledger and spool, and without export. */
 export const durability: Readonly<Record<string, Kind>> = {

@@ -40,10 +40,17 @@ export function fetchOnce(job: JobOf<'fetch'>): Promise<Result> {
 }
 
 /** Sends one request after the other until `untilNs`; resolves when its last answer is whole or its connection is lost. */
-function worker(job: JobOf<'json'>, tally: ReturnType<typeof createTally>, untilNs: number, answersNs: number[]): Promise<void> {
-  const request = requestOf({ mode: 'json' }, job.through)
+function worker(
+  { port, through, fields }: JobOf<'json'>,
+  number: number,
+  tally: ReturnType<typeof createTally>,
+  untilNs: number,
+  answersNs: number[],
+): Promise<void> {
+  const more = fields?.names.map((name, index) => `${name}: ${name.slice(2)}-${(number * (index + 1)) % fields.values}`)
+  const request = requestOf({ mode: 'json' }, through, more)
   return new Promise((resolve) => {
-    const connection = open(job.port, tally, resolve)
+    const connection = open(port, tally, resolve)
     let sentNs = 0
     const exchange = {
       body() {},
@@ -69,7 +76,7 @@ export async function json(job: JobOf<'json'>): Promise<Result> {
   const startedNs = monotonicNs()
   const answersNs: number[] = []
   const untilNs = startedNs + job.seconds * 1e9
-  const workers = Array.from({ length: job.concurrency }, () => worker(job, tally, untilNs, answersNs))
+  const workers = Array.from({ length: job.concurrency }, (_, number) => worker(job, number, tally, untilNs, answersNs))
   await bounded(job.seconds + graceSeconds, 'json', Promise.all(workers))
   return resultOf(tally, startedNs, { answer: spreadOf(answersNs) })
 }

@@ -14,6 +14,7 @@ import type { Forwarder } from './forwarder.ts'
 import { Pipeline, Pipelines } from './pipeline.ts'
 import type { Places } from './places.ts'
 import { answerClientError, answerRaw } from './raw-answers.ts'
+import { readInTurns } from './reads.ts'
 import { refusals } from './refusals.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { hasBody, isUpgrade } from './upgrade.ts'
@@ -152,7 +153,10 @@ function acceptSecure(server: http.Server, tls: ListenerTls, cells: Int32Array, 
     }
     const sessions = accept(socket)
     if (sessions !== undefined) sessions.open(socket)
-    else for (const listener of listeners) listener.call(server, socket)
+    else {
+      for (const listener of listeners) listener.call(server, socket)
+      readInTurns(socket)
+    }
   })
   let isTold = false
   server.on('tlsClientError', ({ code }: NodeJS.ErrnoException, socket: TLSSocket) => {
@@ -179,7 +183,10 @@ function serve(
     })
   }
   server.on('connection', (socket: Socket) => {
-    if (tls === undefined) pipe(socket)
+    if (tls === undefined) {
+      pipe(socket)
+      readInTurns(socket)
+    }
     places.accepted(socket)
   })
   if (tls !== undefined) {
