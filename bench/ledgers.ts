@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase } from '../src/ledger/file.ts'
 import { inTransaction } from '../src/ledger/migrations.ts'
-import { dayMs, levels, minuteMs } from '../src/ledger/rollups/grains.ts'
+import { dayMs, grain, levels, minuteMs } from '../src/ledger/rollups/grains.ts'
 import { keysUsualMax } from '../src/ledger/rollups/keys.ts'
 import { createRollups } from '../src/ledger/rollups/rollups.ts'
 import type { RowValues, SqlValue } from '../src/ledger/row.ts'
@@ -26,6 +26,7 @@ const quietMs = 10_000
 /** Of a row, with its indexes and its part of the rollups. */
 const bytesPerRow = 1500
 const idForm = '01993c5c-0000-7000-8000-%012d'
+const names = [...ledgerShape.start, ...ledgerShape.end].map(({ name }) => name)
 
 /** A commit is made every 20 ms; in milliseconds. */
 interface Lateness {
@@ -123,6 +124,8 @@ async function build(path: string, rows: number, now: number, say: (line: string
     database.exec(`UPDATE rollup_keys SET used = used + ${daysBefore - 1};
       UPDATE rollup_state SET value = value + ${movedMs} WHERE key IN (${levels.map(({ until }) => `'${until}'`).join(', ')});
       UPDATE rollup_state SET value = value * ${daysBefore} WHERE key = 'rows';
+      DELETE FROM rollups WHERE grain IN (${Object.values(grain.week).join(', ')});
+      DELETE FROM rollup_state WHERE key IN ('weeksUntil', 'weeksKey');
       INSERT OR REPLACE INTO rollup_state SELECT 'after', max(rowid) FROM exchanges`)
     copyDay(database, daysBefore, perDay, now)
     rollUp(database, now, say)
@@ -135,7 +138,6 @@ async function build(path: string, rows: number, now: number, say: (line: string
 }
 
 function copyDay(database: DatabaseSync, day: number, perDay: number, before: number): void {
-  const names = [...ledgerShape.start, ...ledgerShape.end].map(({ name }) => name)
   const moved: Readonly<Record<string, string>> = {
     id: `printf('${idForm}', rowid + ${day * perDay})`,
     started_at: `started_at + ${day * dayMs}`,
@@ -150,7 +152,7 @@ function copyDay(database: DatabaseSync, day: number, perDay: number, before: nu
 }
 
 function copyRollups(database: DatabaseSync, day: number): void {
-  const names = database
+  const columns = database
     .prepare('SELECT * FROM rollups LIMIT 0')
     .columns()
     .map(({ name }) => name as string)
@@ -161,9 +163,9 @@ function copyRollups(database: DatabaseSync, day: number): void {
   }
   const first = Number(database.prepare('SELECT min(period) AS first FROM rollups WHERE grain = 0').get()?.['first'])
   const next = Math.floor((first * minuteMs) / dayMs + 1) * (dayMs / minuteMs)
-  for (const { grain } of database.prepare('SELECT DISTINCT grain FROM rollups').all())
+  for (const { grain: one } of database.prepare('SELECT DISTINCT grain FROM rollups').all())
     database.exec(
-      `INSERT INTO rollups SELECT ${names.map((name) => moved[name] ?? name).join(', ')} FROM rollups WHERE grain = ${grain} AND period < ${next}`,
+      `INSERT INTO rollups SELECT ${columns.map((name) => moved[name] ?? name).join(', ')} FROM rollups WHERE grain = ${one} AND period < ${next}`,
     )
 }
 
@@ -330,6 +332,22 @@ function measureRecording(path: string, directory: string): LedgerFigures['recor
   return { withoutUs: medianOf(costs.withoutUs), withUs: medianOf(costs.withUs) }
 }
 
+const [idAt, startedAtAt, endedAtAt, durationAt] = ['id', 'started_at', 'ended_at', 'duration_ms'].map((name) => names.indexOf(name)) as [
+  number,
+  number,
+  number,
+  number,
+]
+
+/** That row as one that ends then. */
+function endedAt(moment: number, row: RowValues, id = row[idAt] as SqlValue): RowValues {
+  const values = [...row]
+  values[idAt] = id
+  values[startedAtAt] = moment - Number(row[durationAt])
+  values[endedAtAt] = moment
+  return values
+}
+
 function recordingUs(path: string, rows: readonly RowValues[], hasRollups: boolean): number {
   let now = Math.floor(Date.now() / dayMs) * dayMs
   const database = openDatabase({ path, shape: ledgerShape })
@@ -338,28 +356,23 @@ function recordingUs(path: string, rows: readonly RowValues[], hasRollups: boole
     ...{ shape: ledgerShape, meter: createMeter(Date.now), now: () => now, labels: ['team'], keysMax: keysUsualMax, ageMsMax: () => 0 },
   })
   rollups.opened(database)
-  const names = [...ledgerShape.start, ...ledgerShape.end].map(({ name }) => name)
-  const [startedAt, endedAt, duration] = ['started_at', 'ended_at', 'duration_ms'].map((name) => names.indexOf(name)) as [
-    number,
-    number,
-    number,
-  ]
   const before = process.cpuUsage()
   for (let from = 0; from < rows.length; from += batchRows) {
     now += batchMs
     inTransaction(database, () => {
+      if (hasRollups) rollups.begin()
       for (const row of rows.slice(from, from + batchRows)) {
-        const values = [...row]
-        values[startedAt] = now - Number(row[duration])
-        values[endedAt] = now
-        tables.putRow(values)
-        if (hasRollups) rollups.add(values)
+        const values = endedAt(now, row)
+        const rowid = tables.putRow(values)
+        if (hasRollups) rollups.add(values, rowid)
       }
       if (hasRollups) rollups.write()
     })
     if (hasRollups) rollups.committed()
     while (hasRollups && now % 2000 === 0 && rollups.maintenance.step());
   }
+  now += dayMs
+  while (hasRollups && rollups.maintenance.step());
   const us = (msOf(process.cpuUsage(before)) / rows.length) * 1000
   database.close()
   for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
@@ -368,7 +381,6 @@ function recordingUs(path: string, rows: readonly RowValues[], hasRollups: boole
 
 function sampleRows(path: string, count: number): readonly RowValues[] {
   const database = new DatabaseSync(path, { readOnly: true })
-  const names = [...ledgerShape.start, ...ledgerShape.end].map(({ name }) => name)
   const rows = database.prepare(`SELECT ${names.join(', ')} FROM exchanges ORDER BY rowid LIMIT ?`).all(count)
   database.close()
   return rows.map((row) => names.map((name) => row[name] as SqlValue))
@@ -393,7 +405,7 @@ async function recordFor(path: string, now: number, ageMsMax: number): Promise<L
   const meter = createMeter(Date.now)
   const sample = sampleRows(path, 5000)
   const store = openStore({
-    ...{ path, shape: ledgerShape, meter, report: () => undefined, rollupLabels: ['team'], now: () => now },
+    ...{ path, shape: ledgerShape, meter, report: () => undefined, rollupLabels: ['team'] },
     retention: { ageMsMax, bytesMax: 2 ** 50, rollupAgeMsMax: 0 },
   })
   await sleep(3000) // until retention has begun
@@ -406,8 +418,7 @@ async function recordFor(path: string, now: number, ageMsMax: number): Promise<L
     await sleep(everyMs)
     for (let index = 0; index < rowsPerCommit; index++) {
       const id = `bench-${now}-${ageMsMax}-${number * rowsPerCommit + index}`
-      const [, , ...rest] = sample[(number * rowsPerCommit + index) % sample.length] as RowValues
-      store.put(id, [id, now, ...rest])
+      store.put(id, endedAt(Date.now(), sample[(number * rowsPerCommit + index) % sample.length] as RowValues, id))
     }
     store.commit()
     busyMsMax = Math.max(busyMsMax, msOf(process.threadCpuUsage(cpu)))

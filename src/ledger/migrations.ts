@@ -63,6 +63,8 @@ const steps: Readonly<Record<number, string>> = {
       UNION ALL SELECT 'hoursUntil', ms / 900000 * 900000 FROM until
       UNION ALL SELECT 'hoursKey', 0 FROM until;
     DROP TABLE until;`,
+  // Weeks are added up from the days that are there, in steps. Rows are no longer added with their batch, but some time later.
+  8: "INSERT INTO rollup_state SELECT 'addedUpTo', ifnull(max(rowid), 0) FROM exchanges;",
 }
 
 /** `user_version` of the file. A change of the tables is the next step. */

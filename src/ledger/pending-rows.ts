@@ -18,7 +18,7 @@ export interface PendingRows {
   isClosed(id: string): boolean | undefined
   size(): number
   /** Part of a transaction. The rowid of each closed row, by its id; `onClosed` is given each of them. */
-  write(tables: Tables, onClosed: (row: RowValues) => void): ReadonlyMap<string, number>
+  write(tables: Tables, onClosed: (row: RowValues, rowid: number) => void): ReadonlyMap<string, number>
   committed(): void
 }
 
@@ -48,7 +48,7 @@ export function createPendingRows({ shape, meter, rowsMax, stateOf }: PendingRow
         const rowid = tables.putRow(row)
         if (!isWhole(row)) continue
         closed.set(id, rowid)
-        onClosed(row)
+        onClosed(row, rowid)
       }
       return closed
     },

@@ -26,6 +26,7 @@ export function createTables(database: DatabaseSync, { start, end }: RowShape): 
       );
       CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
       CREATE TABLE rollup_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+      INSERT INTO rollup_state VALUES ('addedUpTo', 0);
       CREATE TABLE rollup_keys (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, without_callers INTEGER, providers INTEGER, used INTEGER NOT NULL, provider TEXT, model TEXT,
         caller TEXT, route TEXT, labels TEXT, end_reason TEXT, error_type TEXT, usage_outcome TEXT, usage_reason TEXT, callers INTEGER

@@ -220,6 +220,7 @@ function writeAll({ file, rows, metadata, series, queue, rollups, written, optio
   written.add(count)
   try {
     inTransaction(database, () => {
+      rollups.begin()
       rowids = rows.write(tables, rollups.add)
       rollups.write()
       queue.leftover.write()
@@ -387,6 +388,7 @@ export function close(inside: Inside): number {
   clearTimeout(inside.retry)
   inside.lookedAt = Number.NEGATIVE_INFINITY
   write(inside)
+  attempt(rollups.maintenance.step)
   clearTimeout(inside.retry)
   const unwritten = rows.size()
   const { lostRows, file } = inside

@@ -10,25 +10,31 @@ export interface Range {
 export type OpenRange = { readonly [Side in keyof Range]: number | undefined }
 
 /** The description in `--help`. */
-export const momentHelp = 'how long ago (15m, 24h, 30d) or a date in local time, alone its midnight'
+export const momentHelp = 'how long ago (15m, 24h, 30d; from 7d on, the whole hour before) or a date in local time, alone its midnight'
 
 export class MomentError extends Error {
   override readonly name = 'MomentError'
 }
 
 const msPer: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+/** From so long ago on, nobody means the minute, and whole hours have been added up. */
+const longAgoMs = 604_800_000
+const hourMs = 3_600_000
 const mend = 'Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z).'
 
 /** Reads `2026-11-23T08:00`, which names no zone; milliseconds since the epoch. */
 export type LocalTime = (text: string) => number
 
 /**
- * A point in time: a duration before `nowMs`, or an ISO date. Without a zone it is local time (this machine's, or as `local` reads it), and a
+ * A point in time: a duration before `nowMs` (from a week on, the whole hour before that), or an ISO date. Without a zone it is local time (this machine's, or as `local` reads it), and a
  * date alone is local midnight. Throws `MomentError`.
  */
 export function momentOf(text: string, nowMs: number, local: LocalTime = Date.parse): number {
   const ago = /^(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(text.trim())
-  if (ago !== null) return nowMs - Number(ago[1]) * (msPer[ago[2] as string] as number)
+  if (ago !== null) {
+    const ms = Number(ago[1]) * (msPer[ago[2] as string] as number)
+    return ms < longAgoMs ? nowMs - ms : Math.floor((nowMs - ms) / hourMs) * hourMs
+  }
   const date = /^(\d{4}-\d{2}-\d{2})([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.exec(text.trim())
   // Date.parse would take a date alone for midnight in UTC.
   const written = date?.[2] === undefined ? `${date?.[1]}T00:00` : text.trim().replace(' ', 'T')

@@ -39,7 +39,9 @@ async function scene(server: http.Server, over: 'connection' | 'secureConnection
   return { port, turns, upgraded }
 }
 
-async function talk(port: number, bytes: string | Buffer, isDone: (text: string) => boolean, connect: typeof net.connect = net.connect) {
+type Connect = (options: net.TcpNetConnectOpts) => net.Socket
+
+async function talk(port: number, bytes: string | Buffer, isDone: (text: string) => boolean, connect: Connect = net.connect) {
   const socket = connect({ port, host: '127.0.0.1' })
   onTestFinished(() => void socket.destroy())
   let text = ''
@@ -52,7 +54,7 @@ async function talk(port: number, bytes: string | Buffer, isDone: (text: string)
   return text
 }
 
-const secureConnect = ((options: net.TcpNetConnectOpts) => tls.connect({ ...options, rejectUnauthorized: false })) as typeof net.connect
+const secureConnect: Connect = (options) => tls.connect({ ...options, rejectUnauthorized: false })
 const answered = (text: string) => [...text.matchAll(/<(\S+) (\d+)>/g)].map(([, path, bytes]) => `${path} ${bytes}`)
 
 it.each([

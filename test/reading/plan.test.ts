@@ -40,6 +40,23 @@ it('takes the longest periods, also the last of each, of which there is only a p
   })
 })
 
+it('takes weeks, which begin on Thursdays, from the first of which every day is there', () => {
+  const state = { ...added, weeksUntil: at('2026-11-28T00:00') }
+  const plan = (more: Partial<RollupState>) => planned('2026-11-02T00:00', '2026-11-28T13:00', { ...state, ...more }).cells
+  expect(plan({})).toEqual([
+    [grain.week.callers, '11-05T00:00', '11-28T00:00'],
+    [grain.day.callers, '11-02T00:00', '11-05T00:00'],
+    [grain.day.callers, '11-28T00:00', '11-28T13:00'],
+  ])
+  expect(plan({ weeksFrom: at('2026-11-12T00:00') })).toEqual([
+    [grain.week.callers, '11-12T00:00', '11-28T00:00'],
+    [grain.day.callers, '11-02T00:00', '11-12T00:00'],
+    [grain.day.callers, '11-28T00:00', '11-28T13:00'],
+  ])
+  expect(plan({ weeksKey: 5 })[0]).toEqual([grain.week.callers, '11-05T00:00', '11-26T00:00'])
+  expect(plan({ weeksUntil: 0 })).toEqual([[grain.day.callers, '11-02T00:00', '11-28T13:00']])
+})
+
 it('takes no part of a period that is being added to, nor one that is longer than the range', () => {
   expect(planned('2026-11-28T00:00', '2026-11-28T13:20', { ...added, daysKey: 7 }).cells).toEqual([
     [grain.hour.callers, '11-28T00:00', '11-28T13:15'],

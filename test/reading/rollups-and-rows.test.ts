@@ -130,7 +130,7 @@ it('groups of callers need no other combinations', () => {
   const page = { kind: 'groups', by: 'caller', search: '', sort: 'tokens', order: 'desc', offset: 0, limit: 25, range, where: [] } as const
   const whole = inFile(rowsPath, (database) => readGroups(database, page))
   copyFileSync(rollupsPath, quartersPath)
-  change(quartersPath, `DELETE FROM rollups WHERE grain NOT IN (9, 11, 12) AND period < ${(range.untilMs - hourMs) / 60_000}`)
+  change(quartersPath, `DELETE FROM rollups WHERE grain NOT IN (9, 11, 12, 15) AND period < ${(range.untilMs - hourMs) / 60_000}`)
   expect(inFile(quartersPath, (database) => readGroups(database, page))).toEqual(whole)
 })
 

@@ -179,11 +179,15 @@ function kill(life: Life): void {
   })
 }
 
-/** A commit that closes a row fails in its middle: its rows are written by then. */
+/** A commit fails when its rows are written (the last it writes is `meta`), or what was added of several is written and fails. */
 function failCommit(life: Life): void {
   const other = new DatabaseSync(life.opened.path)
-  other.exec("CREATE TRIGGER refuse BEFORE INSERT ON rollups BEGIN SELECT RAISE(ABORT, 'refused'); END")
-  while (life.opened.store.isWritable()) batch(life)
+  const table = pick(life.random, ['meta', 'rollups'])
+  other.exec(`CREATE TRIGGER refuse BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+  while (life.opened.store.isWritable()) {
+    batch(life)
+    if (table === 'rollups') vi.advanceTimersByTime(500)
+  }
   other.exec('DROP TRIGGER refuse')
   other.close()
   vi.advanceTimersByTime(100)
@@ -299,6 +303,32 @@ describe('a ledger of an earlier version', () => {
     expect(inQuarters()).toBeGreaterThan(0)
   })
 
+  it('8 goes on with the rollups that it has, and gets weeks of the days that are there', { timeout: 120_000 }, () => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL('version-8.sql', import.meta.url), 'utf8'))
+    old.close()
+    const life = begin(8)
+    const { random } = life
+    const first = Date.UTC(2026, 9, 30)
+    life.now = Date.UTC(2026, 10, 1, 8)
+    life.number = 1000
+    life.opened = reopened(life, path)
+    life.opened.store.recover(() => undefined)
+    const whole = { sinceMs: 0, untilMs: Date.UTC(2026, 11, 1) }
+    expectSame(path, [whole, ...randomRanges(random, 4, first, life.now)])
+    for (let round = 0; life.now < Date.UTC(2026, 10, 20); round++) {
+      batch(life)
+      idle(2100)
+      life.now += pick(random, [minute, 7 * minute, 9 * hour, 2 * day])
+      if (round % 10 === 4) expectSame(path, [whole, ...randomRanges(random, 3, first, life.now)])
+    }
+    idle(60_000)
+    expectSame(path, [whole, ...randomRanges(random, 12, first, life.now + hour)])
+    const weeks = new DatabaseSync(path, { readOnly: true }).prepare('SELECT DISTINCT period FROM rollups WHERE grain = 16').all()
+    expect(weeks.map(({ period }) => new Date(Number(period) * minute).getUTCDate())).toEqual([29, 5, 12])
+  })
+
   it('is killed in the middle of it, and goes on', () => {
     const path = join(folder(), 'ledger.db')
     const old = new DatabaseSync(path)
@@ -377,7 +407,7 @@ describe('retention', () => {
     const parts = cuts.slice(1).map((untilMs, index) => ask(database, { sinceMs: cuts[index] as number, untilMs }).total.requests)
     expect(parts.reduce((sum, each) => sum + each, 0)).toBe(ask(all, { sinceMs: 0, untilMs: life.now + day }).total.requests)
     const grains = database.prepare('SELECT DISTINCT grain FROM rollups WHERE period < ?').all((midnight + 3 * day) / minute)
-    expect(grains.map(({ grain }) => grain)).toEqual([2, 4, 6, 12])
+    expect(grains.map(({ grain }) => grain)).toEqual([2, 4, 6, 12, 13, 14, 15, 16])
     expect(readLedgerState(database, path).rows).toBe(Number(database.prepare('SELECT count(*) AS count FROM exchanges').get()?.['count']))
   })
 
@@ -481,6 +511,7 @@ describe('too many combinations', () => {
       ),
     })
     life.opened.store.commit()
+    idle(2100)
     const database = new DatabaseSync(life.opened.path, { readOnly: true })
     const range = { sinceMs: Math.floor(start / minute) * minute, untilMs: Math.ceil(start / minute) * minute }
     const { total, breakdowns } = readSummary(database, { range, sets: [['caller'], ['provider']], groupsMax: 1000 })

@@ -121,7 +121,9 @@ export const isLive = (shown) => !isFixed(shown) && shown.where.length === 0
 /** @param {string} text A moment as the API takes it. */
 function momentOf(text, nowMs) {
   const [, count, unit] = /^(\d+(?:\.\d+)?)([smhdw])$/.exec(text) ?? []
-  return count === undefined ? Date.parse(text) : nowMs - Number(count) * msPer[unit]
+  if (count === undefined) return Date.parse(text)
+  const ms = Number(count) * msPer[unit]
+  return ms < msPer.w ? nowMs - ms : Math.floor((nowMs - ms) / msPer.h) * msPer.h // as `lib/range.ts` does
 }
 
 /** In milliseconds since the epoch. */

@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
-import { dayMs, type Grain, grain, minuteMs, part, type RollupState, type View } from '../rollups/grains.ts'
+import { dayMs, type Grain, grain, lastAdded, minuteMs, part, type RollupState, type View } from '../rollups/grains.ts'
 import { sketchColumns } from '../rollups/measures.ts'
 import { createSketchSum, encodeSketch } from '../rollups/sketch.ts'
 import type { LedgerRow } from '../row.ts'
@@ -86,8 +86,7 @@ export function spanOf(database: DatabaseSync): Range {
     readState(database) === undefined
       ? null
       : Math[end](
-          ...Object.values(grain)
-            .flatMap((of) => (typeof of === 'number' ? [of] : [of.providers]))
+          ...[grain.minute, grain.quarter.providers, grain.hour.providers, grain.day.providers]
             .map((of) => one(`SELECT ${end}(period) * ${minuteMs} AS moment FROM rollups WHERE grain = ${of}`))
             .filter((moment) => moment !== null),
         )
@@ -201,11 +200,14 @@ function sourcesOf(database: DatabaseSync, look: Look): { readonly cells: readon
   const view = viewOf(used)
   const { cells, rows } = planOf(intervals, { state, view, cellsFrom: since, rowsFrom })
   const isPending = state.after < state.upTo
+  const last = lastAdded(state)
   return {
     cells: cells.length === 0 ? [] : [areFew(database, cells, where) ? chosenCells(cells, view, look) : allCells(cells, look)],
     rows: [
-      ...rowSources(rows, look, isPending ? `NOT (rowid > ${state.after} AND rowid <= ${state.upTo})` : 'TRUE'),
+      // A plus keeps SQLite from looking for rows by it.
+      ...rowSources(rows, look, `+rowid <= ${last}${isPending ? ` AND NOT (rowid > ${state.after} AND rowid <= ${state.upTo})` : ''}`),
       ...(isPending ? rowSources(whole, look, `rowid > ${state.after} AND rowid <= ${state.upTo}`) : []),
+      ...lastRows(database, whole, look, last),
       ...(by === 'started' ? [openRows(whole, look)] : []),
     ],
   }
@@ -239,7 +241,7 @@ function chosenCells(cells: readonly CellSpan[], view: View, { by, where = [] }:
   }
 }
 
-const isOfAll = (one: Grain) => one === grain.minute || [grain.quarter, grain.hour, grain.day].some(({ all }) => all === one)
+const isOfAll = (one: Grain) => one === grain.minute || [grain.quarter, grain.hour, grain.day, grain.week].some(({ all }) => all === one)
 
 /** Of all keys, those that a condition may leave for each to be looked for: it takes as long as to pass over ten. */
 const fewShare = 0.1
@@ -297,6 +299,25 @@ function rowSources(spans: readonly RowSpan[], { by, where = [] }: Look, chosen:
     from: `span CROSS JOIN exchanges ON ${way} WHERE ${closed}${condition.sql}`,
     values: { spans: textOf(spans), ...condition.values },
   }))
+}
+
+/** Closed rows above that rowid: those of the last seconds. */
+function lastRows(database: DatabaseSync, whole: readonly RowSpan[], { by, where = [] }: Look, rowid: number): readonly Source[] {
+  const moment = by === 'started' ? 'started_at' : endedAt
+  const { first, last } = database
+    .prepare(`SELECT min(${moment}) AS first, max(${moment}) AS last FROM exchanges WHERE rowid > ? AND end_reason IS NOT NULL`)
+    .get(rowid) as { first: number | null; last: number }
+  const spans = first === null ? [] : whole.filter(({ sinceMs, untilMs }) => sinceMs <= last && untilMs > first)
+  if (spans.length === 0) return []
+  const condition = conditionSql(where)
+  return [
+    {
+      spans: rowSpans,
+      from: `span CROSS JOIN exchanges NOT INDEXED ON ${moment} >= since AND ${moment} < until
+        WHERE rowid > ${rowid} AND end_reason IS NOT NULL${condition.sql}`,
+      values: { spans: textOf(spans), ...condition.values },
+    },
+  ]
 }
 
 function openRows(spans: readonly RowSpan[], { where = [] }: Look): Source {

@@ -4,7 +4,19 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
-import { dayMs, finerFrom, type Grain, grain, levels, minuteMs, minuteOf, type RollupState, stateOf, type View } from '../rollups/grains.ts'
+import {
+  dayMs,
+  finerFrom,
+  type Grain,
+  grain,
+  levels,
+  minuteMs,
+  minuteOf,
+  type RollupState,
+  stateOf,
+  type View,
+  weekMs,
+} from '../rollups/grains.ts'
 
 /** Milliseconds since the epoch; `i` is the interval that it belongs to. */
 export interface RowSpan extends Range {
@@ -36,6 +48,8 @@ export function readState(database: DatabaseSync): RollupState | undefined {
 interface Cells {
   readonly grain: Grain
   readonly lengthMs: number
+  /** Before it there are none. */
+  readonly from: number
   /** They have all of the time up to then, also of the period in which it is; and nothing of later. */
   readonly until: number
 }
@@ -62,8 +76,8 @@ export function planOf(intervals: readonly Range[], { state, view, cellsFrom, ro
       return
     }
     const { lengthMs } = longest
-    const first = Math.ceil(sinceMs / lengthMs) * lengthMs
-    const last = longest.until < untilMs ? longest.until : Math.floor(untilMs / lengthMs) * lengthMs
+    const first = Math.ceil(Math.max(sinceMs, longest.from) / lengthMs) * lengthMs
+    const last = longest.until <= untilMs ? longest.until : Math.floor(untilMs / lengthMs) * lengthMs
     if (first < last) cells.push({ i, grain: longest.grain, since: minuteOf(first), until: minuteOf(last), length: lengthMs / minuteMs })
     cover(i, sinceMs, first < last ? first : untilMs, shorter)
     if (first < last) cover(i, last, untilMs, shorter)
@@ -89,10 +103,11 @@ function cellsOf(state: RollupState, view: View): readonly Cells[] {
   const added = levels.map(({ to, toMs, until, key }) => ({
     grain: to[view],
     lengthMs: toMs,
+    from: toMs === weekMs ? state.weeksFrom : Number.MIN_SAFE_INTEGER,
     // Some of the next period has been added too where that was not done at once.
     until: state[key] === 0 ? state[until] : Math.floor(state[until] / toMs) * toMs,
   }))
-  return [...added.reverse(), { grain: grain.minute, lengthMs: minuteMs, until: Number.POSITIVE_INFINITY }]
+  return [...added.reverse(), { grain: grain.minute, lengthMs: minuteMs, from: Number.MIN_SAFE_INTEGER, until: Number.POSITIVE_INFINITY }]
 }
 
 /** Of those that an earlier version wrote: how much of the last period they have cannot be told. */

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
+import { lastAdded } from '../rollups/grains.ts'
 import { conditionSql, escapedLike, inRange, isCompletedStream, isZeroUsage } from './fragments.ts'
 import { inSnapshot } from './look.ts'
 import { readState } from './plan.ts'
@@ -146,7 +147,13 @@ function countRows(database: DatabaseSync): number {
     Number(database.prepare(`SELECT count(*) AS count FROM exchanges WHERE ${condition}`).get()?.['count'])
   if (state === undefined) return count('TRUE')
   const { rows, after, upTo } = state
-  return rows + count('end_reason IS NULL') + (after < upTo ? count(`rowid > ${after} AND rowid <= ${upTo} AND end_reason IS NOT NULL`) : 0)
+  const later = `rowid > ${lastAdded(state)} AND end_reason IS NOT NULL`
+  return (
+    rows +
+    count('end_reason IS NULL') +
+    count(later) +
+    (after < upTo ? count(`rowid > ${after} AND rowid <= ${upTo} AND end_reason IS NOT NULL`) : 0)
+  )
 }
 
 function bytesOf(path: string): number {

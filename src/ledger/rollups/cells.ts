@@ -1,4 +1,4 @@
-/** The cells that are being added to: read when they are first needed, in memory while they are warm, written with the transaction. */
+/** The cells that are being added to: read when they are first needed, in memory while they are warm, written some time later. */
 import type { DatabaseSync } from 'node:sqlite'
 import { addTo, type Buckets } from '../queries/quantiles.ts'
 import type { LedgerRow, SqlValue } from '../row.ts'
@@ -24,9 +24,11 @@ export interface Cells {
   find(grain: Grain, period: number, key: number, part: Part): Cell
   /** The cells of a grain from one period, and in it one key, to before another period, in order. */
   read(grain: Grain, from: number, fromKey: number, until: number, limit: number): readonly Cell[]
+  /** How many are still to be written. */
+  changed(): number
   /** Writes what has changed. Part of a transaction. */
   write(): void
-  /** Lets go of cells when there are many. Only after a commit. */
+  /** Lets go of cells when there are many and all are written. Only after a commit. */
   trim(): void
   forget(): void
 }
@@ -50,7 +52,7 @@ export function createCells(database: DatabaseSync): Cells {
 
   return {
     find(grain, period, key, part) {
-      const periodKey = period * 16 + grain
+      const periodKey = period * 32 + grain
       let inPeriod = remembered.get(periodKey)
       if (inPeriod === undefined) remembered.set(periodKey, (inPeriod = new Map()))
       const cellKey = key * 4 + part
@@ -68,6 +70,7 @@ export function createCells(database: DatabaseSync): Cells {
       return cell
     },
     read: (grain, from, fromKey, until, limit) => range.all(grain, from, fromKey, until, limit).map(cellOf),
+    changed: () => changed.length,
     write() {
       for (const cell of changed) {
         put.run(...valuesOf(cell))
@@ -76,7 +79,7 @@ export function createCells(database: DatabaseSync): Cells {
       changed = []
     },
     trim() {
-      if (size > rememberedMax) this.forget()
+      if (size > rememberedMax && changed.length === 0) this.forget()
     },
     forget() {
       remembered = new Map()

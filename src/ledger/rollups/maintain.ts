@@ -1,13 +1,12 @@
 /**
- * What is done to the rollups between batches, a step at a time: rows of an earlier version are added, minutes are added up to quarters of an hour, these
- * to hours and hours to days, and what is too old leaves. A step takes about ten milliseconds, so that no batch waits long for it.
+ * What is done to the rollups between batches, a step at a time: what batches added is written, rows of an earlier version are added, minutes are added up to quarters of an hour, these
+ * to hours, hours to days and days to weeks, and what is too old leaves. A step takes about ten milliseconds, so that no batch waits long for it.
  */
 import { inTransaction } from '../migrations.ts'
-import type { SqlValue } from '../row.ts'
 import { addCell } from './cells.ts'
-import { dayMs, finerFrom, type Grain, grain, type Level, levels, minuteMs, minuteOf, part, views } from './grains.ts'
+import { dayMs, finerFrom, type Grain, grain, type Level, levels, minuteMs, minuteOf, part, views, weekMs } from './grains.ts'
 import { neededColumns } from './measures.ts'
-import type { OpenRollups } from './open.ts'
+import { neededOf, type OpenRollups } from './open.ts'
 
 export interface MaintenanceOptions {
   /** Milliseconds since the epoch. */
@@ -51,7 +50,8 @@ export function createMaintenance({ now, ageMsMax, on, failed, stepMs = stepUsua
     const began = performance.now()
     try {
       inTransaction(open.database, () => {
-        open.mark()
+        open.begin()
+        open.flush() // the cells in the file are read
         isMore = work(open, amount, now(), ageMsMax())
         open.cells.write()
       })
@@ -101,7 +101,7 @@ function addEarlier(open: OpenRollups, limit: number): boolean {
   let added = 0
   for (const row of found) {
     if (row['end_reason'] === null) continue
-    open.addNeeded(neededColumns.map((name) => row[name] as SqlValue))
+    open.addNeeded(neededOf(row))
     added++
   }
   open.change({ after: found.length < limit ? upTo : Number(found.at(-1)?.['rowid']), rows: rows + added })
@@ -127,15 +127,20 @@ function addUp({ cells, keys, state, change }: OpenRollups, level: Level, before
   return true
 }
 
-/** Shorter periods leave with their rows, days when they are older than that moment; then the keys that nothing names any more. */
+/**
+ * Shorter periods leave with their rows, days when they are older than that moment, and weeks when one of their days is; then the keys that nothing names
+ * any more.
+ */
 function expire(open: OpenRollups, daysBefore: number): boolean {
   const finer = finerFrom(open.state())
   const days = Math.floor(Math.min(daysBefore, finer) / dayMs) * dayMs
   const before = [
     [grain.minute, finer],
     ...[grain.quarter, grain.hour].flatMap(Object.values<Grain>).map((which) => [which, finer] as const),
-    ...Object.values(grain.day).map((which) => [which, days] as const),
+    ...[grain.day, grain.week].flatMap(Object.values<Grain>).map((which) => [which, days] as const),
   ] as const
+  const weeksFrom = Math.ceil(days / weekMs) * weekMs
+  if (days > 0 && weeksFrom > open.state().weeksFrom) open.change({ weeksFrom })
   for (const [which, moment] of before) {
     if (moment > 0 && removeSome(open, which, minuteOf(moment))) {
       open.cells.forget()

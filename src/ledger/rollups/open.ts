@@ -1,10 +1,10 @@
 /** The rollups of one open file: its state, its cells and its keys, and how a row is added to them. */
 import type { DatabaseSync } from 'node:sqlite'
-import type { RowValues, SqlValue } from '../row.ts'
+import type { LedgerRow, RowValues, SqlValue } from '../row.ts'
 import { addMeasured, type Cells, createCells } from './cells.ts'
-import { grain, levels, minuteMs, minuteOf, type Part, part, type RollupState, stateOf, views } from './grains.ts'
+import { grain, lastAdded, levels, minuteMs, minuteOf, type Part, part, type RollupState, stateOf, views } from './grains.ts'
 import type { Key, Keys } from './keys.ts'
-import type { Measured } from './measures.ts'
+import { type Measured, neededColumns } from './measures.ts'
 
 export interface OpenRollups {
   readonly database: DatabaseSync
@@ -13,10 +13,17 @@ export interface OpenRollups {
   /** As it stands in this transaction. */
   state(): RollupState
   change(values: Partial<RollupState>): void
-  /** Notes which labels are marked. Before anything is added. */
-  mark(): void
+  /**
+   * First in a transaction: notes which labels are marked, and adds in memory the closed rows that are in no cell, which an earlier process or a failed
+   * transaction left.
+   */
+  begin(): void
+  /** Adds in memory a closed row of this transaction. */
+  add(row: RowValues, rowid: number): void
   /** Adds a row of which the columns are `neededColumns`. */
   addNeeded(row: RowValues): void
+  /** Writes all that was added in memory, and how far that goes. Part of a transaction. */
+  flush(): void
 }
 
 export interface OpenOptions extends Pick<OpenRollups, 'database' | 'keys'> {
@@ -25,13 +32,21 @@ export interface OpenOptions extends Pick<OpenRollups, 'database' | 'keys'> {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly measure: (row: RowValues) => Measured
+  /** Of a row of which the columns are `neededColumns`. */
+  readonly measureNeeded: (row: RowValues) => Measured
 }
 
-export function createOpen({ database, keys, measure, labels, now }: OpenOptions): OpenRollups {
+export function createOpen({ database, keys, measure, measureNeeded, labels, now }: OpenOptions): OpenRollups {
   const select = database.prepare('SELECT key, value FROM rollup_state')
   const put = database.prepare('INSERT OR REPLACE INTO rollup_state VALUES (?, ?)')
   let state: RollupState | undefined
-  let isMarked = false
+  let hasBegun = false
+  const added = { rows: 0, upTo: 0 }
+  const addMeasuredRow = (measured: Measured, rowid: number) => {
+    addRow(open, measured)
+    added.rows++
+    added.upTo = rowid
+  }
   const open: OpenRollups = {
     database,
     cells: createCells(database),
@@ -42,16 +57,30 @@ export function createOpen({ database, keys, measure, labels, now }: OpenOptions
       for (const [key, value] of Object.entries(values))
         put.run(key, typeof value === 'object' ? JSON.stringify(value) : (value as SqlValue))
     },
-    mark() {
-      if (!isMarked) markLabels(open, labels, now())
-      isMarked = true
+    begin() {
+      if (hasBegun) return
+      hasBegun = true
+      markLabels(open, labels, now())
+      const left = database
+        .prepare(`SELECT rowid, ${neededColumns.join(', ')} FROM exchanges WHERE rowid > ? AND end_reason IS NOT NULL ORDER BY rowid`)
+        .iterate(lastAdded(open.state()))
+      for (const row of left) addMeasuredRow(measureNeeded(neededOf(row)), Number(row['rowid']))
     },
-    addNeeded: (row) => addRow(open, measure(row)),
+    add: (row, rowid) => addMeasuredRow(measure(row), rowid),
+    addNeeded: (row) => addRow(open, measureNeeded(row)),
+    flush() {
+      open.cells.write()
+      if (added.rows > 0) open.change({ rows: open.state().rows + added.rows, addedUpTo: added.upTo })
+      added.rows = 0
+    },
   }
   return open
 }
 
-export function addRow(open: OpenRollups, measured: Measured): void {
+/** The columns `neededColumns` of a row. */
+export const neededOf = (row: LedgerRow): RowValues => neededColumns.map((name) => row[name] as SqlValue)
+
+function addRow(open: OpenRollups, measured: Measured): void {
   const [started, ended] = [minuteOf(measured.startedAt), minuteOf(measured.endedAt)]
   const key = open.keys.find(measured.key, Math.max(started, ended))
   const at = (minute: number, one: Part) => {

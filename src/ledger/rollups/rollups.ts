@@ -1,15 +1,17 @@
 /**
- * The ledger's rows, added up. The cells of a batch are in the transaction of its rows, so that a kill leaves both or neither. Only closed rows
- * are in them: a row is closed once, and those that are open are few and quickly counted.
+ * The ledger's rows, added up: in memory with each batch, and written every other second, in one transaction with how far they go. Rows beyond that are read
+ * as rows, and added again by the next process after a kill. Only closed rows are added: a row is closed once, and those that are open are few and quickly
+ * counted.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { object, parseJson } from '../../lib/json.ts'
 import type { Meter } from '../../telemetry/meter.ts'
 import type { RowShape, RowValues, SqlValue } from '../row.ts'
+import { lastAdded } from './grains.ts'
 import { createKeys } from './keys.ts'
 import { createMaintenance, type Maintenance } from './maintain.ts'
 import { createMeasure, neededColumns } from './measures.ts'
-import { addRow, createOpen, type OpenRollups } from './open.ts'
+import { createOpen, type OpenRollups } from './open.ts'
 
 export interface RollupOptions {
   readonly shape: RowShape
@@ -28,9 +30,11 @@ export interface RollupOptions {
 export interface Rollups {
   opened(database: DatabaseSync): void
   closed(): void
+  /** First in a transaction. */
+  begin(): void
   /** Adds a row that the transaction closes. */
-  add(row: RowValues): void
-  /** Part of a transaction. */
+  add(row: RowValues, rowid: number): void
+  /** Last in a transaction: writes what was added where that is much. */
   write(): void
   committed(): void
   /** The transaction failed. */
@@ -52,11 +56,9 @@ export function createRollups({ shape, meter, now, labels, ageMsMax, keysMax, st
   )
   const measureNeeded = createMeasure(neededColumns, labelsOf)
   let open: OpenRollups | undefined
-  let added = 0
   const openOn = (database: DatabaseSync) => {
-    added = 0
     const keys = createKeys({ database, keysMax, onOverflow: () => overflow.add(1) })
-    open = createOpen({ database, keys, measure: measureNeeded, labels, now })
+    open = createOpen({ database, keys, measure, measureNeeded, labels, now })
   }
   const failed = () => open && openOn(open.database)
   return {
@@ -64,19 +66,12 @@ export function createRollups({ shape, meter, now, labels, ageMsMax, keysMax, st
     closed() {
       open = undefined
     },
-    add(row) {
-      if (open === undefined) return
-      open.mark()
-      addRow(open, measure(row))
-      added++
-    },
+    begin: () => open?.begin(),
+    add: (row, rowid) => open?.add(row, rowid),
     write() {
-      if (open === undefined || added === 0) return
-      open.cells.write()
-      open.change({ rows: open.state().rows + added })
+      if (open !== undefined && open.cells.changed() >= changedMax) open.flush()
     },
     committed() {
-      added = 0
       open?.cells.trim()
     },
     failed,
@@ -87,11 +82,14 @@ export function createRollups({ shape, meter, now, labels, ageMsMax, keysMax, st
     },
     neededAfter() {
       const state = open?.state()
-      return state === undefined || state.after >= state.upTo ? undefined : state.after
+      return state && (state.after < state.upTo ? state.after : lastAdded(state))
     },
     maintenance: createMaintenance({ now, ageMsMax, stepMs, on: () => open, failed }),
   }
 }
+
+/** Cells that wait to be written: about ten milliseconds of writing. */
+const changedMax = 500
 
 /** Texts of labels that are remembered: they recur. */
 const textsMax = 1000
