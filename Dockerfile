@@ -45,4 +45,5 @@ USER 1000:1000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --start-interval=1s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.TOKENWEIR_ADMIN.split(':').at(-1)}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # Node itself is process 1 and gets the signals; npm would not pass them on in time.
-ENTRYPOINT ["node", "/app/dist/tokenweir.js"]
+# Young objects in 16 MiB: with 1,000 streams each needs 61 KiB instead of 70, and the whole 374 MiB instead of 570 (bench/README.md).
+ENTRYPOINT ["node", "--max-semi-space-size=16", "/app/dist/tokenweir.js"]

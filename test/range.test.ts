@@ -16,6 +16,14 @@ describe('times as people write them', () => {
     expect(momentOf(text, now)).toBe(expected)
   })
 
+  it('of a week ago or more are the whole hour before; of less, the moment', () => {
+    const later = now + 34 * 60_000 + 56_789
+    expect(['7d', '1w', '30.5d', '168h', '6d', '167h'].map((text) => momentOf(text, later) - now)).toEqual([
+      ...[-7 * 86_400_000, -7 * 86_400_000, -30.5 * 86_400_000, -168 * 3_600_000],
+      ...[later - now - 6 * 86_400_000, later - now - 167 * 3_600_000],
+    ])
+  })
+
   it.each(['yesterday', '15', '2026-11', '15 fortnights', '2026-13-01', '2026', ''])('%j is refused', (text) => {
     expect(() => momentOf(text, now)).toThrow(`${JSON.stringify(text)} is no time. Write how long ago (15m, 24h, 30d) or a date`)
   })

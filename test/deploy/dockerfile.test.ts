@@ -23,7 +23,7 @@ describe('the Dockerfile', () => {
   })
 
   it('starts Node itself', () => {
-    expect(stepsOf('ENTRYPOINT').map(readCommand)).toEqual([['node', '/app/dist/tokenweir.js']])
+    expect(stepsOf('ENTRYPOINT').map(readCommand)).toEqual([['node', '--max-semi-space-size=16', '/app/dist/tokenweir.js']])
   })
 
   it('keeps the ledger on a volume', () => {

@@ -1,6 +1,6 @@
 /** Whom tokens and cost are charged to: the caller, and the labels that are marked for metrics. */
 import type { Exchange, Usage } from '../../lib/exchange.ts'
-import { labelAttribute } from '../../telemetry/catalog.ts'
+import { type LabelAttribute, labelAttribute } from '../../telemetry/catalog.ts'
 import type { Counter, Labels, Meter } from '../../telemetry/meter.ts'
 import { type LabelCap, otherValue } from '../label-cap.ts'
 import { answeredOf } from './by-route.ts'
@@ -28,7 +28,6 @@ const tokenTypes = [
   ['reasoningTokens', 'reasoning'],
 ] as const satisfies readonly (readonly [keyof Usage, string])[]
 
-const none: Labels = {}
 const noCost: { readonly usd?: number; readonly cacheSavedUsd?: number } = {}
 
 export interface ChargesOptions {
@@ -45,26 +44,23 @@ export type Charge = (exchange: Exchange, caller: string | undefined, operation:
 export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions): Charge {
   let payers = 0
 
-  function labelsOf(exchange: Exchange): Labels {
-    const labels: Record<string, string | undefined> = {}
-    for (const name of marked()) {
-      const attribute = labelAttribute(name)
-      labels[attribute] = cap.value(attribute, exchange.labels?.[name], answeredOf(exchange))
-    }
-    return labels
-  }
-
   function find(exchange: Exchange, caller: string | undefined, charges: ChargesByPayer): Charges {
     const { route } = exchange.opening
-    const labels = marked().length === 0 ? none : labelsOf(exchange)
-    const key = labels === none ? `${route}\n${caller}\n` : `${route}\n${caller}\n${Object.entries(labels).flat().join('\n')}`
+    const attributes = marked().map(labelAttribute)
+    const answered = answeredOf(exchange)
+    const values = marked().map((name, index) => cap.value(attributes[index] as LabelAttribute, exchange.labels?.[name], answered))
+    let key = `${route}\n${caller}\n`
+    for (const [index, attribute] of attributes.entries()) key += `${attribute}\n${values[index] ?? ''}\n`
     const found = charges.get(key)
     if (found !== undefined) return found
     const isOverflow = payers >= payersMax
-    const other = (value: string | number | undefined) => (isOverflow && value !== undefined ? otherValue : value)
+    const other = (value: string | undefined) => (isOverflow && value !== undefined ? otherValue : value)
     const overflowKey = `${route}\n\n`
     const made: Charges = charges.get(isOverflow ? overflowKey : key) ?? {
-      payer: Object.fromEntries(Object.entries({ caller, ...labels }).map(([name, value]) => [name, other(value)])),
+      payer: {
+        caller: other(caller),
+        ...Object.fromEntries(attributes.map((attribute, index) => [attribute, other(values[index])])),
+      },
       route,
       cost: undefined,
       cacheSaved: undefined,
