@@ -14,7 +14,7 @@ import type { Forwarder } from './forwarder.ts'
 import { Pipeline, Pipelines } from './pipeline.ts'
 import type { Places } from './places.ts'
 import { answerClientError, answerRaw } from './raw-answers.ts'
-import { readInTurns } from './reads.ts'
+import type { Reads } from './reads.ts'
 import { refusals } from './refusals.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { hasBody, isUpgrade } from './upgrade.ts'
@@ -141,7 +141,11 @@ function createSecureServer(options: http.ServerOptions, { settings, certificate
 }
 
 /** Connections whose handshake is over: those that agreed on HTTP/2 are not node:http's. */
-function acceptSecure(server: http.Server, tls: ListenerTls, cells: Int32Array, accept: (socket: TLSSocket) => Sessions | undefined): void {
+function acceptSecure(
+  server: http.Server,
+  { tls, cells, reads }: { readonly tls: ListenerTls; readonly cells: Int32Array; readonly reads: Reads },
+  accept: (socket: TLSSocket) => Sessions | undefined,
+): void {
   const listeners = server.listeners('secureConnection')
   server.removeAllListeners('secureConnection')
   server.on('secureConnection', (socket: TLSSocket) => {
@@ -155,7 +159,7 @@ function acceptSecure(server: http.Server, tls: ListenerTls, cells: Int32Array, 
     if (sessions !== undefined) sessions.open(socket)
     else {
       for (const listener of listeners) listener.call(server, socket)
-      readInTurns(socket)
+      reads.begun(socket)
     }
   })
   let isTold = false
@@ -185,12 +189,12 @@ function serve(
   server.on('connection', (socket: Socket) => {
     if (tls === undefined) {
       pipe(socket)
-      readInTurns(socket)
+      shared.reads.begun(socket)
     }
     places.accepted(socket)
   })
   if (tls !== undefined) {
-    acceptSecure(server, tls, cells, (socket) => {
+    acceptSecure(server, { tls, cells, reads: shared.reads }, (socket) => {
       const isHttp2 = socket.alpnProtocol === 'h2'
       if (isHttp2) places.ready(socket)
       else pipe(socket)

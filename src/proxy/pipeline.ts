@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Forwarder, OpenRequest } from './forwarder.ts'
+import { headsAtOnce, Reads } from './reads.ts'
 import { type Refusal, refusals } from './refusals.ts'
 
 /**
@@ -27,6 +28,7 @@ export class Pipelines {
   readonly forwarder: Forwarder
   /** A connection was closed because too many requests waited. */
   readonly overflowed: () => void
+  readonly reads = new Reads()
   readonly #left: Turn[] = []
 
   constructor(forwarder: Forwarder, overflowed: () => void) {
@@ -147,6 +149,7 @@ export class Pipeline {
   #wait(turn: Turn): void {
     this.#waiting.push(turn)
     this.#shared.waiting++
+    if (this.#waiting.length === headsAtOnce) this.#shared.reads.pipelined(this.#socket)
     if (this.#socket.destroyed || (this.#waiting.length <= waitingMax && this.#shared.waiting <= allWaitingMax)) return
     this.#shared.overflowed()
     this.#socket.destroy()

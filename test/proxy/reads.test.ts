@@ -5,7 +5,7 @@ import https from 'node:https'
 import net from 'node:net'
 import tls from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
-import { readInTurns } from '../../src/proxy/reads.ts'
+import { headsAtOnce, Reads, readInTurns } from '../../src/proxy/reads.ts'
 import { certificate } from './certificate.ts'
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: me\r\n\r\n`
@@ -128,4 +128,56 @@ it('forgets what it keeps of a connection that is closed', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect(asked).toBeLessThanOrEqual(32)
   expect(Math.max(...turns)).toBeLessThanOrEqual(16)
+})
+
+it('begins with the first connection on which many come at once, for that and for those that are opened later', async () => {
+  const server = http.createServer()
+  const reads = new Reads()
+  const sockets: net.Socket[] = []
+  let asked = 0
+  server.on('connection', (socket) => {
+    sockets.push(socket)
+    reads.begun(socket)
+    asked = 0
+  })
+  server.on('request', ({ socket }, response) => {
+    if (++asked === headsAtOnce) reads.pipelined(socket)
+    response.end('<ok 0>')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as net.AddressInfo
+  const isInTurns = () => sockets.map((socket) => Object.hasOwn(socket, 'push'))
+  const ask = (count: number) => talk(port, get('/').repeat(count), (text) => answered(text).length === count)
+  await ask(headsAtOnce - 1)
+  await ask(headsAtOnce - 1)
+  expect(isInTurns()).toEqual([false, false])
+  await ask(100)
+  expect(isInTurns()).toEqual([false, false, true])
+  await ask(1)
+  expect(isInTurns()).toEqual([false, false, true, true])
+})
+
+it('leaves a connection alone that node:http has handed over', async () => {
+  const server = http.createServer()
+  const reads = new Reads()
+  const received: string[] = []
+  server.on('upgrade', (_request, socket) => {
+    reads.pipelined(socket as net.Socket)
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n')
+    setTimeout(() => socket.on('data', (chunk: Buffer) => received.push(chunk.toString())), 50)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const socket = net.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1' })
+  onTestFinished(() => void socket.destroy())
+  socket.write('GET /socket HTTP/1.1\r\nHost: me\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
+  await once(socket, 'data')
+  socket.write('hello')
+  await expect.poll(() => received.join(''), { timeout: 2000 }).toBe('hello')
 })
