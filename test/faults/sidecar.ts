@@ -16,6 +16,8 @@ export interface SidecarOptions {
   readonly env?: Readonly<Record<string, string>>
   /** A program that starts it: `prlimit --nofile=100`. */
   readonly through?: readonly string[]
+  /** Arguments of Node. */
+  readonly nodeArguments?: readonly string[]
   /** Where its ledger is; a folder of its own when not given. */
   readonly ledgerFolder?: string
 }
@@ -53,7 +55,7 @@ const program = join(root, 'bin/tokenweir.js')
 const readyMsMax = 180_000
 const endMsMax = 180_000
 
-export function createSidecar({ upstream, env, through = [], ledgerFolder }: SidecarOptions): Sidecar {
+export function createSidecar({ upstream, env, through = [], nodeArguments = [], ledgerFolder }: SidecarOptions): Sidecar {
   const folder = mkdtempSync(join(tmpdir(), 'tokenweir-faults-'))
   const ledger = join(ledgerFolder ?? folder, 'ledger.db')
   const logs: string[] = []
@@ -105,7 +107,7 @@ export function createSidecar({ upstream, env, through = [], ledgerFolder }: Sid
       logs.push(log)
       errors.push(stderr)
       const [out, error] = [openSync(log, 'a'), openSync(stderr, 'a')]
-      const [command = process.execPath, ...args] = [...through, process.execPath, program]
+      const [command = process.execPath, ...args] = [...through, process.execPath, ...nodeArguments, program]
       const settings = {
         TOKENWEIR_LISTEN: '127.0.0.1:0',
         TOKENWEIR_ADMIN: '127.0.0.1:0',
