@@ -26,8 +26,8 @@ const mend = 'Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-
 export type LocalTime = (text: string) => number
 
 /**
- * A point in time: a duration before `nowMs` (from a week on, the whole hour before that), or an ISO date. Without a zone it is local time (this machine's, or as `local` reads it), and a
- * date alone is local midnight. Throws `MomentError`.
+ * A point in time: a duration before `nowMs` (from a week on, the whole hour before that), or an ISO date. Without a zone it is local time (this
+ * machine's, or as `local` reads it), and a date alone is local midnight. Throws `MomentError`.
  */
 export function momentOf(text: string, nowMs: number, local: LocalTime = Date.parse): number {
   const ago = /^(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(text.trim())

@@ -34,6 +34,7 @@ export class Reads {
     readInTurns(socket)
   }
 }
+
 const headEnd = '\r\n\r\n'
 /** Of a head: `GET / HTTP/1.1` and its ends of lines. */
 const headBytesMin = 18

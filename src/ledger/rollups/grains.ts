@@ -1,6 +1,6 @@
 /**
- * What a rollup is about: how long its period is, and what it tells apart. Closed rows are added to a cell of their minute every other second; quarters of an hour are added up
- * from minutes, hours from quarters, days from hours and weeks from days, some time later (`maintain.ts`).
+ * What a rollup is about: how long its period is, and what it tells apart. Closed rows are added to a cell of their minute every other second; quarters
+ * of an hour are added up from minutes, hours from quarters, days from hours and weeks from days, some time later (`maintain.ts`).
  */
 
 export const minuteMs = 60_000
@@ -11,8 +11,8 @@ export const dayMs = 24 * hourMs
 export const weekMs = 7 * dayMs
 
 /**
- * What quarters, hours, days and weeks tell apart: everything; all but callers and labels; callers, labels and usage alone; providers and usage alone. Each but
- * the first is fewer cells, and the last is few however many callers and models there are. Minutes tell everything apart.
+ * What quarters, hours, days and weeks tell apart: everything; all but callers and labels; callers, labels and usage alone; providers and usage alone.
+ * Each but the first is fewer cells, and the last is few however many callers and models there are. Minutes tell everything apart.
  */
 export const views = ['all', 'withoutCallers', 'callers', 'providers'] as const
 export type View = (typeof views)[number]

@@ -1,6 +1,7 @@
 /**
- * What is done to the rollups between batches, a step at a time: what batches added is written, rows of an earlier version are added, minutes are added up to quarters of an hour, these
- * to hours, hours to days and days to weeks, and what is too old leaves. A step takes about ten milliseconds, so that no batch waits long for it.
+ * What is done to the rollups between batches, a step at a time: what batches added is written, rows of an earlier version are added, minutes are added
+ * up to quarters of an hour, these to hours, hours to days and days to weeks, and what is too old leaves. A step takes about ten milliseconds, so that no
+ * batch waits long for it.
  */
 import { inTransaction } from '../migrations.ts'
 import { addCell } from './cells.ts'
