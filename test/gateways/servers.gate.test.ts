@@ -45,10 +45,12 @@ describe.skipIf(!isInstalled.servers())('llama.cpp', () => {
   const recorded = (row: LedgerRow) => [row['input_tokens'], row['output_tokens']]
 
   it.each(requests)('%s', async (_what, path, body) => {
-    const { row, counted } = await send(path, body)
+    const { text, row, counted } = await send(path, body)
     expect([row['status'], row['end_reason'], row['usage_outcome']]).toEqual([200, 'completed', 'reported'])
     expect(counted[1]).toBeGreaterThan(0)
-    expect(recorded(row)).toEqual(counted)
+    // This server leaves out the first event of some streamed messages, and with it how many tokens the prompt had.
+    const isCut = path === '/v1/messages' && !text.includes('message_start')
+    expect(recorded(row)).toEqual(isCut ? [null, counted[1]] : counted)
   })
 
   it('a streamed chat that does not ask: its usage is asked for and taken out again, its timings stay', async () => {
