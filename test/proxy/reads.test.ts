@@ -10,6 +10,17 @@ import { certificate } from './certificate.ts'
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: me\r\n\r\n`
 
+/** Its port. */
+async function listening(server: http.Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return (server.address() as net.AddressInfo).port
+}
+
 /** Answers a request with its path and how long its body was. Counts the requests of each turn of the event loop. */
 async function scene(server: http.Server, over: 'connection' | 'secureConnection') {
   const turns: number[] = []
@@ -29,13 +40,7 @@ async function scene(server: http.Server, over: 'connection' | 'secureConnection
     upgraded.push(head.toString())
     socket.on('data', (chunk: Buffer) => upgraded.push(chunk.toString()))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as net.AddressInfo
+  const port = await listening(server)
   return { port, turns, upgraded }
 }
 
@@ -144,13 +149,7 @@ it('begins with the first connection on which many come at once, for that and fo
     if (++asked === headsAtOnce) reads.pipelined(socket)
     response.end('<ok 0>')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as net.AddressInfo
+  const port = await listening(server)
   const isInTurns = () => sockets.map((socket) => Object.hasOwn(socket, 'push'))
   const ask = (count: number) => talk(port, get('/').repeat(count), (text) => answered(text).length === count)
   await ask(headsAtOnce - 1)
@@ -171,10 +170,7 @@ it('leaves a connection alone that node:http has handed over', async () => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n')
     setTimeout(() => socket.on('data', (chunk: Buffer) => received.push(chunk.toString())), 50)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => void server.close())
-  const socket = net.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1' })
+  const socket = net.connect({ port: await listening(server), host: '127.0.0.1' })
   onTestFinished(() => void socket.destroy())
   socket.write('GET /socket HTTP/1.1\r\nHost: me\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
   await once(socket, 'data')
