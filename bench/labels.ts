@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Job } from './jobs.ts'
-import { checkBodies, perUnit, type Stage, warmUp } from './measure.ts'
+import { checkBodies, demandNoFailure, perUnit, type Stage, warmUp } from './measure.ts'
 import { turns } from './passes.ts'
 import { cpuOf, settled, stop } from './processes.ts'
 import { tokenweirWith } from './targets.ts'
@@ -25,7 +25,6 @@ type Asking = keyof typeof askings
 
 export interface LabelFigures {
   readonly rounds: number
-  readonly requests: number
   readonly metric: boolean
   /** Microseconds of CPU per request of each turn. */
   readonly totalUs: Readonly<Record<Asking, readonly number[]>>
@@ -44,11 +43,11 @@ export async function measureLabels(
   writeFileSync(config, ['labels:', ...lines, ''].join('\n'))
   const name = metric ? 'tokenweir with labels on metrics' : 'tokenweir with labels'
   const target = await tokenweirWith(config).start(name, stage.around)
-  const pid = target.process?.pid
-  if (pid === undefined) throw new Error(`${name} has no process`)
+  const { process } = target
+  if (process === undefined) throw new Error(`${name} has no process`)
+  const { pid } = process
   const totalUs: Record<Asking, number[]> = { none: [], fields: [], labels: [] }
   const mainUs: Record<Asking, number[]> = { none: [], fields: [], labels: [] }
-  let requests = 0
   try {
     await checkBodies(stage, target)
     await warmUp(stage, target)
@@ -63,20 +62,19 @@ export async function measureLabels(
         await settled(pid)
         const before = cpuOf(pid)
         const result = await stage.load.run(job)
-        if (result.failures > 0) throw new Error(`${name}: ${result.failures} failed, first: ${result.failure}`)
+        demandNoFailure(name, asking, result)
         await settled(pid)
         const cpu = perUnit(before, cpuOf(pid), result.requests)
         if (round < 0) continue
-        requests += result.requests
         totalUs[asking].push(cpu.totalUs)
         mainUs[asking].push(cpu.mainUs)
       }
       if (round >= 0 && (round + 1) % 10 === 0) say(`${name}: ${round + 1} of ${rounds} rounds`)
     }
     const verdict = await stopAndVerify(target, name, stage.load.sent(target.port))
-    return { figures: { rounds, requests, metric, totalUs, mainUs }, verdict }
+    return { figures: { rounds, metric, totalUs, mainUs }, verdict }
   } finally {
-    await stop(target.process as NonNullable<typeof target.process>)
+    await stop(process)
   }
 }
 

@@ -26,6 +26,8 @@ const quietMs = 10_000
 /** Of a row, with its indexes and its part of the rollups. */
 const bytesPerRow = 1500
 const idForm = '01993c5c-0000-7000-8000-%012d'
+/** The log lines of all rows are out. */
+const markLogged = "INSERT OR REPLACE INTO meta SELECT 'log_mark', max(rowid) FROM exchanges"
 const names = [...ledgerShape.start, ...ledgerShape.end].map(({ name }) => name)
 
 /** A commit is made every 20 ms; in milliseconds. */
@@ -130,7 +132,7 @@ async function build(path: string, rows: number, now: number, say: (line: string
     copyDay(database, daysBefore, perDay, now)
     rollUp(database, now, say)
     // Their log lines are out.
-    database.exec("INSERT OR REPLACE INTO meta SELECT 'log_mark', max(rowid) FROM exchanges; PRAGMA journal_mode = WAL")
+    database.exec(`${markLogged}; PRAGMA journal_mode = WAL`)
     return rollups
   } finally {
     database.close()
@@ -396,7 +398,7 @@ async function expireDay(path: string, now: number): Promise<LedgerFigures['rete
   const { expired, ...leaving } = await recordFor(path, now, rangeMs)
   // Nobody writes the log lines of these rows, and the next start should not either.
   const database = openDatabase({ path, shape: ledgerShape })
-  database.exec("INSERT OR REPLACE INTO meta SELECT 'log_mark', max(rowid) FROM exchanges")
+  database.exec(markLogged)
   database.close()
   return { expired, before, leaving }
 }

@@ -73,7 +73,7 @@ function jobOf(scenario: Timed, { port, through }: Target, size: Size): Job {
 }
 
 /** Nothing is timed of a target that answers wrongly. */
-function demandNoFailure(target: string, scenario: string, result: Result): void {
+export function demandNoFailure(target: string, scenario: string, result: Result): void {
   if (result.failures > 0)
     throw new Error(`${target}, ${scenario}: ${result.failures} of ${result.requests} failed, first: ${result.failure}`)
 }

@@ -164,6 +164,7 @@ async function startTokenweir(name: string, around: Surroundings, { root, export
   if (!onDisk) process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const ledger = join(folder, `tokenweir-${port}.db`)
   const log = join(around.directory, `tokenweir-${port}.log`)
+  const file = way === undefined ? config : writeSecureConfig(around.directory)
   const began = performance.now()
   const started = start({
     name,
@@ -176,8 +177,7 @@ async function startTokenweir(name: string, around: Surroundings, { root, export
       TOKENWEIR_LISTEN: `127.0.0.1:${port}`,
       TOKENWEIR_ADMIN: `127.0.0.1:${adminPort}`,
       TOKENWEIR_LEDGER: ledger,
-      ...(config === undefined ? {} : { TOKENWEIR_CONFIG: config }),
-      ...(way === undefined ? {} : { TOKENWEIR_CONFIG: writeSecureConfig(around.directory) }),
+      ...(file === undefined ? {} : { TOKENWEIR_CONFIG: file }),
       ...(exports ? { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${sink.port}` } : {}),
     },
   })

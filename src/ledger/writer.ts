@@ -388,7 +388,7 @@ export function close(inside: Inside): number {
   clearTimeout(inside.retry)
   inside.lookedAt = Number.NEGATIVE_INFINITY
   write(inside)
-  attempt(rollups.maintenance.step)
+  attempt(rollups.maintenance.step) // else the next start adds the last rows again
   clearTimeout(inside.retry)
   const unwritten = rows.size()
   const { lostRows, file } = inside

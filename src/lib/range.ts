@@ -16,10 +16,7 @@ export class MomentError extends Error {
   override readonly name = 'MomentError'
 }
 
-const msPer: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
-/** From so long ago on, nobody means the minute, and whole hours have been added up. */
-const longAgoMs = 604_800_000
-const hourMs = 3_600_000
+const msPer = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
 const mend = 'Write how long ago (15m, 24h, 30d) or a date (2026-11-23, 2026-11-23T08:00:00Z).'
 
 /** Reads `2026-11-23T08:00`, which names no zone; milliseconds since the epoch. */
@@ -32,8 +29,9 @@ export type LocalTime = (text: string) => number
 export function momentOf(text: string, nowMs: number, local: LocalTime = Date.parse): number {
   const ago = /^(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(text.trim())
   if (ago !== null) {
-    const ms = Number(ago[1]) * (msPer[ago[2] as string] as number)
-    return ms < longAgoMs ? nowMs - ms : Math.floor((nowMs - ms) / hourMs) * hourMs
+    const ms = Number(ago[1]) * msPer[ago[2] as keyof typeof msPer]
+    // From a week on nobody means the minute, and whole hours have been added up.
+    return ms < msPer.w ? nowMs - ms : Math.floor((nowMs - ms) / msPer.h) * msPer.h
   }
   const date = /^(\d{4}-\d{2}-\d{2})([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.exec(text.trim())
   // Date.parse would take a date alone for midnight in UTC.

@@ -1,6 +1,6 @@
 /**
  * What is read from client connections, handed to the parser a few heads at a time where somebody pipelines. One read may hold a thousand requests, and
- * node:http makes them all before anybody else has a turn: 30 ms of waiting for every other client. To see what is read costs a request a few per cent, so
+ * node:http makes them all before anybody else has a turn: 30 ms of waiting for every other client. To see what is read costs a request about a tenth, so
  * it is done from the first pipelining client on, until there has been none for a while.
  */
 import type { Socket } from 'node:net'

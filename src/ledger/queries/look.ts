@@ -200,13 +200,14 @@ function sourcesOf(database: DatabaseSync, look: Look): { readonly cells: readon
   const view = viewOf(used)
   const { cells, rows } = planOf(intervals, { state, view, cellsFrom: since, rowsFrom })
   const isPending = state.after < state.upTo
+  const earlier = `rowid > ${state.after} AND rowid <= ${state.upTo}`
   const last = lastAdded(state)
   return {
     cells: cells.length === 0 ? [] : [areFew(database, cells, where) ? chosenCells(cells, view, look) : allCells(cells, look)],
     rows: [
       // A plus keeps SQLite from looking for rows by it.
-      ...rowSources(rows, look, `+rowid <= ${last}${isPending ? ` AND NOT (rowid > ${state.after} AND rowid <= ${state.upTo})` : ''}`),
-      ...(isPending ? rowSources(whole, look, `rowid > ${state.after} AND rowid <= ${state.upTo}`) : []),
+      ...rowSources(rows, look, `+rowid <= ${last}${isPending ? ` AND NOT (${earlier})` : ''}`),
+      ...(isPending ? rowSources(whole, look, earlier) : []),
       ...lastRows(database, whole, look, last),
       ...(by === 'started' ? [openRows(whole, look)] : []),
     ],

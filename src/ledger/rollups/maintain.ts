@@ -7,7 +7,7 @@ import { inTransaction } from '../migrations.ts'
 import { addCell } from './cells.ts'
 import { dayMs, finerFrom, type Grain, grain, type Level, levels, minuteMs, minuteOf, part, views, weekMs } from './grains.ts'
 import { neededColumns } from './measures.ts'
-import { neededOf, type OpenRollups } from './open.ts'
+import type { OpenRollups } from './open.ts'
 
 export interface MaintenanceOptions {
   /** Milliseconds since the epoch. */
@@ -102,7 +102,7 @@ function addEarlier(open: OpenRollups, limit: number): boolean {
   let added = 0
   for (const row of found) {
     if (row['end_reason'] === null) continue
-    open.addNeeded(neededOf(row))
+    open.addNeeded(row)
     added++
   }
   open.change({ after: found.length < limit ? upTo : Number(found.at(-1)?.['rowid']), rows: rows + added })

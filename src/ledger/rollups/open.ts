@@ -20,8 +20,8 @@ export interface OpenRollups {
   begin(): void
   /** Adds in memory a closed row of this transaction. */
   add(row: RowValues, rowid: number): void
-  /** Adds a row of which the columns are `neededColumns`. */
-  addNeeded(row: RowValues): void
+  /** Adds a row of the file, by its columns. */
+  addNeeded(row: LedgerRow): void
   /** Writes all that was added in memory, and how far that goes. Part of a transaction. */
   flush(): void
 }
@@ -42,6 +42,7 @@ export function createOpen({ database, keys, measure, measureNeeded, labels, now
   let state: RollupState | undefined
   let hasBegun = false
   const added = { rows: 0, upTo: 0 }
+  const ofFile = (row: LedgerRow) => measureNeeded(neededColumns.map((name) => row[name] as SqlValue))
   const addMeasuredRow = (measured: Measured, rowid: number) => {
     addRow(open, measured)
     added.rows++
@@ -64,10 +65,10 @@ export function createOpen({ database, keys, measure, measureNeeded, labels, now
       const left = database
         .prepare(`SELECT rowid, ${neededColumns.join(', ')} FROM exchanges WHERE rowid > ? AND end_reason IS NOT NULL ORDER BY rowid`)
         .iterate(lastAdded(open.state()))
-      for (const row of left) addMeasuredRow(measureNeeded(neededOf(row)), Number(row['rowid']))
+      for (const row of left) addMeasuredRow(ofFile(row), Number(row['rowid']))
     },
     add: (row, rowid) => addMeasuredRow(measure(row), rowid),
-    addNeeded: (row) => addRow(open, measureNeeded(row)),
+    addNeeded: (row) => addRow(open, ofFile(row)),
     flush() {
       open.cells.write()
       if (added.rows > 0) open.change({ rows: open.state().rows + added.rows, addedUpTo: added.upTo })
@@ -76,9 +77,6 @@ export function createOpen({ database, keys, measure, measureNeeded, labels, now
   }
   return open
 }
-
-/** The columns `neededColumns` of a row. */
-export const neededOf = (row: LedgerRow): RowValues => neededColumns.map((name) => row[name] as SqlValue)
 
 function addRow(open: OpenRollups, measured: Measured): void {
   const [started, ended] = [minuteOf(measured.startedAt), minuteOf(measured.endedAt)]

@@ -46,21 +46,19 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
 
   function find(exchange: Exchange, caller: string | undefined, charges: ChargesByPayer): Charges {
     const { route } = exchange.opening
-    const attributes = marked().map(labelAttribute)
     const answered = answeredOf(exchange)
-    const values = marked().map((name, index) => cap.value(attributes[index] as LabelAttribute, exchange.labels?.[name], answered))
-    let key = `${route}\n${caller}\n`
-    for (const [index, attribute] of attributes.entries()) key += `${attribute}\n${values[index] ?? ''}\n`
+    const labels = marked().map((name): readonly [LabelAttribute, string | undefined] => {
+      const attribute = labelAttribute(name)
+      return [attribute, cap.value(attribute, exchange.labels?.[name], answered)]
+    })
+    const key = `${route}\n${caller}\n${labels.flat().join('\n')}`
     const found = charges.get(key)
     if (found !== undefined) return found
     const isOverflow = payers >= payersMax
     const other = (value: string | undefined) => (isOverflow && value !== undefined ? otherValue : value)
     const overflowKey = `${route}\n\n`
     const made: Charges = charges.get(isOverflow ? overflowKey : key) ?? {
-      payer: {
-        caller: other(caller),
-        ...Object.fromEntries(attributes.map((attribute, index) => [attribute, other(values[index])])),
-      },
+      payer: Object.fromEntries([['caller', caller] as const, ...labels].map(([name, value]) => [name, other(value)])),
       route,
       cost: undefined,
       cacheSaved: undefined,
