@@ -26,16 +26,8 @@ const run = (command: string, args: readonly string[], cwd?: string) =>
 
 const install: Record<DeployTool, () => void> = {
   kafka: () => {
-    run('mvn', [
-      '-q',
-      '-B',
-      '-f',
-      goSource,
-      kafkaPom,
-      'dependency:copy-dependencies',
-      `-DoutputDirectory=${deployPrograms.kafka}`,
-      '-DincludeScope=runtime',
-    ])
+    const folder = `-DoutputDirectory=${deployPrograms.kafka}`
+    run('mvn', ['-q', '-B', '-f', kafkaPom, 'dependency:copy-dependencies', folder, '-DincludeScope=runtime'])
   },
   clickhouse: () => {
     run('python3', ['-m', 'venv', deployFolders.clickhouse])
