@@ -58,12 +58,16 @@ export interface Upstream {
   retire(): void
 }
 
-/** What a call needs of whoever dispatches it. */
-export interface CallOwner {
+/** What carries a call: a connection, or several. */
+export interface Carrier {
+  readonly dispatcher: Dispatcher
+  readonly way: Way
+  /** Whom it has to belong to. */
+  readonly servername: string | undefined
   /** From the request to the head of its response, whatever comes in between; 0 means without limit. */
   readonly headMs: number
   /** The call is over; its connection can carry another one where it `persists`. */
-  settled(call: Call, persists: boolean): void
+  settled(persists: boolean): void
   /** The connection broke under a request that may be sent a second time. */
   again(call: Call): void
 }
@@ -82,13 +86,12 @@ const turnBytesMax = 512 * 1024
 
 export class Call implements Dispatcher.DispatchHandler {
   readonly #handler: CallHandler
-  readonly #owner: CallOwner
+  #carrier: Carrier | undefined
   readonly host: string
   readonly name: string | undefined
   /** Let go of when the response begins. */
   #request: Omit<CallRequest, 'body' | 'host' | 'name'> | undefined
   #body: RequestBody
-  #way = straight
   #controller: Dispatcher.DispatchController | undefined
   /** `dispatch` is under way, and undici may refuse the request. */
   #isDispatching = false
@@ -106,24 +109,24 @@ export class Call implements Dispatcher.DispatchHandler {
   /** The handler is told nothing more. */
   isOver = false
 
-  constructor({ body, host, name, ...request }: CallRequest, handler: CallHandler, owner: CallOwner) {
+  constructor({ body, host, name, ...request }: CallRequest, handler: CallHandler) {
     this.host = host
     this.name = name
     this.#request = request
     this.#handler = handler
-    this.#owner = owner
     this.#body = body
   }
 
   /**
    * Throws a `TypeError` when the method, the path or a field cannot be sent: undici tells that as a failure of the request, but it is a mistake of the
-   * caller. `servername` is whom the connection has to belong to.
+   * caller.
    */
-  dispatchOn(dispatcher: Dispatcher, way: Way, servername: string | undefined): void {
+  dispatchOn(carrier: Carrier): void {
+    const { dispatcher, way, servername } = carrier
     const { method, path, headers, upgrade } = this.#request ?? { method: '', path: '', headers: [] }
     if (!path.startsWith('/')) throw new TypeError('The path of a request must begin with a slash.')
     if (method === 'CONNECT') throw new TypeError('The method of a request must not be CONNECT.')
-    this.#way = way
+    this.#carrier = carrier
     this.#isDispatching = true
     dispatcher.dispatch(
       {
@@ -155,7 +158,7 @@ export class Call implements Dispatcher.DispatchHandler {
     this.isOver = true
     this.#forgetBody()
     this.#controller?.abort(new UpstreamFault('STOPPED'))
-    this.#owner.settled(this, false)
+    this.#carrier?.settled(false)
   }
 
   fail(error: Error): void {
@@ -213,14 +216,14 @@ export class Call implements Dispatcher.DispatchHandler {
     if (this.isOver) return
     this.isOver = true
     this.#forgetBody()
-    this.#owner.settled(this, true)
+    this.#carrier?.settled(true)
     this.#handler.end(listOf(controller.rawTrailers))
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController, _status: number, _headers: unknown, socket: Duplex): void {
     const isWanted = !this.isOver
     this.isOver = true
-    this.#owner.settled(this, false)
+    this.#carrier?.settled(false)
     if (isWanted && this.#handler.upgraded !== undefined) this.#handler.upgraded(listOf(controller.rawHeaders), socket)
     else socket.destroy()
   }
@@ -235,10 +238,10 @@ export class Call implements Dispatcher.DispatchHandler {
     if (this.#maySendAgain(fault)) {
       this.#isRepeated = true
       this.#controller = undefined
-      this.#owner.again(this)
+      this.#carrier?.again(this)
       return
     }
-    this.#owner.settled(this, false)
+    this.#carrier?.settled(false)
     this.fail(fault)
   }
 
@@ -251,14 +254,15 @@ export class Call implements Dispatcher.DispatchHandler {
 
   /** undici's own limit begins anew at each interim response. */
   #limitHead(controller: Dispatcher.DispatchController): void {
-    const { headMs } = this.#owner
+    const headMs = this.#carrier?.headMs ?? 0
     if (headMs === 0 || this.#sentAt === undefined || this.#headTimer !== undefined) return
     const leftMs = this.#sentAt + headMs - performance.now()
     this.#headTimer = setTimeout(() => controller.abort(new UpstreamFault('HEAD_TIMEOUT')), Math.max(leftMs, 1))
   }
 
   #faultOfHead(status: number, rawHeaders: readonly string[]): Error | undefined {
-    if (status === 407 && this.#way.refused !== undefined) return this.#way.refused(status)
+    const refused = this.#carrier?.way.refused
+    if (status === 407 && refused !== undefined) return refused(status)
     return isFramedPlainly(rawHeaders) ? undefined : new UpstreamFault('BAD_TRANSFER_CODING')
   }
 

@@ -3,7 +3,7 @@
  * upstream allows are all in use. An upstream that does not offer HTTP/2 is asked by HTTP/1.1.
  */
 import { Pool } from 'undici'
-import { Call, type CallOwner, straight, type Upstream } from './call.ts'
+import { Call, straight, type Upstream } from './call.ts'
 import { UpstreamFault } from './fault.ts'
 
 /** Names of servers to which there are connections. */
@@ -14,10 +14,11 @@ export function createMultiplexed(origin: string, settings: Pool.Options, nameFo
   const pools = new Map<string, Pool>()
   let isDestroyed = false
   let isRetired = false
-  const owner: CallOwner = {
+  const kept = {
+    way: straight,
     headMs: settings.headersTimeout ?? 0,
     settled: () => undefined,
-    again: (call) => call.fail(new UpstreamFault('CLOSED')),
+    again: (call: Call) => call.fail(new UpstreamFault('CLOSED')),
   }
 
   function poolFor(name: string): Pool {
@@ -40,10 +41,10 @@ export function createMultiplexed(origin: string, settings: Pool.Options, nameFo
 
   return {
     dispatch(request, handler) {
-      const call = new Call(request, handler, owner)
+      const call = new Call(request, handler)
       const name = nameFor(call)
       if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
-      else call.dispatchOn(poolFor(name ?? ''), straight, name)
+      else call.dispatchOn({ ...kept, dispatcher: poolFor(name ?? ''), servername: name })
       if (isRetired) closeAll()
       return call
     },

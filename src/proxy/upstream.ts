@@ -11,8 +11,9 @@ import { isIP } from 'node:net'
 import { Client } from 'undici'
 import { socketPathOf } from '../config/address.ts'
 import type { ForwardProxy } from '../config/forward-proxy.ts'
+import { createIndexedSet, type Member } from '../lib/indexed-set.ts'
 import type { Connect } from './arrivals.ts'
-import { Call, type CallOwner, straight, type Upstream, type Way } from './call.ts'
+import { Call, type Carrier, straight, type Upstream, type Way } from './call.ts'
 import type { Certificates } from './certificates.ts'
 import { directConnector, forwardingConnector, refused, tunnellingConnector } from './connectors.ts'
 import { UpstreamFault } from './fault.ts'
@@ -46,10 +47,8 @@ const learntShare = 0.8
 /** A connection that was closed sooner than that says nothing of it: its upstream stops, or does not keep connections at all. */
 const learntMsMin = 1000
 
-interface Connection {
-  readonly client: Client
-  readonly way: Way
-  readonly servername: string | undefined
+interface Connection extends Carrier, Member {
+  readonly dispatcher: Client
   /** While it is being made. */
   making: ReturnType<Connect>
   isUsed: boolean
@@ -125,7 +124,7 @@ function toClient(connect: Connect): NonNullable<Extract<Client.Options['connect
 }
 
 function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, nameFor: (call: Call) => string | undefined): Upstream {
-  const connections = new Map<Call, Connection>()
+  const busy = createIndexedSet<Connection>()
   const free: Connection[] = []
   /** Calls for a free connection: it is taken at the end of the turn, when an end that had arrived on it has been seen. */
   const waiting: Call[] = []
@@ -145,7 +144,16 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
         })
       },
     })
-    const connection: Connection = { client, way, servername, making: undefined, isUsed: false, freeSince: 0 }
+    const connection: Connection = {
+      ...{ dispatcher: client, way, servername, headMs: settings.headersTimeout ?? 0 },
+      ...{ making: undefined, isUsed: false, freeSince: 0, place: -1 },
+      settled: (persists) => settled(connection, persists),
+      again(call) {
+        end(connection)
+        if (isDestroyed) call.fail(new UpstreamFault('STOPPED'))
+        else carry(call, open(servername))
+      },
+    }
     client.on('disconnect', (_origin, _targets, error) => onDisconnect(connection, error))
     return connection
   }
@@ -173,19 +181,19 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
   }
 
   /** undici lets a connection that is being made go on until it is there. */
-  function end({ client, making }: Connection): void {
-    void client.destroy(new UpstreamFault('STOPPED'))
-    making?.destroy()
+  function end(connection: Connection): void {
+    busy.remove(connection)
+    void connection.dispatcher.destroy(new UpstreamFault('STOPPED'))
+    connection.making?.destroy()
   }
 
   function carry(call: Call, connection: Connection): void {
-    connections.set(call, connection)
+    busy.add(connection)
     call.isOnUsedConnection = connection.isUsed
     connection.isUsed = true
     try {
-      call.dispatchOn(connection.client, connection.way, connection.servername)
+      call.dispatchOn(connection)
     } catch (error) {
-      connections.delete(call)
       end(connection)
       throw error
     }
@@ -202,29 +210,19 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
     }
   }
 
-  const owner: CallOwner = {
-    headMs: settings.headersTimeout ?? 0,
-    settled(call, persists) {
-      const connection = connections.get(call)
-      connections.delete(call)
-      if (connection === undefined) return
-      if (persists && !isDestroyed && !isRetired && free.length < freeMax) {
-        connection.freeSince = performance.now()
-        free.push(connection)
-      } else end(connection)
-    },
-    again(call) {
-      const before = connections.get(call)
-      connections.delete(call)
-      if (before !== undefined) end(before)
-      if (isDestroyed) call.fail(new UpstreamFault('STOPPED'))
-      else carry(call, open(before?.servername))
-    },
+  function settled(connection: Connection, persists: boolean): void {
+    if (!persists || isDestroyed || isRetired || free.length >= freeMax) {
+      end(connection)
+      return
+    }
+    busy.remove(connection)
+    connection.freeSince = performance.now()
+    free.push(connection)
   }
 
   return {
     dispatch(request, handler) {
-      const call = new Call(request, handler, owner)
+      const call = new Call(request, handler)
       if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
       else if (request.upgrade !== undefined) carry(call, open(nameFor(call), halfOpen))
       else if (free.length <= waiting.length) carry(call, open(nameFor(call)))
@@ -235,7 +233,7 @@ function createStack(plain: Kind, halfOpen: Kind, settings: Client.Options, name
       isDestroyed = true
       const error = new UpstreamFault('STOPPED')
       for (const call of waiting.splice(0)) call.fail(error)
-      for (const connection of [...free.splice(0), ...connections.values()]) end(connection)
+      for (const connection of [...free.splice(0), ...busy.all()]) end(connection)
     },
     retire() {
       isRetired = true
