@@ -191,8 +191,8 @@ class ExchangeObserver implements Observer {
       labelInputs: this.#claims,
       format: reader?.format(),
       response: reader?.facts(),
-      ...(reader instanceof SessionReader ? { session: reader.session() } : {}),
-      ...(reader instanceof ResponseReader && this.#options.estimates ? { outputText: reader.outputText() } : {}),
+      session: reader instanceof SessionReader ? reader.session() : undefined,
+      outputText: reader instanceof ResponseReader && this.#options.estimates ? reader.outputText() : undefined,
       notes: [...this.#notes],
     }
   }

@@ -90,7 +90,7 @@ export class Call implements Dispatcher.DispatchHandler {
   readonly host: string
   readonly name: string | undefined
   /** Let go of when the response begins. */
-  #request: Omit<CallRequest, 'body' | 'host' | 'name'> | undefined
+  #request: Pick<CallRequest, 'method' | 'path' | 'headers' | 'upgrade'> | undefined
   #body: RequestBody
   #controller: Dispatcher.DispatchController | undefined
   /** `dispatch` is under way, and undici may refuse the request. */
@@ -109,10 +109,10 @@ export class Call implements Dispatcher.DispatchHandler {
   /** The handler is told nothing more. */
   isOver = false
 
-  constructor({ body, host, name, ...request }: CallRequest, handler: CallHandler) {
+  constructor({ body, host, name, method, path, headers, upgrade }: CallRequest, handler: CallHandler) {
     this.host = host
     this.name = name
-    this.#request = request
+    this.#request = { method, path, headers, upgrade }
     this.#handler = handler
     this.#body = body
   }

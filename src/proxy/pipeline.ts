@@ -140,6 +140,8 @@ export class Pipeline {
 
   readonly #next = (): void => {
     this.#open = undefined
+    this.#response = undefined // with all that belonged to it
+    if (this.#latest?.complete) this.#latest = undefined
     if (this.#waiting.length === 0 || !this.#socket.writable) return
     const turn = this.#waiting.shift() as Turn
     this.#shared.waiting--

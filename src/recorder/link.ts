@@ -94,8 +94,14 @@ export class RecorderLink implements ExchangeLog {
 
   opened(opening: Opening): OpenExchange {
     const one: Open = {
-      ...{ opening, isTold: false, isFresh: false, isEnded: false, place: -1 },
-      ...{ requestBody: undefined, isRequestTold: false, isRequestHeld: false },
+      opening,
+      isTold: false,
+      isFresh: false,
+      isEnded: false,
+      place: -1,
+      requestBody: undefined,
+      isRequestTold: false,
+      isRequestHeld: false,
     }
     this.#open.add(one)
     this.#refresh(one)
