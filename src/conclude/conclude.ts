@@ -103,18 +103,23 @@ function isInference(opening: Opening, ending: Ending, format: Format | undefine
 
 /** Facts come from the proxying thread; without a message the path says what it would have been. */
 function streamedAnswer(opening: Opening, ending: Ending): Answer {
-  const format = formatNamed(ending.format) ?? formatsFor(opening.method, opening.path).find((one) => one.isHint?.(opening.path) !== true)
+  const format = formatNamed(ending.format) ?? claimedFormat(opening)
   return { format, facts: ending.response, notes: ending.notes }
 }
 
+function claimedFormat({ method, path }: Opening): Format | undefined {
+  return formatsFor(method, path).find((one) => one.isHint?.(path) !== true)
+}
+
 function wholeAnswer(opening: Opening, ending: Ending, body: Uint8Array | undefined, limits: ConcludeLimits): Answer {
-  const candidates = formatsFor(opening.method, opening.path)
-  if (candidates.length === 0 && opening.method !== 'POST') return { format: undefined, facts: undefined, notes: ending.notes }
+  if (opening.method !== 'POST' && formatsFor(opening.method, opening.path).length === 0) {
+    return { format: undefined, facts: undefined, notes: ending.notes }
+  }
   const { json, note, lines } = readBody(ending, body, limits)
   if (lines !== undefined) return linesAnswer(opening, ending, lines)
   const notes = note === undefined || ending.notes.includes(note) ? ending.notes : [...ending.notes, note]
   const chosen = json === undefined ? undefined : chosenForBody(opening.method, opening.path, ending.responseHeaders, json)
-  const format = chosen?.format ?? candidates.find((one) => one.isHint?.(opening.path) !== true)
+  const format = chosen?.format ?? claimedFormat(opening)
   if (format === undefined) {
     const error = toldError(object(json) ?? {}, false)
     return { format, facts: error === undefined ? undefined : { error }, notes: ending.notes }
