@@ -4,6 +4,7 @@ import { type LabelAttribute, labelAttribute } from '../../telemetry/catalog.ts'
 import type { Counter, Labels, Meter } from '../../telemetry/meter.ts'
 import { type LabelCap, otherValue } from '../label-cap.ts'
 import { answeredOf } from './by-route.ts'
+import type { Cells } from './cells.ts'
 
 /** The counters of one operation, route and payer. */
 interface Charges {
@@ -17,7 +18,7 @@ interface Charges {
 }
 
 /** Of one operation, by route and payer. */
-export type ChargesByPayer = Map<string, Charges>
+export type ChargesByPayer = Cells<Charges>
 
 /** Of `tokenweir.tokens`, which is the same in both generations. */
 const tokenTypes = [
@@ -51,12 +52,12 @@ export function createCharges({ meter, cap, marked, payersMax }: ChargesOptions)
       const attribute = labelAttribute(name)
       return [attribute, cap.value(attribute, exchange.labels?.[name], answered)]
     })
-    const key = `${route}\n${caller}\n${labels.flat().join('\n')}`
+    const key = [route, caller, labels.length === 0 ? undefined : labels.flat().join('\n')]
     const found = charges.get(key)
     if (found !== undefined) return found
     const isOverflow = payers >= payersMax
     const other = (value: string | undefined) => (isOverflow && value !== undefined ? otherValue : value)
-    const overflowKey = `${route}\n\n`
+    const overflowKey = [route, '', '']
     const made: Charges = charges.get(isOverflow ? overflowKey : key) ?? {
       payer: Object.fromEntries([['caller', caller] as const, ...labels].map(([name, value]) => [name, other(value)])),
       route,

@@ -7,7 +7,7 @@ import { createLabelCap, type LabelCap, otherValue } from '../label-cap.ts'
 import type { Sink } from '../sink.ts'
 import { answeredOf, countStream, type RouteCells, routeCells } from './by-route.ts'
 import { createCallers } from './callers.ts'
-import { cellOf } from './cells.ts'
+import { cellOf, createCells } from './cells.ts'
 import { type Charge, type ChargesByPayer, createCharges } from './charges.ts'
 import { createRateLimits } from './rate-limits.ts'
 
@@ -81,11 +81,10 @@ export function createMetricsSink({ meter, generation, labelValuesMax, metricLab
 type Recorder = (exchange: Exchange, provider: string | undefined, caller: string | undefined) => void
 
 function createRequests(meter: Meter): (exchange: Exchange, provider: string | undefined) => void {
-  const counters = new Map<string, Counter>()
-  const durations = new Map<string, Histogram>()
+  const counters = createCells<Counter>()
+  const durations = createCells<Histogram>()
   return ({ opening, ending, endReason, usageOutcome, usageReason }, provider) => {
     const { method, route } = opening
-    const counterKey = `${provider}\n${route}\n${usageOutcome}\n${usageReason}\n${endReason}`
     const counter = () =>
       meter.counter('tokenweir.requests', {
         'gen_ai.provider.name': provider,
@@ -94,9 +93,8 @@ function createRequests(meter: Meter): (exchange: Exchange, provider: string | u
         reason: usageReason,
         end_reason: endReason,
       })
-    cellOf(counters, counterKey, counter).add(1)
+    cellOf(counters, [provider, route, usageOutcome, usageReason, endReason], counter).add(1)
 
-    const durationKey = `${method}\n${ending.status}\n${route}`
     const duration = () =>
       meter.histogram('http.server.request.duration', {
         'http.request.method': method,
@@ -104,16 +102,16 @@ function createRequests(meter: Meter): (exchange: Exchange, provider: string | u
         'http.response.status_code': ending.status,
         'http.route': route,
       })
-    cellOf(durations, durationKey, duration).record(ending.endMs / 1000)
+    cellOf(durations, [method, ending.status, route], duration).record(ending.endMs / 1000)
   }
 }
 
 /** A counter of its own: as a label, the status would multiply the series of `tokenweir.requests`. */
 function createPriced(meter: Meter): (provider: string | undefined, cost: Cost) => void {
-  const counters = new Map<string, Counter>()
+  const counters = createCells<Counter>()
   return (provider, { status }) => {
     const counter = () => meter.counter('tokenweir.cost.requests', { 'gen_ai.provider.name': provider, price_status: status })
-    cellOf(counters, `${provider}\n${status}`, counter).add(1)
+    cellOf(counters, [provider, status], counter).add(1)
   }
 }
 
@@ -153,7 +151,7 @@ interface Operation {
 }
 
 function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, operationsMax: number, charge: Charge): Recorder {
-  const known = new Map<string, Operation>()
+  const known = createCells<Operation>()
   const overflow = meter.counter('tokenweir.label_overflow', { label: 'gen_ai.operation.name' })
 
   function find(exchange: Exchange, provider: string | undefined): Operation {
@@ -161,10 +159,10 @@ function createOperations(meter: Meter, cap: LabelCap, names: GenerationNames, o
     const operation = cap.value('gen_ai.operation.name', exchange.operation)
     const models = cap.models(request?.model, response?.model, answeredOf(exchange))
     const errorType = cap.value('error.type', exchange.errorType)
-    const key = `${operation}\n${provider}\n${models.request}\n${models.response}\n${opening.serverAddress}\n${opening.serverPort}\n${errorType}`
+    const key = [operation, provider, models.request, models.response, opening.serverAddress, opening.serverPort, errorType]
     let found = known.get(key)
     if (found !== undefined) return found
-    const isOverflow = known.size >= operationsMax
+    const isOverflow = known.size() >= operationsMax
     if (isOverflow) overflow.add(1)
     const labels = isOverflow
       ? everyOther
@@ -209,7 +207,7 @@ function newOperation(labels: Labels, duration: Histogram): Operation {
     timePerOutputChunk: none,
     timePerOutputToken: none,
     byRoute: new Map(),
-    charges: new Map(),
+    charges: createCells(),
     tokenHistograms: [],
     tokenCounters: [],
   }

@@ -2,7 +2,7 @@
 import type { Exchange, RateLimit } from '../../lib/exchange.ts'
 import type { Counter, Histogram, Labels, Meter } from '../../telemetry/meter.ts'
 import type { LabelCap } from '../label-cap.ts'
-import { cellOf } from './cells.ts'
+import { cellOf, createCells } from './cells.ts'
 
 /** A scrape must be able to see what an answer told, though the limit is whole again in a millisecond. */
 const knownMsMin = 60_000
@@ -25,8 +25,8 @@ export interface RateLimitsOptions {
 
 export function createRateLimits(meter: Meter, cap: LabelCap, { seriesMax, now }: RateLimitsOptions) {
   const known = new Map<string, Told>()
-  const refusals = new Map<string, Counter>()
-  const waits = new Map<string, Histogram>()
+  const refusals = createCells<Counter>()
+  const waits = createCells<Histogram>()
 
   function tell(labels: Labels, key: string, { limit, remaining, resetMs }: RateLimit, toldAt: number): void {
     let told = known.get(key)
@@ -61,10 +61,9 @@ export function createRateLimits(meter: Meter, cap: LabelCap, { seriesMax, now }
     const isRefused = ending.status === 429
     if (rateLimits === undefined && retryAfterMs === undefined && !isRefused) return
     const who = { 'gen_ai.provider.name': provider, caller }
-    const key = `${provider}\n${caller}`
-    if (isRefused) cellOf(refusals, key, () => meter.counter('tokenweir.ratelimit.refusals', who)).add(1)
+    if (isRefused) cellOf(refusals, [provider, caller], () => meter.counter('tokenweir.ratelimit.refusals', who)).add(1)
     if (retryAfterMs !== undefined) {
-      cellOf(waits, key, () => meter.histogram('tokenweir.ratelimit.retry_after', who)).record(retryAfterMs / 1000)
+      cellOf(waits, [provider, caller], () => meter.histogram('tokenweir.ratelimit.retry_after', who)).record(retryAfterMs / 1000)
     }
     if (rateLimits === undefined) return
     const model = exchange.request?.model
@@ -74,7 +73,7 @@ export function createRateLimits(meter: Meter, cap: LabelCap, { seriesMax, now }
       const kind = cap.value('rate_limit', limit.kind)
       if (kind !== limit.kind) continue
       const labels = { 'gen_ai.provider.name': provider, 'gen_ai.request.model': model, rate_limit: kind, caller }
-      tell(labels, `${key}\n${model}\n${kind}`, limit, opening.startedAt + (ending.responseHeadMs ?? ending.endMs))
+      tell(labels, `${provider}\n${caller}\n${model}\n${kind}`, limit, opening.startedAt + (ending.responseHeadMs ?? ending.endMs))
     }
   }
 }
