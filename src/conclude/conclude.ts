@@ -107,6 +107,7 @@ function streamedAnswer(opening: Opening, ending: Ending): Answer {
   return { format, facts: ending.response, notes: ending.notes }
 }
 
+/** What the path says that it would have been. */
 function claimedFormat({ method, path }: Opening): Format | undefined {
   return formatsFor(method, path).find((one) => one.isHint?.(path) !== true)
 }
@@ -185,7 +186,7 @@ function sketched(decoded: Uint8Array | string): DecodedBody {
 
 /** Facts as they stand in the record: no usage of a refused request, and finish reasons that say when one was due and never came. */
 function settled(facts: ResponseFacts | undefined, ending: Ending, request: RequestFacts | undefined): ResponseFacts | undefined {
-  if (facts === undefined) return undefined
+  if (facts === undefined || isSettled(facts, ending)) return facts
   const { usage: known, usageOfIterations, reportedCostUsd, finishReasons, startOutputTokens, calls, background, ...rest } = facts
   if (!isAnswered(ending)) return present({ ...rest, finishReasons })
   const isOutput = startOutputTokens !== undefined && known?.outputTokens === undefined && !isCut(ending)
@@ -196,11 +197,19 @@ function settled(facts: ResponseFacts | undefined, ending: Ending, request: Requ
   return present({ ...rest, usage, usageOfIterations, reportedCostUsd, finishReasons: due ? ['error'] : reasons })
 }
 
+/** Nearly every answer: nothing is to be left out of its facts, or to be added. */
+function isSettled(facts: ResponseFacts, ending: Ending): boolean {
+  const { startOutputTokens, calls, background, finishReasons } = facts
+  if (startOutputTokens !== undefined || calls !== undefined || background !== undefined) return false
+  return isAnswered(ending) && !isBroken(facts, ending) && finishReasons?.includes('') !== true
+}
+
 /** What LiteLLM says beside the body: what the answer costs, and the model behind an alias that the body only repeats. */
 function withHead(response: ResponseFacts, ending: Ending, request: RequestFacts | undefined): ResponseFacts {
   if (!isAnswered(ending)) return response
   const { model = request?.model, reportedCostUsd = reportedCostOfHead(ending.responseHeaders) } = response
   const real = model === request?.model ? litellmModel(ending.responseHeaders) : undefined
+  if (real === undefined && reportedCostUsd === response.reportedCostUsd) return response
   return present({ ...response, model: real ?? response.model, reportedCostUsd })
 }
 
