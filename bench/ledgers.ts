@@ -123,10 +123,12 @@ async function build(path: string, rows: number, now: number, say: (line: string
       say(`${perDay * (day + 1)} rows`)
     }
     const movedMs = (daysBefore - 1) * dayMs
+    const weeks = Object.values(grain.week).join(', ')
     database.exec(`UPDATE rollup_keys SET used = used + ${daysBefore - 1};
       UPDATE rollup_state SET value = value + ${movedMs} WHERE key IN (${levels.map(({ until }) => `'${until}'`).join(', ')});
       UPDATE rollup_state SET value = value * ${daysBefore} WHERE key = 'rows';
-      DELETE FROM rollups WHERE grain IN (${Object.values(grain.week).join(', ')});
+      DELETE FROM rollups WHERE grain IN (${weeks});
+      DELETE FROM rollup_sketches WHERE grain IN (${weeks});
       DELETE FROM rollup_state WHERE key IN ('weeksUntil', 'weeksKey');
       INSERT OR REPLACE INTO rollup_state SELECT 'after', max(rowid) FROM exchanges`)
     copyDay(database, daysBefore, perDay, now)
@@ -154,10 +156,6 @@ function copyDay(database: DatabaseSync, day: number, perDay: number, before: nu
 }
 
 function copyRollups(database: DatabaseSync, day: number): void {
-  const columns = database
-    .prepare('SELECT * FROM rollups LIMIT 0')
-    .columns()
-    .map(({ name }) => name as string)
   const moved: Readonly<Record<string, string>> = {
     period: `period + ${(day * dayMs) / minuteMs}`,
     first_at: `first_at + ${day * dayMs}`,
@@ -165,10 +163,12 @@ function copyRollups(database: DatabaseSync, day: number): void {
   }
   const first = Number(database.prepare('SELECT min(period) AS first FROM rollups WHERE grain = 0').get()?.['first'])
   const next = Math.floor((first * minuteMs) / dayMs + 1) * (dayMs / minuteMs)
-  for (const { grain: one } of database.prepare('SELECT DISTINCT grain FROM rollups').all())
-    database.exec(
-      `INSERT INTO rollups SELECT ${columns.map((name) => moved[name] ?? name).join(', ')} FROM rollups WHERE grain = ${one} AND period < ${next}`,
-    )
+  for (const table of ['rollups', 'rollup_sketches']) {
+    const columns = database.prepare(`SELECT * FROM ${table} LIMIT 0`).columns()
+    const those = columns.map(({ name }) => moved[name] ?? name).join(', ')
+    for (const { grain: one } of database.prepare(`SELECT DISTINCT grain FROM ${table}`).all())
+      database.exec(`INSERT INTO ${table} SELECT ${those} FROM ${table} WHERE grain = ${one} AND period < ${next}`)
+  }
 }
 
 /** The last rows in steps as long as they are while the product runs, the others in longer ones. */

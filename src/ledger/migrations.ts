@@ -65,6 +65,14 @@ const steps: Readonly<Record<number, string>> = {
     DROP TABLE until;`,
   // Weeks are added up from the days that are there, in steps. Rows are no longer added with their batch, but some time later.
   8: "INSERT INTO rollup_state SELECT 'addedUpTo', ifnull(max(rowid), 0) FROM exchanges;",
+  // Sketches get a table of their own; those that are there stay in their cells until these are written again.
+  9: `
+    CREATE TABLE rollup_sketches (
+      grain INTEGER, period INTEGER, key INTEGER, part INTEGER, first_chunk BLOB, duration BLOB, token_time BLOB,
+      PRIMARY KEY (grain, period, key, part)
+    ) WITHOUT ROWID;
+    INSERT INTO rollup_state SELECT 'sketchesUpTo', ifnull(max((SELECT max(period) FROM rollups WHERE grain = value)), 0)
+      FROM json_each('[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]');`,
 }
 
 /** `user_version` of the file. A change of the tables is the next step. */

@@ -10,7 +10,8 @@ export const applicationId = 0x74776572
 export const longMs = 600_000
 
 /**
- * `series`: counters and histograms as they stand. `meta`: what the file itself has to remember. `rollup…`: the rows added up (`rollups/`).
+ * `series`: counters and histograms as they stand. `meta`: what the file itself has to remember. `rollup…`: the rows added up (`rollups/`); the last
+ * columns of `rollups` are the sketches of cells that a version before 10 wrote.
  * No STRICT and no constraint but the key: a row that a check refused would hold up every row after it.
  */
 export function createTables(database: DatabaseSync, { start, end }: RowShape): void {
@@ -26,7 +27,7 @@ export function createTables(database: DatabaseSync, { start, end }: RowShape): 
       );
       CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
       CREATE TABLE rollup_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-      INSERT INTO rollup_state VALUES ('addedUpTo', 0);
+      INSERT INTO rollup_state VALUES ('addedUpTo', 0), ('sketchesUpTo', 0);
       CREATE TABLE rollup_keys (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, without_callers INTEGER, providers INTEGER, used INTEGER NOT NULL, provider TEXT, model TEXT,
         caller TEXT, route TEXT, labels TEXT, end_reason TEXT, error_type TEXT, usage_outcome TEXT, usage_reason TEXT, callers INTEGER
@@ -40,6 +41,10 @@ export function createTables(database: DatabaseSync, { start, end }: RowShape): 
         cache_read_unreported INTEGER, cache_write_tokens INTEGER, cache_write_reported INTEGER, cache_write_unreported INTEGER, reasoning_tokens INTEGER,
         reasoning_reported INTEGER, reasoning_unreported INTEGER, first_at INTEGER, last_at INTEGER, first_chunk BLOB, duration BLOB,
         token_time BLOB,
+        PRIMARY KEY (grain, period, key, part)
+      ) WITHOUT ROWID;
+      CREATE TABLE rollup_sketches (
+        grain INTEGER, period INTEGER, key INTEGER, part INTEGER, first_chunk BLOB, duration BLOB, token_time BLOB,
         PRIMARY KEY (grain, period, key, part)
       ) WITHOUT ROWID;
       PRAGMA application_id = ${applicationId};

@@ -329,6 +329,37 @@ describe('a ledger of an earlier version', () => {
     expect(weeks.map(({ period }) => new Date(Number(period) * minute).getUTCDate())).toEqual([29, 5, 12])
   })
 
+  it('9 goes on with the sketches that stand in its cells', { timeout: 120_000 }, () => {
+    const path = join(folder(), 'ledger.db')
+    const old = new DatabaseSync(path)
+    old.exec(readFileSync(new URL('version-9.sql', import.meta.url), 'utf8'))
+    const before = answersOf(old, { sinceMs: 0, untilMs: Date.UTC(2026, 11, 1) })
+    old.close()
+    const life = begin(9)
+    const { random } = life
+    life.now = Date.UTC(2026, 10, 1, 13, 17)
+    life.number = 1000
+    life.opened = reopened(life, path)
+    life.opened.store.recover(() => undefined)
+    const whole = { sinceMs: 0, untilMs: Date.UTC(2026, 11, 1) }
+    expect(answersOf(new DatabaseSync(path, { readOnly: true }), whole)).toEqual(before)
+    expectSame(path, [whole, ...randomRanges(random, 4, start, life.now)])
+    for (let round = 0; life.now < Date.UTC(2026, 10, 6); round++) {
+      batch(life)
+      idle(2100)
+      life.now += pick(random, [minute, 7 * minute, 5 * hour])
+      if (round % 10 === 4) expectSame(path, [whole, ...randomRanges(random, 3, start, life.now)])
+    }
+    idle(60_000)
+    expectSame(path, [whole, ...randomRanges(random, 12, start, life.now + hour)])
+    const inCells = (period: string) =>
+      new DatabaseSync(path, { readOnly: true })
+        .prepare(`SELECT count(*) AS count FROM rollups WHERE duration IS NOT NULL AND period ${period}`)
+        .get()?.['count']
+    const upTo = readState(new DatabaseSync(path, { readOnly: true }))?.sketchesUpTo
+    expect([Number(inCells(`<= ${upTo}`)) > 0, inCells(`> ${upTo}`)]).toEqual([true, 0])
+  })
+
   it('is killed in the middle of it, and goes on', () => {
     const path = join(folder(), 'ledger.db')
     const old = new DatabaseSync(path)

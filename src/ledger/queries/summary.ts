@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { periodAt } from '../../lib/period.ts'
 import type { Range } from '../../lib/range.ts'
 import { conditionSql, inRange } from './fragments.ts'
-import { inSnapshot, readSums, type SumRow, spanOf, viewOf } from './look.ts'
+import { inSnapshot, readSums, type SumRow, spanOf } from './look.ts'
 import {
   type Breakdown,
   type Condition,
@@ -15,6 +15,7 @@ import {
   type Totals,
   tokenKinds,
 } from './queries.ts'
+import { viewOf } from './sources.ts'
 
 export interface SummaryQuestion {
   readonly range: Range

@@ -1,8 +1,8 @@
 /** The cells that are being added to: read when they are first needed, in memory while they are warm, written some time later. */
 import type { DatabaseSync } from 'node:sqlite'
 import { addTo, type Buckets } from '../queries/quantiles.ts'
-import type { LedgerRow, SqlValue } from '../row.ts'
-import type { Grain, Part } from './grains.ts'
+import type { SqlValue } from '../row.ts'
+import { type Grain, grain, type Part } from './grains.ts'
 import { knownBy, type Measured, sketchNames, sumColumns } from './measures.ts'
 import { addSketch, encodeSketch } from './sketch.ts'
 
@@ -33,33 +33,54 @@ export interface Cells {
   forget(): void
 }
 
-const columns = ['grain', 'period', 'key', 'part', ...sumColumns, 'first_at', 'last_at', ...sketchNames]
+const columns = ['grain', 'period', 'key', 'part', ...sumColumns, 'first_at', 'last_at']
+const sketchColumns = ['grain', 'period', 'key', 'part', ...sketchNames]
 /** Of a cell: about 600 bytes. */
 const rememberedMax = 5000
+/** Of these the cells of the last period are needed again and again. */
+const warm: readonly Grain[] = [grain.minute, ...Object.values(grain.quarter)]
 
 /** By the index of a sum, that of the count by which it is known; its own where it always is. */
 const countOf = sumColumns.map((name) => sumColumns.indexOf(knownBy[name] ?? name))
 
 export function createCells(database: DatabaseSync): Cells {
-  const select = database.prepare('SELECT * FROM rollups WHERE grain = ? AND period = ? AND key = ? AND part = ?')
-  const range = database.prepare(
-    'SELECT * FROM rollups WHERE grain = ? AND (period, key) >= (?, ?) AND period < ? ORDER BY period, key, part LIMIT ?',
-  )
-  const put = database.prepare(`INSERT OR REPLACE INTO rollups (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`)
+  const prepare = (sql: string) => {
+    const statement = database.prepare(sql)
+    statement.setReturnArrays(true)
+    return statement
+  }
+  const insert = (table: string, names: readonly string[]) =>
+    database.prepare(`INSERT OR REPLACE INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`)
+  // Cells that a version before 10 wrote hold their sketches themselves.
+  const sketches = sketchNames.map((name) => `coalesce(s.${name}, r.${name})`)
+  const all = `SELECT ${[...columns.map((name) => `r.${name}`), ...sketches].join(', ')} FROM rollups r
+    LEFT JOIN rollup_sketches s ON s.grain = r.grain AND s.period = r.period AND s.key = r.key AND s.part = r.part WHERE r.grain = ?`
+  const select = prepare(`${all} AND r.period = ? AND r.key = ? AND r.part = ?`)
+  const range = prepare(`${all} AND (r.period, r.key) >= (?, ?) AND r.period < ? ORDER BY r.period, r.key, r.part LIMIT ?`)
+  const lastPeriod = database.prepare('SELECT max(period) AS period FROM rollups WHERE grain = ?')
+  const put = insert('rollups', columns)
+  const putSketches = insert('rollup_sketches', sketchColumns)
   let remembered = new Map<number, Map<number, Cell>>()
   let changed: Cell[] = []
   let size = 0
+  /** By grain, the last period of which cells in the file may not be remembered. */
+  let lastInFile: number[] = []
+
+  function read(one: Grain, period: number, key: number, part: Part): Cell {
+    lastInFile[one] ??= Number(lastPeriod.get(one)?.['period'] ?? Number.NEGATIVE_INFINITY)
+    const row = period > lastInFile[one] ? undefined : select.get(one, period, key, part)
+    return row === undefined ? emptyCell(one, period, key, part) : cellOf(row as unknown as Values)
+  }
 
   return {
-    find(grain, period, key, part) {
-      const periodKey = period * 32 + grain
+    find(one, period, key, part) {
+      const periodKey = period * 32 + one
       let inPeriod = remembered.get(periodKey)
       if (inPeriod === undefined) remembered.set(periodKey, (inPeriod = new Map()))
       const cellKey = key * 4 + part
       let cell = inPeriod.get(cellKey)
       if (cell === undefined) {
-        const row = select.get(grain, period, key, part)
-        cell = row === undefined ? emptyCell(grain, period, key, part) : cellOf(row)
+        cell = read(one, period, key, part)
         inPeriod.set(cellKey, cell)
         size++
       }
@@ -69,22 +90,33 @@ export function createCells(database: DatabaseSync): Cells {
       }
       return cell
     },
-    read: (grain, from, fromKey, until, limit) => range.all(grain, from, fromKey, until, limit).map(cellOf),
+    read: (one, from, fromKey, until, limit) => range.all(one, from, fromKey, until, limit).map((row) => cellOf(row as unknown as Values)),
     changed: () => changed.length,
     write() {
       for (const cell of changed) {
         put.run(...valuesOf(cell))
+        if (cell.sketches.some(({ size }) => size > 0)) putSketches.run(...sketchesOf(cell))
         cell.isChanged = false
       }
       changed = []
     },
     trim() {
-      if (size > rememberedMax && changed.length === 0) this.forget()
+      if (size <= rememberedMax || changed.length > 0) return
+      const last = new Map(warm.map((one) => [one, Math.max(...[...remembered.keys()].filter((key) => key % 32 === one))]))
+      for (const [periodKey, cells] of remembered) {
+        const one = (periodKey % 32) as Grain
+        if (last.get(one) === periodKey) continue
+        lastInFile[one] = Math.max(lastInFile[one] as number, (periodKey - one) / 32)
+        size -= cells.size
+        remembered.delete(periodKey)
+      }
+      if (size > rememberedMax) this.forget()
     },
     forget() {
       remembered = new Map()
       changed = []
       size = 0
+      lastInFile = []
     },
   }
 }
@@ -119,26 +151,26 @@ function emptyCell(grain: Grain, period: number, key: number, part: Part): Cell 
   }
 }
 
-function cellOf(row: LedgerRow): Cell {
-  const cell = emptyCell(row['grain'] as Grain, Number(row['period']), Number(row['key']), row['part'] as Part)
-  sumColumns.forEach((name, index) => {
-    cell.sums[index] = Number(row[name] ?? 0)
-  })
-  cell.firstAt = Number(row['first_at'])
-  cell.lastAt = Number(row['last_at'])
-  sketchNames.forEach((name, index) => {
-    addSketch(cell.sketches[index] as Buckets, row[name])
-  })
+type Values = readonly (SqlValue | Uint8Array)[]
+
+/** Of a cell's columns, then its sketches. */
+function cellOf(row: Values): Cell {
+  const cell = emptyCell(row[0] as Grain, row[1] as number, row[2] as number, row[3] as Part)
+  for (let index = 0; index < cell.sums.length; index++) cell.sums[index] = (row[index + 4] as number | null) ?? 0
+  cell.firstAt = row[columns.length - 2] as number
+  cell.lastAt = row[columns.length - 1] as number
+  for (let index = 0; index < cell.sketches.length; index++) addSketch(cell.sketches[index] as Buckets, row[columns.length + index])
   return cell
 }
 
-function valuesOf({ grain, period, key, part, sums, firstAt, lastAt, sketches }: Cell): (SqlValue | Uint8Array)[] {
-  const values: (SqlValue | Uint8Array)[] = [grain, period, key, part]
+function valuesOf({ grain, period, key, part, sums, firstAt, lastAt }: Cell): SqlValue[] {
+  const values: SqlValue[] = [grain, period, key, part]
   for (let index = 0; index < sums.length; index++) {
     const isKnown = (sums[countOf[index] as number] as number) > 0
     values.push(isKnown || countOf[index] === index ? (sums[index] as number) : null)
   }
   values.push(firstAt, lastAt)
-  for (const sketch of sketches) values.push(encodeSketch(sketch))
   return values
 }
+
+const sketchesOf = ({ grain, period, key, part, sketches }: Cell) => [grain, period, key, part, ...sketches.map(encodeSketch)]

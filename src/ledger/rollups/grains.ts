@@ -29,10 +29,15 @@ export type Grain = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 
 
 /**
  * Values of the column `part`. A request counts in the period in which it started and in the one in which it ended; `both` is for one that did both
- * in the same minute. Longer periods have no `both`.
+ * in the same minute.
  */
 export const part = { both: 0, started: 1, ended: 2 } as const
 export type Part = (typeof part)[keyof typeof part]
+
+/** Where a cell is added to in a longer period. The view `all` has most cells: one is written instead of two. The others have fewer to read without `both`. */
+export function partsIn(view: View, one: Part): readonly Part[] {
+  return one === part.both && view !== 'all' ? [part.started, part.ended] : [one]
+}
 
 /** How periods are added up: each from the one before it in this list. */
 export const levels = [
@@ -64,6 +69,8 @@ export interface RollupState {
   readonly weeksFrom: number
   /** Before it there are no quarters, and no view `callers`: a version that did not have them wrote the cells. */
   readonly quartersFrom: number
+  /** Cells of periods up to this one, in minutes since the epoch, may hold their sketches themselves: versions before 10 wrote them so. */
+  readonly sketchesUpTo: number
   /** Rows that started before it may be gone. */
   readonly rowsFrom: number
   /** Closed rows above it (and above `upTo`) are in no cell yet. */
@@ -88,6 +95,7 @@ export const emptyState: RollupState = {
   weeksKey: 0,
   weeksFrom: 0,
   quartersFrom: 0,
+  sketchesUpTo: Number.MAX_SAFE_INTEGER,
   rowsFrom: Number.MIN_SAFE_INTEGER,
   addedUpTo: Number.MAX_SAFE_INTEGER, // versions before 9 added each with its batch
   after: 0,

@@ -5,7 +5,7 @@
  */
 import { inTransaction } from '../migrations.ts'
 import { addCell } from './cells.ts'
-import { dayMs, finerFrom, type Grain, grain, type Level, levels, minuteMs, minuteOf, part, views, weekMs } from './grains.ts'
+import { dayMs, finerFrom, type Grain, grain, type Level, levels, minuteMs, minuteOf, partsIn, views, weekMs } from './grains.ts'
 import { neededColumns } from './measures.ts'
 import type { OpenRollups } from './open.ts'
 
@@ -120,9 +120,8 @@ function addUp({ cells, keys, state, change }: OpenRollups, level: Level, before
   for (const cell of found) {
     if (isCut && cell.period === last.period && cell.key === last.key) break // its parts may be cut apart
     const period = minuteOf(Math.floor((cell.period * minuteMs) / toMs) * toMs)
-    for (const each of cell.part === part.both ? [part.started, part.ended] : [cell.part]) {
-      for (const view of views) addCell(cells.find(to[view], period, keys.byId(cell.key)[view], each), cell)
-    }
+    for (const view of views)
+      for (const each of partsIn(view, cell.part)) addCell(cells.find(to[view], period, keys.byId(cell.key)[view], each), cell)
   }
   change({ [until]: last.period * minuteMs + (isCut ? 0 : fromMs), [key]: isCut ? last.key : 0 })
   return true
@@ -159,8 +158,9 @@ function removeSome({ database }: OpenRollups, which: Grain, before: number): bo
   const upTo = database
     .prepare('SELECT key FROM rollups WHERE grain = ? AND period = ? ORDER BY key LIMIT 1 OFFSET ?')
     .get(which, period, expireMax)
-  database
-    .prepare('DELETE FROM rollups WHERE grain = ? AND period = ? AND key <= ?')
-    .run(which, period, Number(upTo?.['key'] ?? Number.MAX_SAFE_INTEGER))
+  for (const table of ['rollups', 'rollup_sketches'])
+    database
+      .prepare(`DELETE FROM ${table} WHERE grain = ? AND period = ? AND key <= ?`)
+      .run(which, period, Number(upTo?.['key'] ?? Number.MAX_SAFE_INTEGER))
   return true
 }

@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { LedgerRow, RowValues, SqlValue } from '../row.ts'
 import { addMeasured, type Cells, createCells } from './cells.ts'
-import { grain, lastAdded, levels, minuteMs, minuteOf, type Part, part, type RollupState, stateOf, views } from './grains.ts'
+import { grain, lastAdded, levels, minuteMs, minuteOf, type Part, part, partsIn, type RollupState, stateOf, views } from './grains.ts'
 import type { Key, Keys } from './keys.ts'
 import { type Measured, neededColumns } from './measures.ts'
 
@@ -100,8 +100,7 @@ function addLate({ cells, state }: OpenRollups, measured: Measured, minute: numb
     const from = Math.floor((minute * minuteMs) / fromMs) * fromMs
     if (!isBefore(from, key.all, state()[until], state()[cursor])) return
     const period = minuteOf(Math.floor(from / toMs) * toMs)
-    for (const each of one === part.both ? [part.started, part.ended] : [one])
-      for (const view of views) addMeasured(cells.find(to[view], period, key[view], each), measured)
+    for (const view of views) for (const each of partsIn(view, one)) addMeasured(cells.find(to[view], period, key[view], each), measured)
   }
 }
 

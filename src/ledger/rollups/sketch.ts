@@ -29,9 +29,15 @@ function write(value: number, from: number): number {
   return at
 }
 
+export interface SketchSum {
+  add(bytes: Uint8Array): void
+  buckets(): Buckets
+}
+
 /** Adds up what `encodeSketch` wrote. */
-export function createSketchSum(): { add(bytes: Uint8Array): void; buckets(): Buckets } {
+export function createSketchSum(): SketchSum {
   const counts = new Float64Array(bucketsMax)
+  let [first, last] = [bucketsMax, -1]
   return {
     add(bytes) {
       for (let at = 0; at < bytes.length; ) {
@@ -43,12 +49,14 @@ export function createSketchSum(): { add(bytes: Uint8Array): void; buckets(): Bu
           count += (byte % 128) * unit
           if (byte < 128) break
         }
+        if (bucket < first) first = bucket
+        if (bucket > last) last = bucket
         counts[bucket] = (counts[bucket] ?? 0) + count
       }
     },
     buckets() {
       const found: Buckets = new Map()
-      for (let index = 0; index < bucketsMax; index++) if (counts[index] !== 0) found.set(index + lowest, counts[index] as number)
+      for (let index = first; index <= last; index++) if (counts[index] !== 0) found.set(index + lowest, counts[index] as number)
       return found
     },
   }
