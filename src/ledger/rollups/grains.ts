@@ -1,5 +1,5 @@
 /**
- * What a rollup is about: how long its period is, and what it tells apart. Closed rows are added to a cell of their minute every other second; quarters
+ * What a rollup is about: how long its period is, and what it tells apart. Closed rows are added to a cell of their minute after some seconds; quarters
  * of an hour are added up from minutes, hours from quarters, days from hours and weeks from days, some time later (`maintain.ts`).
  */
 

@@ -67,7 +67,7 @@ export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys
   const use = database.prepare('UPDATE rollup_keys SET used = max(used, ?) WHERE id IN (?, ?, ?, ?)')
   const count = database.prepare('SELECT count(*) AS count FROM rollup_keys')
   const remove = database.prepare('DELETE FROM rollup_keys WHERE id IN (SELECT id FROM rollup_keys WHERE used < ? LIMIT ?)')
-  let byName = new Map<string, Remembered>()
+  let byValues = new Map<string, Remembered>()
   let byId = new Map<number, Key>()
   let size: number | undefined
 
@@ -117,15 +117,16 @@ export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys
   }
 
   function find(values: KeyValues, day: number): Key {
-    const name = nameOf(values, 'all')
-    const found = byName.get(name) ?? load(name, values, day)
+    const known = joined(values)
+    let found = byValues.get(known)
     if (found === undefined) {
-      onOverflow()
-      return find(otherOf(values), day)
-    }
-    if (!byName.has(name)) {
-      if (byName.size >= rememberedMax) byName = new Map()
-      byName.set(name, found)
+      found = load(nameOf(values, 'all'), values, day)
+      if (found === undefined) {
+        onOverflow()
+        return find(otherOf(values), day)
+      }
+      if (byValues.size >= rememberedMax) byValues = new Map()
+      byValues.set(known, found)
     }
     if (found.used < day) {
       use.run(day, ...views.map((view) => found.key[view]))
@@ -151,11 +152,18 @@ export function createKeys({ database, keysMax, onOverflow }: KeysOptions): Keys
       return changes
     },
     forget() {
-      byName = new Map()
+      byValues = new Map()
       byId = new Map()
       size = undefined
     },
   }
+}
+
+/** Different for different values; made faster than their name is. */
+function joined(values: KeyValues): string {
+  let text = ''
+  for (const value of values) text += value === null ? '-' : `${value.length}:${value}`
+  return text
 }
 
 /** What a client can name; the rest is configured, or a word of ours. */

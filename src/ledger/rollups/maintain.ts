@@ -23,7 +23,7 @@ export interface MaintenanceOptions {
 export interface Maintenance {
   /** Whether there may be more to do. */
   step(): boolean
-  /** Goes on in steps until nothing is left to do. `isStopped` ends it before. */
+  /** Some time after the last one, goes on in steps until nothing is left to do. `isStopped` ends it before. */
   begin(isStopped: () => boolean): void
   stop(): void
 }
@@ -31,6 +31,8 @@ export interface Maintenance {
 /** A step takes half of this to twice as much. */
 const stepUsualMs = 8
 const betweenStepsMs = 50
+/** Until it is looked again whether there is something to do. */
+const restMs = 10_000
 /** With less, a step is mostly the writing of the same cells again. */
 const amountMin = 150
 const amountMax = 32_768
@@ -43,6 +45,7 @@ export function createMaintenance({ now, ageMsMax, on, failed, stepMs = stepUsua
   /** Rows or cells of one step. It adapts to how long the last one took. */
   let amount = amountMin
   let next: NodeJS.Timeout | undefined
+  let endedAt = Number.NEGATIVE_INFINITY
 
   function step(): boolean {
     const open = on()
@@ -66,17 +69,24 @@ export function createMaintenance({ now, ageMsMax, on, failed, stepMs = stepUsua
     return isMore
   }
 
-  function begin(isStopped: () => boolean): void {
-    if (next !== undefined || isStopped()) return
-    if (!step()) return
+  function goOn(isStopped: () => boolean): void {
+    if (isStopped()) return
+    if (!step()) {
+      endedAt = performance.now()
+      return
+    }
     next = setTimeout(() => {
       next = undefined
       try {
-        begin(isStopped)
+        goOn(isStopped)
       } catch {
         // What fails here fails at the next commit too, and is reported there.
       }
     }, betweenStepsMs).unref()
+  }
+
+  function begin(isStopped: () => boolean): void {
+    if (next === undefined && performance.now() - endedAt >= restMs) goOn(isStopped)
   }
 
   return { step, begin, stop: () => clearTimeout(next) }

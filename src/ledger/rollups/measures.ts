@@ -71,69 +71,89 @@ export interface Measured {
 
 /** `names` are the columns of the rows; `labelsOf` gives a cell's labels as text. */
 export function createMeasure(names: readonly string[], labelsOf: (labels: SqlValue) => string | null): (row: RowValues) => Measured {
-  const at = Object.fromEntries(neededColumns.map((name) => [name, names.indexOf(name)]))
-  const tokensAt = tokenNames.map((name) => at[`${name}_tokens`] as number)
-  const sketchesAt = sketchNames.map((name) => at[sketchColumns[name]] as number)
+  const at = placesIn(names)
+  const tokensAt = tokenNames.map((name) => names.indexOf(`${name}_tokens`))
+  const sketchesAt = sketchNames.map((name) => names.indexOf(sketchColumns[name]))
   return (row) => {
-    const value = (name: string) => row[at[name] as number] ?? null
-    const text = (name: string) => value(name) as string | null
-    const startedAt = value('started_at') as number
-    const errorType = text('error_type')
-    const usageOutcome = text('usage_outcome')
-    const usageReason = text('usage_reason')
-    const [cost, saved, tokenMs] = [value('cost'), value('cache_saved'), value('time_per_output_token_ms')]
-    const [input, cacheRead] = [value('input_tokens'), value('cache_read_tokens')]
+    const text = (place: number) => (row[place] ?? null) as string | null
+    const number = (place: number) => (row[place] ?? null) as number | null
+    const startedAt = number(at.startedAt) as number
+    const errorType = text(at.errorType)
+    const usageOutcome = text(at.usageOutcome)
+    const usageReason = text(at.usageReason)
+    const [cost, saved, tokenMs] = [number(at.cost), number(at.saved), number(at.tokenMs)]
+    const [input, cacheRead] = [number(at.input), number(at.cacheRead)]
     const isCacheKnown = input !== null && cacheRead !== null
     const isStream = isCompletedStream(row, at)
     const owesUsage = usageOutcome === 'partial' || usageOutcome === 'missing' || usageOutcome === 'undecodable'
-    const isProbe = usageReason === 'not_requested' && text('notes')?.includes('"usage_probe"') === true
+    const isProbe = usageReason === 'not_requested' && text(at.notes)?.includes('"usage_probe"') === true
     const isZero = isStream && !isProbe && (usageOutcome === 'zero' || usageOutcome === 'missing' || usageOutcome === 'undecodable')
-    const counts = tokensAt.flatMap((index) => {
-      const count = row[index] ?? null
-      return count === null ? [0, 0, Number(owesUsage)] : [Number(count), 1, 0]
-    })
+    const tokensReported = Number(input !== null || number(at.output) !== null)
+    const sums = [1, Number(errorType !== null), Number(isStream), Number(isZero), cost ?? 0, Number(cost !== null)]
+    sums.push(Number(row[at.costStatus] === 'unpriced'), saved ?? 0, Number(saved !== null))
+    if (isCacheKnown) sums.push(cacheRead, input, 1)
+    else sums.push(0, 0, 0)
+    sums.push(tokenMs ?? 0, Number(tokenMs !== null), tokensReported)
+    for (const place of tokensAt) {
+      const count = number(place)
+      if (count === null) sums.push(0, 0, Number(owesUsage))
+      else sums.push(count, 1, 0)
+    }
     return {
       startedAt,
-      endedAt: (value('ended_at') as number | null) ?? startedAt,
+      endedAt: number(at.endedAt) ?? startedAt,
       key: [
-        text('provider'),
-        text('request_model') ?? text('response_model'),
-        text('caller'),
-        text('route'),
-        labelsOf(value('labels')),
-        text('end_reason'),
+        text(at.provider),
+        text(at.requestModel) ?? text(at.responseModel),
+        text(at.caller),
+        text(at.route),
+        labelsOf(row[at.labels] ?? null),
+        text(at.endReason),
         errorType,
         usageOutcome,
         usageReason,
       ],
-      sums: [
-        1,
-        Number(errorType !== null),
-        Number(isStream),
-        Number(isZero),
-        Number(cost ?? 0),
-        Number(cost !== null),
-        Number(value('cost_status') === 'unpriced'),
-        ...[Number(saved ?? 0), Number(saved !== null)],
-        ...(isCacheKnown ? [Number(cacheRead), Number(input), 1] : [0, 0, 0]),
-        ...[Number(tokenMs ?? 0), Number(tokenMs !== null)],
-        Math.max(counts[1] ?? 0, counts[4] ?? 0),
-        ...counts,
-      ],
-      buckets: sketchesAt.map((index) => (typeof row[index] === 'number' ? bucketOf(row[index]) : undefined)),
+      sums,
+      buckets: sketchesAt.map((place) => (typeof row[place] === 'number' ? bucketOf(row[place]) : undefined)),
     }
   }
 }
 
-function isCompletedStream(row: RowValues, at: Readonly<Record<string, number>>): boolean {
-  const value = (name: string) => row[at[name] as number] ?? null
-  const status = value('status') as number | null
+type Places = ReturnType<typeof placesIn>
+
+const placesIn = (names: readonly string[]) => ({
+  startedAt: names.indexOf('started_at'),
+  endedAt: names.indexOf('ended_at'),
+  provider: names.indexOf('provider'),
+  requestModel: names.indexOf('request_model'),
+  responseModel: names.indexOf('response_model'),
+  caller: names.indexOf('caller'),
+  route: names.indexOf('route'),
+  labels: names.indexOf('labels'),
+  endReason: names.indexOf('end_reason'),
+  errorType: names.indexOf('error_type'),
+  usageOutcome: names.indexOf('usage_outcome'),
+  usageReason: names.indexOf('usage_reason'),
+  streamed: names.indexOf('streamed'),
+  status: names.indexOf('status'),
+  notes: names.indexOf('notes'),
+  cost: names.indexOf('cost'),
+  costStatus: names.indexOf('cost_status'),
+  saved: names.indexOf('cache_saved'),
+  tokenMs: names.indexOf('time_per_output_token_ms'),
+  input: names.indexOf('input_tokens'),
+  output: names.indexOf('output_tokens'),
+  cacheRead: names.indexOf('cache_read_tokens'),
+})
+
+function isCompletedStream(row: RowValues, at: Places): boolean {
+  const status = (row[at.status] ?? null) as number | null
   return (
-    value('streamed') === 1 &&
-    value('end_reason') === 'completed' &&
-    value('error_type') === null &&
+    row[at.streamed] === 1 &&
+    row[at.endReason] === 'completed' &&
+    (row[at.errorType] ?? null) === null &&
     status !== null &&
     ((status >= 200 && status <= 299) || status === 101) &&
-    value('usage_outcome') !== null
+    (row[at.usageOutcome] ?? null) !== null
   )
 }

@@ -22,6 +22,8 @@ export interface OpenRollups {
   add(row: RowValues, rowid: number): void
   /** Adds a row of the file, by its columns. */
   addNeeded(row: LedgerRow): void
+  /** How many rows are added in memory alone. */
+  unwritten(): number
   /** Writes all that was added in memory, and how far that goes. Part of a transaction. */
   flush(): void
 }
@@ -69,6 +71,7 @@ export function createOpen({ database, keys, measure, measureNeeded, labels, now
     },
     add: (row, rowid) => addMeasuredRow(measure(row), rowid),
     addNeeded: (row) => addRow(open, ofFile(row)),
+    unwritten: () => added.rows,
     flush() {
       open.cells.write()
       if (added.rows > 0) open.change({ rows: open.state().rows + added.rows, addedUpTo: added.upTo })

@@ -1,5 +1,5 @@
 /**
- * The ledger's rows, added up: in memory with each batch, and written every other second, in one transaction with how far they go. Rows beyond that are read
+ * The ledger's rows, added up: in memory with each batch, and written some seconds later, in one transaction with how far they go. Rows beyond that are read
  * as rows, and added again by the next process after a kill. Only closed rows are added: a row is closed once, and those that are open are few and quickly
  * counted.
  */
@@ -69,7 +69,7 @@ export function createRollups({ shape, meter, now, labels, ageMsMax, keysMax, st
     begin: () => open?.begin(),
     add: (row, rowid) => open?.add(row, rowid),
     write() {
-      if (open !== undefined && open.cells.changed() >= changedMax) open.flush()
+      if (open !== undefined && (open.cells.changed() >= changedMax || open.unwritten() >= unwrittenMax)) open.flush()
     },
     committed() {
       open?.cells.trim()
@@ -89,7 +89,9 @@ export function createRollups({ shape, meter, now, labels, ageMsMax, keysMax, st
 }
 
 /** Cells that wait to be written: about ten milliseconds of writing. */
-const changedMax = 500
+const changedMax = 1500
+/** Rows that are in no written cell, and so are read as rows by each answer: a few milliseconds of reading. */
+const unwrittenMax = 3000
 
 /** Texts of labels that are remembered: they recur. */
 const textsMax = 1000
