@@ -1,6 +1,6 @@
 /**
- * Counts by bucket (`queries/quantiles.ts`) ⇄ bytes: a bucket and its count, one pair after the other, as variable-length numbers. The order of the
- * pairs means nothing, and a bucket may come again: sketches are added up by writing one behind the other.
+ * Counts by bucket (`queries/quantiles.ts`) ⇄ bytes: a zero, then for each bucket, in order, how far it is from the one before and its count, as
+ * variable-length numbers. Versions before 10 wrote no zero, and each bucket as it is: in any order, and perhaps more than once.
  */
 import type { Buckets } from '../queries/quantiles.ts'
 
@@ -8,16 +8,26 @@ import type { Buckets } from '../queries/quantiles.ts'
 const lowest = -1024
 /** Of them: up to 1e17 milliseconds. */
 const bucketsMax = 4096
-/** Of a pair: a bucket takes two, a count up to five. */
-const pairBytesMax = 8
-let scratch = new Uint8Array(8192)
+/** Of a bucket: two for where it is, up to five for its count. */
+const bytesMax = 8
+const scratch = new Uint8Array(1 + bucketsMax * bytesMax)
+/** Of one sketch: its buckets, from `lowest`, and their counts. */
+const places = new Int32Array(bucketsMax)
+const counts = new Float64Array(bucketsMax)
 
 /** Null for no counts. */
 export function encodeSketch(buckets: Buckets): Uint8Array | null {
   if (buckets.size === 0) return null
-  if (scratch.length < buckets.size * pairBytesMax) scratch = new Uint8Array(buckets.size * pairBytesMax * 2)
-  let at = 0
-  for (const [bucket, count] of buckets) at = write(count, write(Math.min(bucket - lowest, bucketsMax - 1), at))
+  let size = 0
+  for (const bucket of buckets.keys()) places[size++] = bucket
+  if (size > 1) places.subarray(0, size).sort()
+  let [at, before] = [1, lowest]
+  for (let index = 0; index < size; index++) {
+    const bucket = places[index] as number
+    at = write(buckets.get(bucket) as number, write(Math.min(bucket, lowest + bucketsMax - 1) - before, at))
+    before = bucket
+  }
+  scratch[0] = 0
   return scratch.slice(0, at)
 }
 
@@ -29,6 +39,23 @@ function write(value: number, from: number): number {
   return at
 }
 
+/** Fills `places` and `counts`; how many of them. */
+function decode(bytes: Uint8Array): number {
+  const isInOrder = bytes[0] === 0
+  let size = 0
+  let place = 0
+  for (let at = isInOrder ? 1 : 0; at < bytes.length && size < bucketsMax; size++) {
+    let step = bytes[at++] as number
+    if (step >= 128) step += ((bytes[at++] as number) - 1) * 128
+    place = isInOrder ? place + step : step
+    let count = bytes[at++] as number
+    for (let unit = 128; count >= unit; unit *= 128) count += ((bytes[at++] ?? 0) - 1) * unit
+    places[size] = place
+    counts[size] = count
+  }
+  return size
+}
+
 export interface SketchSum {
   add(bytes: Uint8Array): void
   buckets(): Buckets
@@ -36,27 +63,21 @@ export interface SketchSum {
 
 /** Adds up what `encodeSketch` wrote. */
 export function createSketchSum(): SketchSum {
-  const counts = new Float64Array(bucketsMax)
+  const sums = new Float64Array(bucketsMax)
   let [first, last] = [bucketsMax, -1]
   return {
     add(bytes) {
-      for (let at = 0; at < bytes.length; ) {
-        let bucket = bytes[at++] as number
-        if (bucket >= 128) bucket += ((bytes[at++] as number) - 1) * 128
-        let count = 0
-        for (let unit = 1; ; unit *= 128) {
-          const byte = bytes[at++] ?? 0
-          count += (byte % 128) * unit
-          if (byte < 128) break
-        }
-        if (bucket < first) first = bucket
-        if (bucket > last) last = bucket
-        counts[bucket] = (counts[bucket] ?? 0) + count
+      const size = decode(bytes)
+      for (let index = 0; index < size; index++) {
+        const place = places[index] as number
+        if (place < first) first = place
+        if (place > last) last = place
+        sums[place] = (sums[place] ?? 0) + (counts[index] as number)
       }
     },
     buckets() {
       const found: Buckets = new Map()
-      for (let index = first; index <= last; index++) if (counts[index] !== 0) found.set(index + lowest, counts[index] as number)
+      for (let place = first; place <= last; place++) if (sums[place] !== 0) found.set(place + lowest, sums[place] as number)
       return found
     },
   }
@@ -65,17 +86,9 @@ export function createSketchSum(): SketchSum {
 /** Adds one sketch, of few buckets. */
 export function addSketch(buckets: Buckets, bytes: unknown): void {
   if (!(bytes instanceof Uint8Array)) return
-  let at = 0
-  const next = () => {
-    let value = 0
-    for (let unit = 1; ; unit *= 128) {
-      const byte = bytes[at++] ?? 0
-      value += (byte % 128) * unit
-      if (byte < 128) return value
-    }
-  }
-  while (at < bytes.length) {
-    const bucket = next() + lowest
-    buckets.set(bucket, (buckets.get(bucket) ?? 0) + next())
+  const size = decode(bytes)
+  for (let index = 0; index < size; index++) {
+    const bucket = (places[index] as number) + lowest
+    buckets.set(bucket, (buckets.get(bucket) ?? 0) + (counts[index] as number))
   }
 }
