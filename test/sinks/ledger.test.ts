@@ -201,7 +201,7 @@ describe('the file', () => {
   it('has the documented columns, its schema version and a mark of its own', async () => {
     const { path, ledger } = open()
     expect(rows(path, "SELECT name, type FROM pragma_table_info('exchanges')")).toEqual(columns.map(({ name, type }) => ({ name, type })))
-    expect(rows(path, 'PRAGMA user_version')).toEqual([{ user_version: 9 }])
+    expect(rows(path, 'PRAGMA user_version')).toEqual([{ user_version: 10 }])
     expect(rows(path, 'PRAGMA application_id')).toEqual([{ application_id: 0x74776572 }])
     expect(rows(path, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
     expect(columns.filter(({ description }) => !description.endsWith('.'))).toEqual([])
