@@ -94,7 +94,9 @@ const fewPeriodsMax = 10_000
 function chooseKeys(database: DatabaseSync, spans: readonly CellSpan[], view: View, where: readonly Condition[]): CellSource['keys'] {
   if (where.length === 0) return 'all'
   const condition = conditionSql(where, 'rollup_keys')
-  database.exec('CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY, is_all INTEGER); DELETE FROM chosen')
+  database.exec(`CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY, is_all INTEGER);
+    CREATE INDEX IF NOT EXISTS temp.chosen_is_all ON chosen (is_all);
+    DELETE FROM chosen`)
   const { changes } = database
     .prepare(
       `INSERT INTO chosen SELECT id, without_callers IS NOT NULL FROM rollup_keys

@@ -20,7 +20,7 @@ export function encodeSketch(buckets: Buckets): Uint8Array | null {
   if (buckets.size === 0) return null
   let size = 0
   for (const bucket of buckets.keys()) places[size++] = bucket
-  if (size > 1) places.subarray(0, size).sort()
+  sort(size)
   let [at, before] = [1, lowest]
   for (let index = 0; index < size; index++) {
     const bucket = places[index] as number
@@ -29,6 +29,22 @@ export function encodeSketch(buckets: Buckets): Uint8Array | null {
   }
   scratch[0] = 0
   return scratch.slice(0, at)
+}
+
+/** Most sketches have few buckets, and for them a typed array takes longer to sort. */
+const fewMax = 24
+
+function sort(size: number): void {
+  if (size > fewMax) {
+    places.subarray(0, size).sort()
+    return
+  }
+  for (let index = 1; index < size; index++) {
+    const place = places[index] as number
+    let at = index
+    for (; at > 0 && (places[at - 1] as number) > place; at--) places[at] = places[at - 1] as number
+    places[at] = place
+  }
 }
 
 function write(value: number, from: number): number {
