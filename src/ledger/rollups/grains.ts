@@ -34,9 +34,12 @@ export type Grain = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 
 export const part = { both: 0, started: 1, ended: 2 } as const
 export type Part = (typeof part)[keyof typeof part]
 
-/** Where a cell is added to in a longer period. The view `all` has most cells: one is written instead of two. The others have fewer to read without `both`. */
-export function partsIn(view: View, one: Part): readonly Part[] {
-  return one === part.both && view !== 'all' ? [part.started, part.ended] : [one]
+/**
+ * Where a cell is added to in a longer period. Quarters of all have most cells, and each minute adds to them: one is written instead of two. What is longer
+ * or less has fewer to read without `both`.
+ */
+export function partsIn(to: Grain, one: Part): readonly Part[] {
+  return one === part.both && to !== grain.quarter.all ? [part.started, part.ended] : [one]
 }
 
 /** How periods are added up: each from the one before it in this list. */

@@ -131,7 +131,7 @@ function addUp({ cells, keys, state, change }: OpenRollups, level: Level, before
     if (isCut && cell.period === last.period && cell.key === last.key) break // its parts may be cut apart
     const period = minuteOf(Math.floor((cell.period * minuteMs) / toMs) * toMs)
     for (const view of views)
-      for (const each of partsIn(view, cell.part)) addCell(cells.find(to[view], period, keys.byId(cell.key)[view], each), cell)
+      for (const each of partsIn(to[view], cell.part)) addCell(cells.find(to[view], period, keys.byId(cell.key)[view], each), cell)
   }
   change({ [until]: last.period * minuteMs + (isCut ? 0 : fromMs), [key]: isCut ? last.key : 0 })
   return true

@@ -103,7 +103,8 @@ function addLate({ cells, state }: OpenRollups, measured: Measured, minute: numb
     const from = Math.floor((minute * minuteMs) / fromMs) * fromMs
     if (!isBefore(from, key.all, state()[until], state()[cursor])) return
     const period = minuteOf(Math.floor(from / toMs) * toMs)
-    for (const view of views) for (const each of partsIn(view, one)) addMeasured(cells.find(to[view], period, key[view], each), measured)
+    for (const view of views)
+      for (const each of partsIn(to[view], one)) addMeasured(cells.find(to[view], period, key[view], each), measured)
   }
 }
 
