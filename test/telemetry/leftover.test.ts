@@ -51,7 +51,7 @@ describe('what an earlier version left encoded', () => {
     const total = (name: 'written' | 'delivered' | 'replayed') => meter.total(`tokenweir.spool.${name}`)
     // Of spans and log records: what the last version had counted as written, and one more of each.
     expect([total('written'), total('delivered'), total('replayed')]).toEqual([12, 12, 10])
-    expect(tables(path).sort()).toEqual(['exchanges', 'meta', 'rollup_keys', 'rollup_state', 'rollups', 'series'])
+    expect(tables(path).sort()).toEqual(['exchanges', 'meta', 'rollup_keys', 'rollup_sketches', 'rollup_state', 'rollups', 'series'])
     store.close()
     void exported
     const again = await start({ ...to(collector.url), OTEL_LOGS_EXPORTER: 'otlp' }, { path })
