@@ -80,25 +80,39 @@ SELECT printf('${idForm}', i + 1), at, printf('%032x', i), printf('%016x', i), '
   '{"request":{"stream":true,"temperature":0.5,"openaiApiType":"chat_completions"}}', json_object('team', 'team-' || (caller % 10))
 FROM chosen`
 
-export async function measureLedger(
-  rows: number,
+/** The ledgers are asked in turns, so that what else the machine does meanwhile is the same for all. */
+export async function measureLedgers(
+  sizes: readonly number[],
   { directory, keep }: { readonly directory: string; readonly keep?: string | undefined },
   say: (line: string) => void,
-): Promise<LedgerFigures> {
-  const path = join(keep ?? directory, `ledger-${rows}.db`)
+): Promise<LedgerFigures[]> {
   const now = Date.now()
-  const rollups = existsSync(path) ? undefined : await build(path, rows, now, say)
+  const ledgers: Ledger[] = []
   try {
-    const asked = await askProduct(path, directory)
-    say(`${rows} rows: asked`)
-    const report = reportOf(path, directory)
-    const recording = measureRecording(path, directory)
-    const retention = await expireDay(path, now)
-    return { rows, gigabytes: statSync(path).size / 1e9, rollups, ...asked, report, recording, retention }
+    for (const rows of sizes) {
+      const path = join(keep ?? directory, `ledger-${rows}.db`)
+      ledgers.push({ rows, path, rollups: existsSync(path) ? undefined : await build(path, rows, now, say) })
+    }
+    const asked = await askProducts(ledgers, directory, say)
+    const figures: LedgerFigures[] = []
+    for (const [at, { rows, path, rollups }] of ledgers.entries()) {
+      const report = reportOf(path, directory)
+      const recording = measureRecording(path, directory)
+      const retention = await expireDay(path, now)
+      figures.push({ rows, gigabytes: statSync(path).size / 1e9, rollups, ...(asked[at] as Asked), report, recording, retention })
+    }
+    return figures
   } finally {
-    if (keep === undefined) for (const suffix of ['', '-wal', '-shm', '-lock']) rmSync(path + suffix, { force: true })
+    if (keep === undefined)
+      for (const { path } of ledgers) for (const suffix of ['', '-wal', '-shm', '-lock']) rmSync(path + suffix, { force: true })
   }
 }
+
+interface Ledger extends Pick<LedgerFigures, 'rows' | 'rollups'> {
+  readonly path: string
+}
+
+type Asked = Pick<LedgerFigures, 'readyMs' | 'answers'>
 
 /**
  * A day of rows is made and rolled up, and stands for each of 31 days, with its rollups; today is rolled up again. To roll up each day would take an
@@ -240,47 +254,62 @@ const paths = [
   '/api/request?id=ID',
   '/api/state',
 ]
+const starts = 3
 /** Each is asked so often, a little later each time: an answer may be kept for a moment. */
-const rounds = 3
+const rounds = 7
 
-async function askProduct(path: string, directory: string): Promise<Pick<LedgerFigures, 'readyMs' | 'answers'>> {
-  const config = join(directory, 'ledger.yaml')
+async function askProducts(ledgers: readonly Ledger[], directory: string, say: (line: string) => void): Promise<Asked[]> {
+  const all: {
+    readonly ready: number[]
+    readonly answers: Record<string, number>
+    readonly ask: (path: string, round: number) => Promise<number>
+  }[] = []
+  const products: Awaited<ReturnType<typeof startProduct>>['product'][] = []
+  for (const ledger of ledgers) {
+    const ready: number[] = []
+    for (let number = 1; number < starts; number++) {
+      const { product, readyMs } = await startProduct(ledger, directory)
+      ready.push(readyMs)
+      await stop(product)
+    }
+    const { product, readyMs, admin } = await startProduct(ledger, directory)
+    products.push(product)
+    all.push({ ready: [...ready, readyMs], answers: {}, ask: asker(product.pid, admin, oneRow(ledger.path)) })
+  }
+  for (const path of paths) {
+    const costs = all.map((): number[] => [])
+    for (let round = 0; round < rounds; round++) for (const [at, { ask }] of all.entries()) costs[at]?.push(await ask(path, round))
+    for (const [at, { answers }] of all.entries()) answers[path] = medianOf(costs[at] ?? [])
+    say(`asked ${path}`)
+  }
+  for (const product of products) await stop(product)
+  return all.map(({ ready, answers }) => ({ readyMs: medianOf(ready), answers }))
+}
+
+/** Milliseconds of CPU that an answer takes. */
+function asker(pid: number, admin: string, { id, caller }: ReturnType<typeof oneRow>): (path: string, round: number) => Promise<number> {
+  return async (path, round) => {
+    await settled(pid)
+    const before = cpuOf(pid)
+    const asked = path
+      .replace('30d', `${30 + round / 1e6}d`)
+      .replace('CALLER', caller)
+      .replace('ID', id)
+    const response = await fetch(`${admin}${asked}`)
+    await response.arrayBuffer()
+    if (response.status !== 200) throw new Error(`${path}: ${response.status}`)
+    const { totalMs } = spent(before, cpuOf(pid))
+    if (path === '/api/state') await sleep(2000)
+    return totalMs
+  }
+}
+
+async function startProduct({ rows, path }: Ledger, directory: string) {
+  const config = join(directory, `ledger-${rows}.yaml`)
   const settings = ['upstream: http://127.0.0.1:9', 'listen: 127.0.0.1:0', 'admin: 127.0.0.1:0', `ledger: ${path}`]
   const labels = ['labels:', '  team: { from: header:x-team, metric: true }']
   writeFileSync(config, [...settings, 'retention: { bytes: 1099511627776 }', ...labels, ''].join('\n'))
-  const ready: number[] = []
-  for (let round = 1; round < rounds; round++) {
-    const { product, readyMs } = await startProduct(config, directory)
-    ready.push(readyMs)
-    await stop(product)
-  }
-  const { product, readyMs, admin } = await startProduct(config, directory)
-  ready.push(readyMs)
-  const { id, caller } = oneRow(path)
-  const answers: Record<string, number> = {}
-  for (const path of paths) {
-    const costs: number[] = []
-    for (let round = 0; round < rounds; round++) {
-      await settled(product.pid)
-      const before = cpuOf(product.pid)
-      const asked = path
-        .replace('30d', `${30 + round / 1e6}d`)
-        .replace('CALLER', caller)
-        .replace('ID', id)
-      const response = await fetch(`${admin}${asked}`)
-      await response.arrayBuffer()
-      if (response.status !== 200) throw new Error(`${path}: ${response.status}`)
-      costs.push(spent(before, cpuOf(product.pid)).totalMs)
-      if (path === '/api/state') await sleep(2000)
-    }
-    answers[path] = medianOf(costs)
-  }
-  await stop(product)
-  return { readyMs: medianOf(ready), answers }
-}
-
-async function startProduct(config: string, directory: string) {
-  const stderr = join(directory, 'ledger.stderr')
+  const stderr = join(directory, `ledger-${rows}.stderr`)
   const began = performance.now()
   const command = [process.execPath, join(import.meta.dirname, '..', 'bin', 'tokenweir.js'), '--config', config]
   const product = start({ name: 'tokenweir', command, cores: proxyCores, stderr })
@@ -321,6 +350,7 @@ function reportOf(path: string, directory: string): LedgerFigures['report'] {
 /** Four minutes of 1,000 requests a second, in batches of 50 ms, by the callers of the month: these rows, again and again. */
 const recordedRows = 240_000
 const sampledRows = 40_000
+const recordings = 3
 const batchRows = 50
 const batchMs = 50
 /** So often added rows are written, and minutes are added up. */
@@ -330,7 +360,7 @@ const stepEveryMs = 10_000
 function measureRecording(path: string, directory: string): LedgerFigures['recording'] {
   const rows = sampleRows(path, sampledRows)
   const costs = { withoutUs: [] as number[], withUs: [] as number[] }
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < recordings; round++) {
     costs.withoutUs.push(recordingUs(join(directory, 'recorded.db'), rows, false))
     costs.withUs.push(recordingUs(join(directory, 'recorded.db'), rows, true))
   }

@@ -7,7 +7,7 @@ import { type Load, startLoad, startUpstream } from './aides.ts'
 import { prepareBaseline } from './baseline.ts'
 import { gatewayKinds, gatewayVersions } from './gateways.ts'
 import { type LabelFigures, labelsText, measureLabels } from './labels.ts'
-import { type LedgerFigures, ledgersText, measureLedger } from './ledgers.ts'
+import { ledgersText, measureLedgers } from './ledgers.ts'
 import type { Stage } from './measure.ts'
 import { help, type Options, readOptions } from './options.ts'
 import { gatewayPass, gatewayRowNames, memoryPass, type Pass, startPass, timedPass } from './passes.ts'
@@ -166,8 +166,7 @@ async function bench(options: Options, directory: string): Promise<boolean> {
     return true
   }
   if (options.ledgerRows !== undefined) {
-    const figures: LedgerFigures[] = []
-    for (const rows of options.ledgerRows) figures.push(await measureLedger(rows, { directory, keep: options.ledgerKeep }, say))
+    const figures = await measureLedgers(options.ledgerRows, { directory, keep: options.ledgerKeep }, say)
     process.stdout.write(`${ledgersText(figures)}\n`)
     return true
   }
