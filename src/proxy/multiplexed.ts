@@ -3,7 +3,7 @@
  * upstream allows are all in use. An upstream that does not offer HTTP/2 is asked by HTTP/1.1.
  */
 import { Pool } from 'undici'
-import { Call, straight, type Upstream } from './call.ts'
+import { Call, type Carrier, straight, type Upstream } from './call.ts'
 import { UpstreamFault } from './fault.ts'
 
 /** Names of servers to which there are connections. */
@@ -11,23 +11,26 @@ const namesMax = 100
 
 export function createMultiplexed(origin: string, settings: Pool.Options, nameFor: (call: Call) => string | undefined): Upstream {
   /** A connection belongs to one name; the one used longest ago comes first. */
-  const pools = new Map<string, Pool>()
+  const pools = new Map<string | undefined, Carrier & { readonly dispatcher: Pool }>()
   let isDestroyed = false
   let isRetired = false
-  const kept = {
+
+  const open = (servername: string | undefined) => ({
+    dispatcher: new Pool(origin, { ...settings, allowH2: true }),
     way: straight,
+    servername,
     headMs: settings.headersTimeout ?? 0,
     settled: () => undefined,
     again: (call: Call) => call.fail(new UpstreamFault('CLOSED')),
-  }
+  })
 
-  function poolFor(name: string): Pool {
-    const pool = pools.get(name) ?? new Pool(origin, { ...settings, allowH2: true })
+  function poolFor(name: string | undefined): Carrier {
+    const pool = pools.get(name) ?? open(name)
     pools.delete(name)
     const [oldest] = pools
     if (pools.size >= namesMax && oldest !== undefined) {
       pools.delete(oldest[0])
-      void oldest[1].close() // once its requests have ended
+      void oldest[1].dispatcher.close() // once its requests have ended
     }
     pools.set(name, pool)
     return pool
@@ -35,7 +38,7 @@ export function createMultiplexed(origin: string, settings: Pool.Options, nameFo
 
   /** Once their requests have ended. */
   function closeAll(): void {
-    for (const pool of pools.values()) void pool.close()
+    for (const { dispatcher } of pools.values()) void dispatcher.close()
     pools.clear()
   }
 
@@ -44,13 +47,13 @@ export function createMultiplexed(origin: string, settings: Pool.Options, nameFo
       const call = new Call(request, handler)
       const name = nameFor(call)
       if (isDestroyed) queueMicrotask(() => call.fail(new UpstreamFault('STOPPED')))
-      else call.dispatchOn({ ...kept, dispatcher: poolFor(name ?? ''), servername: name })
+      else call.dispatchOn(poolFor(name))
       if (isRetired) closeAll()
       return call
     },
     destroy() {
       isDestroyed = true
-      for (const pool of pools.values()) void pool.destroy(new UpstreamFault('STOPPED'))
+      for (const { dispatcher } of pools.values()) void dispatcher.destroy(new UpstreamFault('STOPPED'))
     },
     retire() {
       isRetired = true

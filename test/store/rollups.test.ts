@@ -230,6 +230,24 @@ describe('rollups and rows say the same', () => {
   })
 })
 
+/** As that version left it. */
+function fileOf(version: number): string {
+  const path = join(folder(), 'ledger.db')
+  const old = new DatabaseSync(path)
+  old.exec(readFileSync(new URL(`version-${version}.sql`, import.meta.url), 'utf8'))
+  old.close()
+  return path
+}
+
+function goingOn(seed: number, path: string, now: number): Life {
+  const life = begin(seed)
+  life.now = now
+  life.number = 1000
+  life.opened = reopened(life, path)
+  life.opened.store.recover(() => undefined)
+  return life
+}
+
 describe('a ledger of an earlier version', () => {
   const versions = [1, 2, 3, 4, 5, 6]
 
@@ -278,16 +296,9 @@ describe('a ledger of an earlier version', () => {
   })
 
   it('7 goes on with the rollups that it has, and gets the new ones from the next day on', { timeout: 120_000 }, () => {
-    const path = join(folder(), 'ledger.db')
-    const old = new DatabaseSync(path)
-    old.exec(readFileSync(new URL('version-7.sql', import.meta.url), 'utf8'))
-    old.close()
-    const life = begin(7)
+    const path = fileOf(7)
+    const life = goingOn(7, path, Date.UTC(2026, 10, 1, 8, 55))
     const { random } = life
-    life.now = Date.UTC(2026, 10, 1, 8, 55)
-    life.number = 1000
-    life.opened = reopened(life, path)
-    life.opened.store.recover(() => undefined)
     const inQuarters = () =>
       new DatabaseSync(path, { readOnly: true }).prepare('SELECT count(*) AS count FROM rollups WHERE grain = 9').get()?.['count']
     expectSame(path, [{ sinceMs: 0, untilMs: life.now + day }, ...randomRanges(random, 4, start, life.now)])
@@ -304,17 +315,10 @@ describe('a ledger of an earlier version', () => {
   })
 
   it('8 goes on with the rollups that it has, and gets weeks of the days that are there', { timeout: 120_000 }, () => {
-    const path = join(folder(), 'ledger.db')
-    const old = new DatabaseSync(path)
-    old.exec(readFileSync(new URL('version-8.sql', import.meta.url), 'utf8'))
-    old.close()
-    const life = begin(8)
+    const path = fileOf(8)
+    const life = goingOn(8, path, Date.UTC(2026, 10, 1, 8))
     const { random } = life
     const first = Date.UTC(2026, 9, 30)
-    life.now = Date.UTC(2026, 10, 1, 8)
-    life.number = 1000
-    life.opened = reopened(life, path)
-    life.opened.store.recover(() => undefined)
     const whole = { sinceMs: 0, untilMs: Date.UTC(2026, 11, 1) }
     expectSame(path, [whole, ...randomRanges(random, 4, first, life.now)])
     for (let round = 0; life.now < Date.UTC(2026, 10, 20); round++) {
@@ -330,17 +334,10 @@ describe('a ledger of an earlier version', () => {
   })
 
   it('9 goes on with the sketches that stand in its cells', { timeout: 120_000 }, () => {
-    const path = join(folder(), 'ledger.db')
-    const old = new DatabaseSync(path)
-    old.exec(readFileSync(new URL('version-9.sql', import.meta.url), 'utf8'))
-    const before = answersOf(old, { sinceMs: 0, untilMs: Date.UTC(2026, 11, 1) })
-    old.close()
-    const life = begin(9)
+    const path = fileOf(9)
+    const before = answersOf(new DatabaseSync(path), { sinceMs: 0, untilMs: Date.UTC(2026, 11, 1) })
+    const life = goingOn(9, path, Date.UTC(2026, 10, 1, 13, 17))
     const { random } = life
-    life.now = Date.UTC(2026, 10, 1, 13, 17)
-    life.number = 1000
-    life.opened = reopened(life, path)
-    life.opened.store.recover(() => undefined)
     const whole = { sinceMs: 0, untilMs: Date.UTC(2026, 11, 1) }
     expect(answersOf(new DatabaseSync(path, { readOnly: true }), whole)).toEqual(before)
     expectSame(path, [whole, ...randomRanges(random, 4, start, life.now)])

@@ -108,8 +108,9 @@ export function createAttributor({ table = rules, own = [] }: AttributionOptions
       return { name: nameOf(rule), mayTell: mayTell(rule, providerOf), providerOf }
     }),
   ]
-  const rowsFor = narrowed(rows, headersOf(table))
-  return { attribute: (evidence) => decide(rowsFor(evidence), evidence), ...headersRead(table, own) }
+  const headers = headersOf(table)
+  const rowsFor = narrowed(rows, headers)
+  return { attribute: (evidence) => decide(rowsFor(evidence), evidence), ...headersRead(headers, own) }
 }
 
 interface RuleRow {
@@ -127,13 +128,20 @@ function mayTell(rule: Rule, providerOf: ProviderOf): RuleRow['mayTell'] {
   return (evidence) => providerOf(evidence) !== undefined
 }
 
-/** Headers of which a row looks whether they are there. */
-function headersOf(table: readonly Rule[]): ReadonlySet<string> {
-  const names = table.flatMap((rule) => {
-    if (rule.kind === 'sends') return [rule.of, throughLitellm(rule.of)]
-    return rule.kind === 'response-header' || rule.kind === 'request-header' || rule.kind === 'client-sends' ? [rule.of] : []
-  })
-  return new Set(names)
+/** Headers that a row looks for. */
+interface Headers {
+  readonly request: ReadonlySet<string>
+  readonly response: ReadonlySet<string>
+}
+
+function headersOf(table: readonly Rule[]): Headers {
+  const of = (...kinds: readonly Rule['kind'][]) =>
+    table.flatMap((rule) => (kinds.includes(rule.kind) && typeof rule.of === 'string' ? [rule.of] : []))
+  const sent = of('sends')
+  return {
+    request: new Set(of('request-header', 'client-sends')),
+    response: new Set([...of('response-header'), ...sent, ...sent.map(throughLitellm)]),
+  }
 }
 
 /** Places that are kept; a path may hold ids, so there is no end of them. */
@@ -141,7 +149,7 @@ const placesMax = 500
 const placeCharsMax = 500
 
 /** The rows without those that the place rules out: nearly all of the table, looked through once for each place. */
-function narrowed(rows: readonly RuleRow[], headers: ReadonlySet<string>): (evidence: Evidence) => readonly RuleRow[] {
+function narrowed(rows: readonly RuleRow[], headers: Headers): (evidence: Evidence) => readonly RuleRow[] {
   let known = new Map<string, readonly RuleRow[]>()
   return (evidence) => {
     const place = placeOf(evidence, headers)
@@ -154,11 +162,11 @@ function narrowed(rows: readonly RuleRow[], headers: ReadonlySet<string>): (evid
   }
 }
 
-function placeOf(evidence: Evidence, headers: ReadonlySet<string>): string {
+function placeOf(evidence: Evidence, headers: Headers): string {
   const { host, basePath = '', path, format = '', requestHeaders, responseHeaders } = evidence
   let place = `${host}\n${basePath}\n${path}\n${format}\n${modelOf(evidence) ?? ''}`
-  for (const name in requestHeaders) if (headers.has(name)) place += `\n>${name}`
-  for (const name in responseHeaders) if (headers.has(name)) place += `\n<${name}`
+  for (const name in requestHeaders) if (headers.request.has(name)) place += `\n>${name}`
+  for (const name in responseHeaders) if (headers.response.has(name)) place += `\n<${name}`
   return place
 }
 
@@ -172,14 +180,11 @@ function decide(rows: readonly RuleRow[], evidence: Evidence): Attribution {
   return { provider: 'unknown', rule: 'none' }
 }
 
-function headersRead(table: readonly Rule[], own: readonly OwnRule[]): Pick<Attributor, 'requestHeaders' | 'responseHeaders'> {
-  const of = (...kinds: readonly Rule['kind'][]) =>
-    table.flatMap((rule) => (kinds.includes(rule.kind) && typeof rule.of === 'string' ? [rule.of] : []))
+function headersRead({ request, response }: Headers, own: readonly OwnRule[]): Pick<Attributor, 'requestHeaders' | 'responseHeaders'> {
   const both = ['content-type', 'content-encoding', ...own.flatMap(({ when }) => when.header?.name.toLowerCase() ?? [])]
-  const sent = of('sends')
   return {
-    requestHeaders: [...new Set([...both, ...of('request-header', 'client-sends')])],
-    responseHeaders: [...new Set([...both, ...of('response-header'), ...sent, ...sent.map(throughLitellm), ...headersReadByFormats])],
+    requestHeaders: [...new Set([...both, ...request])],
+    responseHeaders: [...new Set([...both, ...response, ...headersReadByFormats])],
   }
 }
 

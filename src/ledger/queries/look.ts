@@ -6,7 +6,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Range } from '../../lib/range.ts'
 import { dayMs, grain, minuteMs } from '../rollups/grains.ts'
 import { sketchColumns } from '../rollups/measures.ts'
-import { createSketchSum, encodeSketch, type SketchSum } from '../rollups/sketch.ts'
+import { createSketchSum, type SketchSum } from '../rollups/sketch.ts'
 import { isCompletedStream, isZeroUsage, owesUsage, sqlOf, type Table, tokenColumn, zeroUsageReason } from './fragments.ts'
 import { readState } from './plan.ts'
 import { type Buckets, bucketSql } from './quantiles.ts'
@@ -98,9 +98,9 @@ function sumsOfCells(database: DatabaseSync, source: CellSource, keys: Keys, wan
   const groups = createGroups<(number | null)[][]>(database, keys, () => [])
   const isTotal = keys.names === ''
   const columns = inCells.map(([, , ofCell, join = 'sum']) => (isTotal ? `${join}(r.${ofCell})` : `r.${ofCell}`))
-  readCells<number | null>(database, source, { table: 'rollups', columns, isTotal }, (i, key, cell) => {
-    const { held } = groups.ofCell(key)
-    const into = (held[i] ??= inCells.map(() => null))
+  readCells<number | null>(database, source, { table: 'rollups', columns, isTotal }, (cell) => {
+    const { held } = groups.ofCell(cell[1])
+    const into = (held[cell[0]] ??= inCells.map(() => null))
     for (let index = 0; index < into.length; index++) {
       const [value, before] = [cell[index + 2] as number | null, into[index] as number | null]
       const join = inCells[index]?.[3]
@@ -124,15 +124,13 @@ export function readSketches(database: DatabaseSync, look: Look, sketch: Sketch)
   const column = sketchColumns[sketch]
   const keys = keysOf(look.dimensions, false)
   const groups = createGroups<SketchSum[]>(database, keys, () => [])
-  const add = ({ held }: { readonly held: SketchSum[] }, i: number, bytes: Uint8Array | null) => {
-    if (bytes !== null) (held[i] ??= createSketchSum()).add(bytes)
-  }
+  const sumOf = ({ held }: Group<SketchSum[]>, i: number) => (held[i] ??= createSketchSum())
   inSnapshot(database, () => {
     const { cells, rows } = sourcesOf(database, look)
     const ofCells = (source: CellSource, table: 'rollups' | 'rollup_sketches') =>
-      readCells<Uint8Array | null>(database, source, { table, columns: [`r.${sketch}`] }, (i, key, [, , bytes]) =>
-        add(groups.ofCell(key), i, bytes ?? null),
-      )
+      readCells<Uint8Array | null>(database, source, { table, columns: [`r.${sketch}`] }, ([i, key, bytes]) => {
+        if (bytes) sumOf(groups.ofCell(key), i).add(bytes)
+      })
     if (cells !== undefined) {
       if (cells.sketchesUpTo < Number.MAX_SAFE_INTEGER) ofCells(cells, 'rollup_sketches')
       const older = cells.spans.filter(({ since }) => since <= cells.sketchesUpTo)
@@ -144,7 +142,7 @@ export function readSketches(database: DatabaseSync, look: Look, sketch: Sketch)
          GROUP BY i${keys.names}, bucket`,
       )
       for (const { i, bucket, count, ...key } of counted.iterate(values))
-        add(groups.ofRow(key as Key), Number(i), encodeSketch(new Map([[Number(bucket), Number(count)]])))
+        sumOf(groups.ofRow(key as Key), Number(i)).count(Number(bucket), Number(count))
     }
   })
   return groups

@@ -123,7 +123,7 @@ export function readCells<Value>(
     columns,
     isTotal = false,
   }: { readonly table: 'rollups' | 'rollup_sketches'; readonly columns: readonly string[]; readonly isTotal?: boolean },
-  take: (i: number, key: number, cell: readonly [number, number, ...Value[]]) => void,
+  take: (cell: readonly [i: number, key: number, ...Value[]]) => void,
 ): void {
   const isFew = keys === 'few'
   const statement = database.prepare(
@@ -133,7 +133,7 @@ export function readCells<Value>(
   )
   statement.setReturnArrays(true)
   const read = (...values: number[]) => {
-    for (const cell of statement.all(...values) as unknown[] as [number, number, ...Value[]][]) take(cell[0], cell[1], cell)
+    for (const cell of statement.all(...values) as unknown[] as [number, number, ...Value[]][]) take(cell)
   }
   for (const { i, grain: one, since, until, length } of spans) {
     const step = isFew ? length : isTotal ? until - since : Math.max(length, minutesAtOnce)

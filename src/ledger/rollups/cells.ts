@@ -33,8 +33,8 @@ export interface Cells {
   forget(): void
 }
 
-const columns = ['grain', 'period', 'key', 'part', ...sumColumns, 'first_at', 'last_at']
-const sketchColumns = ['grain', 'period', 'key', 'part', ...sketchNames]
+const identity = ['grain', 'period', 'key', 'part']
+const columns = [...identity, ...sumColumns, 'first_at', 'last_at']
 /** Of a cell: about 600 bytes. */
 const rememberedMax = 5000
 /** Of these the cells of the last period are needed again and again. */
@@ -59,17 +59,17 @@ export function createCells(database: DatabaseSync): Cells {
   const range = prepare(`${all} AND (r.period, r.key) >= (?, ?) AND r.period < ? ORDER BY r.period, r.key, r.part LIMIT ?`)
   const lastPeriod = database.prepare('SELECT max(period) AS period FROM rollups WHERE grain = ?')
   const put = insert('rollups', columns)
-  const putSketches = insert('rollup_sketches', sketchColumns)
+  const putSketches = insert('rollup_sketches', [...identity, ...sketchNames])
   let remembered = new Map<number, Map<number, Cell>>()
   let changed: Cell[] = []
   let size = 0
   /** By grain, the last period of which cells in the file may not be remembered. */
   let lastInFile: number[] = []
 
-  function read(one: Grain, period: number, key: number, part: Part): Cell {
+  function load(one: Grain, period: number, key: number, part: Part): Cell {
     lastInFile[one] ??= Number(lastPeriod.get(one)?.['period'] ?? Number.NEGATIVE_INFINITY)
     const row = period > lastInFile[one] ? undefined : select.get(one, period, key, part)
-    return row === undefined ? emptyCell(one, period, key, part) : cellOf(row as unknown as Values)
+    return row === undefined ? emptyCell(one, period, key, part) : cellOf(row)
   }
 
   return {
@@ -80,7 +80,7 @@ export function createCells(database: DatabaseSync): Cells {
       const cellKey = key * 4 + part
       let cell = inPeriod.get(cellKey)
       if (cell === undefined) {
-        cell = read(one, period, key, part)
+        cell = load(one, period, key, part)
         inPeriod.set(cellKey, cell)
         size++
       }
@@ -90,7 +90,7 @@ export function createCells(database: DatabaseSync): Cells {
       }
       return cell
     },
-    read: (one, from, fromKey, until, limit) => range.all(one, from, fromKey, until, limit).map((row) => cellOf(row as unknown as Values)),
+    read: (one, from, fromKey, until, limit) => range.all(one, from, fromKey, until, limit).map(cellOf),
     changed: () => changed.length,
     write() {
       for (const cell of changed) {
@@ -151,10 +151,9 @@ function emptyCell(grain: Grain, period: number, key: number, part: Part): Cell 
   }
 }
 
-type Values = readonly (SqlValue | Uint8Array)[]
-
-/** Of a cell's columns, then its sketches. */
-function cellOf(row: Values): Cell {
+/** Of an array of a cell's columns, then its sketches. */
+function cellOf(array: unknown): Cell {
+  const row = array as readonly (SqlValue | Uint8Array)[]
   const cell = emptyCell(row[0] as Grain, row[1] as number, row[2] as number, row[3] as Part)
   for (let index = 0; index < cell.sums.length; index++) cell.sums[index] = (row[index + 4] as number | null) ?? 0
   cell.firstAt = row[columns.length - 2] as number

@@ -50,12 +50,29 @@ export const keyColumns = [
 ] as const
 export type KeyValues = readonly (string | null)[]
 
+/** What else is read of a row, by its column. */
+const columnOf = {
+  ...{ startedAt: 'started_at', endedAt: 'ended_at', provider: 'provider', requestModel: 'request_model', responseModel: 'response_model' },
+  ...{
+    caller: 'caller',
+    route: 'route',
+    labels: 'labels',
+    endReason: 'end_reason',
+    errorType: 'error_type',
+    usageOutcome: 'usage_outcome',
+  },
+  ...{ usageReason: 'usage_reason', streamed: 'streamed', status: 'status', notes: 'notes', cost: 'cost', costStatus: 'cost_status' },
+  ...{
+    saved: 'cache_saved',
+    tokenMs: sketchColumns.token_time,
+    input: 'input_tokens',
+    output: 'output_tokens',
+    cacheRead: 'cache_read_tokens',
+  },
+} as const
 /** The columns of a row that are read. */
-export const neededColumns = [
-  ...['started_at', 'ended_at', 'provider', 'request_model', 'response_model', 'caller', 'route', 'labels', 'end_reason', 'error_type'],
-  ...['usage_outcome', 'usage_reason', 'streamed', 'status', 'notes', 'cost', 'cost_status', 'cache_saved'],
-  ...tokenNames.map((name) => `${name}_tokens`),
-  ...Object.values(sketchColumns),
+export const neededColumns: readonly string[] = [
+  ...new Set([...Object.values(columnOf), ...tokenNames.map((name) => `${name}_tokens`), ...Object.values(sketchColumns)]),
 ]
 
 export interface Measured {
@@ -119,32 +136,10 @@ export function createMeasure(names: readonly string[], labelsOf: (labels: SqlVa
   }
 }
 
-type Places = ReturnType<typeof placesIn>
+type Places = Readonly<Record<keyof typeof columnOf, number>>
 
-const placesIn = (names: readonly string[]) => ({
-  startedAt: names.indexOf('started_at'),
-  endedAt: names.indexOf('ended_at'),
-  provider: names.indexOf('provider'),
-  requestModel: names.indexOf('request_model'),
-  responseModel: names.indexOf('response_model'),
-  caller: names.indexOf('caller'),
-  route: names.indexOf('route'),
-  labels: names.indexOf('labels'),
-  endReason: names.indexOf('end_reason'),
-  errorType: names.indexOf('error_type'),
-  usageOutcome: names.indexOf('usage_outcome'),
-  usageReason: names.indexOf('usage_reason'),
-  streamed: names.indexOf('streamed'),
-  status: names.indexOf('status'),
-  notes: names.indexOf('notes'),
-  cost: names.indexOf('cost'),
-  costStatus: names.indexOf('cost_status'),
-  saved: names.indexOf('cache_saved'),
-  tokenMs: names.indexOf('time_per_output_token_ms'),
-  input: names.indexOf('input_tokens'),
-  output: names.indexOf('output_tokens'),
-  cacheRead: names.indexOf('cache_read_tokens'),
-})
+const placesIn = (names: readonly string[]) =>
+  Object.fromEntries(Object.entries(columnOf).map(([what, column]) => [what, names.indexOf(column)])) as Places
 
 function isCompletedStream(row: RowValues, at: Places): boolean {
   const status = (row[at.status] ?? null) as number | null

@@ -2,7 +2,7 @@
  * Counts by bucket (`queries/quantiles.ts`) ⇄ bytes: a zero, then for each bucket, in order, how far it is from the one before and its count, as
  * variable-length numbers. Versions before 10 wrote no zero, and each bucket as it is: in any order, and perhaps more than once.
  */
-import type { Buckets } from '../queries/quantiles.ts'
+import { addTo, type Buckets } from '../queries/quantiles.ts'
 
 /** Below the bucket of a microsecond, which is the least. */
 const lowest = -1024
@@ -73,24 +73,26 @@ function decode(bytes: Uint8Array): number {
 }
 
 export interface SketchSum {
+  /** What `encodeSketch` wrote. */
   add(bytes: Uint8Array): void
+  count(bucket: number, count: number): void
   buckets(): Buckets
 }
 
-/** Adds up what `encodeSketch` wrote. */
 export function createSketchSum(): SketchSum {
   const sums = new Float64Array(bucketsMax)
   let [first, last] = [bucketsMax, -1]
+  function addAt(place: number, count: number): void {
+    if (place < first) first = place
+    if (place > last) last = place
+    sums[place] = (sums[place] ?? 0) + count
+  }
   return {
     add(bytes) {
       const size = decode(bytes)
-      for (let index = 0; index < size; index++) {
-        const place = places[index] as number
-        if (place < first) first = place
-        if (place > last) last = place
-        sums[place] = (sums[place] ?? 0) + (counts[index] as number)
-      }
+      for (let index = 0; index < size; index++) addAt(places[index] as number, counts[index] as number)
     },
+    count: (bucket, count) => addAt(Math.min(bucket - lowest, bucketsMax - 1), count),
     buckets() {
       const found: Buckets = new Map()
       for (let place = first; place <= last; place++) if (sums[place] !== 0) found.set(place + lowest, sums[place] as number)
@@ -103,8 +105,5 @@ export function createSketchSum(): SketchSum {
 export function addSketch(buckets: Buckets, bytes: unknown): void {
   if (!(bytes instanceof Uint8Array)) return
   const size = decode(bytes)
-  for (let index = 0; index < size; index++) {
-    const bucket = (places[index] as number) + lowest
-    buckets.set(bucket, (buckets.get(bucket) ?? 0) + (counts[index] as number))
-  }
+  for (let index = 0; index < size; index++) addTo(buckets, (places[index] as number) + lowest, counts[index] as number)
 }
