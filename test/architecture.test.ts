@@ -104,6 +104,29 @@ function longFunctions(text: string, linesMax: number): LongFunction[] {
   return found
 }
 
+interface Assigned {
+  readonly line: number
+  readonly to: string
+}
+
+/** Functions that are assigned to a property where they are written. */
+function assignedFunctions(text: string): Assigned[] {
+  const code = stripTypeScriptTypes(text)
+  const found: Assigned[] = []
+  function visit(node: unknown): void {
+    if (Array.isArray(node)) for (const part of node) visit(part)
+    if (typeof node !== 'object' || node === null || Array.isArray(node)) return
+    const { type, operator, left, right } = node as Record<string, unknown>
+    const [to, what] = [left, right] as [{ type?: string; start: number; end: number } | undefined, { type?: string } | undefined]
+    const isFunction = what?.type === 'ArrowFunctionExpression' || what?.type === 'FunctionExpression'
+    if (type === 'AssignmentExpression' && /^(\?\?|\|\||&&)?=$/.test(String(operator)) && to?.type === 'MemberExpression' && isFunction)
+      found.push({ line: code.slice(0, to.start).split('\n').length, to: code.slice(to.start, to.end) })
+    for (const part of Object.values(node)) visit(part)
+  }
+  visit(parseAst(code).body)
+  return found
+}
+
 /** The files of every circle of imports, types included: Tarjan's strongly connected components of more than one file. */
 function circles(): string[][] {
   const order = new Map<string, number>()
@@ -175,6 +198,14 @@ describe('the layers', () => {
     expect(long).toEqual([])
   })
 
+  // V8 puts it among the old objects, where all that it uses outlives its time: docs/decisions/functions-on-properties.md.
+  it('assigns no function to a property where it is written', () => {
+    const assigned = files.flatMap((file) =>
+      assignedFunctions(readFileSync(join(src, file), 'utf8')).map(({ line, to }) => `${file}:${line} ${to}: give it a name first (const)`),
+    )
+    expect(assigned).toEqual([])
+  })
+
   it('has no file that nobody imports', () => {
     const entries = new Set(['tokenweir.ts', 'recorder/recorder.ts', 'ledger/queries/worker.ts', 'config/load-thread.ts'])
     const imported = new Set(imports.map(({ target }) => target))
@@ -215,5 +246,24 @@ const one = { short: () => 1, method() {
       { name: 'method', line: 14, lines: 3 },
     ])
     expect(longFunctions(text, 5)).toEqual([{ name: 'outer', line: 1, lines: 6 }])
+  })
+})
+
+describe('the finder of functions on properties', () => {
+  it('finds those that are assigned where they are written, and no others', () => {
+    const text = `class C {
+  #a: (() => void) | undefined
+  readonly b = () => 1
+  set(of: { c?: () => void }, key: string): void {
+    const named = () => undefined
+    this.#a = () => this.b()
+    this.#a = named
+    of.c = function () {}
+    of.c ??= () => undefined
+    ;(of as Record<string, () => void>)[key] = async () => undefined
+  }
+}
+`
+    expect(assignedFunctions(text).map(({ line }) => line)).toEqual([6, 8, 9, 10])
   })
 })

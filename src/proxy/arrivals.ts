@@ -63,7 +63,7 @@ function handOver(socket: Socket): void {
     offered = undefined
     return socket.push(bytes)
   })
-  socket.read = (size?: number) => {
+  const readOffered = (size?: number): Buffer | null => {
     if (isTelling && size === undefined && socket.readableLength === 0) {
       const taken = offered
       offered = undefined
@@ -75,6 +75,7 @@ function handOver(socket: Socket): void {
       if (bytes !== undefined) return bytes
     }
   }
+  socket.read = readOffered
 }
 
 /** Gives what undici may see, nothing where that was a 100 or its beginning. */

@@ -57,6 +57,16 @@ interface ReadBody {
   readonly reader: BodyReader | undefined
 }
 
+/** What goes to the upstream: the client's own bytes, or edited ones. */
+interface Outgoing {
+  readonly destination: Destination
+  readonly path: string
+  readonly own: RequestBody
+  readonly edited: RequestBody
+  /** The response to the edited bytes must not be compressed. */
+  readonly isIdentity: boolean
+}
+
 interface ResponseBeginning {
   readonly status: number
   readonly statusText: string
@@ -91,8 +101,8 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   #drainedBytes = 0
   #drains = false
   #cutting = false
-  /** Sends the request: the edited bytes, or the client's own. */
-  #send: ((own: boolean) => void) | undefined
+  /** Until it is sent for good. */
+  #outgoing: Outgoing | undefined
   #edit: Edit | undefined
   /** The request is the client's own, and its response is looked at. */
   #probe: Probe | undefined
@@ -190,14 +200,15 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
     const edited = this.#edit?.body ?? body
     // What is compressed cannot be read in passing, neither to take usage out nor to see whether it comes.
     const isIdentity = this.#edit !== undefined || this.#probe?.isForKnowledge === true
-    this.#send = (own) => this.#dispatch(destination, path, own ? body : edited, !own && isIdentity)
-    this.#send(false)
+    this.#outgoing = { destination, path, own: body, edited, isIdentity }
+    this.#dispatch(this.#outgoing, false)
   }
 
-  #dispatch(destination: Destination, path: string, body: RequestBody, edited: boolean): void {
+  #dispatch({ destination, path, own, edited, isIdentity }: Outgoing, isAgain: boolean): void {
     if (this.#settled) return
     const request = this.#request
-    const rewrite = rewriteOf(request, this.#opening, destination, edited)
+    const body = isAgain ? own : edited
+    const rewrite = rewriteOf(request, this.#opening, destination, isIdentity && !isAgain)
     const headers = requestHeaders(request.rawHeaders, rewrite)
     const { method } = this.#opening
     this.#upstreamDone = false
@@ -433,7 +444,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
 
   /** A stream may be open for hours, and does not hold its prompt meanwhile. */
   #forgetRequest(): void {
-    this.#send = undefined
+    this.#outgoing = undefined
     this.#edit = undefined
     if (this.#body?.letGo()) this.#body = undefined
   }
@@ -441,7 +452,7 @@ export class Forwarding implements CallHandler, ClientResponseOwner, Member {
   #sendAgain(): void {
     this.#sentAgain = true
     this.#observer.tell((observer) => observer.requestAgain())
-    this.#send?.(true)
+    if (this.#outgoing !== undefined) this.#dispatch(this.#outgoing, true)
   }
 
   #settle(outcome: Outcome): void {

@@ -56,7 +56,7 @@ export function readInTurns(socket: Socket): void {
     push(rest === undefined || chunk === null ? chunk : chunk.subarray(0, chunk.length - rest.length))
     if (kept.length > 0) setImmediate(handOver)
   }
-  socket.push = (chunk: Buffer | null): boolean => {
+  const pushInTurns = (chunk: Buffer | null): boolean => {
     if (kept.length > 0) kept.push(chunk)
     else if (chunk === null || behindHeads(chunk) === undefined) return push(chunk)
     else {
@@ -66,9 +66,11 @@ export function readInTurns(socket: Socket): void {
     return false
   }
   // Nothing more is read before that.
-  socket._read = (size) => {
+  const readInTime = (size: number): void => {
     if (kept.length === 0) read(size)
   }
+  socket.push = pushInTurns
+  socket._read = readInTime
 }
 
 const nothing = (): void => undefined

@@ -134,12 +134,13 @@ export class RecorderLink implements ExchangeLog {
 
   /** Tells the recorder, every second and at the end, what upstreams did. `changes` is asked for only where there is a recorder to tell. */
   followUpstreams(changes: () => readonly UpstreamChange[]): void {
-    this.#tellUpstreams = () =>
+    const tell = () =>
       this.#supervisor.tell(() => {
         const found = changes()
         return found.length === 0 ? undefined : { kind: 'upstreams', changes: found }
       })
-    setInterval(this.#tellUpstreams, upstreamsMs).unref()
+    this.#tellUpstreams = tell
+    setInterval(tell, upstreamsMs).unref()
   }
 
   /** Writes and exports everything, within `deadlineMs`. How many records are lost, which it has said. */

@@ -56,7 +56,8 @@ export function installDiagnostics(level: string | undefined, report: (line: str
 /** The SDK would install a logger of its own that writes to standard output, which is the request log's. */
 export function withOurDiagnostics<Result>(start: () => Result): Result {
   const { setLogger } = diag
-  diag.setLogger = () => true
+  const setNothing = () => true
+  diag.setLogger = setNothing
   try {
     return start()
   } finally {

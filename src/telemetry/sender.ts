@@ -180,10 +180,11 @@ function bounded(inside: Inside, sent: Promise<Attempt>): Promise<Attempt> {
   const { stopMsMax = stopUsualMsMax } = inside.options
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined
-    inside.hurry = () => {
+    const hurry = () => {
       timer ??= setTimeout(resolve, stopMsMax, { kind: 'failed', message: `no answer within ${stopMsMax} ms of the stop` })
     }
-    if (inside.state === 'finishing') inside.hurry()
+    inside.hurry = hurry
+    if (inside.state === 'finishing') hurry()
     void sent.then((attempt) => {
       clearTimeout(timer)
       resolve(attempt)
