@@ -5,6 +5,7 @@ export type JsonObject = { readonly [key: string]: Json | undefined }
 
 /** The value, or `undefined` when the text is not JSON. */
 export function parseJson(text: string): Json | undefined {
+  if (text === '') return undefined // an error takes twenty times as long as a short text
   try {
     return JSON.parse(text) as Json
   } catch {
