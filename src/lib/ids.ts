@@ -18,8 +18,13 @@ export function firstIdAt(epochMs: number): string {
 }
 
 function idOf(epochMs: number, rest: string): string {
-  const time = Math.max(0, Math.floor(epochMs)).toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8, 12)}-${rest}`
+  const time = Math.max(0, Math.floor(epochMs))
+  // In two parts: Node writes larger numbers in hex bit by bit.
+  const high = Math.floor(time / 0x1_0000)
+    .toString(16)
+    .padStart(8, '0')
+  const low = (time % 0x1_0000).toString(16).padStart(4, '0')
+  return `${high}-${low}-${rest}`
 }
 
 export function createIds(): Ids {
