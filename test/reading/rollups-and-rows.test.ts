@@ -43,7 +43,7 @@ beforeAll(() => {
       provider: ['openai', 'anthropic', 'groq'][number % 3] as string,
       ...(number % 5 === 0 ? {} : { caller: `caller-${number % 7}` }),
       response: { usage: outcome === 'reported' ? { inputTokens: number, outputTokens: number % 11 } : {} },
-      ...{ usageOutcome: outcome, usageReason: reason, timePerOutputTokenMs: 1 + (number % 89) },
+      ...{ usageOutcome: outcome, usageReason: reason, timePerOutputTokenMs: 1 + (number % 89) / 7 },
       cost: number % 4 === 0 ? { status: 'unpriced' } : { status: 'priced', usd: number / 1024, source: 'table' },
     })
     sink.record({ opened: [], ended: [exchange] })

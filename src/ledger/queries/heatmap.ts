@@ -27,7 +27,7 @@ export function readHeatmap(database: DatabaseSync, { range, where, timeZone }: 
       if (row['usd'] !== null) cell.usd = (cell.usd ?? 0) + Number(row['usd'])
     }
   })
-  for (const cell of days.flat()) cell.usd = amount(cell.usd ?? undefined)
+  for (const cell of days.flat()) cell.usd = amount(cell.usd)
   return { ...range, timeZone, days }
 }
 

@@ -191,15 +191,15 @@ function createAdder(): Adder {
         tokens: Object.fromEntries(tokenKinds.map((kind) => [kind, count(kind)])) as Totals['tokens'],
         cost: { usd: amount(known['usd']), priced: of('priced'), unpriced: of('unpriced') },
         cache: { hitShare: share(known['cache_hits'], known['cache_input']), savedUsd: amount(known['saved_usd']) },
-        timePerOutputTokenMs: share(known['token_ms'], of('timed')),
+        timePerOutputTokenMs: amount(share(known['token_ms'], of('timed'))),
       }
     },
   }
 }
 
-/** Sums of floating-point amounts depend on their order; below a billionth of a dollar nobody is billed. */
-export function amount(usd: number | undefined): number | null {
-  return usd === undefined ? null : Math.round(usd * 1e9) / 1e9
+/** Sums of floating-point amounts depend on their order, which is not the same in rows and rollups: no digit below a billionth of a dollar or of a millisecond is told. */
+export function amount(value: number | null | undefined): number | null {
+  return value == null ? null : Math.round(value * 1e9) / 1e9
 }
 
 function share(part: number | undefined, whole: number | undefined): number | null {
