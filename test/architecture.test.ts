@@ -83,24 +83,38 @@ interface LongFunction {
   readonly lines: number
 }
 
-/** Functions and methods of more than `linesMax` lines, those within others too. */
-function longFunctions(text: string, linesMax: number): LongFunction[] {
-  const code = stripTypeScriptTypes(text) // types become spaces: lines stay where they are
-  const lineAt = (offset: number) => code.slice(0, offset).split('\n').length
-  const found: LongFunction[] = []
-  function visit(node: unknown, name: string): void {
-    if (Array.isArray(node)) for (const part of node) visit(part, name)
-    if (typeof node !== 'object' || node === null || Array.isArray(node)) return
-    const { type, start, end, id, key } = node as Record<string, unknown> & { start: number; end: number }
-    const named = ((id ?? key) as { name?: string } | null | undefined)?.name ?? name
-    if (/^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(String(type))) {
-      const line = lineAt(start)
-      const lines = lineAt(end) - line + 1
-      if (lines > linesMax) found.push({ name: named, line, lines })
-    }
+interface SyntaxNode {
+  readonly type?: unknown
+  readonly start: number
+  readonly end: number
+  readonly [field: string]: unknown
+}
+
+/** Tells each node of the syntax tree, with the name of the nearest one that has any. */
+function eachNode(code: string, told: (node: SyntaxNode, name: string) => void): void {
+  function visit(of: unknown, name: string): void {
+    if (Array.isArray(of)) for (const part of of) visit(part, name)
+    if (typeof of !== 'object' || of === null || Array.isArray(of)) return
+    const node = of as SyntaxNode
+    const named = ((node['id'] ?? node['key']) as { name?: string } | null | undefined)?.name ?? name
+    told(node, named)
     for (const part of Object.values(node)) visit(part, named)
   }
   visit(parseAst(code).body, '')
+}
+
+const lineAt = (code: string, offset: number) => code.slice(0, offset).split('\n').length
+
+/** Functions and methods of more than `linesMax` lines, those within others too. */
+function longFunctions(text: string, linesMax: number): LongFunction[] {
+  const code = stripTypeScriptTypes(text) // types become spaces: lines stay where they are
+  const found: LongFunction[] = []
+  eachNode(code, ({ type, start, end }, name) => {
+    if (!/^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(String(type))) return
+    const line = lineAt(code, start)
+    const lines = lineAt(code, end) - line + 1
+    if (lines > linesMax) found.push({ name, line, lines })
+  })
   return found
 }
 
@@ -113,17 +127,12 @@ interface Assigned {
 function assignedFunctions(text: string): Assigned[] {
   const code = stripTypeScriptTypes(text)
   const found: Assigned[] = []
-  function visit(node: unknown): void {
-    if (Array.isArray(node)) for (const part of node) visit(part)
-    if (typeof node !== 'object' || node === null || Array.isArray(node)) return
-    const { type, operator, left, right } = node as Record<string, unknown>
-    const [to, what] = [left, right] as [{ type?: string; start: number; end: number } | undefined, { type?: string } | undefined]
-    const isFunction = what?.type === 'ArrowFunctionExpression' || what?.type === 'FunctionExpression'
-    if (type === 'AssignmentExpression' && /^(\?\?|\|\||&&)?=$/.test(String(operator)) && to?.type === 'MemberExpression' && isFunction)
-      found.push({ line: code.slice(0, to.start).split('\n').length, to: code.slice(to.start, to.end) })
-    for (const part of Object.values(node)) visit(part)
-  }
-  visit(parseAst(code).body)
+  eachNode(code, ({ type, operator, left, right }) => {
+    if (type !== 'AssignmentExpression' || !/^(\?\?|\|\||&&)?=$/.test(String(operator))) return
+    const [to, what] = [left, right] as [SyntaxNode, SyntaxNode]
+    const isFunction = what.type === 'ArrowFunctionExpression' || what.type === 'FunctionExpression'
+    if (to.type === 'MemberExpression' && isFunction) found.push({ line: lineAt(code, to.start), to: code.slice(to.start, to.end) })
+  })
   return found
 }
 

@@ -180,7 +180,7 @@ function sketched(decoded: Uint8Array | string): DecodedBody {
   if (typeof decoded === 'string') return { note: decoded }
   const sketch = createSketch()
   sketch.push(decoded)
-  const json = parseJson(sketch.json() ?? '')
+  const json = parseJson(sketch.json())
   return json === undefined ? { note: 'limit_hit' } : { json, note: 'scanned' }
 }
 

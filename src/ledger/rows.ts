@@ -12,7 +12,7 @@ import type {
   SpanLink,
   Usage,
 } from '../lib/exchange.ts'
-import { object, parseJson } from '../lib/json.ts'
+import { array, object, parseJson } from '../lib/json.ts'
 import { columns, startColumns } from './columns.ts'
 import { type Details, detailsIn } from './details.ts'
 import type { LedgerRow, SqlValue } from './row.ts'
@@ -36,12 +36,7 @@ const text = (value: unknown): string | undefined => (typeof value === 'string' 
 const number = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
 
 function list(value: unknown): readonly string[] | undefined {
-  try {
-    const parsed: unknown = typeof value === 'string' ? JSON.parse(value) : undefined
-    return Array.isArray(parsed) ? parsed.map(String) : undefined
-  } catch {
-    return undefined
-  }
+  return array(parseJson(text(value)))?.map(String)
 }
 
 /** A row that a killed process left open, ended at `lastSignOfLife` (milliseconds since the epoch) by nobody's decision. */
@@ -183,12 +178,12 @@ function usageOf(row: LedgerRow, prefix: '' | 'iterations_'): Usage | undefined 
 }
 
 function labelsIn(value: unknown): Readonly<Record<string, string>> | undefined {
-  const fields = object(parseJson(text(value) ?? ''))
+  const fields = object(parseJson(text(value)))
   return fields && Object.fromEntries(Object.entries(fields).map(([name, label]) => [name, String(label)]))
 }
 
 function rateLimitsIn(value: unknown): readonly RateLimit[] | undefined {
-  const limits = object(parseJson(text(value) ?? ''))
+  const limits = object(parseJson(text(value)))
   return limits && Object.entries(limits).map(([kind, limit]) => ({ ...(object(limit) as Omit<RateLimit, 'kind'>), kind }))
 }
 

@@ -3,9 +3,9 @@
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
 export type JsonObject = { readonly [key: string]: Json | undefined }
 
-/** The value, or `undefined` when the text is not JSON. */
-export function parseJson(text: string): Json | undefined {
-  if (text === '') return undefined // an error takes twenty times as long as a short text
+/** The value, or `undefined` when there is no text, or it is not JSON. */
+export function parseJson(text: string | undefined): Json | undefined {
+  if (text === undefined || text === '') return undefined // an error takes twenty times as long as a short text
   try {
     return JSON.parse(text) as Json
   } catch {

@@ -197,7 +197,10 @@ function createAdder(): Adder {
   }
 }
 
-/** Sums of floating-point amounts depend on their order, which is not the same in rows and rollups: no digit below a billionth of a dollar or of a millisecond is told. */
+/**
+ * Sums of floating-point amounts depend on their order, which is not the same in rows and rollups: no digit below a billionth, of a dollar or of a millisecond,
+ * is told.
+ */
 export function amount(value: number | null | undefined): number | null {
   return value == null ? null : Math.round(value * 1e9) / 1e9
 }
