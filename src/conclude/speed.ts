@@ -11,7 +11,7 @@ const msMin = 0.05
  * Mean milliseconds of each output token after the first: (last − first token's time) / (output tokens − 1), as
  * `gen_ai.server.time_per_output_token` is defined. Of an answer that came whole, with its usage. Undefined where that cannot be known: no stream,
  * one token, few reads, several choices at once, tokens that are no text. Reasoning that the stream does not show came before its first token,
- * and is not counted.
+ * and is not counted. To a nanosecond, so that the mean over requests does not depend on the order in which they are added up.
  */
 export function timePerOutputTokenMs(
   { firstToken, lastChunkMs, chunkCount }: Ending,
@@ -26,5 +26,5 @@ export function timePerOutputTokenMs(
   const timed = usage.outputTokens - (firstToken.of === 'answer' ? (usage.reasoningTokens ?? 0) : 0) - 1
   if (timed < 1 || (chunkCount < readsEnough && timed > chunkCount * tokensPerReadMax)) return undefined
   const each = (lastChunkMs - firstToken.ms) / timed
-  return each < msMin ? undefined : each
+  return each < msMin ? undefined : Math.round(each * 1e6) / 1e6
 }
